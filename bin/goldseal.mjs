@@ -70,8 +70,17 @@ async function handOver(target, { isServer }) {
   if (isServer) env.NODE_COMPILE_CACHE ??= join(MODULES, ".cache", "goldseal");
   // The channel carries nothing: its end tells the server that this process was killed.
   const stdio = isServer ? ["inherit", "inherit", "inherit", "ipc"] : "inherit";
-  process.exitCode = await waitFor(spawn(NODE, target, { env, stdio }));
+  const child = spawn(NODE, target, { env, stdio });
+  if (isServer) stopWithNpm(child);
+  process.exitCode = await waitFor(child);
   process.exit();
+}
+
+/** npm, killed, tells nobody: when it was our parent and is gone, the server must not stay behind and hold its folder. */
+function stopWithNpm(child) {
+  const parent = process.ppid;
+  if (process.env.npm_lifecycle_event === undefined) return;
+  setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 500).unref();
 }
 
 /** Passes signals on and answers the exit status, 128 + n for signal n, as a shell does. */

@@ -16,7 +16,7 @@ export const POSTGRES_ENV = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 export async function openCluster(place: Place, signal: AbortSignal): Promise<void> {
   if (await isCluster(place.cluster)) return checkVersion(place);
   const draft = `${place.cluster}.draft`;
-  const passwordFile = `${place.cluster}.password`;
+  const passwordFile = `${place.cluster}.initdb-password`;
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { mode: 0o700 });
   await writeDurably(passwordFile, place.password, 0o600);
