@@ -59,8 +59,15 @@ async function withConfig(args: string[], act: (sources: Sources) => Promise<num
     return await act({ env: process.env, ...(yamlText !== undefined && { yamlText }) });
   } catch (error) {
     complain(error instanceof Error ? error.message : String(error));
-    return 2;
+    return isMisuse(error) ? 2 : 1;
   }
+}
+
+/** Wrong settings or arguments, as against something that failed. */
+function isMisuse(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return error.name === "ConfigError" || code.startsWith("ERR_PARSE_ARGS") || code === "ENOENT";
 }
 
 /** `./goldseal.yaml` may be absent; a file that was named may not. */
@@ -87,8 +94,11 @@ async function serve(sources: Sources): Promise<number> {
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const { runDoctor } = await import("./cli/doctor.ts");
-  return runDoctor(sources, { say: (line) => process.stdout.write(`${line}\n`) });
+  const [{ checkUp }, { reportFindings }] = await Promise.all([
+    import("./setup/checkup.ts"),
+    import("./setup/doctor.ts"),
+  ]);
+  return reportFindings(await checkUp({ ...sources, now: new Date() }), (line) => process.stdout.write(`${line}\n`));
 }
 
 async function work(): Promise<void> {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { chown, mkdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { chown, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { SetupError } from "./errors.ts";
 import { findFile, syncFolder, writeDurably } from "./files.ts";
 import { isCluster, type Place } from "./postgres-place.ts";
@@ -15,10 +15,10 @@ export const POSTGRES_ENV = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
  */
 export async function openCluster(place: Place, signal: AbortSignal): Promise<void> {
   if (await isCluster(place.cluster)) return checkVersion(place);
-  const draft = `${place.cluster}.draft`;
-  const passwordFile = `${place.cluster}.initdb-password`;
-  await rm(draft, { recursive: true, force: true });
-  await mkdir(draft, { mode: 0o700 });
+  await removeDrafts(place.cluster);
+  // A name of its own each time: an initdb that outlived its primary may still write into the last one.
+  const draft = await mkdtemp(`${place.cluster}.draft-`);
+  const passwordFile = `${draft}.password`;
   await writeDurably(passwordFile, place.password, 0o600);
   try {
     if (place.user) for (const path of [draft, passwordFile]) await chown(path, place.user.uid, place.user.gid);
@@ -36,6 +36,14 @@ export async function openCluster(place: Place, signal: AbortSignal): Promise<vo
   }
   await rename(draft, place.cluster);
   await syncFolder(dirname(place.cluster));
+}
+
+/** What first starts that were cut short have left beside the cluster's place. */
+async function removeDrafts(cluster: string): Promise<void> {
+  for (const name of await readdir(dirname(cluster))) {
+    if (!name.startsWith(`${basename(cluster)}.draft-`)) continue;
+    await rm(join(dirname(cluster), name), { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  }
 }
 
 async function checkVersion(place: Place): Promise<void> {
