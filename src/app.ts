@@ -6,7 +6,7 @@ import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
-import { openOrgs } from "./orgs/open-orgs.ts";
+import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { registryProtocol } from "./registry/routes.ts";
 import { BlobRows } from "./storage/blob-rows.ts";
 import { Database } from "./storage/database.ts";
@@ -67,8 +67,7 @@ export async function prepareDatabase(
     if (applied.length > 0) log.info("database.migrated", { applied });
     const ring = parseKeyRing(settings.masterKeys);
     await checkKeyRing(database, ring);
-    const orgs = await openOrgs({ ...settings, database, ring, log, repositories: new RepositoryStore(database) });
-    const generatedAdminPassword = await orgs.ensureAdmin(adminPassword);
+    const generatedAdminPassword = await ensureAdmin(database, adminPassword);
     return generatedAdminPassword === undefined ? {} : { generatedAdminPassword };
   } finally {
     await database.close();
@@ -88,7 +87,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const blobs = await openBlobStore(config, failpoint);
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
-  const orgs = await openOrgs({ ...settings, ...dependencies, database, ring, repositories });
+  const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalogView: orgs.catalogView,
@@ -116,6 +115,11 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
       await database.close();
     },
   };
+}
+
+function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
+  const { authChallenge, tokenTtlSeconds, anonymousPull } = config;
+  return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull };
 }
 
 function openBlobStore({ blobs }: Config, failpoint: Failpoint): Promise<FsBlobStore> {

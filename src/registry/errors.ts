@@ -3,6 +3,8 @@ import { json, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import { type OciCode, OciError } from "../oci/error.ts";
 
+export const API_VERSION = { "Docker-Distribution-Api-Version": "registry/2.0" } as const;
+
 interface Wire {
   readonly status: number;
   /** The code that clients see; ours are finer than the specification's. */
@@ -46,7 +48,9 @@ export function registryErrorReply(error: unknown, request: Request): Reply | un
   request.notes.refused = error.code;
   if (status >= 500) request.notes.why = error.cause instanceof Error ? error.cause.message : "";
   const detail = error.detail === undefined ? {} : { detail: error.detail };
-  return json(status, { errors: [{ code, message: error.message, ...detail }] }, error.headers);
+  // Clients of 2015 and the notary program take a 401 without this header for a registry of version 1.
+  const headers = { ...API_VERSION, ...error.headers };
+  return json(status, { errors: [{ code, message: error.message, ...detail }] }, headers);
 }
 
 function tooLarge(request: Request): OciError {

@@ -4,7 +4,7 @@ import { OciError } from "../oci/error.ts";
 import { maxManifestBytes } from "../oci/manifest.ts";
 import { deleteBlob, getBlob } from "./blobs.ts";
 import type { RegistryDeps } from "./deps.ts";
-import { registryErrorReply } from "./errors.ts";
+import { API_VERSION, registryErrorReply } from "./errors.ts";
 import { listReferrers, listRepositories, listTags } from "./listings.ts";
 import { deleteManifest, getManifest, putManifest } from "./manifests.ts";
 import { cancelUpload, finishUpload, getUpload, patchUpload, startUpload } from "./uploads.ts";
@@ -51,7 +51,7 @@ export const registryProtocol = (deps: RegistryDeps): Protocol => ({
  * @see distribution-spec v1.1 end-1
  */
 function getBase(): Handler {
-  return async () => json(200, {}, { "Docker-Distribution-Api-Version": "registry/2.0" });
+  return async () => json(200, {}, API_VERSION);
 }
 
 function ifDeletion({ deletion }: RegistryDeps, handler: Handler): Handler {

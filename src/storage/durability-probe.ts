@@ -16,11 +16,14 @@ export async function findDurabilityFaults(database: Database): Promise<string[]
   );
   if (settings === undefined) return ["PostgreSQL does not tell its settings"];
   const faults: string[] = [];
-  if (settings.fsync === "off") faults.push("fsync is off in PostgreSQL: a power cut would lose what was acknowledged; set fsync = on");
+  if (settings.fsync === "off")
+    faults.push("fsync is off in PostgreSQL: a power cut would lose what was acknowledged; set fsync = on");
   if (settings.synchronous_commit === "off") {
     faults.push("synchronous_commit is off in PostgreSQL: a crash would lose what was acknowledged; set it to on");
   }
-  if (settings.full_page_writes === "off") faults.push("full_page_writes is off in PostgreSQL: a power cut could tear pages; set it to on");
-  if (settings.standby) faults.push("this PostgreSQL is a read-only standby; point GOLDSEAL_DATABASE_URL at the primary");
+  if (settings.full_page_writes === "off")
+    faults.push("full_page_writes is off in PostgreSQL: a power cut could tear pages; set it to on");
+  if (settings.standby)
+    faults.push("this PostgreSQL is a read-only standby; point GOLDSEAL_DATABASE_URL at the primary");
   return faults;
 }
