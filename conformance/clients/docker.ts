@@ -1,8 +1,9 @@
 /** Docker's clients 20.10 and 28 through a real engine 20.10: the usual day, and the main story of two users. */
-import { type Credentials, MANIFEST_TYPES, sha256 } from "../harness/registry-client.ts";
+import { type Credentials, sha256 } from "../harness/registry-client.ts";
 import { getTool, missingTools, type RunResult, run } from "../harness/tools.ts";
 import { startDockerd } from "./dockerd.ts";
 import { clientEnv } from "./layout-clients.ts";
+import { pushLayout, TAG } from "./layouts.ts";
 import { ANN, BOB, type World } from "./world.ts";
 
 const CLIENTS = ["docker-20.10", "docker-28"];
@@ -75,7 +76,7 @@ async function checkClient(world: World, docker: Docker): Promise<void> {
     const printed = await docker.run("push", copy);
     if (!printed.includes(`Mounted from ann/${docker.name}`)) throw new Error(printed);
   });
-  await report.check(`${docker.name}: a manifest list of two platforms`, () => checkManifestList(world, docker));
+  await report.check(`${docker.name}: an index of two platforms, each pulled`, () => checkIndex(world, docker));
 }
 
 /** Image id = digest of the config, which names the digests of the layers: the engine checks them while pulling. */
@@ -96,25 +97,21 @@ async function checkRoundTrip(world: World, docker: Docker, image: string): Prom
   await docker.run("tag", id, image);
 }
 
-async function checkManifestList(world: World, docker: Docker): Promise<void> {
-  const base = `${world.server.host}/ann/${docker.name}-list`;
+/**
+ * An index that another client pushed: the engine picks the image of the platform it is asked for. (`docker manifest`
+ * cannot make one here: towards a loopback address it speaks plain HTTP only.)
+ */
+async function checkIndex(world: World, docker: Docker): Promise<void> {
+  const layout = world.layouts.find(({ name }) => name === "index");
+  if (!layout) throw new Error("no index was made");
+  await pushLayout(world, "ann/index", layout);
+  const image = `${world.server.host}/ann/index:${TAG}`;
   for (const architecture of ["amd64", "arm64"]) {
-    const layer = world.tars[0]?.path ?? "";
-    await docker.run("import", "--platform", `linux/${architecture}`, layer, `${base}:${architecture}`);
-    await docker.run("push", `${base}:${architecture}`);
+    await docker.run("pull", "--platform", `linux/${architecture}`, image);
+    const got = await docker.run("image", "inspect", "--format", "{{.Architecture}} {{.RepoDigests}}", image);
+    if (!got.startsWith(architecture) || !got.includes(layout.digest)) throw new Error(got);
+    await docker.run("rmi", "--force", image);
   }
-  // `docker manifest` is the client's own work, without the engine. It too calls a loopback registry insecure.
-  await docker.run("manifest", "create", "--insecure", `${base}:v1`, `${base}:amd64`, `${base}:arm64`);
-  await docker.run("manifest", "annotate", "--arch", "arm64", "--os", "linux", `${base}:v1`, `${base}:arm64`);
-  const digest = (await docker.run("manifest", "push", "--insecure", `${base}:v1`)).match(
-    /sha256:[0-9a-f]{64}\s*$/,
-  )?.[0];
-
-  const [repository, tag] = splitImage(world, `${base}:v1`);
-  const { body, headers } = await world.direct.manifest(repository, tag);
-  if (!headers["content-type"]?.startsWith(MANIFEST_TYPES[3] ?? "")) throw new Error(`${headers["content-type"]}`);
-  if (sha256(body) !== digest?.trim()) throw new Error(`pushed ${digest}, the registry has ${sha256(body)}`);
-  await docker.run("pull", `${base}:v1`);
 }
 
 /** ann's private repository: ann pulls, bob and a stranger are told what docker tells of an image that is not there. */

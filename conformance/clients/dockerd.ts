@@ -1,6 +1,6 @@
 /** A Docker engine of the suite's own: own root, own socket, no bridge, no firewall rule, nothing left behind. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -22,8 +22,10 @@ export async function startDockerd(caPath: string): Promise<Dockerd> {
   // A short path: a socket's name has at most 108 characters.
   const root = mkdtempSync(join(tmpdir(), "gs-dockerd-"));
   const socket = `unix://${join(root, "docker.sock")}`;
+  // The machine's own /etc/docker/daemon.json must not reach this one.
+  writeFileSync(join(root, "daemon.json"), "{}");
   const args = ["--host", socket, "--data-root", join(root, "data"), "--exec-root", join(root, "exec")];
-  args.push("--pidfile", join(root, "docker.pid"), "--config-file", join(root, "none.json"));
+  args.push("--pidfile", join(root, "docker.pid"), "--config-file", join(root, "daemon.json"));
   args.push("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs");
   const child = spawn(getTool("dockerd"), args, {
     // Its own containerd and runc stand beside it.

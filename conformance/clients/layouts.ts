@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { sha256 } from "../harness/registry-client.ts";
+import { type RegistryClient, sha256 } from "../harness/registry-client.ts";
 import { mustRun } from "../harness/tools.ts";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
@@ -73,6 +73,53 @@ function finish(path: string, name: string, root: Descriptor): Layout {
   writeFileSync(join(path, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
   writeFileSync(join(path, "index.json"), JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [named] }));
   return { name, path, digest: root.digest };
+}
+
+/** Pushes a layout without any client: what is no manifest first, then images, then the index that names them. */
+export async function pushLayout(world: { direct: RegistryClient }, repository: string, layout: Layout): Promise<void> {
+  const contents = readdirSync(join(layout.path, "blobs", "sha256")).map((name) => {
+    const bytes = readFileSync(join(layout.path, "blobs", "sha256", name));
+    return { bytes, digest: `sha256:${name}`, type: mediaTypeOf(bytes) };
+  });
+  for (const type of [undefined, MANIFEST, INDEX]) {
+    for (const content of contents.filter((one) => one.type === type)) {
+      const { status, body } = await (type ? putManifest : putBlob)(world.direct, repository, content);
+      if (status !== 201) throw new Error(`${repository} ${content.digest}: ${status} ${body}`);
+    }
+  }
+  const { status } = await world.direct.ask(`/v2/${repository}/manifests/${TAG}`, {
+    method: "PUT",
+    headers: { "content-type": INDEX },
+    body: readFileSync(join(layout.path, "blobs", "sha256", layout.digest.slice("sha256:".length))),
+  });
+  if (status !== 201) throw new Error(`${repository}:${TAG}: ${status}`);
+}
+
+interface Content {
+  readonly bytes: Buffer;
+  readonly digest: string;
+  readonly type: string | undefined;
+}
+
+const mediaTypeOf = (bytes: Buffer): string | undefined =>
+  [MANIFEST, INDEX].find((type) => bytes.subarray(0, 200).includes(`"schemaVersion":2,"mediaType":"${type}"`));
+
+const putManifest = (direct: RegistryClient, repository: string, { bytes, digest, type }: Content) =>
+  direct.ask(`/v2/${repository}/manifests/${digest}`, {
+    method: "PUT",
+    headers: { "content-type": type ?? "" },
+    body: bytes,
+  });
+
+async function putBlob(direct: RegistryClient, repository: string, { bytes, digest }: Content) {
+  const { headers } = await direct.ask(`/v2/${repository}/blobs/uploads/`, { method: "POST" });
+  const end = new URL(headers.location ?? "", direct.url);
+  end.searchParams.set("digest", digest);
+  return direct.ask(end.href, {
+    method: "PUT",
+    headers: { "content-type": "application/octet-stream" },
+    body: bytes,
+  });
 }
 
 /** @throws Error unless `pulled` names the same manifest and holds the same blobs, byte for byte */

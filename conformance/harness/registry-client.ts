@@ -33,12 +33,12 @@ export const sha256 = (bytes: Buffer | string): string => `sha256:${createHash("
 
 /** One server, one user. Close it, or its idle connections keep the process alive. */
 export class RegistryClient {
-  readonly #url: string;
+  readonly url: string;
   readonly #agent: Agent;
   readonly #authorization: string;
 
   constructor(server: { readonly url: string; readonly caPath: string }, user: Credentials) {
-    this.#url = server.url;
+    this.url = server.url;
     this.#agent = new Agent({ keepAlive: true, ca: readFileSync(server.caPath) });
     this.#authorization = `Basic ${Buffer.from(`${user.name}:${user.password}`).toString("base64")}`;
   }
@@ -46,7 +46,7 @@ export class RegistryClient {
   /** Sends one request; the answer's body is the caller's to read. `path` may be a whole URL (a Location). */
   open(path: string, { method = "GET", headers = {}, body }: Ask = {}): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const outgoing = request(new URL(path, this.#url), {
+    const outgoing = request(new URL(path, this.url), {
       method,
       agent: this.#agent,
       headers: { authorization: this.#authorization, ...headers },
