@@ -1,0 +1,38 @@
+/** Structured log: one JSON object a line, on stderr. Nothing secret may be put in `fields`. */
+export interface Log {
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+export type LogFields = Readonly<Record<string, unknown>>;
+export type LogLevel = "info" | "warn" | "error" | "off";
+
+export interface LogOptions {
+  readonly level?: LogLevel;
+  readonly write?: (line: string) => void;
+  readonly now?: () => Date;
+}
+
+const RANK: Readonly<Record<LogLevel, number>> = { info: 0, warn: 1, error: 2, off: 3 };
+
+export function createLog({ level = "info", write = writeStderr, now = () => new Date() }: LogOptions = {}): Log {
+  const at =
+    (severity: Exclude<LogLevel, "off">) =>
+    (event: string, fields: LogFields = {}): void => {
+      if (RANK[severity] < RANK[level]) return;
+      write(`${JSON.stringify({ time: now().toISOString(), level: severity, event, ...fields })}\n`);
+    };
+  return { info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** What is worth knowing of an error in a log line: message, cause chain and where it came from. */
+export function describeError(error: unknown): LogFields {
+  if (!(error instanceof Error)) return { error: String(error) };
+  const cause = error.cause === undefined ? {} : { cause: describeError(error.cause) };
+  return { error: error.message, kind: error.name, stack: error.stack?.split("\n").slice(1, 6).join("\n"), ...cause };
+}
+
+function writeStderr(line: string): void {
+  process.stderr.write(line);
+}
