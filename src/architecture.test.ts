@@ -23,13 +23,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   orgs: FOUNDATION,
   notary: FOUNDATION,
   promotion: FOUNDATION,
-  setup: ["oci"],
+  setup: ["oci", "config.ts"],
   "cluster-bridge": ["oci", "http", "notary/tuf", "trust"],
   cli: ["oci", "notary/tuf", "trust"],
-  "config.ts": ["oci"],
+  "config.ts": ["oci", "setup"],
   "app.ts": [...FOUNDATION, "registry", "orgs", "notary", "promotion", "setup", "config.ts"],
   "bridge.ts": ["oci", "http", "notary/tuf", "trust", "cluster-bridge", "config.ts"],
-  "main.ts": ["app.ts", "bridge.ts", "cli", "config.ts"],
+  // The primary process opens no app: it prepares the machine and starts the workers that do.
+  "main.ts": ["app.ts", "bridge.ts", "cli", "setup", "config.ts"],
 };
 
 /** One library, one door: the only files that may import it. */
