@@ -36,15 +36,17 @@ export async function startDockerd(caPath: string): Promise<Dockerd> {
   let log = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (log += text));
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const killGroup = () => child.pid && child.exitCode === null && process.kill(-child.pid, "SIGKILL");
-  process.once("exit", killGroup);
+  const signalGroup = (signal: NodeJS.Signals) =>
+    child.pid && child.exitCode === null && child.signalCode === null && process.kill(-child.pid, signal);
+  const endWithUs = () => void signalGroup("SIGTERM");
+  process.once("exit", endWithUs);
 
   const stop = async () => {
     child.kill("SIGTERM");
     await Promise.race([exited, delay(15_000, undefined, { ref: false })]);
-    killGroup();
+    signalGroup("SIGKILL");
     await exited;
-    process.removeListener("exit", killGroup);
+    process.removeListener("exit", endWithUs);
     unmountBelow(root);
     rmSync(root, { recursive: true, force: true });
   };

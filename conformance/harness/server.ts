@@ -47,18 +47,15 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
   const data = options.data ?? mkdtempSync(join(tmpdir(), "goldseal-data-"));
   const child = spawn("node", [launcher, "start"], {
     cwd: projectRoot,
-    // A group of its own, so that kill() reaches the workers too and none outlives this process.
+    // A group of its own, so that kill() reaches the workers too.
     detached: true,
     env: { ...process.env, ...serverEnv(options, data), ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const endGroup = () => signalGroup(child, "SIGKILL");
-  process.once("exit", endGroup);
-  child.once("exit", () => process.removeListener("exit", endGroup));
-
+  endWithUs(child);
   const captured = capture(child);
-  const url = await waitForReady(child, captured).catch((error: unknown) => {
-    endGroup();
+  const url = await waitForReady(child, captured).catch(async (error: unknown) => {
+    await stop(child, undefined, captured);
     throw error;
   });
   const { host, port } = new URL(url);
@@ -75,6 +72,19 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     stop: () => stop(child, removeData ? data : undefined, captured),
     kill: () => kill(child),
   };
+}
+
+/**
+ * A suite that ends early, by itself or by a signal, takes its server along: SIGTERM, so that the server also stops its
+ * Postgres. Without the handlers a signal would end this process before any "exit" listener runs.
+ */
+function endWithUs(child: ChildProcess): void {
+  for (const [signal, number] of [["SIGTERM", 15] as const, ["SIGINT", 2] as const, ["SIGHUP", 1] as const]) {
+    if (process.listenerCount(signal) === 0) process.once(signal, () => process.exit(128 + number));
+  }
+  const end = () => void child.kill("SIGTERM");
+  process.once("exit", end);
+  child.once("exit", () => process.removeListener("exit", end));
 }
 
 function serverEnv({ workers }: ServerOptions, data: string): Record<string, string> {

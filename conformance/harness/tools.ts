@@ -33,6 +33,8 @@ function isExecutable(path: string): boolean {
   }
 }
 
+const KILL_SECONDS = 20;
+
 export interface RunOptions {
   /** Variables on top of this process's own. */
   readonly env?: Readonly<Record<string, string>>;
@@ -65,7 +67,9 @@ export function run(program: string, args: readonly string[], options: RunOption
     });
   }
   const timer = setTimeout(() => {
-    child.kill("SIGKILL");
+    // Most end their own children on SIGTERM; what does not listen is ended for good.
+    child.kill("SIGTERM");
+    setTimeout(() => child.kill("SIGKILL"), KILL_SECONDS * 1000).unref();
     reject(new Error(`${commandLine(program, args)} ran over ${seconds} s\n${text.stdout}${text.stderr}`));
   }, seconds * 1000);
   child.once("error", reject);
