@@ -16,6 +16,7 @@ export interface LogOptions {
 
 const RANK: Readonly<Record<LogLevel, number>> = { info: 0, warn: 1, error: 2, off: 3 };
 
+/** The standard writer gathers lines; call `flushLog` before the process ends. */
 export function createLog({ level = "info", write = writeStderr, now = () => new Date() }: LogOptions = {}): Log {
   const at =
     (severity: Exclude<LogLevel, "off">) =>
@@ -33,6 +34,17 @@ export function describeError(error: unknown): LogFields {
   return { error: error.message, kind: error.name, stack: error.stack?.split("\n").slice(1, 6).join("\n"), ...cause };
 }
 
+const flushMs = 20;
+let pending = "";
+
+/** Lines of one moment go out in one write; what is left when the process ends goes out then. */
 function writeStderr(line: string): void {
-  process.stderr.write(line);
+  if (pending === "") setTimeout(flushLog, flushMs).unref();
+  pending += line;
+}
+
+export function flushLog(): void {
+  const text = pending;
+  pending = "";
+  if (text !== "") process.stderr.write(text);
 }

@@ -57,6 +57,10 @@ export class Request {
     return values?.[0];
   }
 
+  headerAll(name: string): readonly string[] {
+    return this.#parts.message.headersDistinct[name.toLowerCase()] ?? [];
+  }
+
   /** `Content-Length` in bytes, undefined for a body of unknown length (chunked). */
   get contentLength(): number | undefined {
     const text = this.#parts.message.headers["content-length"];

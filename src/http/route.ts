@@ -6,11 +6,13 @@ import type { Request } from "./request.ts";
 export type Access =
   /** Anyone, without looking at credentials (health, metrics, the token service, which looks itself). */
   | { readonly kind: "open" }
-  /** Anyone whose credentials are good, or who sends none. */
-  | { readonly kind: "anyone" }
-  /** A signed-in user. */
+  /** `GET /v2/`: any good credentials, an anonymous token too; who sends none is challenged, so that clients sign in. */
+  | { readonly kind: "ping" }
+  /** The list of repositories: anyone; a token must name `registry:catalog:*`. */
+  | { readonly kind: "catalog" }
+  /** REST: a user, by name and password. Tokens of the registry are refused. */
   | { readonly kind: "user" }
-  /** The system administrator. */
+  /** REST: a system administrator, by name and password. */
   | { readonly kind: "system-admin" }
   /** `action` on the repository named by the path parameter `name`. */
   | { readonly kind: "repository"; readonly action: RepositoryAction };

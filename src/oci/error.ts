@@ -27,7 +27,8 @@ export type OciCode =
   | "TOOMANYREQUESTS"
   | "UNAUTHORIZED"
   | "UNAVAILABLE"
-  | "UNSUPPORTED";
+  | "UNSUPPORTED"
+  | "UNSUPPORTED_REQUEST";
 
 export interface OciErrorOptions {
   /** One sentence for the person at the client: what was refused, why, and what to do. */
@@ -64,6 +65,7 @@ const DEFAULT_MESSAGE: Readonly<Record<OciCode, string>> = {
   UNAUTHORIZED: "authentication required",
   UNAVAILABLE: "the registry cannot reach its database right now; try again in a moment",
   UNSUPPORTED: "the operation is unsupported",
+  UNSUPPORTED_REQUEST: "bad request",
 };
 
 /** A refusal of the Distribution API; stores throw it too. `http/` alone turns it into an answer. */

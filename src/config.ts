@@ -1,0 +1,233 @@
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import { parseDocument } from "yaml";
+import {
+  oneOf,
+  parseBlobs,
+  parseDatabaseUrl,
+  parseFailpoint,
+  parseListen,
+  parsePath,
+  parsePublicUrl,
+  parseText,
+  parseTls,
+  wholeNumber,
+} from "./setup/config-values.ts";
+import { nearest } from "./setup/nearest.ts";
+import { Secret } from "./setup/secret.ts";
+
+export type TlsConfig =
+  | { readonly kind: "auto" }
+  | { readonly kind: "off" }
+  | { readonly kind: "files"; readonly certFile: string; readonly keyFile: string };
+
+export type DatabaseConfig = { readonly kind: "embedded" } | { readonly kind: "external"; readonly url: Secret };
+
+export type BlobsConfig =
+  | { readonly kind: "fs"; readonly root: string }
+  | {
+      readonly kind: "s3";
+      readonly bucket: string;
+      readonly prefix: string;
+      readonly endpoint?: string;
+      readonly region?: string;
+    };
+
+export type LogLevel = "info" | "warn" | "error" | "off";
+
+/** What one installation is told by its environment and `goldseal.yaml`. Frozen; paths are absolute. */
+export interface Config {
+  /** GOLDSEAL_LISTEN, default 127.0.0.1:5443. Port 0 picks one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** GOLDSEAL_PUBLIC_URL, an origin without a slash at its end; default: scheme and the bound host:port. */
+  readonly publicUrl?: string;
+  /** GOLDSEAL_DATA, default ./data. */
+  readonly dataFolder: string;
+  /** GOLDSEAL_TLS=auto (default), off, or cert.pem,key.pem. */
+  readonly tls: TlsConfig;
+  /** GOLDSEAL_ADMIN_PASSWORD: first start only; generated when absent. */
+  readonly adminPassword?: Secret;
+  /** GOLDSEAL_DATABASE_URL=postgres://…, default: the embedded PostgreSQL. */
+  readonly database: DatabaseConfig;
+  /** GOLDSEAL_BLOBS=fs:<folder> (default fs:<data>/blobs) or s3://<bucket>/<prefix>?endpoint=&region=. */
+  readonly blobs: BlobsConfig;
+  /** GOLDSEAL_MASTER_KEY_FILE, default <data>/master.key, which is made on first start. */
+  readonly masterKeyFile: string;
+  /** GOLDSEAL_AUTH_CHALLENGE=bearer (default) or basic. */
+  readonly authChallenge: "bearer" | "basic";
+  /** GOLDSEAL_WORKERS, default: number of cores. */
+  readonly workers: number;
+  /** GOLDSEAL_BRIDGE_CONFIG: the bridge's own YAML. */
+  readonly bridgeConfigFile?: string;
+  /** GOLDSEAL_TOKEN_TTL_SECONDS, 60 to 300, default 300: how long a bearer token is good. */
+  readonly tokenTtlSeconds: number;
+  /** GOLDSEAL_UPLOAD_TTL_HOURS, default 24: how long an upload session lives without progress. */
+  readonly uploadTtlHours: number;
+  /** GOLDSEAL_DELETE=on (default) or off: whether manifests, tags and blobs can be deleted. */
+  readonly deleteEnabled: boolean;
+  /** GOLDSEAL_ANONYMOUS=on (default) or off: whether public repositories can be pulled without logging in. */
+  readonly anonymousPull: boolean;
+  /** GOLDSEAL_LOG_LEVEL=info (default), warn, error or off. */
+  readonly logLevel: LogLevel;
+  /** GOLDSEAL_FAILPOINT=name:n, for the crash harness only: the process kills itself at the n-th pass of that point. */
+  readonly failpoint?: { readonly name: string; readonly pass: number };
+}
+
+/** Every mistake of a configuration at once, one per line. */
+export class ConfigError extends Error {
+  readonly mistakes: readonly string[];
+  constructor(mistakes: readonly string[]) {
+    super(mistakes.join("\n"));
+    this.name = "ConfigError";
+    this.mistakes = mistakes;
+  }
+}
+
+type Parse<T> = (text: string) => T;
+type Variables = Readonly<Record<string, string | undefined>>;
+
+const VARIABLES: ReadonlySet<string> = new Set([
+  "GOLDSEAL_LISTEN",
+  "GOLDSEAL_PUBLIC_URL",
+  "GOLDSEAL_DATA",
+  "GOLDSEAL_TLS",
+  "GOLDSEAL_ADMIN_PASSWORD",
+  "GOLDSEAL_DATABASE_URL",
+  "GOLDSEAL_BLOBS",
+  "GOLDSEAL_MASTER_KEY_FILE",
+  "GOLDSEAL_AUTH_CHALLENGE",
+  "GOLDSEAL_WORKERS",
+  "GOLDSEAL_BRIDGE_CONFIG",
+  "GOLDSEAL_TOKEN_TTL_SECONDS",
+  "GOLDSEAL_UPLOAD_TTL_HOURS",
+  "GOLDSEAL_DELETE",
+  "GOLDSEAL_ANONYMOUS",
+  "GOLDSEAL_LOG_LEVEL",
+  "GOLDSEAL_FAILPOINT",
+]);
+
+/**
+ * The configuration out of environment variables and, below them, the text of `goldseal.yaml` (same names).
+ * @throws ConfigError with every mistake
+ */
+export function parseConfig(env: Variables, yamlText?: string): Config {
+  const mistakes: string[] = [];
+  const fromFile = yamlText === undefined ? {} : readYaml(yamlText, mistakes);
+  for (const name of Object.keys(env).filter((name) => name.startsWith("GOLDSEAL_"))) {
+    if (!VARIABLES.has(name)) mistakes.push(unknownName(name, "environment variable"));
+  }
+  const values = { ...fromFile, ...ownVariables(env) };
+
+  function read<T, D>(name: string, parse: Parse<T>, fallback: D): T | D {
+    const text = values[name];
+    if (text === undefined) return fallback;
+    try {
+      if (text === "") throw new Error("is empty; give a value or unset it");
+      return parse(text);
+    } catch (error) {
+      mistakes.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      return fallback;
+    }
+  }
+
+  const config = readAll(read);
+  checkTogether(config, values, mistakes);
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  return freeze(config);
+}
+
+/** The same configuration without what only the primary process may know: for the workers. */
+export function withoutSecrets(config: Config): Config {
+  const { adminPassword: _unused, ...rest } = config;
+  return freeze(rest);
+}
+
+type Read = <T, D>(name: string, parse: Parse<T>, fallback: D) => T | D;
+
+function readAll(read: Read): Config {
+  const dataFolder = read("GOLDSEAL_DATA", parsePath, resolve("data"));
+  return {
+    listen: read("GOLDSEAL_LISTEN", parseListen, { host: "127.0.0.1", port: 5443 }),
+    ...defined("publicUrl", read("GOLDSEAL_PUBLIC_URL", parsePublicUrl, undefined)),
+    dataFolder,
+    tls: read<TlsConfig, TlsConfig>("GOLDSEAL_TLS", parseTls, { kind: "auto" }),
+    ...defined(
+      "adminPassword",
+      read("GOLDSEAL_ADMIN_PASSWORD", (text) => new Secret(parseText(text)), undefined),
+    ),
+    database: read<DatabaseConfig, DatabaseConfig>("GOLDSEAL_DATABASE_URL", parseDatabaseUrl, { kind: "embedded" }),
+    blobs: read<BlobsConfig, BlobsConfig>("GOLDSEAL_BLOBS", parseBlobs, {
+      kind: "fs",
+      root: join(dataFolder, "blobs"),
+    }),
+    masterKeyFile: read("GOLDSEAL_MASTER_KEY_FILE", parsePath, join(dataFolder, "master.key")),
+    authChallenge: read("GOLDSEAL_AUTH_CHALLENGE", oneOf("bearer", "basic"), "bearer"),
+    workers: read("GOLDSEAL_WORKERS", wholeNumber(1, 256), availableParallelism()),
+    ...defined("bridgeConfigFile", read("GOLDSEAL_BRIDGE_CONFIG", parsePath, undefined)),
+    tokenTtlSeconds: read("GOLDSEAL_TOKEN_TTL_SECONDS", wholeNumber(60, 300), 300),
+    uploadTtlHours: read("GOLDSEAL_UPLOAD_TTL_HOURS", wholeNumber(1, 8760), 24),
+    deleteEnabled: read("GOLDSEAL_DELETE", oneOf("on", "off"), "on") === "on",
+    anonymousPull: read("GOLDSEAL_ANONYMOUS", oneOf("on", "off"), "on") === "on",
+    logLevel: read("GOLDSEAL_LOG_LEVEL", oneOf("info", "warn", "error", "off"), "info"),
+    ...defined("failpoint", read("GOLDSEAL_FAILPOINT", parseFailpoint, undefined)),
+  };
+}
+
+/** Rules about several settings, and what this release does not do yet. */
+function checkTogether(config: Config, values: Variables, mistakes: string[]): void {
+  if (config.database.kind === "external") {
+    // Replicas share a database: what one machine would make up for itself must be said.
+    for (const name of ["GOLDSEAL_MASTER_KEY_FILE", "GOLDSEAL_PUBLIC_URL"]) {
+      if (values[name] === undefined) mistakes.push(`${name}: must be set when GOLDSEAL_DATABASE_URL is set`);
+    }
+    if (config.tls.kind === "auto") {
+      mistakes.push("GOLDSEAL_TLS: must be off or cert.pem,key.pem when GOLDSEAL_DATABASE_URL is set");
+    }
+  }
+  if (config.blobs.kind === "s3") {
+    mistakes.push("GOLDSEAL_BLOBS: s3:// comes with a later release; use fs:<folder>");
+  }
+  if (config.bridgeConfigFile !== undefined) {
+    mistakes.push("GOLDSEAL_BRIDGE_CONFIG: the bridge comes with a later release; leave it unset");
+  }
+}
+
+function readYaml(text: string, mistakes: string[]): Record<string, string> {
+  // "failsafe": every scalar is the text as it is written, so a password 0123 stays one.
+  const document = parseDocument(text, { uniqueKeys: true, schema: "failsafe" });
+  const content: unknown = document.errors.length === 0 ? document.toJS() : null;
+  for (const error of document.errors) mistakes.push(`goldseal.yaml: ${error.message.split("\n")[0]}`);
+  if (content === null || content === undefined) return {};
+  if (typeof content !== "object" || Array.isArray(content)) {
+    mistakes.push("goldseal.yaml: must be a list of NAME: value lines");
+    return {};
+  }
+  const values: Record<string, string> = {};
+  for (const [name, value] of Object.entries(content)) {
+    if (!VARIABLES.has(name)) mistakes.push(unknownName(name, "key in goldseal.yaml"));
+    else if (typeof value === "string") values[name] = value;
+    else mistakes.push(`${name}: must be one value in goldseal.yaml`);
+  }
+  return values;
+}
+
+function ownVariables(env: Variables): Record<string, string> {
+  const own: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) if (VARIABLES.has(name) && value !== undefined) own[name] = value;
+  return own;
+}
+
+function unknownName(name: string, what: string): string {
+  const near = nearest(name, VARIABLES);
+  return `${name}: unknown ${what}${near === undefined ? "" : `; did you mean ${near}?`}`;
+}
+
+/** `{ [name]: value }`, or nothing when there is no value: an absent field is absent, not undefined. */
+function defined<N extends string, T>(name: N, value: T | undefined): { [key in N]?: T } {
+  return value === undefined ? {} : ({ [name]: value } as { [key in N]: T });
+}
+
+function freeze(config: Config): Config {
+  for (const value of Object.values(config)) Object.freeze(value);
+  return Object.freeze(config);
+}

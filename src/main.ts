@@ -1,0 +1,116 @@
+import cluster from "node:cluster";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const HELP = `Goldseal: an OCI image registry with signing.
+
+usage: npm start [-- options]       or: npm run goldseal -- <command> [options]
+
+commands
+  start (serve)   start the registry; prints "ready https://host:port" when it takes connections
+  doctor          say what is wrong with this set-up, and how to mend it
+
+options
+  --config FILE   read FILE instead of ./goldseal.yaml (same names as the variables below, the environment wins)
+  --help          this text
+
+environment
+  GOLDSEAL_LISTEN             127.0.0.1:5443    host:port; port 0 picks one
+  GOLDSEAL_PUBLIC_URL         https://host:port what clients use: part of image names and tokens
+  GOLDSEAL_DATA               ./data            database, blobs, CA, master key
+  GOLDSEAL_TLS                auto              auto (own CA), off (behind a proxy), or cert.pem,key.pem
+  GOLDSEAL_ADMIN_PASSWORD     generated         password of the user admin, first start only
+  GOLDSEAL_DATABASE_URL       embedded          postgres://user:password@host:port/database
+  GOLDSEAL_BLOBS              fs:<data>/blobs   where blobs are kept
+  GOLDSEAL_MASTER_KEY_FILE    <data>/master.key key ring: one "id base64" per line, the first seals
+  GOLDSEAL_AUTH_CHALLENGE     bearer            bearer or basic
+  GOLDSEAL_WORKERS            number of cores   worker processes
+  GOLDSEAL_TOKEN_TTL_SECONDS  300               60 to 300
+  GOLDSEAL_UPLOAD_TTL_HOURS   24                how long an upload lives without progress
+  GOLDSEAL_DELETE             on                on or off: whether anything can be deleted
+  GOLDSEAL_ANONYMOUS          on                on or off: pull of public repositories without login
+  GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
+  GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release
+`;
+
+if (cluster.isWorker) await work();
+else process.exitCode = await main(process.argv.slice(2));
+
+/** Answers the exit status: 0 done, 1 failed, 2 wrong use. */
+async function main(args: string[]): Promise<number> {
+  const [command, ...rest] = args;
+  if (command === undefined || command === "help" || args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(HELP);
+    return command === undefined ? 2 : 0;
+  }
+  if (command === "start" || command === "serve") return withConfig(rest, serve);
+  if (command === "doctor") return withConfig(rest, doctor);
+  complain(`unknown command ${JSON.stringify(command)}; see npm start -- --help`);
+  return 2;
+}
+
+type Sources = { readonly env: NodeJS.ProcessEnv; readonly yamlText?: string };
+
+async function withConfig(args: string[], act: (sources: Sources) => Promise<number>): Promise<number> {
+  try {
+    const { values } = parseArgs({ args, options: { config: { type: "string" } }, strict: true });
+    const yamlText = await readConfigFile(values.config);
+    return await act({ env: process.env, ...(yamlText !== undefined && { yamlText }) });
+  } catch (error) {
+    complain(error instanceof Error ? error.message : String(error));
+    return isMisuse(error) ? 2 : 1;
+  }
+}
+
+/** Wrong settings or arguments, as against something that failed. */
+function isMisuse(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return error.name === "ConfigError" || code.startsWith("ERR_PARSE_ARGS") || code === "ENOENT";
+}
+
+/** `./goldseal.yaml` may be absent; a file that was named may not. */
+async function readConfigFile(file: string | undefined): Promise<string | undefined> {
+  try {
+    return await readFile(file ?? "goldseal.yaml", "utf8");
+  } catch (error) {
+    const isAbsent = error instanceof Error && "code" in error && error.code === "ENOENT";
+    if (isAbsent && file === undefined) return undefined;
+    throw error;
+  }
+}
+
+async function serve(sources: Sources): Promise<number> {
+  const [{ parseConfig }, { serveUntilStopped }, { prepareDatabase }, { createLog }] = await Promise.all([
+    import("./config.ts"),
+    import("./setup/serve.ts"),
+    import("./app.ts"),
+    import("./http/log.ts"),
+  ]);
+  const config = parseConfig(sources.env, sources.yamlText);
+  const workerFile = fileURLToPath(import.meta.url);
+  return serveUntilStopped({ config, workerFile, log: createLog({ level: config.logLevel }), prepareDatabase });
+}
+
+async function doctor(sources: Sources): Promise<number> {
+  const [{ checkUp }, { reportFindings }] = await Promise.all([
+    import("./setup/checkup.ts"),
+    import("./setup/doctor.ts"),
+  ]);
+  return reportFindings(await checkUp({ ...sources, now: new Date() }), (line) => process.stdout.write(`${line}\n`));
+}
+
+async function work(): Promise<void> {
+  const [{ runWorker }, { openApp }, { listen }, { createLog }] = await Promise.all([
+    import("./setup/worker.ts"),
+    import("./app.ts"),
+    import("./http/listener.ts"),
+    import("./http/log.ts"),
+  ]);
+  runWorker({ openApp, listen, createLog: (level) => createLog({ level }) });
+}
+
+function complain(message: string): void {
+  process.stderr.write(`goldseal: ${message.split("\n").join("\n  ")}\n`);
+}

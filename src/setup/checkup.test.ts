@@ -1,0 +1,105 @@
+import { once } from "node:events";
+import { chmod, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { checkUp } from "./checkup.ts";
+import { type Finding, reportFindings } from "./doctor.ts";
+import { newFolder, postmasterOf, removeFolder, startServer } from "./testing/server-process.ts";
+
+const bad = (findings: readonly Finding[]) => findings.filter(({ verdict }) => verdict !== "ok");
+
+describe("goldseal doctor", () => {
+  let data: string;
+  beforeEach(async () => {
+    data = await newFolder();
+  });
+  afterEach(() => removeFolder(data));
+  const look = (env: Record<string, string> = {}, now = new Date()): Promise<Finding[]> =>
+    checkUp({ env: { GOLDSEAL_DATA: data, GOLDSEAL_LISTEN: "127.0.0.1:0", ...env }, now });
+
+  it("finds nothing wrong before the first start, while it runs, and after", async () => {
+    expect(bad(await look())).toEqual([]);
+    {
+      await using server = startServer({ data });
+      await server.ready();
+      expect(bad(await look())).toEqual([]);
+    }
+    expect(bad(await look())).toEqual([]);
+  });
+
+  it("names every mistake in the settings", async () => {
+    const findings = await look({ GOLDSEAL_WORKERS: "x", GOLDSEAL_NAME: "y" });
+
+    expect(findings.map(({ verdict, subject }) => `${verdict} ${subject}`)).toEqual([
+      "wrong settings",
+      "wrong settings",
+    ]);
+  });
+
+  it("says how to mend what went wrong with the files of an installation", async () => {
+    {
+      await using server = startServer({ data });
+      await server.ready();
+    }
+    await chmod(join(data, "ca.key"), 0o644);
+    await rm(join(data, "master.key"));
+    await rm(join(data, "postgres"), { recursive: true });
+    await writeFile(join(data, "postgres.folder"), `${join(data, "elsewhere")}\n`);
+
+    const findings = bad(await look({}, new Date(Date.now() + 340 * 86_400_000)));
+
+    expect(findings.map(({ subject, mend }) => `${subject}: ${mend}`)).toEqual([
+      `secrets: chmod 600 ${join(data, "ca.key")}`,
+      "database: put it back from your backup, or start with an empty GOLDSEAL_DATA",
+      "tls: start again: it is made anew",
+      "master key: put it back from your backup: without it nothing sealed can be opened",
+    ]);
+  });
+
+  it("notices a database that hangs behind a running server", async () => {
+    await using server = startServer({ data });
+    await server.ready();
+    const postmaster = await postmasterOf(data);
+    await rm(join(data, "run", ".s.PGSQL.5432"));
+
+    const findings = bad(await look());
+
+    expect(postmaster).toBeGreaterThan(0);
+    expect(findings.map(({ verdict, subject }) => `${verdict} ${subject}`)).toEqual(["wrong database"]);
+  });
+
+  it("notices a taken port, a database nobody answers for, and a clock behind the data", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const address = other.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    await writeFile(join(data, "postgres.log"), "");
+
+    const findings = await look(
+      {
+        GOLDSEAL_LISTEN: `127.0.0.1:${port}`,
+        GOLDSEAL_DATABASE_URL: "postgres://u:p@127.0.0.1:1/d",
+        GOLDSEAL_PUBLIC_URL: "https://localhost",
+        GOLDSEAL_TLS: "off",
+        GOLDSEAL_MASTER_KEY_FILE: join(data, "none"),
+      },
+      new Date(Date.now() - 3_600_000),
+    );
+    other.close();
+
+    const wrong = findings.filter(({ verdict }) => verdict === "wrong").map(({ subject }) => subject);
+    expect(wrong).toEqual(["database", "master key", "port", "clock"]);
+  });
+
+  it("answers 1 and the mend when something is wrong, 0 when not", () => {
+    const lines: string[] = [];
+    const fine: Finding = { verdict: "ok", subject: "a", text: "b" };
+
+    expect(reportFindings([fine], () => undefined)).toBe(0);
+    expect(reportFindings([fine, { verdict: "wrong", subject: "x", text: "y", mend: "z" }], (l) => lines.push(l))).toBe(
+      1,
+    );
+    expect(lines.join("\n")).toContain("mend: z");
+  });
+});

@@ -1,0 +1,276 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { access, constants, readFile, stat, statfs } from "node:fs/promises";
+import { connect } from "node:net";
+import { dirname, join } from "node:path";
+import { type Config, ConfigError, parseConfig } from "../config.ts";
+import { findFlaw } from "./certificates.ts";
+import { probeBlobFolder } from "./checkup-blobs.ts";
+import type { Finding } from "./doctor.ts";
+import { messageOf } from "./errors.ts";
+import { findFile } from "./files.ts";
+import { findHolder } from "./lock.ts";
+import { checkMasterKeys } from "./master-key.ts";
+import { reservePort } from "./port.ts";
+import { hasDatabase } from "./postgres-place.ts";
+import { certificateNames, urlHost } from "./primary.ts";
+
+export interface CheckupParts {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly yamlText?: string;
+  readonly now: Date;
+}
+
+interface Situation {
+  readonly config: Config;
+  readonly now: Date;
+  /** The data folder exists: there was a first start. */
+  readonly isMade: boolean;
+  /** The process that serves this data folder now. */
+  readonly holder: string | undefined;
+}
+
+const GIB = 1024 ** 3;
+const SECRET_FILES = ["ca.key", "server.key", "postgres.password", "master.key"];
+
+/** Looks at everything a start needs, and leaves it as it was. */
+export async function checkUp({ env, yamlText, now }: CheckupParts): Promise<Finding[]> {
+  let config: Config;
+  try {
+    config = parseConfig(env, yamlText);
+  } catch (error) {
+    const mistakes = error instanceof ConfigError ? error.mistakes : [messageOf(error)];
+    return mistakes.map((text) => wrong("settings", text, "see goldseal --help; nothing else was looked at"));
+  }
+  const isMade = await stat(config.dataFolder).then(
+    () => true,
+    () => false,
+  );
+  const situation = { config, now, isMade, holder: isMade ? await findHolder(config.dataFolder) : undefined };
+  const checks = [
+    checkRuntime,
+    checkData,
+    checkDisk,
+    checkSecrets,
+    checkDatabase,
+    checkTls,
+    checkKeys,
+    checkBlobs,
+    checkPort,
+    checkClock,
+  ];
+  const findings = [ok("settings", "no mistakes")];
+  for (const check of checks) findings.push(...(await attempt(check, situation)));
+  return findings;
+}
+
+/** A check that cannot even look is a finding too. */
+async function attempt(check: (situation: Situation) => Promise<Finding[]>, situation: Situation): Promise<Finding[]> {
+  try {
+    return await check(situation);
+  } catch (error) {
+    return [wrong(check.name.slice("check".length).toLowerCase(), messageOf(error))];
+  }
+}
+
+async function checkRuntime(): Promise<Finding[]> {
+  const major = Number(process.versions.node.split(".")[0]);
+  if (major >= 26) return [ok("runtime", `Node ${process.version}`)];
+  return [
+    wrong("runtime", `Node ${process.version} cannot run Goldseal`, "start it with npm start, which brings its own"),
+  ];
+}
+
+async function checkData({ config, isMade, holder }: Situation): Promise<Finding[]> {
+  const folder = config.dataFolder;
+  if (!isMade) {
+    const above = await nearestExisting(dirname(folder));
+    return (await isWritable(above))
+      ? [ok("data", `${folder} will be made by the first start`)]
+      : [
+          wrong(
+            "data",
+            `${folder} cannot be made in ${above}`,
+            "set GOLDSEAL_DATA, or change the owner of that folder",
+          ),
+        ];
+  }
+  if (!(await isWritable(folder))) {
+    return [wrong("data", `${folder} is not writable for this user`, `chown -R ${process.getuid?.()} ${folder}`)];
+  }
+  const { mode } = await stat(folder);
+  const open = (mode & 0o066) !== 0;
+  const state = holder === undefined ? "nobody serves it now" : `served by process ${holder}`;
+  return [
+    open
+      ? warning("data", `${folder} can be listed by others`, `chmod go-rw ${folder}`)
+      : ok("data", `${folder}, ${state}`),
+  ];
+}
+
+async function checkDisk({ config }: Situation): Promise<Finding[]> {
+  const blobs = config.blobs.kind === "fs" ? [config.blobs.root] : [];
+  const findings: Finding[] = [];
+  for (const folder of new Set([config.dataFolder, ...blobs])) {
+    const disk = await statfs(await nearestExisting(folder));
+    const free = disk.bavail * disk.bsize;
+    const text = `${(free / GIB).toFixed(1)} GiB free for ${folder}`;
+    findings.push(free < GIB ? wrong("disk", text, "free some space: pushes will be answered 507") : ok("disk", text));
+  }
+  return findings;
+}
+
+async function checkSecrets({ config, isMade }: Situation): Promise<Finding[]> {
+  if (!isMade) return [];
+  const findings: Finding[] = [];
+  for (const file of SECRET_FILES.map((name) => join(config.dataFolder, name))) {
+    const found = await stat(file).catch(() => undefined); // not every set-up has each
+    if (found && (found.mode & 0o077) !== 0)
+      findings.push(wrong("secrets", `${file} is open to others`, `chmod 600 ${file}`));
+  }
+  return findings.length > 0 ? findings : [ok("secrets", "readable by this user only")];
+}
+
+async function checkDatabase({ config, holder }: Situation): Promise<Finding[]> {
+  if (config.database.kind === "external") {
+    const url = new URL(config.database.url.reveal());
+    const host = url.searchParams.get("host") ?? url.hostname;
+    const port = Number(url.port || 5432);
+    const target = host.startsWith("/") ? { path: join(host, `.s.PGSQL.${port}`) } : { host, port };
+    const failure = await tryConnect(target);
+    if (failure === undefined) return [ok("database", `${host} takes connections`)];
+    return [wrong("database", `${host}: ${failure}`, "start that PostgreSQL, or mend GOLDSEAL_DATABASE_URL")];
+  }
+  const remembered = (await findFile(join(config.dataFolder, "postgres.folder")))?.trim();
+  const cluster = remembered ?? join(config.dataFolder, "postgres");
+  if ((await findFile(join(cluster, "PG_VERSION"))) === undefined) {
+    if (remembered === undefined) return [ok("database", "will be made by the first start")];
+    return [
+      wrong("database", `${cluster} is gone`, "put it back from your backup, or start with an empty GOLDSEAL_DATA"),
+    ];
+  }
+  if (holder === undefined) return [ok("database", `in ${cluster}, starts with Goldseal`)];
+  const sockets = (await findFile(join(cluster, "postmaster.pid")))?.split("\n")[4] ?? "";
+  const failure = await tryConnect({ path: join(sockets, ".s.PGSQL.5432") });
+  if (failure === undefined) return [ok("database", `in ${cluster}, takes connections`)];
+  return [wrong("database", `in ${cluster}: ${failure}`, `see ${join(config.dataFolder, "postgres.log")}`)];
+}
+
+async function checkTls({ config, now, isMade }: Situation): Promise<Finding[]> {
+  if (config.tls.kind === "off") {
+    return config.listen.host.startsWith("127.") || config.listen.host === "localhost" || config.listen.host === "::1"
+      ? [ok("tls", "off, and only this machine can connect")]
+      : [warning("tls", "off: passwords cross the network in the clear", "have only a TLS proxy reach this port")];
+  }
+  const publicUrl = config.publicUrl ?? `https://${urlHost(config.listen.host)}:${config.listen.port}`;
+  if (config.tls.kind === "auto") {
+    const cert = isMade ? await findFile(join(config.dataFolder, "server.crt")) : undefined;
+    if (cert === undefined) return [ok("tls", "certificates will be made by the first start")];
+    const flaw = findFlaw(cert, { names: certificateNames(config, publicUrl), now });
+    if (flaw !== undefined) return [warning("tls", `the server certificate ${flaw}`, "start again: it is made anew")];
+    return [ok("tls", `certificate good until ${new X509Certificate(cert).validTo}`)];
+  }
+  const [cert, key] = await Promise.all([readFile(config.tls.certFile, "utf8"), readFile(config.tls.keyFile, "utf8")]);
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    return [wrong("tls", `${config.tls.keyFile} is not the key of ${config.tls.certFile}`, "mend GOLDSEAL_TLS")];
+  }
+  const flaw = findFlaw(cert, { names: [new URL(publicUrl).hostname], now });
+  if (flaw !== undefined)
+    return [wrong("tls", `${config.tls.certFile} ${flaw}`, "get a new certificate for GOLDSEAL_PUBLIC_URL")];
+  return [ok("tls", `${config.tls.certFile} good until ${new X509Certificate(cert).validTo}`)];
+}
+
+async function checkKeys({ config }: Situation): Promise<Finding[]> {
+  const file = config.masterKeyFile;
+  const content = await findFile(file);
+  if (content !== undefined) {
+    checkMasterKeys(content, file);
+    return [ok("master key", `${file}: keep a copy of it elsewhere`)];
+  }
+  const isOurs = file === join(config.dataFolder, "master.key");
+  if (isOurs && !(await hasDatabase(config.dataFolder))) return [ok("master key", "will be made by the first start")];
+  return [
+    wrong("master key", `${file} is missing`, "put it back from your backup: without it nothing sealed can be opened"),
+  ];
+}
+
+async function checkBlobs({ config }: Situation): Promise<Finding[]> {
+  if (config.blobs.kind !== "fs") return [];
+  const root = config.blobs.root;
+  const existing = await nearestExisting(root);
+  const failure = await probeBlobFolder(existing);
+  if (failure === undefined) return [ok("blobs", `${root}: writes, fsync, link and rename work`)];
+  return [
+    wrong(
+      "blobs",
+      `${existing}: ${failure}`,
+      "set GOLDSEAL_BLOBS to a folder on a local filesystem this user may write",
+    ),
+  ];
+}
+
+async function checkPort({ config, holder }: Situation): Promise<Finding[]> {
+  const address = `${urlHost(config.listen.host)}:${config.listen.port}`;
+  if (holder !== undefined) {
+    const failure = await tryConnect(config.listen);
+    if (config.listen.port === 0 || failure === undefined)
+      return [ok("port", `${address} is served by process ${holder}`)];
+    return [
+      wrong("port", `${address}: ${failure}, though process ${holder} runs`, `see its log, or stop it: kill ${holder}`),
+    ];
+  }
+  await using _reserved = await reservePort(config.listen);
+  return [ok("port", `${address} is free`)];
+}
+
+async function checkClock({ config, now, isMade }: Situation): Promise<Finding[]> {
+  const newest = isMade ? await stat(join(config.dataFolder, "postgres.log")).catch(() => undefined) : undefined;
+  const behindSeconds = newest === undefined ? 0 : (newest.mtimeMs - now.getTime()) / 1000;
+  if (behindSeconds < 60 && now.getUTCFullYear() >= 2026) return [ok("clock", now.toISOString())];
+  return [
+    wrong(
+      "clock",
+      `${now.toISOString()} is earlier than the last use of the data`,
+      "set the clock (timedatectl set-ntp true)",
+    ),
+  ];
+}
+
+/** Why nobody answers there, or undefined. */
+function tryConnect(target: { path: string } | { host: string; port: number }): Promise<string | undefined> {
+  return new Promise((done) => {
+    const socket = connect({ ...target, timeout: 3000 });
+    socket.once("connect", () => settle(undefined));
+    socket.once("timeout", () => settle("does not answer"));
+    socket.once("error", (error) => settle(error.message));
+    function settle(failure: string | undefined): void {
+      socket.destroy();
+      done(failure);
+    }
+  });
+}
+
+async function nearestExisting(folder: string): Promise<string> {
+  for (let current = folder; ; current = dirname(current)) {
+    const found = await stat(current).catch(() => undefined); // not there: one up
+    if (found || current === dirname(current)) return current;
+  }
+}
+
+async function isWritable(folder: string): Promise<boolean> {
+  return access(folder, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+function ok(subject: string, text: string): Finding {
+  return { verdict: "ok", subject, text };
+}
+
+function warning(subject: string, text: string, mend: string): Finding {
+  return { verdict: "warning", subject, text, mend };
+}
+
+function wrong(subject: string, text: string, mend?: string): Finding {
+  return { verdict: "wrong", subject, text, ...(mend !== undefined && { mend }) };
+}

@@ -1,0 +1,91 @@
+// The values of the configuration: text → checked value. Each throws an Error whose message says what is allowed;
+// none repeats the value itself, since it may carry a password.
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import type { BlobsConfig, DatabaseConfig, TlsConfig } from "../config.ts";
+import { Secret } from "./secret.ts";
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
+
+export function parseText(text: string): string {
+  if (text.includes("\0")) throw new Error("must not contain a NUL");
+  return text;
+}
+
+export function parsePath(text: string): string {
+  return resolve(parseText(text));
+}
+
+export function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? "";
+  const port = Number(match?.[3]);
+  const isHost = match?.[1] === undefined ? isIP(host) === 4 || HOST_NAME.test(host) : isIP(host) === 6;
+  if (!isHost || port > 65_535) throw new Error("must be host:port, like 127.0.0.1:5443 or [::1]:5443");
+  return { host, port };
+}
+
+export function parsePublicUrl(text: string): string {
+  const url = URL.parse(text);
+  const isOrigin = url !== null && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
+  if (!isOrigin || !/^https?:$/.test(url.protocol) || url.password !== "") {
+    throw new Error("must be an origin like https://registry.example.org:5443, without a path");
+  }
+  return url.origin;
+}
+
+export function parseTls(text: string): TlsConfig {
+  if (text === "auto" || text === "off") return { kind: text };
+  const [certFile, keyFile, ...more] = text.split(",").map((part) => part.trim());
+  if (!certFile || !keyFile || more.length > 0) throw new Error("must be auto, off, or cert.pem,key.pem");
+  return { kind: "files", certFile: parsePath(certFile), keyFile: parsePath(keyFile) };
+}
+
+export function parseDatabaseUrl(text: string): DatabaseConfig {
+  const url = URL.parse(text);
+  if (url === null || !/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2) {
+    throw new Error("must be postgres://user:password@host:port/database");
+  }
+  return { kind: "external", url: new Secret(text) };
+}
+
+export function parseBlobs(text: string): BlobsConfig {
+  if (text.startsWith("fs:") && text.length > 3) return { kind: "fs", root: parsePath(text.slice(3)) };
+  const url = text.startsWith("s3://") ? URL.parse(text) : null;
+  const unknown =
+    url === null ? [] : [...url.searchParams.keys()].filter((key) => key !== "endpoint" && key !== "region");
+  if (url === null || url.hostname === "" || url.username !== "" || url.hash !== "" || unknown.length > 0) {
+    throw new Error("must be fs:<folder> or s3://<bucket>/<prefix>?endpoint=<url>&region=<name>");
+  }
+  const endpoint = url.searchParams.get("endpoint");
+  const region = url.searchParams.get("region");
+  return {
+    kind: "s3",
+    bucket: url.hostname,
+    prefix: url.pathname.replace(/^\/|\/$/g, ""),
+    ...(endpoint === null ? {} : { endpoint }),
+    ...(region === null ? {} : { region }),
+  };
+}
+
+export function parseFailpoint(text: string): { name: string; pass: number } {
+  const match = /^([a-zA-Z]+(?:\.[a-zA-Z]+)*):([1-9]\d{0,8})$/.exec(text);
+  if (match?.[1] === undefined) throw new Error("must be name:n, like blob.afterRename:3");
+  return { name: match[1], pass: Number(match[2]) };
+}
+
+export function oneOf<const T extends string>(...allowed: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((value) => value === text);
+    if (found === undefined) throw new Error(`must be ${allowed.join(" or ")}`);
+    return found;
+  };
+}
+
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= least && value <= most)) throw new Error(`must be a whole number from ${least} to ${most}`);
+    return value;
+  };
+}
