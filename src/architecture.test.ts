@@ -106,7 +106,8 @@ function roomOf(path: string): string {
   return inner.startsWith("notary/tuf/") ? "notary/tuf" : (inner.split("/")[0] ?? inner);
 }
 
-const isTest = (path: string): boolean => /\.(test|contract|fixture)\.ts$/.test(path);
+/** Tests, contracts and what only they use. */
+const isTest = (path: string): boolean => /\.(test|contract)\.ts$|\/testing\/|\/test-[\w-]+\.ts$/.test(path);
 
 const withoutComments = (text: string): string => text.replace(/\/\*.*?\*\//gs, "").replace(/(^|\s)\/\/.*$/gm, "$1");
 
