@@ -212,6 +212,7 @@ describe("goldseal start", () => {
   it("works with a data path longer than a socket's may be", async () => {
     const deep = join(data, "d".repeat(120));
     await mkdir(deep);
+    await chmod(data, 0o711); // root's nobody may pass
     await using server = startServer({ data: deep });
 
     const origin = await server.ready();
