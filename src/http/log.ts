@@ -1,13 +1,50 @@
+/** Structured log: one JSON object a line, on stderr. Nothing secret may be put in `fields`. */
 export interface Log {
-  info(event: string, fields?: object): void;
-  warn(event: string, fields?: object): void;
-  error(event: string, fields?: object): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
 }
-export function createLog(options: { write?: (line: string) => void; level?: string } = {}): Log {
-  const write = options.write ?? ((line: string) => void process.stderr.write(line));
-  const at = (level: string) => (event: string, fields?: object) => {
-    if (options.level !== "off")
-      write(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...fields })}\n`);
-  };
+
+export type LogFields = Readonly<Record<string, unknown>>;
+export type LogLevel = "info" | "warn" | "error" | "off";
+
+export interface LogOptions {
+  readonly level?: LogLevel;
+  readonly write?: (line: string) => void;
+  readonly now?: () => Date;
+}
+
+const RANK: Readonly<Record<LogLevel, number>> = { info: 0, warn: 1, error: 2, off: 3 };
+
+/** The standard writer gathers lines; call `flushLog` before the process ends. */
+export function createLog({ level = "info", write = writeStderr, now = () => new Date() }: LogOptions = {}): Log {
+  const at =
+    (severity: Exclude<LogLevel, "off">) =>
+    (event: string, fields: LogFields = {}): void => {
+      if (RANK[severity] < RANK[level]) return;
+      write(`${JSON.stringify({ time: now().toISOString(), level: severity, event, ...fields })}\n`);
+    };
   return { info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** What is worth knowing of an error in a log line: message, cause chain and where it came from. */
+export function describeError(error: unknown): LogFields {
+  if (!(error instanceof Error)) return { error: String(error) };
+  const cause = error.cause === undefined ? {} : { cause: describeError(error.cause) };
+  return { error: error.message, kind: error.name, stack: error.stack?.split("\n").slice(1, 6).join("\n"), ...cause };
+}
+
+const flushMs = 20;
+let pending = "";
+
+/** Lines of one moment go out in one write; what is left when the process ends goes out then. */
+function writeStderr(line: string): void {
+  if (pending === "") setTimeout(flushLog, flushMs).unref();
+  pending += line;
+}
+
+export function flushLog(): void {
+  const text = pending;
+  pending = "";
+  if (text !== "") process.stderr.write(text);
 }

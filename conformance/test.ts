@@ -1,0 +1,92 @@
+/**
+ * `npm test`: the quick checks, then each suite as far as this machine has what it needs. What was left out is listed with
+ * the one command that provides it; with CI=true it counts as failed. `--only NAME` runs one (or several).
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Counts, countsLine, findCounts, PROVISION, skipIsFailure } from "./harness/report.ts";
+import { launcher, projectRoot } from "./harness/server.ts";
+import { run } from "./harness/tools.ts";
+
+interface Suite {
+  readonly name: string;
+  readonly file: string;
+  /** A loop runs for the seconds it is given; the others take what they take. */
+  readonly loop?: boolean;
+}
+
+const SUITES: readonly Suite[] = [
+  { name: "quick", file: "conformance/quick.ts" },
+  { name: "oci", file: "conformance/oci/main.ts" },
+  { name: "clients", file: "conformance/clients/main.ts" },
+  { name: "crash", file: "conformance/crash/main.ts", loop: true },
+  { name: "fuzz", file: "conformance/fuzz/main.ts", loop: true },
+];
+/** A suite that takes this many times its budget hangs; less may only mean a slow machine. */
+const PATIENCE = 4;
+
+interface Outcome extends Counts {
+  readonly name: string;
+  readonly seconds: number;
+  readonly budget: number;
+  readonly skippedLines: readonly string[];
+}
+
+const { values } = parseArgs({ options: { only: { type: "string", multiple: true, default: [] } } });
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const budgets: Record<string, number> = JSON.parse(
+    readFileSync(join(projectRoot, "conformance", "budget.json"), "utf8"),
+  );
+  const outcomes: Outcome[] = [];
+  for (const suite of SUITES) {
+    if (values.only.length && !values.only.includes(suite.name)) continue;
+    outcomes.push(await runSuite(suite, budgets[suite.name] ?? 0));
+  }
+  return summarize(outcomes);
+}
+
+async function runSuite({ name, file, loop }: Suite, budget: number): Promise<Outcome> {
+  console.log(`\n=== ${name} (${budget} s budgeted)`);
+  const args = [launcher, "run", file, ...(loop ? ["--seconds", String(budget)] : [])];
+  const started = performance.now();
+  const timeoutSeconds = budget * PATIENCE;
+  let [status, output] = [1, ""];
+  try {
+    const onOutput = (text: string) => void process.stdout.write(text);
+    const result = await run(process.execPath, args, { cwd: projectRoot, timeoutSeconds, onOutput });
+    [status, output] = [result.status, result.stdout];
+  } catch (error) {
+    console.log(`${name}: ${error instanceof Error ? error.message.split("\n")[0] : error}`);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const skippedLines = [...output.matchAll(/^skipped (.+)$/gm)].map(([, line]) => `${name}: ${line}`);
+  return { name, seconds, budget, skippedLines, ...toCounts(status, findCounts(output)) };
+}
+
+/** The exit status has the last word: a suite that ended badly failed, whatever it had counted until then. */
+function toCounts(status: number, counts: Counts | undefined): Counts {
+  const { passed, failed, skipped } = counts ?? { passed: status === 0 ? 1 : 0, failed: 0, skipped: 0 };
+  const skipIsWhy = skipped > 0 && skipIsFailure();
+  return { passed, failed: status !== 0 && !skipIsWhy ? Math.max(failed, 1) : failed, skipped };
+}
+
+function summarize(outcomes: readonly Outcome[]): number {
+  const sum = (key: "passed" | "failed" | "skipped" | "seconds") =>
+    outcomes.reduce((total, outcome) => total + outcome[key], 0);
+  const row = (cells: readonly (string | number)[]) =>
+    console.log(cells.map((cell, i) => (i ? String(cell).padStart(9) : String(cell).padEnd(10))).join(""));
+  console.log("");
+  row(["suite", "passed", "failed", "skipped", "seconds", "budget"]);
+  for (const { name, passed, failed, skipped, seconds, budget } of outcomes) {
+    row([name, passed, failed, skipped, seconds.toFixed(0), budget]);
+  }
+  const skippedLines = outcomes.flatMap((outcome) => outcome.skippedLines);
+  if (skippedLines.length) console.log(`\nskipped (${PROVISION} provides it):\n  ${skippedLines.join("\n  ")}`);
+  const total = { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
+  console.log(`\n${sum("seconds").toFixed(0)} s in all\n${countsLine(total)}`);
+  if (total.skipped && skipIsFailure()) console.error("CI=true: what is skipped counts as failed");
+  return total.failed || (total.skipped && skipIsFailure()) ? 1 : 0;
+}

@@ -1,0 +1,144 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import Koa from "koa";
+import { BodyAbortedError } from "./body.ts";
+import { describeError, type Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { empty, json, type Reply } from "./reply.ts";
+import { Request } from "./request.ts";
+import type { Gate, Protocol, Route } from "./route.ts";
+import { Router } from "./router.ts";
+import { send } from "./send.ts";
+
+export interface DoorOptions {
+  readonly protocols: readonly Protocol[];
+  readonly gate: Gate;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export type RequestListener = (message: IncomingMessage, response: ServerResponse) => void;
+
+/** A request whose path belongs to no protocol, or whose first line is not one that a server answers. */
+const noRoute: Route = {
+  id: "none",
+  method: "GET",
+  path: "",
+  access: { kind: "open" },
+  maxBodyBytes: 0,
+  handler: async () => empty(404),
+};
+
+/**
+ * The one door: finds the route, lets the gate judge, runs the handler, turns errors into the protocol's words, sends
+ * the answer, writes one log line and the metrics.
+ */
+export function openDoor({ protocols, gate, log, metrics }: DoorOptions): RequestListener {
+  const entries = protocols.map((protocol) => ({ protocol, router: new Router(protocol) }));
+  const koa = new Koa();
+  koa.on("error", (error: unknown) => log.error("http.unexpected", describeError(error)));
+  koa.use(async (context) => {
+    const started = performance.now();
+    const exchange = begin(entries, context.req, context.res);
+    const reply = await answer(exchange, gate, log);
+    const bytes = await send(context, reply, exchange.request.id, log);
+    report({ exchange, reply, bytes, started, log, metrics, message: context.req });
+  });
+  return koa.callback() as RequestListener;
+}
+
+interface Entry {
+  readonly protocol: Protocol;
+  readonly router: Router;
+}
+
+interface Exchange {
+  readonly protocol: Protocol | undefined;
+  readonly request: Request;
+  /** Set when no route answers; thrown in place of the handler. */
+  readonly refusal: Error | undefined;
+}
+
+function begin(entries: readonly Entry[], message: IncomingMessage, response: ServerResponse): Exchange {
+  const [path = "", search = ""] = splitTarget(message.url ?? "");
+  const entry = entries.find(({ protocol }) => belongs(path, protocol.prefix));
+  const badRequest = (text: string): Error => entry?.protocol.badRequest(text) ?? new Error(text);
+  const match = entry?.router.match(message.method ?? "", path) ?? { kind: "not-found" as const };
+  const request = new Request({
+    id: randomUUID(),
+    message,
+    response,
+    route: match.kind === "route" ? match.route : noRoute,
+    params: match.kind === "route" ? match.params : {},
+    query: new URLSearchParams(search),
+    badRequest,
+  });
+  const refusal =
+    match.kind === "route"
+      ? undefined
+      : match.kind === "method-not-allowed"
+        ? entry?.protocol.methodNotAllowed(match.allowed)
+        : (entry?.protocol.notFound() ?? undefined);
+  return { protocol: entry?.protocol, request, refusal };
+}
+
+/** `/v2` itself belongs to `/v2/`. */
+function belongs(path: string, prefix: string): boolean {
+  return path.startsWith(prefix) || (prefix.endsWith("/") && path === prefix.slice(0, -1));
+}
+
+function splitTarget(target: string): [string, string] {
+  const question = target.indexOf("?");
+  return question < 0 ? [target, ""] : [target.slice(0, question), target.slice(question + 1)];
+}
+
+async function answer({ protocol, request, refusal }: Exchange, gate: Gate, log: Log): Promise<Reply> {
+  try {
+    if (refusal !== undefined) throw refusal;
+    if (protocol === undefined) return json(404, { errors: [{ code: "NOT_FOUND", message: "no such endpoint" }] });
+    await gate(request, request.route.access);
+    return await request.route.handler(request);
+  } catch (error) {
+    const reply = protocol?.errorReply(error, request);
+    if (reply !== undefined) return reply;
+    if (error instanceof BodyAbortedError) return empty(499);
+    log.error("http.failed", { requestId: request.id, route: request.route.id, ...describeError(error) });
+    return json(500, { errors: [{ code: "UNKNOWN", message: "internal error", detail: { requestId: request.id } }] });
+  }
+}
+
+interface Report {
+  readonly exchange: Exchange;
+  readonly reply: Reply;
+  readonly bytes: number;
+  readonly started: number;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly message: IncomingMessage;
+}
+
+function report({ exchange: { request }, reply, bytes, started, log, metrics, message }: Report): void {
+  const seconds = (performance.now() - started) / 1000;
+  const received = message.headers["content-length"] === undefined ? 0 : Number(message.headers["content-length"]);
+  metrics.observe({
+    route: request.route.id,
+    method: request.method,
+    status: reply.status,
+    seconds,
+    sent: bytes,
+    received,
+  });
+  log.info("http", {
+    requestId: request.id,
+    actor: request.actor.name,
+    remote: request.remoteAddress,
+    method: request.method,
+    path: splitTarget(message.url ?? "")[0].slice(0, 1024),
+    route: request.route.id,
+    status: reply.status,
+    ...request.notes,
+    bytes,
+    ms: Math.round(seconds * 1e5) / 100,
+    agent: (message.headers["user-agent"] ?? "").slice(0, 200),
+  });
+}

@@ -1,0 +1,94 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Actor, ANONYMOUS } from "../oci/access.ts";
+import { readBody, streamBody } from "./body.ts";
+import type { Route } from "./route.ts";
+
+export interface RequestParts {
+  readonly id: string;
+  readonly message: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly route: Route;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly badRequest: (message: string) => Error;
+}
+
+/** What a handler sees of an HTTP request. */
+export class Request {
+  readonly id: string;
+  readonly route: Route;
+  readonly method: string;
+  /** Set by the gate. */
+  actor: Actor = ANONYMOUS;
+  /** What the log line says was done, to what; handlers may add. Never a secret. */
+  readonly notes: Record<string, string | number> = {};
+  readonly #parts: RequestParts;
+
+  constructor(parts: RequestParts) {
+    this.id = parts.id;
+    this.route = parts.route;
+    this.method = parts.message.method ?? "GET";
+    this.#parts = parts;
+  }
+
+  /** A path parameter of the route; asking for one that the route does not have is our own mistake. */
+  param(name: string): string {
+    const value = this.#parts.params[name];
+    if (value === undefined) throw new Error(`route ${this.route.id} has no parameter <${name}>`);
+    return value;
+  }
+
+  /** A query parameter that may stand there once. Throws the protocol's bad request when it stands there twice. */
+  query(name: string): string | undefined {
+    const values = this.#parts.query.getAll(name);
+    if (values.length > 1) throw this.badRequest(`query parameter ${name} stands there ${values.length} times`);
+    return values[0];
+  }
+
+  queryAll(name: string): readonly string[] {
+    return this.#parts.query.getAll(name);
+  }
+
+  /** A header that may be sent once; Node has joined or dropped repeated ones, so those are looked for here. */
+  header(name: string): string | undefined {
+    const values = this.#parts.message.headersDistinct[name.toLowerCase()];
+    if (values !== undefined && values.length > 1)
+      throw this.badRequest(`header ${name} was sent ${values.length} times`);
+    return values?.[0];
+  }
+
+  headerAll(name: string): readonly string[] {
+    return this.#parts.message.headersDistinct[name.toLowerCase()] ?? [];
+  }
+
+  /** `Content-Length` in bytes, undefined for a body of unknown length (chunked). */
+  get contentLength(): number | undefined {
+    const text = this.#parts.message.headers["content-length"];
+    if (text !== undefined) return Number(text);
+    return this.#parts.message.headers["transfer-encoding"] === undefined ? 0 : undefined;
+  }
+
+  /** Whether the request announced a body of at least one byte, or one of unknown length. */
+  get hasBody(): boolean {
+    return this.contentLength !== 0;
+  }
+
+  get remoteAddress(): string {
+    return this.#parts.message.socket.remoteAddress ?? "";
+  }
+
+  /** The whole body, refused above the route's `maxBodyBytes` before it is buffered. */
+  body(): Promise<Buffer> {
+    const { message, response } = this.#parts;
+    return readBody(message, response, this.route.maxBodyBytes);
+  }
+
+  /** The body in pieces as they arrive; throws when the client stops sending or goes away. */
+  bodyStream(): AsyncIterable<Uint8Array> {
+    return streamBody(this.#parts.message, this.#parts.response);
+  }
+
+  badRequest(message: string): Error {
+    return this.#parts.badRequest(message);
+  }
+}

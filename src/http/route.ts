@@ -1,0 +1,66 @@
+import type { RepositoryAction } from "../oci/access.ts";
+import type { Reply } from "./reply.ts";
+import type { Request } from "./request.ts";
+
+/** Who may use a route. Repository routes carry the repository in `<name>`. */
+export type Access =
+  /** Anyone, without looking at credentials (health, metrics, the token service, which looks itself). */
+  | { readonly kind: "open" }
+  /** `GET /v2/`: any good credentials, an anonymous token too; who sends none is challenged, so that clients sign in. */
+  | { readonly kind: "ping" }
+  /** The list of repositories: anyone; a token must name `registry:catalog:*`. */
+  | { readonly kind: "catalog" }
+  /** REST: a user, by name and password. Tokens of the registry are refused. */
+  | { readonly kind: "user" }
+  /** REST: a system administrator, by name and password. */
+  | { readonly kind: "system-admin" }
+  /** `action` on the repository named by the path parameter `name`. */
+  | { readonly kind: "repository"; readonly action: RepositoryAction };
+
+export type Handler = (request: Request) => Promise<Reply>;
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+export interface Route {
+  /** The endpoint's id in its specification; also the route's name in logs and metrics. */
+  readonly id: string;
+  readonly method: Method;
+  /** `<name>` takes one or more segments, any other `<parameter>` one. */
+  readonly path: string;
+  readonly access: Access;
+  /** Longest request body in bytes; 0 where none is read, Infinity where it is streamed to the blob store. */
+  readonly maxBodyBytes: number;
+  readonly handler: Handler;
+}
+
+export function route(
+  id: string,
+  method: Method,
+  path: string,
+  access: Access,
+  handler: Handler,
+  { maxBodyBytes = 0 }: { readonly maxBodyBytes?: number } = {},
+): Route {
+  return { id, method, path, access, maxBodyBytes, handler };
+}
+
+/** Turns whatever was thrown into an answer in one protocol's words; undefined for what it does not know. */
+export type ErrorReply = (error: unknown, request: Request) => Reply | undefined;
+
+/** One protocol on the origin: its routes, and how it writes its errors. */
+export interface Protocol {
+  /** Paths that begin with this belong to the protocol, 404 included. */
+  readonly prefix: string;
+  readonly routes: readonly Route[];
+  readonly errorReply: ErrorReply;
+  /** Thrown for a path without a route, and for a method that the path does not have. */
+  readonly notFound: () => Error;
+  readonly methodNotAllowed: (allowed: readonly Method[]) => Error;
+  /** Thrown for anything else that is wrong with the request line, its query or its body's length. */
+  readonly badRequest: (message: string) => Error;
+}
+
+/**
+ * Decides before the handler runs: reads the credentials, throws the protocol's refusal or returns the actor.
+ * `repository` is the text of `<name>`, not yet parsed.
+ */
+export type Gate = (request: Request, access: Access) => Promise<void>;

@@ -1,0 +1,76 @@
+import type { Method, Protocol, Route } from "./route.ts";
+
+export type Match =
+  | { readonly kind: "route"; readonly route: Route; readonly params: Readonly<Record<string, string>> }
+  | { readonly kind: "method-not-allowed"; readonly allowed: readonly Method[] }
+  | { readonly kind: "not-found" };
+
+interface PathPattern {
+  readonly regexp: RegExp;
+  readonly names: readonly string[];
+  readonly byMethod: Map<string, Route>;
+}
+
+/** Finds the route of a raw (still percent-encoded) path; the last endpoint keyword of a path decides, not the first. */
+export class Router {
+  readonly #patterns: readonly PathPattern[];
+
+  constructor(protocol: Protocol) {
+    const patterns = new Map<string, PathPattern>();
+    for (const route of protocol.routes) {
+      const pattern = patterns.get(route.path) ?? compile(route.path);
+      patterns.set(route.path, pattern);
+      pattern.byMethod.set(route.method, route);
+    }
+    this.#patterns = [...patterns.values()];
+  }
+
+  match(method: string, path: string): Match {
+    for (const { regexp, names, byMethod } of this.#patterns) {
+      const found = regexp.exec(path);
+      if (found === null) continue;
+      const route = byMethod.get(method) ?? (method === "HEAD" ? byMethod.get("GET") : undefined);
+      if (route === undefined) return { kind: "method-not-allowed", allowed: [...byMethod.keys()] as Method[] };
+      return { kind: "route", route, params: toParams(names, found) };
+    }
+    return { kind: "not-found" };
+  }
+}
+
+/** A closing slash in a route's path is optional in a request. */
+function compile(path: string): PathPattern {
+  const names: string[] = [];
+  const source = path.replace(/[.]/g, "\\.").replace(/<([a-z]+)>/g, (_, name: string) => {
+    names.push(name);
+    return name === "name" ? "(.+)" : "([^/]+)";
+  });
+  return { regexp: new RegExp(`^${source.endsWith("/") ? `${source}?` : source}$`), names, byMethod: new Map() };
+}
+
+function toParams(names: readonly string[], found: RegExpExecArray): Record<string, string> {
+  const params: Record<string, string> = {};
+  names.forEach((name, index) => {
+    params[name] = name === "name" ? decodeSegments(found[index + 1] ?? "") : decode(found[index + 1] ?? "");
+  });
+  return params;
+}
+
+/** An encoded slash stays encoded: it would otherwise make two components of one, and `%` is in no valid name. */
+function decodeSegments(text: string): string {
+  if (!text.includes("%")) return text;
+  return text
+    .split("/")
+    .map((segment) => (decode(segment).includes("/") ? segment : decode(segment)))
+    .join("/");
+}
+
+/** What is not percent-encoded UTF-8 stays as it is, and no parser accepts it. */
+function decode(text: string): string {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
+}

@@ -1,0 +1,94 @@
+import type { ServerResponse } from "node:http";
+import type { Context } from "koa";
+import { idleMs } from "./body.ts";
+import type { Log } from "./log.ts";
+import type { ByteStream, Reply } from "./reply.ts";
+
+/** A refused body is read and thrown away up to here, so that its sender sees the answer and not a reset. */
+const maxDiscardedBytes = 16 * 1024 * 1024;
+
+/** Sends `reply`; returns the bytes of body that went out. A stream that breaks off closes the connection. */
+export async function send(context: Context, reply: Reply, requestId: string, log: Log): Promise<number> {
+  const { req, res } = context;
+  if (res.destroyed || !res.writable) return abandon(reply);
+  discardRest(context);
+  context.status = reply.status === 499 ? 400 : reply.status;
+  for (const [name, value] of Object.entries(reply.headers)) context.set(name, value as string | string[]);
+  context.set("X-Request-Id", requestId);
+  context.set("X-Content-Type-Options", "nosniff");
+  const { body } = reply;
+  if (body === undefined || Buffer.isBuffer(body)) {
+    context.body = body ?? null;
+    context.status = reply.status === 499 ? 400 : reply.status;
+    if (reply.headers["Content-Type"] === undefined) context.remove("Content-Type");
+    if (body === undefined && reply.status !== 204 && reply.status !== 304) setEmptyLength(context, reply);
+    return req.method === "HEAD" ? 0 : (body?.length ?? 0);
+  }
+  context.respond = false;
+  res.statusCode = reply.status;
+  res.setHeader("Content-Length", body.length);
+  if (req.method === "HEAD") {
+    res.end();
+    await body.close();
+    return 0;
+  }
+  return pump(res, body, requestId, log);
+}
+
+function setEmptyLength(context: Context, reply: Reply): void {
+  if (reply.headers["Content-Length"] === undefined) context.set("Content-Length", "0");
+}
+
+async function abandon(reply: Reply): Promise<number> {
+  if (reply.body !== undefined && !Buffer.isBuffer(reply.body)) await reply.body.close();
+  return 0;
+}
+
+/** Whatever of the request body was not read is let go, but not without end. */
+function discardRest({ req, res }: Context): void {
+  if (req.complete || req.destroyed) return;
+  if (req.headers.expect !== undefined && !res.headersSent) res.setHeader("Connection", "close");
+  let discarded = 0;
+  req.on("error", () => undefined);
+  req.on("data", (chunk: Buffer) => {
+    discarded += chunk.length;
+    if (discarded > maxDiscardedBytes) req.socket.destroy();
+  });
+  req.resume();
+}
+
+async function pump(res: ServerResponse, body: ByteStream, requestId: string, log: Log): Promise<number> {
+  let sent = 0;
+  res.on("error", () => undefined);
+  try {
+    for await (const chunk of body.chunks()) {
+      await write(res, chunk);
+      sent += chunk.length;
+    }
+    res.end();
+  } catch (error) {
+    // The status is out already: only breaking the connection tells the client that this is not all.
+    if (!res.destroyed) log.error("http.broken-off", { requestId, sent, of: body.length, error: String(error) });
+    res.destroy();
+  } finally {
+    await body.close();
+  }
+  return sent;
+}
+
+/** Resolves once the kernel has taken the chunk; a reader that takes nothing for 30 s is cut. */
+function write(res: ServerResponse, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const silence = setTimeout(() => res.destroy(new Error("the client read nothing for 30 s")), idleMs);
+    const closed = (): void => settle(new Error("the client went away"));
+    const settle = (error?: Error | null): void => {
+      clearTimeout(silence);
+      res.off("close", closed);
+      if (error) reject(error);
+      else resolve();
+    };
+    res.once("close", closed);
+    if (res.destroyed) return closed();
+    res.write(chunk, settle);
+  });
+}

@@ -1,0 +1,40 @@
+import type { Database } from "../storage/database.ts";
+import { type KeyRing, SealError } from "./key-ring.ts";
+
+const purpose = "key-ring-check";
+const content = Buffer.from("goldseal");
+
+/**
+ * Proves that `ring` holds every key that sealed rows of this database, and leaves a proof for the key that seals now.
+ * @throws Error with what to do; the process must not start then, or it would seal what others cannot open
+ */
+export async function checkKeyRing(database: Database, ring: KeyRing): Promise<void> {
+  const { keyId, sealed } = ring.seal(purpose, content);
+  await verifyAll(database, ring);
+  await database.query("", "insert into key_ring_checks (key_id, sealed) values ($1, $2) on conflict do nothing", [
+    keyId,
+    sealed,
+  ]);
+  // Another process may have been first with the same id and another key.
+  await verifyAll(database, ring);
+}
+
+async function verifyAll(database: Database, ring: KeyRing): Promise<void> {
+  const rows = await database.query<{ key_id: string; sealed: Uint8Array }>(
+    "",
+    "select key_id, sealed from key_ring_checks",
+  );
+  for (const { key_id: keyId, sealed } of rows) {
+    try {
+      ring.open(purpose, { keyId, sealed });
+    } catch (cause) {
+      if (!(cause instanceof SealError)) throw cause;
+      throw new Error(
+        `the master key file does not belong to this database: ${cause.message}. ` +
+          `Start with the file that was used before (it is kept beside the data, or named by GOLDSEAL_MASTER_KEY_FILE); ` +
+          `it holds key ${keyId}, this one holds ${ring.ids.join(", ")}`,
+        { cause },
+      );
+    }
+  }
+}

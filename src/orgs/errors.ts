@@ -1,0 +1,100 @@
+import { BodyTooLargeError } from "../http/body.ts";
+import { bytes, json, type Reply, type ReplyHeaders } from "../http/reply.ts";
+import type { Method } from "../http/route.ts";
+import { type OciCode, OciError } from "../oci/error.ts";
+
+export type OrgsCode =
+  | "body-too-large"
+  | "disk-full"
+  | "forbidden"
+  | "invalid-request"
+  | "method-not-allowed"
+  | "name-taken"
+  | "not-found"
+  | "too-many-requests"
+  | "unauthorized"
+  | "unavailable";
+
+const STATUS: Readonly<Record<OrgsCode, number>> = {
+  "body-too-large": 413,
+  "disk-full": 507,
+  forbidden: 403,
+  "invalid-request": 400,
+  "method-not-allowed": 405,
+  "name-taken": 409,
+  "not-found": 404,
+  "too-many-requests": 429,
+  unauthorized: 401,
+  unavailable: 503,
+};
+
+/** A refusal of the REST API or of the token service. */
+export class OrgsError extends Error {
+  readonly code: OrgsCode;
+  readonly headers: ReplyHeaders;
+
+  constructor(code: OrgsCode, message: string, options: { headers?: ReplyHeaders; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "OrgsError";
+    this.code = code;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** The REST API's form. @see RFC 9457 */
+export function problemReply(error: unknown): Reply | undefined {
+  const known = toOrgsError(error);
+  if (known === undefined) return undefined;
+  const status = STATUS[known.code];
+  const problem = {
+    type: "about:blank",
+    title: known.code.replaceAll("-", " "),
+    status,
+    code: known.code,
+    detail: known.message,
+  };
+  return bytes(status, "application/problem+json", Buffer.from(JSON.stringify(problem)), known.headers);
+}
+
+/** The token service's form, which docker prints: the one of the Distribution API. */
+export function tokenErrorReply(error: unknown): Reply | undefined {
+  const known = toOrgsError(error);
+  if (known === undefined) return undefined;
+  const code = known.code.toUpperCase().replaceAll("-", "_");
+  const headers = { "Cache-Control": "no-store", ...known.headers };
+  return json(STATUS[known.code], { errors: [{ code, message: known.message }] }, headers);
+}
+
+export function notFound(): OrgsError {
+  return new OrgsError("not-found", "there is no such thing here, or it is hidden from you");
+}
+
+export function methodNotAllowed(allowed: readonly Method[]): OrgsError {
+  return new OrgsError("method-not-allowed", `this path takes ${allowed.join(", ")}`, {
+    headers: { Allow: allowed.join(", ") },
+  });
+}
+
+export function invalidRequest(message: string): OrgsError {
+  return new OrgsError("invalid-request", message);
+}
+
+/** What the gate and the stores throw, in this room's codes; the others are never thrown on our routes. */
+const FROM_OCI: Partial<Readonly<Record<OciCode, OrgsCode>>> = {
+  DENIED: "forbidden",
+  INSUFFICIENT_STORAGE: "disk-full",
+  NAME_INVALID: "invalid-request",
+  NAME_UNKNOWN: "not-found",
+  TOOMANYREQUESTS: "too-many-requests",
+  UNAUTHORIZED: "unauthorized",
+  UNAVAILABLE: "unavailable",
+};
+
+function toOrgsError(error: unknown): OrgsError | undefined {
+  if (error instanceof OrgsError) return error;
+  if (error instanceof BodyTooLargeError)
+    return new OrgsError("body-too-large", "the body is larger than this path takes");
+  if (!(error instanceof OciError)) return undefined;
+  const code = FROM_OCI[error.code];
+  return code === undefined ? undefined : new OrgsError(code, error.message, { headers: error.headers, cause: error });
+}

@@ -1,0 +1,124 @@
+import type { Request } from "../http/request.ts";
+import type { Access, Gate } from "../http/route.ts";
+import type { RepositoryAction } from "../oci/access.ts";
+import { OciError } from "../oci/error.ts";
+import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { Authenticator, Identity } from "./authenticator.ts";
+import { BASIC_CHALLENGE, type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
+import { type Credentials, parseAuthorization } from "./credentials.ts";
+import { decide, inScope, type PermissionRules } from "./permissions.ts";
+
+export interface GateDeps {
+  readonly authenticator: Authenticator;
+  readonly rules: PermissionRules;
+  readonly challenge: ChallengeSettings;
+}
+
+const SIGN_IN = "sign in with docker login, or send a user name and password";
+
+/** Judges each request before its handler runs: first the credentials, then the right, and only then existence. */
+export function createGate(deps: GateDeps): Gate {
+  return async (request, access) => {
+    if (access.kind === "open") return;
+    const credentials = parseAuthorization(request.headerAll("authorization"));
+    if (access.kind === "user" || access.kind === "system-admin")
+      return signedIn(deps, request, credentials, access.kind);
+    const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
+    const challenge = challengeFor(access, name instanceof OciError ? undefined : name);
+    const repository = name === undefined || name instanceof OciError ? "" : name;
+    const identity = await deps.authenticator.identify(credentials, repository);
+    if (identity === undefined) throw badCredentials(deps, credentials, challenge);
+    request.actor = identity.actor;
+    if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
+    if (name instanceof OciError) throw name;
+    if (access.kind === "ping" && identity.by === "nothing") throw signInFirst(deps, identity, challenge);
+    if (access.kind === "catalog" && identity.by === "token" && !identity.catalog) throw outOfScope(deps, challenge);
+    if (access.kind === "repository" && name !== undefined)
+      judge(deps, identity, { name, action: access.action, challenge });
+  };
+}
+
+/** Routes of REST: by password only, whatever the registry's own routes take. */
+async function signedIn(
+  { authenticator }: GateDeps,
+  request: Request,
+  credentials: Credentials,
+  kind: "user" | "system-admin",
+): Promise<void> {
+  const identity = credentials.kind === "basic" ? await authenticator.identify(credentials) : undefined;
+  if (identity === undefined) {
+    throw new OciError("UNAUTHORIZED", {
+      message: "send a user name and password (Basic); other credentials, a registry token too, are not taken here",
+      headers: { "WWW-Authenticate": BASIC_CHALLENGE },
+    });
+  }
+  request.actor = identity.actor;
+  if (kind === "system-admin" && identity.facts.user?.systemAdmin !== true) {
+    throw new OciError("DENIED", {
+      message: `${identity.actor.name} is not a system administrator; ask one to do this`,
+    });
+  }
+}
+
+interface Matter {
+  readonly name: RepositoryName;
+  readonly action: RepositoryAction;
+  readonly challenge: Challenge;
+}
+
+function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): void {
+  const { actor, facts } = identity;
+  if (!inScope(actor, name, action)) throw outOfScope(deps, challenge);
+  const decision = decide(name, action, facts, deps.rules);
+  if (decision.allowed) return;
+  if (actor.kind === "anonymous") throw signInFirst(deps, identity, challenge);
+  // A repository that is hidden and one that is missing get the same answer, to the byte.
+  if (action === "pull") throw new OciError("NAME_UNKNOWN");
+  throw new OciError("DENIED", {
+    message:
+      `${actor.name} has no right to ${DOING[action]} ${name}; ` +
+      `its owner or a system administrator can give it, if there is such a repository`,
+  });
+}
+
+const DOING: Readonly<Record<RepositoryAction, string>> = {
+  pull: "pull from",
+  push: "push to",
+  untag: "delete tags in",
+  delete: "delete content of",
+  admin: "administer",
+};
+
+/** The error waits: who sent bad credentials hears of those first. */
+function tryRepositoryName(text: string): RepositoryName | OciError {
+  try {
+    return parseRepositoryName(text);
+  } catch (error) {
+    if (error instanceof OciError) return error;
+    throw error;
+  }
+}
+
+function challengeFor(access: Access, name: RepositoryName | undefined): Challenge {
+  if (access.kind === "catalog") return { scope: "registry:catalog:*" };
+  if (access.kind !== "repository" || name === undefined) return {};
+  return { scope: repositoryScope(name, access.action) };
+}
+
+function badCredentials({ challenge: settings }: GateDeps, { kind }: Credentials, challenge: Challenge): OciError {
+  const message =
+    kind === "bearer"
+      ? "the token is not valid here, or no longer: get a new one from the token service"
+      : "user name or password is wrong, or the account is suspended";
+  return unauthorized(settings, message, { ...challenge, fault: kind === "bearer" ? "invalid_token" : undefined });
+}
+
+function signInFirst({ challenge: settings }: GateDeps, { by }: Identity, challenge: Challenge): OciError {
+  const fault = by === "token" ? "insufficient_scope" : undefined;
+  return unauthorized(settings, `authentication required: ${SIGN_IN}`, { ...challenge, fault });
+}
+
+function outOfScope({ challenge: settings }: GateDeps, challenge: Challenge): OciError {
+  const message = "the token does not name this action: ask the token service for the scope in WWW-Authenticate";
+  return unauthorized(settings, message, { ...challenge, fault: "insufficient_scope" });
+}

@@ -1,0 +1,100 @@
+import { randomBytes } from "node:crypto";
+import type { Log } from "../http/log.ts";
+import type { Gate, Protocol } from "../http/route.ts";
+import type { KeyRing } from "../keys/key-ring.ts";
+import type { Actor, Authorize } from "../oci/access.ts";
+import type { Database } from "../storage/database.ts";
+import { openAccessLookup } from "./access-lookup.ts";
+import { Authenticator } from "./authenticator.ts";
+import { type CatalogView, createAuthorize, createCatalogView } from "./authorize.ts";
+import { OrgsError } from "./errors.ts";
+import { createGate } from "./gate.ts";
+import { Passwords } from "./passwords.ts";
+import { RefreshTokensStore } from "./refresh-tokens-store.ts";
+import type { Repositories } from "./repositories-api.ts";
+import { orgsProtocol, tokenProtocol } from "./routes.ts";
+import { TokenKeys } from "./token-keys.ts";
+import { TokenKeysStore } from "./token-keys-store.ts";
+import { TokenService } from "./token-service.ts";
+import { TokenVerifier } from "./token-verifier.ts";
+import { passwordSchema } from "./users-api.ts";
+import { UsersStore } from "./users-store.ts";
+
+export interface OrgsSettings {
+  readonly publicUrl: string;
+  readonly authChallenge: "bearer" | "basic";
+  readonly tokenTtlSeconds: number;
+  /** Whether those who do not sign in may pull what is public. */
+  readonly anonymous: boolean;
+}
+
+export interface OrgsOptions {
+  readonly database: Database;
+  readonly ring: KeyRing;
+  readonly repositories: Repositories;
+  readonly settings: OrgsSettings;
+  readonly log: Log;
+  readonly now?: () => Date;
+}
+
+export interface Orgs {
+  readonly gate: Gate;
+  readonly authorize: Authorize;
+  readonly catalogView: (actor: Actor) => Promise<CatalogView>;
+  readonly protocols: readonly Protocol[];
+}
+
+/** Everything about who may do what, put together; the token service has a key to sign with when this returns. */
+export async function openOrgs({
+  database,
+  ring,
+  repositories,
+  settings,
+  log,
+  now = () => new Date(),
+}: OrgsOptions): Promise<Orgs> {
+  const { publicUrl, authChallenge, tokenTtlSeconds } = settings;
+  const rules = { anonymous: settings.anonymous };
+  const service = new URL(publicUrl).host;
+  const findAccess = openAccessLookup(database);
+  const keys = new TokenKeys({ store: new TokenKeysStore(database, ring), tokenTtlSeconds, now });
+  await keys.ensure();
+  const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
+  const passwords = new Passwords();
+  const authenticator = new Authenticator({ findAccess, passwords, tokens: new TokenVerifier(tokenSettings) });
+  const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
+  const refreshTokens = new RefreshTokensStore(database);
+  const authorize = createAuthorize(findAccess, rules);
+  log.info("orgs.open", { service, anonymous: rules.anonymous });
+  return {
+    gate: createGate({ authenticator, rules, challenge: { authChallenge, publicUrl, service } }),
+    authorize,
+    catalogView: createCatalogView(findAccess),
+    protocols: [
+      tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
+      orgsProtocol({ users: new UsersStore(database), passwords, authorize, repositories, keys }),
+    ],
+  };
+}
+
+const adminName = "admin";
+
+/**
+ * Makes the user `admin` where there is no system administrator yet (the first start). Returns the password if it had
+ * to be generated: it can be shown only now.
+ * @throws Error for a `password` that is no password, or an `admin` that is something else already
+ */
+export async function ensureAdmin(database: Database, password?: string): Promise<string | undefined> {
+  const users = new UsersStore(database);
+  if ((await users.countSystemAdmins()) > 0) return undefined;
+  const checked = passwordSchema.safeParse(password ?? randomBytes(18).toString("base64url"));
+  if (!checked.success) throw new Error(`GOLDSEAL_ADMIN_PASSWORD: ${checked.error.issues[0]?.message}`);
+  const passwordHash = await new Passwords().hash(checked.data);
+  try {
+    await users.create({ name: adminName, passwordHash, systemAdmin: true });
+  } catch (error) {
+    if (error instanceof OrgsError && (await users.countSystemAdmins()) > 0) return undefined;
+    throw error;
+  }
+  return password === undefined ? checked.data : undefined;
+}

@@ -1,0 +1,114 @@
+import { randomUUID } from "node:crypto";
+import { SignJWT } from "jose";
+import type { Actor } from "../oci/access.ts";
+import { OciError } from "../oci/error.ts";
+import { parseRepositoryName } from "../oci/repository-name.ts";
+import { parseScope, type Scope } from "../oci/scope.ts";
+import type { AccessFacts, FindAccess } from "./access-lookup.ts";
+import { decide, type PermissionRules, TOKEN_ACTION } from "./permissions.ts";
+import { type TokenKeys, tokenAlgorithm } from "./token-keys.ts";
+import { accessTokenType, type TokenSettings } from "./token-verifier.ts";
+
+export interface TokenServiceOptions extends TokenSettings {
+  readonly keys: TokenKeys;
+  readonly findAccess: FindAccess;
+  readonly rules: PermissionRules;
+  readonly now: () => Date;
+}
+
+/** Whoever asks for a token: a user whose credentials were just judged, or nobody. */
+export interface Bearer {
+  readonly actor: Actor;
+  readonly epoch: number;
+}
+
+export interface IssuedToken {
+  readonly token: string;
+  readonly issuedAt: Date;
+  readonly expiresInSeconds: number;
+  /** The scopes as granted, in words of the token specification. */
+  readonly scope: string;
+}
+
+const ASKABLE: readonly ("pull" | "push" | "untag" | "delete" | "admin")[] = [
+  "pull",
+  "push",
+  "untag",
+  "delete",
+  "admin",
+];
+
+/**
+ * Issues access tokens that name what was asked for and is allowed now. A scope that is malformed, of another kind or
+ * not allowed is left out: the token is issued all the same, and the registry says what is missing.
+ * @see distribution "Token Authentication Specification", "Token Scope Documentation"
+ */
+export class TokenService {
+  readonly #options: TokenServiceOptions;
+
+  constructor(options: TokenServiceOptions) {
+    this.#options = options;
+  }
+
+  async issue(bearer: Bearer, scopes: readonly string[]): Promise<IssuedToken> {
+    const access = await this.#grant(bearer.actor, merge(scopes));
+    const { keys, issuer, service, tokenTtlSeconds, now } = this.#options;
+    const { kid, key } = await keys.signingKey();
+    const issuedAt = now();
+    const seconds = Math.floor(issuedAt.getTime() / 1000);
+    const token = await new SignJWT({ uid: bearer.actor.id, epoch: bearer.epoch, access })
+      .setProtectedHeader({ alg: tokenAlgorithm, kid, typ: accessTokenType })
+      .setIssuer(issuer)
+      .setAudience(service)
+      .setSubject(bearer.actor.name)
+      .setIssuedAt(seconds)
+      .setNotBefore(seconds)
+      .setExpirationTime(seconds + tokenTtlSeconds)
+      .setJti(randomUUID())
+      .sign(key);
+    const scope = access.map(({ type, name, actions }) => `${type}:${name}:${actions.join(",")}`).join(" ");
+    return { token, issuedAt, expiresInSeconds: tokenTtlSeconds, scope };
+  }
+
+  async #grant(actor: Actor, scopes: readonly Scope[]): Promise<Scope[]> {
+    const granted = await Promise.all(
+      scopes.map(async (scope) => ({ ...scope, actions: await this.#grantedActions(actor, scope) })),
+    );
+    return granted.filter(({ actions }) => actions.length > 0);
+  }
+
+  async #grantedActions(actor: Actor, { type, name, actions }: Scope): Promise<readonly string[]> {
+    // What of the list is shown is decided when it is asked for.
+    if (type === "registry") return name === "catalog" && actions.includes("*") ? ["*"] : [];
+    const repository = type === "repository" ? tryParse(name) : undefined;
+    if (repository === undefined) return [];
+    const user = actor.kind === "user" ? actor.name : "";
+    const facts: AccessFacts = await this.#options.findAccess({ user, repository });
+    const allowed = ASKABLE.filter((action) => decide(repository, action, facts, this.#options.rules).allowed);
+    const names = new Set(allowed.map((action) => TOKEN_ACTION[action]));
+    if (!actions.includes("*")) return actions.filter((action) => names.has(action));
+    // Who asks for everything and is not its administrator gets what there is (skopeo asks `*` to delete).
+    return names.has("*") ? ["*"] : [...names];
+  }
+}
+
+/** One entry for each resource, with the union of what was asked for it. */
+function merge(texts: readonly string[]): Scope[] {
+  const merged = new Map<string, Scope>();
+  for (const scope of texts.map(parseScope)) {
+    if (scope === undefined) continue;
+    const key = `${scope.type}:${scope.name}`;
+    const actions = new Set([...(merged.get(key)?.actions ?? []), ...scope.actions]);
+    merged.set(key, { ...scope, actions: [...actions] });
+  }
+  return [...merged.values()];
+}
+
+function tryParse(name: string) {
+  try {
+    return parseRepositoryName(name);
+  } catch (error) {
+    if (error instanceof OciError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import { LRUCache } from "lru-cache";
+import { matchesETag } from "../http/etag.ts";
+import { type ByteRange, parseRange } from "../http/range.ts";
+import { bytes, empty, type Reply, type ReplyHeaders } from "../http/reply.ts";
+import type { Handler } from "../http/route.ts";
+import { type Digest, parseDigest } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
+import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { BlobReader, BlobStore } from "../storage/blob-store.ts";
+import type { RegistryDeps } from "./deps.ts";
+
+/** Configs and the like are kept in memory: what a digest names never changes. Who may see it is asked every time. */
+const maxCachedBlobBytes = 64 * 1024;
+const maxCacheBytes = 16 * 1024 * 1024;
+
+/**
+ * `GET /v2/<name>/blobs/<digest>`: the whole blob or one range of it; `HEAD` the same without the bytes.
+ * @throws OciError NAME_INVALID, DIGEST_INVALID, BLOB_UNKNOWN, RANGE_INVALID
+ * @see distribution-spec v1.1 end-2, RFC 9110 section 14 (ranges) and 13 (conditions)
+ */
+export function getBlob({ blobRows, blobs }: RegistryDeps): Handler {
+  const cache = new LRUCache<Digest, Buffer>({ maxSize: maxCacheBytes, sizeCalculation: ({ length }) => length + 256 });
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+    const digest = parseDigest(request.param("digest"));
+    const size = await blobRows.findSize(repository, digest);
+    if (size === undefined) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
+
+    const etag = `"${digest}"`;
+    const headers = blobHeaders(digest, etag);
+    if (matchesETag(request.header("If-None-Match"), etag)) return empty(304, headers);
+    const range = rangeOf(request.method, request.header("Range"), request.header("If-Range"), etag, size);
+
+    if (request.method === "HEAD")
+      return empty(200, { ...headers, "Content-Type": OCTETS, "Content-Length": String(size) });
+    if (size <= maxCachedBlobBytes) return small(await load(cache, blobs, digest, size), range, headers);
+    return large(await openBlob(blobs, digest, size), range, headers);
+  };
+}
+
+/**
+ * `DELETE /v2/<name>/blobs/<digest>`: out of this repository; others that hold the blob keep it.
+ * @throws OciError BLOB_UNKNOWN, IN_USE when a manifest needs it, UNSUPPORTED when deletion is off
+ * @see distribution-spec v1.1 end-10
+ */
+export function deleteBlob({ blobRows }: RegistryDeps): Handler {
+  return async (request) => {
+    const repository: RepositoryName = parseRepositoryName(request.param("name"));
+    const digest = parseDigest(request.param("digest"));
+
+    await blobRows.unlink(repository, digest);
+
+    return empty(202);
+  };
+}
+
+const OCTETS = "application/octet-stream";
+
+/** A blob is never a page: whatever its layer says it is, a browser must not run it. */
+function blobHeaders(digest: Digest, etag: string): ReplyHeaders {
+  return {
+    "Docker-Content-Digest": digest,
+    ETag: etag,
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, max-age=31536000, immutable",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+  };
+}
+
+function rangeOf(
+  method: string,
+  header: string | undefined,
+  ifRange: string | undefined,
+  etag: string,
+  size: number,
+): ByteRange | undefined {
+  if (method !== "GET" || (ifRange !== undefined && ifRange !== etag)) return undefined;
+  const range = parseRange(header, size);
+  if (range !== "unsatisfiable") return range;
+  throw new OciError("RANGE_INVALID", { headers: { "Content-Range": `bytes */${size}` } });
+}
+
+function partial(range: ByteRange | undefined, size: number, headers: ReplyHeaders): [number, ReplyHeaders] {
+  if (range === undefined) return [200, headers];
+  return [206, { ...headers, "Content-Range": `bytes ${range.first}-${range.last}/${size}` }];
+}
+
+function small(content: Buffer, range: ByteRange | undefined, headers: ReplyHeaders): Reply {
+  const [status, all] = partial(range, content.length, headers);
+  return bytes(status, OCTETS, range === undefined ? content : content.subarray(range.first, range.last + 1), all);
+}
+
+function large(reader: BlobReader, range: ByteRange | undefined, headers: ReplyHeaders): Reply {
+  const { first, last } = range ?? { first: 0, last: reader.size - 1 };
+  const [status, all] = partial(range, reader.size, headers);
+  const body = { length: last - first + 1, chunks: () => reader.chunks(first, last), close: () => reader.close() };
+  return bytes(status, OCTETS, body, all);
+}
+
+async function load(cache: LRUCache<Digest, Buffer>, blobs: BlobStore, digest: Digest, size: number): Promise<Buffer> {
+  const cached = cache.get(digest);
+  if (cached !== undefined) return cached;
+  const reader = await openBlob(blobs, digest, size);
+  try {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of reader.chunks(0, size - 1)) chunks.push(Uint8Array.from(chunk));
+    const content = Buffer.concat(chunks, size);
+    cache.set(digest, content);
+    return content;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** A row whose bytes are gone or of another size is corruption: fail loudly, never serve it. */
+async function openBlob(blobs: BlobStore, digest: Digest, size: number): Promise<BlobReader> {
+  const reader = await blobs.open(digest);
+  if (reader?.size === size) return reader;
+  await reader?.close();
+  throw new Error(`blob ${digest} should have ${size} bytes, but the blob store has ${reader?.size ?? "none"}`);
+}

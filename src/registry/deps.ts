@@ -1,0 +1,23 @@
+import type { Actor, Authorize } from "../oci/access.ts";
+import type { BlobRows } from "../storage/blob-rows.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import type { Failpoint } from "../storage/failpoint.ts";
+import type { ManifestStore } from "../storage/manifest-store.ts";
+import type { CatalogView, RepositoryStore } from "../storage/repository-store.ts";
+import type { UploadStore } from "../storage/upload-store.ts";
+
+/** What the Distribution API is made of; app.ts passes it. */
+export interface RegistryDeps {
+  readonly authorize: Authorize;
+  readonly catalogView: (actor: Actor) => Promise<CatalogView>;
+  readonly blobs: BlobStore;
+  readonly blobRows: BlobRows;
+  readonly uploads: UploadStore;
+  readonly manifests: ManifestStore;
+  readonly repositories: RepositoryStore;
+  /** What every `Location` begins with; never made from `Host`. */
+  readonly publicUrl: string;
+  /** False: tags, manifests and blobs cannot be deleted (405). */
+  readonly deletion: boolean;
+  readonly failpoint: Failpoint;
+}

@@ -1,0 +1,135 @@
+import { matchesETag } from "../http/etag.ts";
+import { bytes, empty, type ReplyHeaders } from "../http/reply.ts";
+import type { Request } from "../http/request.ts";
+import type { Handler } from "../http/route.ts";
+import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
+import { type Manifest, parseManifest } from "../oci/manifest.ts";
+import { isNonDistributable } from "../oci/media-types.ts";
+import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } from "../oci/reference.ts";
+import { parseRepositoryName } from "../oci/repository-name.ts";
+import type { RegistryDeps } from "./deps.ts";
+
+/** A long query is a mistake before it is a wish. @see distribution-spec main "Pushing Manifests" (at least 10) */
+const maxTags = 100;
+
+/**
+ * `GET /v2/<name>/manifests/<tag-or-digest>`: the bytes as pushed, with the type they were pushed as; `HEAD` without.
+ * @throws OciError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, MANIFEST_UNKNOWN
+ * @see distribution-spec v1.1 end-3
+ */
+export function getManifest({ manifests }: RegistryDeps): Handler {
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+    const reference = parseReference(request.param("reference"));
+
+    if (request.method === "HEAD") {
+      const row = await manifests.find(repository, reference);
+      if (row === undefined) throw unknown(reference);
+      const headers = manifestHeaders(row.digest, reference);
+      if (matchesETag(request.header("If-None-Match"), `"${row.digest}"`)) return empty(304, headers);
+      return empty(200, { ...headers, "Content-Type": row.mediaType, "Content-Length": String(row.size) });
+    }
+    const manifest = await manifests.findContent(repository, reference);
+    if (manifest === undefined) throw unknown(reference);
+
+    const headers = manifestHeaders(manifest.digest, reference);
+    if (matchesETag(request.header("If-None-Match"), `"${manifest.digest}"`)) return empty(304, headers);
+    return bytes(200, manifest.mediaType, manifest.content, headers);
+  };
+}
+
+/**
+ * `PUT /v2/<name>/manifests/<tag-or-digest>`, or by digest with `?tag=` for every tag that shall name it.
+ * @throws OciError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, MANIFEST_INVALID, MANIFEST_TOO_LARGE, SIZE_INVALID,
+ *   MANIFEST_BLOB_UNKNOWN
+ * @see distribution-spec main end-7a, end-7b
+ */
+export function putManifest(deps: RegistryDeps): Handler {
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+    const reference = parseReference(request.param("reference"));
+    const extraTags = parseTags(request, reference);
+    const content = await request.body();
+    const manifest = parseManifest(content, request.header("Content-Type"));
+    const digest = verifiedDigest(content, reference);
+    const tags = reference.kind === "tag" ? [reference.tag] : extraTags;
+
+    await deps.manifests.put(repository, { ...manifest, digest, content, subject: manifest.subject?.digest }, tags);
+    request.notes.digest = digest;
+
+    return empty(201, {
+      Location: `${deps.publicUrl}/v2/${repository}/manifests/${reference.kind === "tag" ? reference.tag : digest}`,
+      "Docker-Content-Digest": digest,
+      ...(manifest.subject === undefined ? {} : { "OCI-Subject": manifest.subject.digest }),
+      ...(extraTags.length === 0 ? {} : { "OCI-Tag": extraTags.join(", ") }),
+      ...warnings(manifest, tags),
+    });
+  };
+}
+
+/**
+ * `DELETE /v2/<name>/manifests/<tag-or-digest>`: a tag alone, or a manifest with every tag that names it. The route
+ * asks for `untag`; a digest needs `delete` too.
+ * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index lists the manifest, DENIED, UNSUPPORTED when deletion is off
+ * @see distribution-spec v1.1 end-9
+ */
+export function deleteManifest({ manifests, authorize }: RegistryDeps): Handler {
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+    const reference = parseReference(request.param("reference"));
+
+    if (reference.kind === "tag") {
+      await manifests.deleteTag(repository, reference.tag);
+      return empty(202);
+    }
+    const decision = await authorize(request.actor, repository, "delete");
+    if (!decision.allowed) throw new OciError("DENIED", { message: "you may delete tags here, but not manifests" });
+    await manifests.delete(repository, reference.digest);
+    return empty(202);
+  };
+}
+
+function parseTags(request: Request, reference: Reference): Tag[] {
+  const texts = request.queryAll("tag");
+  if (texts.length === 0) return [];
+  if (reference.kind === "tag") throw new OciError("TAG_INVALID", { message: "?tag= goes with a push by digest only" });
+  if (texts.length > maxTags) throw new OciError("TAG_INVALID", { message: `at most ${maxTags} tags in one push` });
+  return [...new Set(texts.map(parseTag))];
+}
+
+/** @throws OciError DIGEST_INVALID when the manifest was pushed by a digest that is not its own */
+function verifiedDigest(content: Buffer, reference: Reference): Digest {
+  if (reference.kind === "tag") return digestOf(content);
+  const actual = digestOf(content, algorithmOf(reference.digest));
+  if (actual !== reference.digest)
+    throw new OciError("DIGEST_INVALID", { detail: { expected: reference.digest, actual } });
+  return actual;
+}
+
+/** A digest's bytes never change; a tag is asked for anew every time. */
+function manifestHeaders(digest: Digest, reference: Reference): ReplyHeaders {
+  return {
+    "Docker-Content-Digest": digest,
+    ETag: `"${digest}"`,
+    "Cache-Control": reference.kind === "digest" ? "private, max-age=31536000, immutable" : "private, no-cache",
+  };
+}
+
+/** @see distribution-spec v1.1 "Warnings", RFC 7234 section 5.5 */
+function warnings({ blobs }: Manifest, tags: readonly Tag[]): ReplyHeaders {
+  const texts: string[] = [];
+  if (tags.some(isReferrersTag)) {
+    texts.push("this registry has the referrers API: a manifest with a subject is listed without this tag");
+  }
+  if (blobs.some(({ mediaType }) => isNonDistributable(mediaType))) {
+    texts.push("a non-distributable layer need not be here: clients fetch it from its urls, this registry never does");
+  }
+  return texts.length === 0 ? {} : { Warning: texts.map((text) => `299 - "${text}"`) };
+}
+
+function unknown(reference: Reference): OciError {
+  return new OciError("MANIFEST_UNKNOWN", {
+    detail: reference.kind === "tag" ? { tag: reference.tag } : { digest: reference.digest },
+  });
+}

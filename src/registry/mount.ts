@@ -1,0 +1,29 @@
+import type { Actor } from "../oci/access.ts";
+import type { Digest } from "../oci/digest.ts";
+import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { RegistryDeps } from "./deps.ts";
+
+/** So many holders of a blob are asked for one that the actor may pull; blobs in more are everyone's base layers. */
+const maxHolders = 100;
+
+/**
+ * The repository to mount `digest` from: `from` if the actor may pull it, or, without `from`, any holder that the
+ * actor may pull. The token need not name the holder then: a client that sends no `from` could not ask for it.
+ * @see distribution-spec v1.1 end-11
+ */
+export async function findMountSource(
+  { authorize, blobRows }: RegistryDeps,
+  actor: Actor,
+  digest: Digest,
+  from: string | undefined,
+): Promise<RepositoryName | undefined> {
+  if (from !== undefined) {
+    const source = parseRepositoryName(from);
+    return (await authorize(actor, source, "pull")).allowed ? source : undefined;
+  }
+  const unscoped: Actor = { kind: actor.kind, id: actor.id, name: actor.name };
+  for (const holder of await blobRows.findHolders(digest, maxHolders)) {
+    if ((await authorize(unscoped, holder, "pull")).allowed) return holder;
+  }
+  return undefined;
+}

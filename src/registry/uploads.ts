@@ -1,0 +1,187 @@
+import { empty, type Reply } from "../http/reply.ts";
+import type { Request } from "../http/request.ts";
+import type { Handler } from "../http/route.ts";
+import { algorithmOf, type Digest, parseDigest, parseDigestAlgorithm } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
+import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { UploadSession } from "../storage/upload-store.ts";
+import type { RegistryDeps } from "./deps.ts";
+import { findMountSource } from "./mount.ts";
+import { appendBody, checkChunk } from "./upload-chunks.ts";
+import { progressHeaders } from "./upload-progress.ts";
+
+/**
+ * `POST /v2/<name>/blobs/uploads/`: begin an upload (202), or be done at once (201) by `?mount=<digest>[&from=]` or by
+ * `?digest=<digest>` with the whole blob as body. A mount that cannot be made begins an upload, whatever the reason.
+ * @throws OciError NAME_INVALID, DIGEST_INVALID, BLOB_UPLOAD_INVALID
+ * @see distribution-spec v1.1 end-4a, end-4b, end-4c, end-11
+ */
+export function startUpload(deps: RegistryDeps): Handler {
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+    const digest = optionalDigest(request, "digest");
+    const mount = optionalDigest(request, "mount");
+    const algorithm = parseDigestAlgorithm(request.query("digest-algorithm") ?? "sha256");
+
+    if (mount !== undefined) {
+      const source = await findMountSource(deps, request.actor, mount, request.query("from"));
+      const repositoryId = await deps.repositories.ensure(repository);
+      if (source !== undefined && (await deps.blobRows.mount(repositoryId, mount, source))) {
+        return created(deps, repository, mount);
+      }
+    } else if (digest !== undefined) {
+      return putWhole(deps, request, repository, digest);
+    }
+    if (request.hasBody) {
+      throw new OciError("BLOB_UPLOAD_INVALID", {
+        message: "a body here needs ?digest=; otherwise send Content-Length: 0",
+      });
+    }
+    const repositoryId = await deps.repositories.ensure(repository);
+    const id = await deps.uploads.create(repositoryId, request.actor.id, algorithm);
+    deps.failpoint("upload.created");
+
+    return progress(deps, 202, repository, { id, size: 0 });
+  };
+}
+
+/**
+ * `PATCH <blob-push-location>`: the next bytes, with `Content-Range` (a chunk) or without (a stream).
+ * @throws OciError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_RANGE, BLOB_UPLOAD_INVALID
+ * @see distribution-spec v1.1 end-5
+ */
+export function patchUpload(deps: RegistryDeps): Handler {
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+    const session = await getSession(deps, request, repository);
+    const chunk = checkChunk(deps, request, repository, session);
+
+    const next = await appendBody(deps, { request, repository, session, chunk });
+
+    return progress(deps, 202, repository, next);
+  };
+}
+
+/**
+ * `PUT <blob-push-location>?digest=<digest>`: the last bytes, or none. After DIGEST_INVALID the upload stays as it is.
+ * @throws OciError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_RANGE, BLOB_UPLOAD_INVALID, DIGEST_INVALID
+ * @see distribution-spec v1.1 end-6
+ */
+export function finishUpload(deps: RegistryDeps): Handler {
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+    const digest = parseDigest(request.query("digest"));
+    const session = await getSession(deps, request, repository);
+    const chunk = checkChunk(deps, request, repository, session);
+
+    if (session.size === 0 && request.hasBody) {
+      // Everything in one request: hashed with the right algorithm as it comes, and no row to move on.
+      const content = chunk.limit(request.bodyStream());
+      const segment = await deps.blobs.writeSegment(content, algorithmOf(digest));
+      await finish(deps, session, { segments: [segment.name], digest, known: segment.digest });
+    } else {
+      const full = request.hasBody ? await appendBody(deps, { request, repository, session, chunk }) : session;
+      const known = full.algorithm === algorithmOf(digest) ? full.digest : undefined;
+      await finish(deps, full, { segments: full.segments, digest, known });
+    }
+
+    return created(deps, repository, digest);
+  };
+}
+
+/**
+ * `GET <blob-push-location>`: how far the upload is.
+ * @throws OciError BLOB_UPLOAD_UNKNOWN
+ * @see distribution-spec v1.1 end-13
+ */
+export function getUpload(deps: RegistryDeps): Handler {
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+
+    const session = await getSession(deps, request, repository);
+
+    return progress(deps, 204, repository, session);
+  };
+}
+
+/**
+ * `DELETE <blob-push-location>`: give the upload up.
+ * @throws OciError BLOB_UPLOAD_UNKNOWN
+ * @see distribution-spec v1.1 end-14
+ */
+export function cancelUpload(deps: RegistryDeps): Handler {
+  return async (request) => {
+    const repository = parseRepositoryName(request.param("name"));
+    const session = await getSession(deps, request, repository);
+
+    if (!(await deps.uploads.remove(session.id))) throw new OciError("BLOB_UPLOAD_UNKNOWN");
+    await deps.blobs.discard(session.segments);
+
+    return empty(204);
+  };
+}
+
+interface Finish {
+  readonly segments: readonly string[];
+  readonly digest: Digest;
+  readonly known: Digest | undefined;
+}
+
+/** Bytes, then the row; the pieces go last, when nothing leads to them any more. */
+async function finish(deps: RegistryDeps, session: UploadSession, { segments, digest, known }: Finish): Promise<void> {
+  const ownPieces = segments !== session.segments;
+  try {
+    const size = await deps.blobs.publish(segments, digest, known);
+    deps.failpoint("blob.beforeCommit");
+    await deps.uploads.finish(session, digest, size);
+    deps.failpoint("blob.afterCommit");
+  } catch (error) {
+    if (ownPieces) await deps.blobs.discard(segments);
+    throw error;
+  }
+  await deps.blobs.discard(segments);
+}
+
+async function putWhole(
+  deps: RegistryDeps,
+  request: Request,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Reply> {
+  const segment = await deps.blobs.writeSegment(request.bodyStream(), algorithmOf(digest));
+  try {
+    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
+    deps.failpoint("blob.beforeCommit");
+    await deps.uploads.linkWhole(repository, digest, size);
+    deps.failpoint("blob.afterCommit");
+  } finally {
+    await deps.blobs.discard([segment.name]);
+  }
+  return created(deps, repository, digest);
+}
+
+const SESSION_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+async function getSession(deps: RegistryDeps, request: Request, repository: RepositoryName): Promise<UploadSession> {
+  const id = request.param("session");
+  if (!SESSION_ID.test(id)) throw new OciError("BLOB_UPLOAD_UNKNOWN");
+  return deps.uploads.get({ id, repository, userId: request.actor.id });
+}
+
+function optionalDigest(request: Request, name: string): Digest | undefined {
+  const text = request.query(name);
+  return text === undefined ? undefined : parseDigest(text);
+}
+
+function progress(
+  deps: RegistryDeps,
+  status: number,
+  repository: RepositoryName,
+  session: Pick<UploadSession, "id" | "size">,
+): Reply {
+  return empty(status, progressHeaders(deps, repository, session));
+}
+
+function created({ publicUrl }: RegistryDeps, repository: RepositoryName, digest: Digest): Reply {
+  return empty(201, { Location: `${publicUrl}/v2/${repository}/blobs/${digest}`, "Docker-Content-Digest": digest });
+}

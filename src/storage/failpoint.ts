@@ -1,0 +1,14 @@
+/**
+ * A named place in a write path where the crash suite may end the process, as a kill would.
+ * `GOLDSEAL_FAILPOINT=name:n` ends it at the n-th time the place is reached; without it every call does nothing.
+ */
+export type Failpoint = (name: string) => void;
+
+export const noFailpoint: Failpoint = () => undefined;
+
+export function failpointAt({ name, pass }: { name: string; pass: number }, die: () => void): Failpoint {
+  let left = pass;
+  return (reached) => {
+    if (reached === name && --left === 0) die();
+  };
+}

@@ -1,0 +1,59 @@
+import type { FileHandle } from "node:fs/promises";
+
+const chunkBytes = 1024 * 1024;
+const maxPooled = 16;
+const pool: Buffer[] = [];
+
+/**
+ * The bytes from `first` to `last` of a file, in two buffers by turns: the next piece is read while the last one is
+ * sent. A piece is valid until the next one is asked for. Throws when the file ends early.
+ */
+export async function* readChunks(handle: FileHandle, first: number, last: number): AsyncGenerator<Uint8Array> {
+  if (last < first) return;
+  const length = last - first + 1;
+  if (length <= chunkBytes) {
+    yield await readFully(handle, Buffer.allocUnsafeSlow(length), first, length);
+    return;
+  }
+  const buffers: [Buffer, Buffer] = [take(), take()];
+  let pending: Promise<Uint8Array> | undefined;
+  try {
+    let position = first;
+    let turn = 0;
+    const start = (): Promise<Uint8Array> | undefined => {
+      const size = Math.min(chunkBytes, last + 1 - position);
+      if (size <= 0) return undefined;
+      const read = readFully(handle, buffers[turn++ % 2] as Buffer, position, size);
+      read.catch(() => undefined);
+      position += size;
+      return read;
+    };
+    pending = start();
+    while (pending !== undefined) {
+      const chunk: Uint8Array = await pending;
+      pending = start();
+      yield chunk;
+    }
+  } finally {
+    await pending?.catch(() => undefined);
+    give(buffers);
+  }
+}
+
+async function readFully(handle: FileHandle, buffer: Buffer, position: number, size: number): Promise<Uint8Array> {
+  let done = 0;
+  while (done < size) {
+    const { bytesRead } = await handle.read(buffer, done, size - done, position + done);
+    if (bytesRead === 0) throw new Error(`file ends ${size - done} bytes early`);
+    done += bytesRead;
+  }
+  return buffer.subarray(0, size);
+}
+
+function take(): Buffer {
+  return pool.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
+}
+
+function give(buffers: readonly Buffer[]): void {
+  for (const buffer of buffers) if (pool.length < maxPooled) pool.push(buffer);
+}

@@ -1,0 +1,186 @@
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { algorithmOf, type Digest, type DigestAlgorithm, DigestHasher, hexOf } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
+import type { BlobReader, BlobStore, StoredSegment } from "./blob-store.ts";
+import { type Failpoint, noFailpoint } from "./failpoint.ts";
+import { readChunks } from "./file-chunks.ts";
+import { isErrno, refuseFullDisk, syncFolder } from "./file-errors.ts";
+import { FileWriter } from "./file-writer.ts";
+
+const ALGORITHMS: readonly DigestAlgorithm[] = ["sha256", "sha512"];
+const SEGMENT = /^[0-9a-f]{32}$/;
+
+/**
+ * Blobs as files:
+ *
+ *   <root>/blobs/<algorithm>/<first two hex digits>/<hex>   whole and synced before it has this name
+ *   <root>/uploads/<32 hex digits>                          pieces of uploads, one file for each request
+ *
+ * A blob gets its name by link(2) from a synced file, and the folder is synced before anyone is told. File names are
+ * made of checked hex only.
+ */
+export class FsBlobStore implements BlobStore {
+  readonly #root: string;
+  readonly #failpoint: Failpoint;
+
+  private constructor(root: string, failpoint: Failpoint) {
+    this.#root = root;
+    this.#failpoint = failpoint;
+  }
+
+  /** Makes the folders that are missing and syncs those that it made. */
+  static async open(root: string, failpoint: Failpoint = noFailpoint): Promise<FsBlobStore> {
+    const made = await mkdir(join(root, "uploads"), { recursive: true, mode: 0o700 });
+    for (const algorithm of ALGORITHMS) {
+      const folder = join(root, "blobs", algorithm);
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const present = new Set(await readdir(folder));
+      const missing = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, "0")).filter(
+        (name) => !present.has(name),
+      );
+      for (const name of missing) await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
+      if (missing.length > 0) await syncFolder(folder);
+    }
+    if (made !== undefined)
+      for (const folder of [join(root, "blobs"), root, join(root, "..")]) await syncFolder(folder);
+    return new FsBlobStore(root, failpoint);
+  }
+
+  async open(digest: Digest): Promise<BlobReader | undefined> {
+    let handle: FileHandle;
+    try {
+      handle = await open(this.#blobPath(digest), constants.O_RDONLY);
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return undefined;
+      throw error;
+    }
+    const { size } = await handle.stat();
+    return { size, chunks: (first, last) => readChunks(handle, first, last), close: () => handle.close() };
+  }
+
+  async writeSegment(content: AsyncIterable<Uint8Array>, algorithm: DigestAlgorithm): Promise<StoredSegment> {
+    const name = newSegmentName();
+    const path = this.#segmentPath(name);
+    const hasher = new DigestHasher(algorithm);
+    try {
+      const writer = await FileWriter.create(path);
+      try {
+        for await (const chunk of content) {
+          hasher.update(chunk);
+          await writer.write(chunk);
+        }
+        await writer.sync();
+      } finally {
+        await writer.close();
+      }
+      this.#failpoint("upload.afterWrite");
+      await syncFolder(join(this.#root, "uploads"));
+      this.#failpoint("upload.afterSync");
+      return { name, size: writer.size, digest: hasher.digest() };
+    } catch (error) {
+      await this.discard([name]);
+      throw refuseFullDisk(error);
+    }
+  }
+
+  async publish(segments: readonly string[], expected: Digest, known?: Digest): Promise<number> {
+    const [only] = segments;
+    try {
+      if (segments.length === 1 && only !== undefined) {
+        return await this.#publishFile(only, expected, known ?? (await this.#hashSegment(only, algorithmOf(expected))));
+      }
+      const joined = await this.writeSegment(this.#readSegments(segments), algorithmOf(expected));
+      try {
+        return await this.#publishFile(joined.name, expected, joined.digest);
+      } finally {
+        await this.discard([joined.name]);
+      }
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) throw new OciError("BLOB_UPLOAD_UNKNOWN", { cause: error });
+      throw refuseFullDisk(error);
+    }
+  }
+
+  async discard(segments: readonly string[]): Promise<void> {
+    for (const name of segments) {
+      await unlink(this.#segmentPath(name)).catch((error: unknown) => {
+        if (!isErrno(error, "ENOENT")) throw error;
+      });
+    }
+  }
+
+  async listIdleSegments(ms: number): Promise<string[]> {
+    const before = Date.now() - ms;
+    const idle: string[] = [];
+    for (const name of await readdir(join(this.#root, "uploads"))) {
+      if (!SEGMENT.test(name)) continue;
+      const found = await stat(this.#segmentPath(name)).catch((error: unknown) => {
+        if (!isErrno(error, "ENOENT")) throw error;
+      });
+      if (found !== undefined && found.mtimeMs < before) idle.push(name);
+    }
+    return idle;
+  }
+
+  async #publishFile(segment: string, expected: Digest, actual: Digest): Promise<number> {
+    if (actual !== expected) throw new OciError("DIGEST_INVALID", { detail: { expected, actual } });
+    const source = this.#segmentPath(segment);
+    const target = this.#blobPath(expected);
+    const { size } = await stat(source);
+    this.#failpoint("blob.afterHash");
+    try {
+      await link(source, target);
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+      await this.#replaceIfTorn(source, target, size);
+    }
+    this.#failpoint("blob.afterRename");
+    // Also when the name was there before: whoever made it may not have synced the folder yet.
+    await syncFolder(join(target, ".."));
+    this.#failpoint("blob.afterDirSync");
+    return size;
+  }
+
+  /** A file of the wrong size under a blob's name is damage from outside; the good bytes at hand mend it. */
+  async #replaceIfTorn(source: string, target: string, size: number): Promise<void> {
+    if ((await stat(target)).size === size) return;
+    const temporary = this.#segmentPath(newSegmentName());
+    await link(source, temporary);
+    await rename(temporary, target);
+  }
+
+  async #hashSegment(name: string, algorithm: DigestAlgorithm): Promise<Digest> {
+    const hasher = new DigestHasher(algorithm);
+    for await (const chunk of this.#readSegments([name])) hasher.update(chunk);
+    return hasher.digest();
+  }
+
+  async *#readSegments(names: readonly string[]): AsyncGenerator<Uint8Array> {
+    for (const name of names) {
+      const handle = await open(this.#segmentPath(name), constants.O_RDONLY);
+      try {
+        const { size } = await handle.stat();
+        yield* readChunks(handle, 0, size - 1);
+      } finally {
+        await handle.close();
+      }
+    }
+  }
+
+  #segmentPath(name: string): string {
+    if (!SEGMENT.test(name)) throw new Error(`not the name of a segment: ${JSON.stringify(name)}`);
+    return join(this.#root, "uploads", name);
+  }
+
+  #blobPath(digest: Digest): string {
+    const hex = hexOf(digest);
+    return join(this.#root, "blobs", algorithmOf(digest), hex.slice(0, 2), hex);
+  }
+}
+
+function newSegmentName(): string {
+  return randomBytes(16).toString("hex");
+}

@@ -1,0 +1,145 @@
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
+import { isManifestMediaType, isNonDistributable } from "../oci/media-types.ts";
+import { isViolation, type Sql } from "./database.ts";
+
+/** A manifest as it is stored: its exact bytes, and what was read in them. */
+export interface NewManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly content: Buffer;
+  readonly subject: Digest | undefined;
+  readonly artifactType: string | undefined;
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+  /** Config and layers. */
+  readonly blobs: readonly Descriptor[];
+  /** Entries of an index. */
+  readonly children: readonly Descriptor[];
+}
+
+/** What the repository holds under a digest that the manifest references. */
+interface Held {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Of a manifest; undefined for a blob. */
+  readonly mediaType: string | undefined;
+}
+
+/**
+ * Inside a transaction: check that every reference is in this repository, as it is described, then insert. The
+ * foreign keys lock what is referenced (in digest order), so nothing can be unlinked between check and commit.
+ */
+export async function insertManifest(sql: Sql, repositoryId: number, manifest: NewManifest): Promise<void> {
+  const held = await findHeld(sql, repositoryId, manifest);
+  const references = resolve(manifest, held);
+  await sql.query(
+    "manifest-insert",
+    `insert into manifests (repository_id, digest, media_type, content, size, subject_digest, artifact_type, annotations)
+     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+    [
+      repositoryId,
+      manifest.digest,
+      manifest.mediaType,
+      manifest.content,
+      manifest.content.length,
+      manifest.subject ?? null,
+      manifest.artifactType ?? null,
+      manifest.subject === undefined || manifest.annotations === undefined
+        ? null
+        : JSON.stringify(manifest.annotations),
+    ],
+  );
+  await insertReferences(sql, repositoryId, manifest.digest, references).catch((cause: unknown) => {
+    if (!isViolation(cause)) throw cause;
+    throw new OciError("MANIFEST_BLOB_UNKNOWN", {
+      message: "something this manifest references was deleted just now",
+      cause,
+    });
+  });
+}
+
+interface References {
+  readonly blobs: readonly Digest[];
+  readonly children: readonly Digest[];
+}
+
+async function insertReferences(sql: Sql, repositoryId: number, digest: Digest, references: References): Promise<void> {
+  for (const [name, table, column, digests] of [
+    ["manifest-blobs-insert", "manifest_blobs", "blob_digest", references.blobs],
+    ["manifest-children-insert", "manifest_children", "child_digest", references.children],
+  ] as const) {
+    if (digests.length === 0) continue;
+    await sql.query(
+      name,
+      `insert into ${table} (repository_id, manifest_digest, ${column})
+       select $1, $2, d from unnest($3::text[]) d order by d collate "C" on conflict do nothing`,
+      [repositoryId, digest, digests],
+    );
+  }
+}
+
+async function findHeld(sql: Sql, repositoryId: number, manifest: NewManifest): Promise<Map<string, Held[]>> {
+  const digests = [...new Set([...manifest.blobs, ...manifest.children].map(({ digest }) => digest))];
+  const held = new Map<string, Held[]>();
+  if (digests.length === 0) return held;
+  const rows = await sql.query<{ digest: Digest; size: string; media_type: string | null }>(
+    "manifest-held",
+    `select b.digest, s.size, null as media_type from repository_blobs b join blobs s on s.digest = b.digest
+     where b.repository_id = $1 and b.digest = any($2::text[])
+     union all
+     select m.digest, m.size, m.media_type from manifests m where m.repository_id = $1 and m.digest = any($2::text[])`,
+    [repositoryId, digests],
+  );
+  for (const { digest, size, media_type } of rows) {
+    const entry: Held = { digest, size: Number(size), mediaType: media_type ?? undefined };
+    held.set(digest, [...(held.get(digest) ?? []), entry]);
+  }
+  return held;
+}
+
+/** @throws OciError naming every reference that is missing, or the first that is not as described */
+function resolve(manifest: NewManifest, held: ReadonlyMap<string, readonly Held[]>): References {
+  const missing: Descriptor[] = [];
+  const blobs = new Set<Digest>();
+  const children = new Set<Digest>();
+  for (const descriptor of manifest.blobs) {
+    const blob = held.get(descriptor.digest)?.find(({ mediaType }) => mediaType === undefined);
+    if (blob !== undefined) blobs.add(checkSize(descriptor, blob).digest);
+    else if (!isNonDistributable(descriptor.mediaType)) missing.push(descriptor);
+  }
+  for (const descriptor of manifest.children) {
+    const entry = pickChild(descriptor, held.get(descriptor.digest) ?? []);
+    if (entry === undefined) missing.push(descriptor);
+    else (entry.mediaType === undefined ? blobs : children).add(checkSize(descriptor, entry).digest);
+  }
+  if (missing.length > 0) throw unknown(missing);
+  return { blobs: [...blobs], children: [...children] };
+}
+
+/** An entry of an index is a manifest of the type it says; one of a type that is no manifest may be a blob. */
+function pickChild({ digest, mediaType }: Descriptor, held: readonly Held[]): Held | undefined {
+  const manifest = held.find((candidate) => candidate.mediaType !== undefined);
+  if (manifest === undefined) return isManifestMediaType(mediaType) ? undefined : held[0];
+  if (manifest.mediaType === mediaType) return manifest;
+  throw new OciError("MANIFEST_INVALID", {
+    message: `the index calls ${digest} a ${mediaType}, but it was pushed as ${manifest.mediaType}`,
+  });
+}
+
+function checkSize(descriptor: Descriptor, held: Held): Held {
+  if (descriptor.size === held.size) return held;
+  throw new OciError("SIZE_INVALID", {
+    message: `the descriptor of ${descriptor.digest} says ${descriptor.size} bytes, but it has ${held.size}`,
+  });
+}
+
+const maxListed = 20;
+
+function unknown(missing: readonly Descriptor[]): OciError {
+  const digests = missing.slice(0, maxListed).map(({ digest }) => digest);
+  return new OciError("MANIFEST_BLOB_UNKNOWN", {
+    message: `this repository does not have ${digests[0]}${missing.length > 1 ? ` and ${missing.length - 1} more` : ""}; push it first`,
+    detail: { digests },
+  });
+}

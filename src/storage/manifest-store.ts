@@ -1,0 +1,218 @@
+import { LRUCache } from "lru-cache";
+import type { Digest } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
+import type { Reference, Tag } from "../oci/reference.ts";
+import type { RepositoryName } from "../oci/repository-name.ts";
+import { BatchedLookup } from "./batched-lookup.ts";
+import { type Database, isViolation } from "./database.ts";
+import { type Failpoint, noFailpoint } from "./failpoint.ts";
+import { insertManifest, type NewManifest } from "./manifest-insert.ts";
+import { ensureRepository } from "./repository-store.ts";
+
+export interface ManifestRow {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface ManifestContent extends ManifestRow {
+  readonly content: Buffer;
+}
+
+/** One entry of the referrers list, as its row keeps it. */
+export interface ReferrerRow extends ManifestRow {
+  readonly artifactType: string | undefined;
+  /** JSON text of the annotations. */
+  readonly annotations: string | undefined;
+}
+
+export interface ReferrersQuery {
+  readonly repository: RepositoryName;
+  readonly subject: Digest;
+  readonly artifactType: string | undefined;
+  readonly last: string;
+  readonly limit: number;
+}
+
+interface ManifestKey {
+  readonly repository: RepositoryName;
+  readonly reference: Reference;
+}
+
+interface FoundManifest extends ManifestRow {
+  readonly repositoryId: number;
+}
+
+/** Bytes of manifests kept in memory: what a digest names never changes. Who may see them is asked every time. */
+const maxCachedBytes = 32 * 1024 * 1024;
+
+const maxAnnotationBytes = 3 * 1024 * 1024;
+
+/** Rows of `manifests`, their references, and `tags`. */
+export class ManifestStore {
+  readonly #database: Database;
+  readonly #failpoint: Failpoint;
+  readonly #rows: BatchedLookup<ManifestKey, FoundManifest>;
+  readonly #contents = new LRUCache<Digest, Buffer>({
+    maxSize: maxCachedBytes,
+    sizeCalculation: ({ length }) => length + 256,
+  });
+
+  constructor(database: Database, failpoint: Failpoint = noFailpoint) {
+    this.#database = database;
+    this.#failpoint = failpoint;
+    this.#rows = new BatchedLookup((keys) => findRows(database, keys));
+  }
+
+  find(repository: RepositoryName, reference: Reference): Promise<ManifestRow | undefined> {
+    return this.#rows.find({ repository, reference });
+  }
+
+  /** The row and the exact bytes received; undefined when the repository has no such tag or digest. */
+  async findContent(repository: RepositoryName, reference: Reference): Promise<ManifestContent | undefined> {
+    const row = await this.#rows.find({ repository, reference });
+    if (row === undefined) return undefined;
+    const content = this.#contents.get(row.digest) ?? (await this.#load(row));
+    return content === undefined ? undefined : { ...row, content };
+  }
+
+  /**
+   * Store the manifest and move the tags to it, in one transaction; a first push makes the repository.
+   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references
+   */
+  async put(repository: RepositoryName, manifest: NewManifest, tags: readonly Tag[]): Promise<void> {
+    await this.#database.transaction(async (sql) => {
+      const repositoryId = await ensureRepository(sql, repository);
+      await insertManifest(sql, repositoryId, manifest);
+      this.#failpoint("manifest.afterInsert");
+      if (tags.length > 0) {
+        await sql.query(
+          "tags-put",
+          `insert into tags (repository_id, name, manifest_digest)
+           select $1, name, $3 from unnest($2::text[]) name order by name
+           on conflict (repository_id, name) do update set manifest_digest = excluded.manifest_digest, updated_at = now()`,
+          [repositoryId, tags, manifest.digest],
+        );
+      }
+      this.#failpoint("manifest.beforeCommit");
+    });
+    this.#failpoint("manifest.afterCommit");
+  }
+
+  /** @throws OciError MANIFEST_UNKNOWN */
+  async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
+    const rows = await this.#database.query(
+      "tag-delete",
+      `delete from tags t using repositories r
+       where r.id = t.repository_id and r.name = $1 and t.name = $2 returning 1`,
+      [repository, tag],
+    );
+    if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+  }
+
+  /**
+   * Delete the manifest and every tag that names it.
+   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
+   */
+  async delete(repository: RepositoryName, digest: Digest): Promise<void> {
+    const rows = await this.#database
+      .query(
+        "manifest-delete",
+        `delete from manifests m using repositories r
+         where r.id = m.repository_id and r.name = $1 and m.digest = $2 returning 1`,
+        [repository, digest],
+      )
+      .catch((cause: unknown) => {
+        if (!isViolation(cause, "manifest_children_child")) throw cause;
+        const message = `an index of ${repository} lists ${digest}; delete the index first`;
+        throw new OciError("IN_USE", { message, cause });
+      });
+    if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+  }
+
+  /** Tags after `last`, in ASCII order; undefined when there is no such repository. */
+  async listTags(repository: RepositoryName, last: string, limit: number): Promise<string[] | undefined> {
+    const [row] = await this.#database.query<{ tags: string[] }>(
+      "tags-list",
+      `select array(select t.name from tags t where t.repository_id = r.id and t.name > $2 order by t.name limit $3) as tags
+       from repositories r where r.name = $1`,
+      [repository, last, limit],
+    );
+    return row?.tags;
+  }
+
+  /**
+   * Manifests of the repository whose subject is `subject`, by digest, after `last`: at most `limit`, and fewer where
+   * their annotations would make the answer larger than a manifest may be.
+   */
+  async listReferrers({ repository, subject, artifactType, last, limit }: ReferrersQuery): Promise<ReferrerRow[]> {
+    const rows = await this.#database.query<ReferrerSqlRow>(
+      "referrers-list",
+      `with page as (
+         select m.repository_id, m.digest, sum(coalesce(octet_length(m.annotations), 0)) over (order by m.digest)
+           - coalesce(octet_length(m.annotations), 0) as bytes_before
+         from (
+           select m.* from manifests m join repositories r on r.id = m.repository_id
+           where r.name = $1 and m.subject_digest = $2 and m.digest > $3 and ($4::text is null or m.artifact_type = $4)
+           order by m.digest limit $5
+         ) m
+       )
+       select m.digest, m.media_type, m.size, m.artifact_type, m.annotations
+       from page join manifests m on m.repository_id = page.repository_id and m.digest = page.digest
+       where page.bytes_before < $6 order by m.digest`,
+      [repository, subject, last, artifactType ?? null, limit, maxAnnotationBytes],
+    );
+    return rows.map((row) => ({
+      digest: row.digest,
+      mediaType: row.media_type,
+      size: row.size,
+      artifactType: row.artifact_type ?? undefined,
+      annotations: row.annotations ?? undefined,
+    }));
+  }
+
+  async #load({ repositoryId, digest }: FoundManifest): Promise<Buffer | undefined> {
+    const [row] = await this.#database.query<{ content: Buffer }>(
+      "manifest-content",
+      "select content from manifests where repository_id = $1 and digest = $2",
+      [repositoryId, digest],
+    );
+    if (row !== undefined) this.#contents.set(digest, row.content);
+    return row?.content;
+  }
+}
+
+interface ReferrerSqlRow {
+  digest: Digest;
+  media_type: string;
+  size: number;
+  artifact_type: string | null;
+  annotations: string | null;
+}
+
+async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {
+  const rows = await database.query<{ at: string; id: string; digest: Digest; media_type: string; size: number }>(
+    "manifest-rows",
+    `select k.at, r.id, m.digest, m.media_type, m.size
+     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
+     join repositories r on r.name = k.repository
+     left join tags t on t.repository_id = r.id and t.name = k.tag
+     join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest, t.manifest_digest)`,
+    [
+      keys.map(({ repository }) => repository),
+      keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
+      keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
+    ],
+  );
+  const found: (FoundManifest | undefined)[] = Array.from({ length: keys.length });
+  for (const row of rows) {
+    found[Number(row.at) - 1] = {
+      repositoryId: Number(row.id),
+      digest: row.digest,
+      mediaType: row.media_type,
+      size: row.size,
+    };
+  }
+  return found;
+}
