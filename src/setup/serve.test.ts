@@ -106,6 +106,17 @@ describe("goldseal start", () => {
     expect(isAlive(server.pid)).toBe(true);
   });
 
+  it("answers /metrics with the figures of all workers, whichever is asked", async () => {
+    await using server = startServer({ data, env: { GOLDSEAL_WORKERS: "3" } });
+    const origin = await server.ready();
+    for (let n = 0; n < 9; n++) expect((await get(`${origin}/healthz`, join(data, "ca.crt"))).status).toBe(200);
+
+    const texts = await Promise.all(Array.from({ length: 4 }, () => get(`${origin}/metrics`, join(data, "ca.crt"))));
+
+    const counted = texts.map(({ body }) => /^goldseal_http_requests_total\{.*healthz.*\} (\d+)$/m.exec(body)?.[1]);
+    expect(counted).toEqual(["9", "9", "9", "9"]);
+  });
+
   it("replaces a worker that dies", async () => {
     await using server = startServer({ data, env: { GOLDSEAL_WORKERS: "1" } });
     const origin = await server.ready();
