@@ -34,6 +34,9 @@ environment
   GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release
 `;
 
+// A reader that goes away (npm start | head) must not take the server with it.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 if (cluster.isWorker) await work();
 else process.exitCode = await main(process.argv.slice(2));
 
