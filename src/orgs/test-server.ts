@@ -44,24 +44,32 @@ export async function openTestServer(settings: Partial<OrgsSettings> = {}) {
   const log = createLog({ level: "off" });
   const repositories = new RepositoryStore(database);
   const whole = { publicUrl, authChallenge: "bearer", tokenTtlSeconds: 300, anonymous: true, ...settings } as const;
-  const openWorker = () => openOrgs({ database, ring, repositories, settings: whole, log, now: () => clock.now });
-  const orgs = await openWorker();
-  const metrics = new Metrics(() => database.pool);
-  const protocols = [...orgs.protocols, probeProtocol];
-  const listener = await listen(openDoor({ protocols, gate: orgs.gate, log, metrics }), { host: "127.0.0.1", port: 0 });
+  const openWorker = async () => {
+    const orgs = await openOrgs({ database, ring, repositories, settings: whole, log, now: () => clock.now });
+    const protocols = [...orgs.protocols, probeProtocol];
+    const door = openDoor({ protocols, gate: orgs.gate, log, metrics: new Metrics(() => database.pool) });
+    const listener = await listen(door, { host: "127.0.0.1", port: 0 });
+    return {
+      port: listener.port,
+      send: (method: string, path: string, ask: Ask = {}) => send(listener.port, method, path, ask),
+      close: () => listener.drain(1000),
+    };
+  };
+  const worker = await openWorker();
   const users = new UsersStore(database);
   return {
     database,
     clock,
     ring,
     repositories,
-    orgs,
+    /** Another process, as far as it knows: nothing is shared with the first but the database. */
     openWorker,
-    send: (method: string, path: string, ask: Ask = {}) => send(listener.port, method, path, ask),
+    port: worker.port,
+    send: worker.send,
     addUser: async (name: string, password: string, { systemAdmin = false } = {}) =>
       users.create({ name, passwordHash: await new Passwords().hash(password), systemAdmin }),
     close: async () => {
-      await listener.drain(1000);
+      await worker.close();
       await close();
     },
   };

@@ -30,6 +30,10 @@ function forge(header: object, claims: unknown, key: KeyObject = good.key): stri
   return `${signed}.${sign("sha256", Buffer.from(signed), { key, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
 }
 
+function kidOf(token: string): string {
+  return JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()).kid;
+}
+
 async function pull(token: string) {
   return server.send("GET", "/v2/alice/app/tags/list", { headers: bearer(token) });
 }
@@ -236,24 +240,46 @@ describe("the keys of the token service", () => {
   it("rotate: another process takes the new key's tokens at once, and the old key's until they are over", async () => {
     const rotating = await openTestServer();
     await rotating.addUser("root", "root's password", { systemAdmin: true });
-    const root = basic("root", "root's password");
-    const ask = async () =>
-      (await rotating.send("GET", "/token?scope=repository:a1/b:pull", { headers: root })).body.token;
-    const kidOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()).kid;
+    const root = { headers: basic("root", "root's password") };
+    const other = await rotating.openWorker();
+    const ask = async () => (await rotating.send("GET", "/token?scope=repository:a1/b:pull", root)).body.token;
+    const use = async (token: string) =>
+      (await other.send("GET", "/v2/a1/b/tags/list", { headers: bearer(token) })).status;
+    const published = async () => (await other.send("GET", "/token/jwks.json")).body.keys.length;
     const old = await ask();
+    const before = await use(old);
 
-    const { status, body } = await rotating.send("POST", "/api/v1/token-keys/rotate", { headers: root });
+    const { status, body } = await rotating.send("POST", "/api/v1/token-keys/rotate", root);
     const recent = await ask();
 
-    const use = async (token: string) =>
-      (await rotating.send("GET", "/v2/a1/b/tags/list", { headers: bearer(token) })).status;
-    const published = async () => (await rotating.send("GET", "/token/jwks.json")).body.keys.length;
-    expect(status).toBe(201);
+    expect([before, status]).toEqual([200, 201]);
     expect(kidOf(recent)).toBe(body.kid);
     expect(kidOf(old)).not.toBe(body.kid);
-    expect([await use(old), await use(recent), await published()]).toEqual([200, 200, 2]);
+    expect([await use(recent), await use(old), await published()]).toEqual([200, 200, 2]);
     rotating.clock.now = new Date(rotating.clock.now.getTime() + 361_000);
     expect([await use(old), await published()]).toEqual([401, 1]);
+    await other.close();
+    await rotating.close();
+  });
+
+  it("that retired are forgotten by a process that used them, once no token of theirs can be good", async () => {
+    const rotating = await openTestServer({ tokenTtlSeconds: 60 });
+    await rotating.addUser("root", "root's password", { systemAdmin: true });
+    const root = { headers: basic("root", "root's password") };
+    const other = await rotating.openWorker();
+    const signing = await new TokenKeysStore(rotating.database, rotating.ring).findSigning();
+    const key = createPrivateKey({ key: { ...signing?.privateJwk }, format: "jwk" });
+    const { body } = await other.send("GET", "/token?scope=repository:a1/b:pull", root);
+    await other.send("GET", "/v2/a1/b/tags/list", { headers: bearer(body.token) });
+    await rotating.send("POST", "/api/v1/token-keys/rotate", root);
+    rotating.clock.now = new Date(rotating.clock.now.getTime() + 121_000);
+    const now = Math.floor(rotating.clock.now.getTime() / 1000);
+    const claims = JSON.parse(Buffer.from(body.token.split(".")[1], "base64url").toString());
+
+    const late = forge({ kid: signing?.kid }, { ...claims, iat: now, nbf: now, exp: now + 60 }, key);
+
+    expect((await other.send("GET", "/v2/a1/b/tags/list", { headers: bearer(late) })).status).toBe(401);
+    await other.close();
     await rotating.close();
   });
 
@@ -261,10 +287,11 @@ describe("the keys of the token service", () => {
     const crowded = await openTestServer();
     await crowded.database.query("", "delete from token_keys");
 
-    await Promise.all(Array.from({ length: 6 }, () => crowded.openWorker()));
+    const workers = await Promise.all(Array.from({ length: 6 }, () => crowded.openWorker()));
 
     const rows = await crowded.database.query("", "select kid from token_keys");
     expect(rows).toHaveLength(1);
+    await Promise.all(workers.map((worker) => worker.close()));
     await crowded.close();
   });
 });
