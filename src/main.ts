@@ -34,6 +34,9 @@ environment
   GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release
 `;
 
+// A reader that goes away (npm start | head) must not take the server with it.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 if (cluster.isWorker) await work();
 else process.exitCode = await main(process.argv.slice(2));
 
@@ -82,13 +85,14 @@ async function readConfigFile(file: string | undefined): Promise<string | undefi
 }
 
 async function serve(sources: Sources): Promise<number> {
-  const [{ parseConfig }, { serveUntilStopped }, { prepareDatabase }, { createLog }] = await Promise.all([
+  const [{ parseConfig }, { serveUntilStopped }, { prepareDatabase }, { createLog, flushLog }] = await Promise.all([
     import("./config.ts"),
     import("./setup/serve.ts"),
     import("./app.ts"),
     import("./http/log.ts"),
   ]);
   const config = parseConfig(sources.env, sources.yamlText);
+  process.on("exit", flushLog);
   const workerFile = fileURLToPath(import.meta.url);
   return serveUntilStopped({ config, workerFile, log: createLog({ level: config.logLevel }), prepareDatabase });
 }
@@ -102,12 +106,13 @@ async function doctor(sources: Sources): Promise<number> {
 }
 
 async function work(): Promise<void> {
-  const [{ runWorker }, { openApp }, { listen }, { createLog }] = await Promise.all([
+  const [{ runWorker }, { openApp }, { listen }, { createLog, flushLog }] = await Promise.all([
     import("./setup/worker.ts"),
     import("./app.ts"),
     import("./http/listener.ts"),
     import("./http/log.ts"),
   ]);
+  process.on("exit", flushLog);
   runWorker({ openApp, listen, createLog: (level) => createLog({ level }) });
 }
 

@@ -12,31 +12,28 @@ export async function send(context: Context, reply: Reply, requestId: string, lo
   const { req, res } = context;
   if (res.destroyed || !res.writable) return abandon(reply);
   discardRest(context);
-  context.status = reply.status === 499 ? 400 : reply.status;
-  for (const [name, value] of Object.entries(reply.headers)) context.set(name, value as string | string[]);
+  const status = reply.status === 499 ? 400 : reply.status;
   context.set("X-Request-Id", requestId);
   context.set("X-Content-Type-Options", "nosniff");
+  for (const [name, value] of Object.entries(reply.headers)) context.set(name, value as string | string[]);
   const { body } = reply;
-  if (body === undefined || Buffer.isBuffer(body)) {
-    context.body = body ?? null;
-    context.status = reply.status === 499 ? 400 : reply.status;
-    if (reply.headers["Content-Type"] === undefined) context.remove("Content-Type");
-    if (body === undefined && reply.status !== 204 && reply.status !== 304) setEmptyLength(context, reply);
-    return req.method === "HEAD" ? 0 : (body?.length ?? 0);
+  if (Buffer.isBuffer(body)) {
+    context.status = status;
+    context.body = body;
+    return req.method === "HEAD" ? 0 : body.length;
   }
+  // Koa would take away the length of a body that is not sent (HEAD), so these go out past it.
   context.respond = false;
-  res.statusCode = reply.status;
-  res.setHeader("Content-Length", body.length);
-  if (req.method === "HEAD") {
-    res.end();
-    await body.close();
-    return 0;
+  res.statusCode = status;
+  if (body !== undefined && req.method !== "HEAD") {
+    res.setHeader("Content-Length", body.length);
+    return pump(res, body, requestId, log);
   }
-  return pump(res, body, requestId, log);
-}
-
-function setEmptyLength(context: Context, reply: Reply): void {
-  if (reply.headers["Content-Length"] === undefined) context.set("Content-Length", "0");
+  if (body !== undefined) res.setHeader("Content-Length", body.length);
+  else if (status !== 204 && status !== 304 && !res.hasHeader("Content-Length")) res.setHeader("Content-Length", 0);
+  res.end();
+  await body?.close();
+  return 0;
 }
 
 async function abandon(reply: Reply): Promise<number> {
