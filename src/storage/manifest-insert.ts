@@ -28,7 +28,8 @@ interface Held {
 
 /**
  * Inside a transaction: check that every reference is in this repository, as it is described, then insert. The
- * foreign keys lock what is referenced (in digest order), so nothing can be unlinked between check and commit.
+ * foreign keys lock what is referenced (in digest order), so nothing can be unlinked between check and commit. A
+ * manifest that is there already is locked by an update that changes nothing: a DELETE of it waits for the tags.
  */
 export async function insertManifest(sql: Sql, repositoryId: number, manifest: NewManifest): Promise<void> {
   const held = await findHeld(sql, repositoryId, manifest);
@@ -36,7 +37,8 @@ export async function insertManifest(sql: Sql, repositoryId: number, manifest: N
   await sql.query(
     "manifest-insert",
     `insert into manifests (repository_id, digest, media_type, content, size, subject_digest, artifact_type, annotations)
-     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8)
+     on conflict (repository_id, digest) do update set digest = excluded.digest`,
     [
       repositoryId,
       manifest.digest,
