@@ -13,6 +13,7 @@ import {
   late,
   page,
   query,
+  RANGES,
   reference,
   repository,
   seldom,
@@ -21,7 +22,7 @@ import {
   weighted,
 } from "./parts.ts";
 import type { WireRequest } from "./wire.ts";
-import type { World } from "./world.ts";
+import { digestOf, type World } from "./world.ts";
 
 interface Shape {
   readonly method: string;
@@ -46,6 +47,20 @@ const under = (tail: (world: World, last: string) => string, last: Late<string>)
 const nothing: Late<string> = fc.constant(() => "");
 const blobPath = under((_, end) => `blobs/${end}`, digest);
 const manifestPath = under((_, end) => `manifests/${end}`, reference);
+
+/** Blobs that are there, asked for in part or on a condition. */
+const partOfBlob: fc.Arbitrary<Shape> = fc
+  .tuple(
+    fromPool("repositories"),
+    fromPool("blobs"),
+    fc.constantFrom("Range", "Range", "If-None-Match"),
+    fc.constantFrom(...RANGES),
+  )
+  .map(([name, blob, header, range]) => ({
+    method: "GET",
+    target: (world) => `/v2/${name(world)}/blobs/${blob(world)}`,
+    headers: [[header, header === "Range" ? range : "*"] as const],
+  }));
 
 const startUpload: fc.Arbitrary<Shape> = fc
   .tuple(repository, blobContent, digest, repository, fc.nat({ max: 9 }), seldom(anyQuery, 10))
@@ -77,13 +92,12 @@ const chunk: fc.Arbitrary<Shape> = fc
     if (range !== undefined) headers.push(["Content-Range", range]);
     if (how < 4)
       return { method: "PATCH", target: (world) => path(world) + query([more ?? ""]), headers, body: () => content };
-    if (how < 7)
-      return {
-        method: "PUT",
-        target: (world) => path(world) + query([`digest=${blob}`, more ?? ""]),
-        headers,
-        body: () => (how === 6 ? content : Buffer.alloc(0)),
-      };
+    if (how < 7) {
+      // The last bytes are often the whole blob, and the digest then right.
+      const named = how === 5 ? digestOf(content) : blob;
+      const target = (world: World): string => path(world) + query([`digest=${named}`, more ?? ""]);
+      return { method: "PUT", target, headers, body: () => (how === 4 ? Buffer.alloc(0) : content) };
+    }
     return { method: how === 7 ? "GET" : "DELETE", target: path };
   });
 
@@ -229,7 +243,8 @@ const anywhere: fc.Arbitrary<Shape> = fc
   }));
 
 const shape: fc.Arbitrary<Shape> = weighted(
-  [8, get(blobPath)],
+  [6, get(blobPath)],
+  [3, partOfBlob],
   [8, get(manifestPath)],
   [8, startUpload],
   [14, chunk],

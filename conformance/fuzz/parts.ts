@@ -201,7 +201,7 @@ function spoilToken(world: World, text: string): string {
   return `Bearer ${token.slice(0, position)}${token[position] === "A" ? "B" : "A"}${token.slice(position + 1)}`;
 }
 
-const RANGES = [
+export const RANGES = [
   "bytes=0-0",
   "bytes=0-",
   "bytes=-1",

@@ -117,7 +117,7 @@ export class Connection {
 
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const timer = setTimeout(resolve, Math.max(1, ms));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

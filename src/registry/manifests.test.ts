@@ -187,6 +187,26 @@ describe("end-7 PUT", () => {
   });
 });
 
+describe("end-7 PUT beside end-9 DELETE of the same manifest", () => {
+  it("stores all of it or is deleted whole, in every round", async () => {
+    const body = variant("pushed and deleted at once");
+    const path = `/v2/alice/manifests/manifests/${digestOf(body)}`;
+    for (let round = 0; round < 40; round++) {
+      await putManifest(place, "beside", body);
+
+      const answers = await Promise.all([
+        ...Array.from({ length: 4 }, () => putManifest(place, "beside", body)),
+        app.ask("DELETE", path, { as: "alice" }),
+      ]);
+
+      expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201, 202]);
+      const [tag, digest] = [await get("beside"), await get(digestOf(body))];
+      expect(tag.status).toBe(digest.status);
+      if (tag.status === 200) expect([tag.body.toString(), digest.body.toString()]).toEqual([body, body]);
+    }
+  });
+});
+
 describe("end-9 DELETE", () => {
   const remove = (reference: string) =>
     app.ask("DELETE", `/v2/alice/manifests/manifests/${reference}`, { as: "alice" });
