@@ -9,12 +9,6 @@ import { userCommands } from "./user-commands.ts";
 
 const COMMANDS: readonly Command[] = [...userCommands, ...repositoryCommands, ...tokenKeysCommands];
 
-/** One line for each command, for the help of the whole program. */
-export const commandSummary: string = COMMANDS.map((command) => {
-  const [summary] = command.help.split(". ", 1);
-  return `  ${usageOf(command).padEnd(46)} ${summary?.replace(/\.$/, "")}`;
-}).join("\n");
-
 /**
  * Runs `goldseal <noun> <verb> …` against the public API of a running registry. Resolves to the exit status: 0 done,
  * 1 refused or failed, 2 the command line is wrong.
