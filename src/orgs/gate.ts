@@ -24,7 +24,7 @@ export function createGate(deps: GateDeps): Gate {
     if (access.kind === "user" || access.kind === "system-admin")
       return signedIn(deps, request, credentials, access.kind);
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
-    const challenge = challengeFor(access, name instanceof OciError ? undefined : name);
+    const challenge = challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
     const identity = await deps.authenticator.identify(credentials, repository);
     if (identity === undefined) throw badCredentials(deps, credentials, challenge);
@@ -99,10 +99,19 @@ function tryRepositoryName(text: string): RepositoryName | OciError {
   }
 }
 
-function challengeFor(access: Access, name: RepositoryName | undefined): Challenge {
+function challengeFor(request: Request, access: Access, name: RepositoryName | undefined): Challenge {
   if (access.kind === "catalog") return { scope: "registry:catalog:*" };
   if (access.kind !== "repository" || name === undefined) return {};
-  return { scope: repositoryScope(name, access.action) };
+  const scopes = [repositoryScope(name, access.action), ...mountScope(request)];
+  return { scope: scopes.join(" ") };
+}
+
+/** A mount needs the source too; a client that follows the challenge then asks for both at once. */
+function mountScope(request: Request): string[] {
+  const [from, ...others] = request.queryAll("from");
+  if (from === undefined || others.length > 0 || request.queryAll("mount").length === 0) return [];
+  const source = tryRepositoryName(from);
+  return source instanceof OciError ? [] : [repositoryScope(source, "pull")];
 }
 
 function badCredentials({ challenge: settings }: GateDeps, { kind }: Credentials, challenge: Challenge): OciError {
