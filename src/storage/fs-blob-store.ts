@@ -171,7 +171,8 @@ export class FsBlobStore implements BlobStore {
   }
 
   #segmentPath(name: string): string {
-    if (!SEGMENT.test(name)) throw new Error(`not the name of a segment: ${JSON.stringify(name)}`);
+    // Names come from rows: one that this store did not make must not become a path.
+    if (!SEGMENT.test(name)) throw new OciError("BLOB_UPLOAD_INVALID", { detail: { segment: name } });
     return join(this.#root, "uploads", name);
   }
 
