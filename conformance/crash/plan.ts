@@ -13,7 +13,7 @@ export type Plan =
 
 const MIN_MS = 20;
 const MAX_MS = 2000;
-const MAX_PASS = 12;
+const MAX_PASS = 40;
 
 /** Every name the server calls, read in its source: one that is added there is in the next run. */
 export function listFailpoints(): string[] {
