@@ -72,11 +72,12 @@ export class FsBlobStore implements BlobStore {
           hasher.update(chunk);
           await writer.write(chunk);
         }
+        this.#failpoint("upload.afterWrite");
         await writer.sync();
       } finally {
         await writer.close();
       }
-      this.#failpoint("upload.afterWrite");
+      this.#failpoint("blob.afterFsync");
       await syncFolder(join(this.#root, "uploads"));
       this.#failpoint("upload.afterSync");
       return { name, size: writer.size, digest: hasher.digest() };
@@ -109,6 +110,7 @@ export class FsBlobStore implements BlobStore {
       await unlink(this.#segmentPath(name)).catch((error: unknown) => {
         if (!isErrno(error, "ENOENT")) throw error;
       });
+      this.#failpoint("del.afterUnlink");
     }
   }
 
