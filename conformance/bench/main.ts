@@ -10,14 +10,19 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { missingTools } from "../harness/tools.ts";
+import { pullCeiling } from "./cases/ceiling.ts";
+import { imageCases } from "./cases/images.ts";
 import { manifestCases } from "./cases/manifests.ts";
-import { pullCases } from "./cases/pulls.ts";
+import { type MemoryResult, memoryAtIdle, memoryUnderLoad } from "./cases/memory.ts";
+import { pullCases, STREAMS } from "./cases/pulls.ts";
 import { pushCases } from "./cases/pushes.ts";
+import { timeSecondStarts } from "./cases/start.ts";
+import { tagCases } from "./cases/tags.ts";
 import { type Lane, lanesOf } from "./lanes.ts";
-import { type Case, type CaseResult, measure } from "./measure.ts";
+import { type CaseResult, measure, median } from "./measure.ts";
 import { seedAll } from "./seed.ts";
 import { type Server, startGoldseal, startPeer } from "./servers.ts";
-import { header, lines } from "./table.ts";
+import { figure, header, lines, memoryTable } from "./table.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,6 +40,12 @@ const pace = {
 const mebibytes = values.quick ? 64 : 256;
 const tags = values.quick ? 1_000 : 10_000;
 
+const CEILING = "pull client's ceiling";
+const MEMORY = "memory";
+const TAGS = "tags";
+const START = "npm start, second time, until ready";
+const wanted = (name: string): boolean => positionals.length === 0 || positionals.some((text) => name.includes(text));
+
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
 process.exitCode = await main();
 
@@ -46,33 +57,65 @@ async function main(): Promise<number> {
   }
   const folder = mkdtempSync(join(tmpdir(), "goldseal-bench-"));
   const servers: Server[] = [];
+  const started = async (server: Promise<Server>): Promise<Server> => {
+    servers.push(await server);
+    return server;
+  };
+  const stopAll = () => Promise.all(servers.splice(0).map((server) => server.stop()));
   try {
-    const peer = await startPeer(join(folder, "peer"));
-    servers.push(peer);
-    const plain = await startGoldseal(join(folder, "plain"), { tls: false });
-    servers.push(plain);
-    const shipped = await startGoldseal(join(folder, "shipped"), { tls: true });
-    servers.push(shipped);
-    await bench(lanesOf({ peer, plain, shipped }), servers);
+    const peer = await started(startPeer(join(folder, "peer")));
+    const plain = await started(startGoldseal(join(folder, "plain"), { tls: false }));
+    const shipped = await started(startGoldseal(join(folder, "shipped"), { tls: true }));
+    const figures = await bench(lanesOf({ peer, plain, shipped }), servers);
+    await stopAll();
+    const starts = wanted(START) ? await timeSecondStarts(shipped.data, pace.rounds) : [];
+    if (starts.length > 0)
+      console.log(`\n${START}: ${median(starts)?.toFixed(0)} ms (${starts.map(figure).join(" ")})`);
+    const all = { machine: machine(), pace, mebibytes, tags, ...figures, secondStartMs: starts };
+    if (values.json) writeFileSync(values.json, `${JSON.stringify(all, null, 2)}\n`);
     return 0;
   } finally {
-    for (const server of servers) await server.stop();
+    await stopAll();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function bench(lanes: readonly Lane[], servers: readonly Server[]): Promise<void> {
-  console.log(`${cpus().length} × ${cpus()[0]?.model}, ${pace.rounds} × ${pace.seconds} s, blobs of ${mebibytes} MiB`);
+interface Figures {
+  readonly clientCeilingMiBs: readonly number[];
+  readonly memory: readonly MemoryResult[];
+  readonly cases: readonly CaseResult[];
+}
+
+async function bench(lanes: readonly Lane[], servers: readonly Server[]): Promise<Figures> {
+  console.log(`${machine()}; ${pace.rounds} × ${pace.seconds} s by turns, blobs of ${mebibytes} MiB\n`);
+  const oneEach = lanes.filter(({ name }) => name !== "anonymous");
+  const memory = wanted(MEMORY) ? oneEach.map(memoryAtIdle) : [];
+  const seed = await seedAll(servers, { mebibytes, tags: wanted(TAGS) ? tags : 0 });
+  const cases = [
+    ...manifestCases(seed),
+    ...pullCases(seed),
+    ...pushCases(mebibytes),
+    ...tagCases(tags),
+    ...imageCases(),
+  ].filter(({ name }) => wanted(name));
+  const clientCeilingMiBs: number[] = [];
+  for (const streams of wanted(CEILING) ? STREAMS : [])
+    clientCeilingMiBs.push(await pullCeiling(streams, pace.seconds));
+  if (clientCeilingMiBs.length > 0) {
+    console.log(`${CEILING}, ${STREAMS.join(", ")} streams: ${clientCeilingMiBs.map(figure).join(", ")} MiB/s\n`);
+  }
   console.log(header(lanes));
-  const seed = await seedAll(servers, { mebibytes, tags: 0 });
-  const cases: Case[] = [...manifestCases(seed), ...pullCases(seed), ...pushCases(mebibytes)];
   const results: CaseResult[] = [];
   for (const test of cases) {
-    if (positionals.length > 0 && !positionals.some((text) => test.name.includes(text))) continue;
     const result = await measure(test, lanes, pace);
     console.log(lines(result));
     results.push(result);
   }
-  if (values.json)
-    writeFileSync(values.json, `${JSON.stringify({ pace, mebibytes, tags, cases: results }, null, 2)}\n`);
+  if (wanted(MEMORY)) for (const lane of oneEach) memory.push(...(await memoryUnderLoad(lane, seed, pace.seconds)));
+  if (memory.length > 0) console.log(memoryTable(memory));
+  return { clientCeilingMiBs, memory, cases: results };
+}
+
+function machine(): string {
+  return `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`;
 }

@@ -1,3 +1,5 @@
+import type { MemoryResult } from "./cases/memory.ts";
+import { MAX_WORKER_MIB } from "./cases/memory.ts";
 import type { Lane } from "./lanes.ts";
 import type { CaseResult, LaneResult } from "./measure.ts";
 
@@ -45,4 +47,13 @@ const milliseconds = (value: number | undefined): string => (value === undefined
 /** Three digits at least are worth reading. */
 export function figure(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+export function memoryTable(results: readonly MemoryResult[]): string {
+  const cells = results.map(({ lane, when, figures: { servers, sum, postgres } }) => {
+    const each = servers.map(figure).join(" ");
+    const goal = lane === "peer" || when === "idle" ? "" : Math.max(...servers) < MAX_WORKER_MIB ? "  yes" : "  NO";
+    return `  ${lane.padEnd(9)} ${when.padEnd(10)} ${each.padEnd(14)} ${figure(sum).padStart(6)} ${figure(postgres).padStart(8)}${goal}`;
+  });
+  return ["\nmemory, resident MiB", "  lane      when       each worker       sum postgres", ...cells].join("\n");
 }

@@ -5,7 +5,7 @@ import type { Case } from "../measure.ts";
 import type { Seed } from "../seed.ts";
 import { requests } from "./manifests.ts";
 
-const STREAMS = [1, 8, 64];
+export const STREAMS = [1, 8, 64];
 
 /** Large blobs on 1, 8 and 64 streams, page cache warm; 4 KiB blobs on 1 and 32 connections. */
 export const pullCases = (seed: Seed): Case[] => [
