@@ -82,13 +82,30 @@ function begin(entries: readonly Entry[], message: IncomingMessage, response: Se
     query: new URLSearchParams(search),
     badRequest,
   });
+  const fault = findFault(message, path, request);
   const refusal =
-    match.kind === "route"
-      ? undefined
-      : match.kind === "method-not-allowed"
-        ? entry?.protocol.methodNotAllowed(match.allowed)
-        : (entry?.protocol.notFound() ?? undefined);
+    fault !== undefined
+      ? badRequest(fault)
+      : match.kind === "route"
+        ? undefined
+        : match.kind === "method-not-allowed"
+          ? entry?.protocol.methodNotAllowed(match.allowed)
+          : (entry?.protocol.notFound() ?? undefined);
   return { protocol: entry?.protocol, request, refusal };
+}
+
+/**
+ * What two readers of one request (a proxy before us, say) could understand in two ways. Undefined: nothing.
+ * @see RFC 9112 section 3.2 for Host and the forms of a target; we are no proxy and take a path alone
+ */
+function findFault(message: IncomingMessage, path: string, request: Request): string | undefined {
+  if (message.httpVersionMajor !== 1) return "this is no HTTP/1";
+  if (!path.startsWith("/")) return "the target of a request is a path";
+  if ((message.headersDistinct.host?.length ?? 0) > 1) return "header Host was sent more than once";
+  if (request.hasBracketedQuery) return "query parameters are no arrays: their names have no brackets";
+  if (request.route !== noRoute && request.route.maxBodyBytes === 0 && request.hasBody)
+    return "this request takes no body";
+  return undefined;
 }
 
 /** `/v2` itself belongs to `/v2/`. */
@@ -103,8 +120,8 @@ function splitTarget(target: string): [string, string] {
 
 async function answer({ protocol, request, refusal }: Exchange, gate: Gate, log: Log): Promise<Reply> {
   try {
+    if (protocol === undefined) return json(400, { errors: [{ code: "UNSUPPORTED", message: "bad request target" }] });
     if (refusal !== undefined) throw refusal;
-    if (protocol === undefined) return json(404, { errors: [{ code: "NOT_FOUND", message: "no such endpoint" }] });
     await gate(request, request.route.access);
     return await request.route.handler(request);
   } catch (error) {

@@ -49,6 +49,11 @@ export class Request {
     return this.#parts.query.getAll(name);
   }
 
+  /** `name[]=`, `name[key]=`: what some frameworks read as lists and objects. */
+  get hasBracketedQuery(): boolean {
+    return this.#parts.query.size > 0 && [...this.#parts.query.keys()].some((name) => name.includes("["));
+  }
+
   /** A header that may be sent once; Node has joined or dropped repeated ones, so those are looked for here. */
   header(name: string): string | undefined {
     const values = this.#parts.message.headersDistinct[name.toLowerCase()];
