@@ -30,7 +30,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "app.ts": [...FOUNDATION, "registry", "orgs", "notary", "promotion", "setup", "config.ts"],
   "bridge.ts": ["oci", "http", "notary/tuf", "trust", "cluster-bridge", "config.ts"],
   // The primary process opens no app: it prepares the machine and starts the workers that do.
-  "main.ts": ["app.ts", "bridge.ts", "cli", "setup", "config.ts"],
+  // It hands the door's listener and log to the set-up, which knows neither.
+  "main.ts": ["app.ts", "bridge.ts", "cli", "setup", "config.ts", "http"],
 };
 
 /** One library, one door: the only files that may import it. */

@@ -26,15 +26,18 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   parseSize(values.layer);
   const report = new Report();
-  const world = await openWorld(report);
-  try {
-    for (const [name, check] of Object.entries(GROUPS)) {
-      if (values.only.length && !values.only.includes(name)) continue;
-      // A group that cannot even begin is one failure; the others still run.
-      await check(world).catch((error: unknown) => report.fail(`${name}: the group itself`, String(error)));
-    }
-  } finally {
-    await report.check("the server stops cleanly on SIGTERM", () => world.close());
-  }
+  await openWorld(report).then(
+    (world) => checkGroups(world),
+    (error: unknown) => report.fail("start the server and make two users", String(error)),
+  );
   return report.finish();
+}
+
+async function checkGroups(world: World): Promise<void> {
+  for (const [name, check] of Object.entries(GROUPS)) {
+    if (values.only.length && !values.only.includes(name)) continue;
+    // A group that cannot even begin is one failure; the others still run.
+    await check(world).catch((error: unknown) => world.report.fail(`${name}: the group itself`, String(error)));
+  }
+  await world.report.check("the server stops cleanly on SIGTERM", () => world.close());
 }

@@ -27,17 +27,23 @@ export interface World {
 export async function openWorld(report: Report): Promise<World> {
   const temp = mkdtempSync(join(tmpdir(), "goldseal-clients-"));
   const server = await startServer();
-  await addUser(server, ANN);
-  await addUser(server, BOB);
+  try {
+    for (const user of [ANN, BOB]) await addUser(server, user);
+    return { ...(await makeImages(temp)), ...makeWorld(report, server, temp) };
+  } catch (error) {
+    // A server left running would keep this process alive.
+    await server.stop();
+    throw error;
+  }
+}
+
+function makeWorld(report: Report, server: RunningServer, temp: string): Omit<World, "tars" | "layouts"> {
   const direct = new RegistryClient(server, ANN);
-  const { tars, layouts } = await makeImages(temp);
   let count = 0;
   return {
     report,
     server,
     direct,
-    tars,
-    layouts,
     folder: (name) => {
       const path = join(temp, `${++count}-${name}`);
       mkdirSync(path);

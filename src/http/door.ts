@@ -36,7 +36,9 @@ const noRoute: Route = {
 export function openDoor({ protocols, gate, log, metrics }: DoorOptions): RequestListener {
   const entries = protocols.map((protocol) => ({ protocol, router: new Router(protocol) }));
   const koa = new Koa();
-  koa.on("error", (error: unknown) => log.error("http.unexpected", describeError(error)));
+  koa.on("error", (error: unknown) => {
+    if (!isClientGone(error)) log.error("http.unexpected", describeError(error));
+  });
   koa.use(async (context) => {
     const started = performance.now();
     const exchange = begin(entries, context.req, context.res);
@@ -45,6 +47,13 @@ export function openDoor({ protocols, gate, log, metrics }: DoorOptions): Reques
     report({ exchange, reply, bytes, started, log, metrics, message: context.req });
   });
   return koa.callback() as RequestListener;
+}
+
+/** The connection broke: a client may do that at any time, and the request's own log line says so. */
+function isClientGone(error: unknown): boolean {
+  return (
+    error instanceof Error && "code" in error && /^E(?:CONNRESET|PIPE|CONNABORTED|TIMEDOUT)$/.test(String(error.code))
+  );
 }
 
 interface Entry {

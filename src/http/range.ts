@@ -8,7 +8,8 @@ const SINGLE = /^bytes=(?:(\d+)-(\d*)|-(\d+))$/i;
 
 /**
  * The one range that a `Range` header asks for. Undefined, which means the whole, when there is no header, when its
- * syntax is not ours to understand, or when it asks for several; "unsatisfiable" when it lies outside.
+ * syntax is not ours to understand, or when it asks for several; "unsatisfiable" when it lies outside or ends before it
+ * begins (the official conformance suite asks for that).
  * @see RFC 9110 section 14.2
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
@@ -21,6 +22,5 @@ export function parseRange(header: string | undefined, size: number): ByteRange 
   }
   const first = Number(firstText);
   const last = lastText === "" ? Number.POSITIVE_INFINITY : Number(lastText);
-  if (last < first) return undefined;
-  return first >= size ? "unsatisfiable" : { first, last: Math.min(last, size - 1) };
+  return last < first || first >= size ? "unsatisfiable" : { first, last: Math.min(last, size - 1) };
 }

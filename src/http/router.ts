@@ -25,15 +25,17 @@ export class Router {
     this.#patterns = [...patterns.values()];
   }
 
+  /** A path of several patterns is of the first that has the method: `/blobs/uploads` could also be a digest. */
   match(method: string, path: string): Match {
+    const allowed: Method[] = [];
     for (const { regexp, names, byMethod } of this.#patterns) {
       const found = regexp.exec(path);
       if (found === null) continue;
       const route = byMethod.get(method) ?? (method === "HEAD" ? byMethod.get("GET") : undefined);
-      if (route === undefined) return { kind: "method-not-allowed", allowed: [...byMethod.keys()] as Method[] };
-      return { kind: "route", route, params: toParams(names, found) };
+      if (route !== undefined) return { kind: "route", route, params: toParams(names, found) };
+      allowed.push(...([...byMethod.keys()] as Method[]));
     }
-    return { kind: "not-found" };
+    return allowed.length > 0 ? { kind: "method-not-allowed", allowed: [...new Set(allowed)] } : { kind: "not-found" };
   }
 }
 

@@ -1,13 +1,7 @@
 import type { Actor, Authorize } from "../oci/access.ts";
+import type { CatalogView } from "../storage/repository-store.ts";
 import type { AccessFacts, FindAccess } from "./access-lookup.ts";
 import { decide, inScope, type PermissionRules } from "./permissions.ts";
-
-/** Which part of the catalog an actor may see. */
-export interface CatalogView {
-  readonly all: boolean;
-  /** Empty: none. */
-  readonly ownNamespace: string;
-}
 
 export function createAuthorize(findAccess: FindAccess, rules: PermissionRules): Authorize {
   return async (actor, repository, action) => {

@@ -4,14 +4,14 @@ import type { Gate, Protocol } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Actor, Authorize } from "../oci/access.ts";
 import type { Database } from "../storage/database.ts";
+import type { CatalogView, RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import { Authenticator } from "./authenticator.ts";
-import { type CatalogView, createAuthorize, createCatalogView } from "./authorize.ts";
+import { createAuthorize, createCatalogView } from "./authorize.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
 import { Passwords } from "./passwords.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
-import type { Repositories } from "./repositories-api.ts";
 import { orgsProtocol, tokenProtocol } from "./routes.ts";
 import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
@@ -31,7 +31,7 @@ export interface OrgsSettings {
 export interface OrgsOptions {
   readonly database: Database;
   readonly ring: KeyRing;
-  readonly repositories: Repositories;
+  readonly repositories: RepositoryStore;
   readonly settings: OrgsSettings;
   readonly log: Log;
   readonly now?: () => Date;

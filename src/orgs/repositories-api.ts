@@ -3,22 +3,14 @@ import { json } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
 import type { Authorize, RepositoryAction } from "../oci/access.ts";
-import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import { parseRepositoryName } from "../oci/repository-name.ts";
+import type { RepositoryStore } from "../storage/repository-store.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { readRestBody } from "./rest-body.ts";
 
-export type Visibility = "public" | "private";
-
-/** What this room needs of the rows of repositories (storage/repository-store.ts). */
-export interface Repositories {
-  find(name: RepositoryName): Promise<{ readonly visibility: Visibility } | undefined>;
-  ensure(name: RepositoryName): Promise<unknown>;
-  setVisibility(name: RepositoryName, visibility: Visibility): Promise<boolean>;
-}
-
 export interface RepositoriesApiDeps {
   readonly authorize: Authorize;
-  readonly repositories: Repositories;
+  readonly repositories: RepositoryStore;
 }
 
 const bodySchema = z.strictObject({ visibility: z.enum(["public", "private"]) });

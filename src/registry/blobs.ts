@@ -43,12 +43,13 @@ export function getBlob({ blobRows, blobs }: RegistryDeps): Handler {
  * @throws OciError BLOB_UNKNOWN, IN_USE when a manifest needs it, UNSUPPORTED when deletion is off
  * @see distribution-spec v1.1 end-10
  */
-export function deleteBlob({ blobRows }: RegistryDeps): Handler {
+export function deleteBlob({ blobRows, failpoint }: RegistryDeps): Handler {
   return async (request) => {
     const repository: RepositoryName = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
 
     await blobRows.unlink(repository, digest);
+    failpoint("del.afterRow");
 
     return empty(202);
   };

@@ -104,9 +104,9 @@ interface Page extends PageQuery {
 }
 
 function pageOf(request: Request, maxLimit: number): Page {
-  const n = request.query("n");
+  const [n, second] = request.queryAll("n");
   const page = parsePage(n, withoutNul(request.query("last")), maxLimit);
-  if (page === undefined) throw new OciError("PAGINATION_NUMBER_INVALID");
+  if (page === undefined || second !== undefined) throw new OciError("PAGINATION_NUMBER_INVALID");
   return { ...page, n };
 }
 

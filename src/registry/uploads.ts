@@ -1,13 +1,13 @@
 import { empty, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
-import { algorithmOf, type Digest, parseDigest, parseDigestAlgorithm } from "../oci/digest.ts";
+import { algorithmOf, type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { UploadSession } from "../storage/upload-store.ts";
 import type { RegistryDeps } from "./deps.ts";
 import { findMountSource } from "./mount.ts";
-import { appendBody, checkChunk } from "./upload-chunks.ts";
+import { appendBody, type Chunk, checkChunk } from "./upload-chunks.ts";
 import { progressHeaders } from "./upload-progress.ts";
 
 /**
@@ -27,6 +27,7 @@ export function startUpload(deps: RegistryDeps): Handler {
       const source = await findMountSource(deps, request.actor, mount, request.query("from"));
       const repositoryId = await deps.repositories.ensure(repository);
       if (source !== undefined && (await deps.blobRows.mount(repositoryId, mount, source))) {
+        deps.failpoint("mount.afterRow");
         return created(deps, repository, mount);
       }
     } else if (digest !== undefined) {
@@ -74,16 +75,8 @@ export function finishUpload(deps: RegistryDeps): Handler {
     const session = await getSession(deps, request, repository);
     const chunk = checkChunk(deps, request, repository, session);
 
-    if (session.size === 0 && request.hasBody) {
-      // Everything in one request: hashed with the right algorithm as it comes, and no row to move on.
-      const content = chunk.limit(request.bodyStream());
-      const segment = await deps.blobs.writeSegment(content, algorithmOf(digest));
-      await finish(deps, session, { segments: [segment.name], digest, known: segment.digest });
-    } else {
-      const full = request.hasBody ? await appendBody(deps, { request, repository, session, chunk }) : session;
-      const known = full.algorithm === algorithmOf(digest) ? full.digest : undefined;
-      await finish(deps, full, { segments: full.segments, digest, known });
-    }
+    const pieces = await gather(deps, { request, session, chunk, algorithm: algorithmOf(digest) });
+    await finish(deps, session, digest, pieces);
 
     return created(deps, repository, digest);
   };
@@ -115,31 +108,57 @@ export function cancelUpload(deps: RegistryDeps): Handler {
     const session = await getSession(deps, request, repository);
 
     if (!(await deps.uploads.remove(session.id))) throw new OciError("BLOB_UPLOAD_UNKNOWN");
+    deps.failpoint("del.afterRow");
     await deps.blobs.discard(session.segments);
 
     return empty(204);
   };
 }
 
-interface Finish {
-  readonly segments: readonly string[];
-  readonly digest: Digest;
+interface LastBytes {
+  readonly request: Request;
+  readonly session: UploadSession;
+  readonly chunk: Chunk;
+  readonly algorithm: DigestAlgorithm;
+}
+
+/** What a blob is made of. */
+interface Pieces {
+  readonly all: readonly string[];
+  /** Those that this request brought. */
+  readonly own: readonly string[];
+  /** Digest of all, where it was reached while they were written. */
   readonly known: Digest | undefined;
 }
 
+/** The row is not moved on by the last bytes: whatever is wrong with them, the upload stays as it was. */
+async function gather(deps: RegistryDeps, { request, session, chunk, algorithm }: LastBytes): Promise<Pieces> {
+  const known = session.algorithm === algorithm ? session.digest : undefined;
+  if (!request.hasBody) return { all: session.segments, own: [], known };
+  const last = await deps.blobs.writeSegment(chunk.limit(request.bodyStream()), algorithm);
+  const own = [last.name];
+  if (session.size === 0) return { all: own, own, known: last.digest };
+  if (last.size === 0) return { all: session.segments, own, known };
+  return { all: [...session.segments, last.name], own, known: undefined };
+}
+
 /** Bytes, then the row; the pieces go last, when nothing leads to them any more. */
-async function finish(deps: RegistryDeps, session: UploadSession, { segments, digest, known }: Finish): Promise<void> {
-  const ownPieces = segments !== session.segments;
+async function finish(
+  deps: RegistryDeps,
+  session: UploadSession,
+  digest: Digest,
+  { all, own, known }: Pieces,
+): Promise<void> {
   try {
-    const size = await deps.blobs.publish(segments, digest, known);
+    const size = await deps.blobs.publish(all, digest, known);
     deps.failpoint("blob.beforeCommit");
     await deps.uploads.finish(session, digest, size);
     deps.failpoint("blob.afterCommit");
   } catch (error) {
-    if (ownPieces) await deps.blobs.discard(segments);
+    await deps.blobs.discard(own);
     throw error;
   }
-  await deps.blobs.discard(segments);
+  await deps.blobs.discard([...session.segments, ...own]);
 }
 
 async function putWhole(

@@ -25,3 +25,17 @@ export type Answer =
   | { readonly type: "opened" }
   | { readonly type: "listening"; readonly port: number }
   | { readonly type: "failed"; readonly message: string };
+
+/** One worker's figures, as prom-client lists them; only that library looks inside. */
+export type Figures = readonly object[];
+
+/**
+ * `/metrics` is asked of one worker and answered for all: it asks the primary (`gather`), who asks each (`report`),
+ * collects (`figures`) and hands them to the one who asked (`gathered`).
+ */
+export type FiguresToPrimary =
+  | { readonly type: "gather"; readonly id: number }
+  | { readonly type: "figures"; readonly id: number; readonly figures: Figures };
+export type FiguresToWorker =
+  | { readonly type: "report"; readonly id: number }
+  | { readonly type: "gathered"; readonly id: number; readonly all: readonly Figures[] };

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, chown, constants, cp, lstat, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, chown, constants, cp, lstat, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { SetupError } from "./errors.ts";
@@ -74,7 +74,8 @@ async function openBinaries(of: { user: User | undefined; packageFolder: string;
   ) {
     return native;
   }
-  const { version } = JSON.parse(await readFile(join(of.packageFolder, "package.json"), "utf8")) as { version: string };
+  const about = (await findFile(join(of.packageFolder, "package.json"))) ?? "";
+  const version = /"version":\s*"([\w.-]+)"/.exec(about)?.[1] ?? "unknown";
   const copy = join(of.home, `postgres-${version}`);
   if ((await findFile(join(copy, "pg-symlinks.json"))) !== undefined) return copy;
   await openHome(of.home);

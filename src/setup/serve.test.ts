@@ -5,8 +5,9 @@ import { readFileSync } from "node:fs";
 import { access, chmod, mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
+  copyFolder,
   eventually,
   get,
   newFolder,
@@ -18,24 +19,19 @@ import {
   startServer,
 } from "./testing/server-process.ts";
 
-describe("goldseal start", () => {
+describe("goldseal start in an empty folder", () => {
   let data: string;
   beforeEach(async () => {
     data = await newFolder();
   });
   afterEach(() => removeFolder(data));
 
-  const isServing = async (origin: string): Promise<boolean> => {
-    const reply = await get(`${origin}/readyz`, join(data, "ca.crt")).catch(() => undefined); // refused: not yet
-    return reply?.status === 200;
-  };
-
   it("makes everything on the first start, and on the second uses it again", async () => {
     let password: string | undefined;
     {
       await using first = startServer({ data });
       const origin = await first.ready();
-      expect(await isServing(origin)).toBe(true);
+      expect(await isServing(data, origin)).toBe(true);
       password = /^password {4}(\S{8,})/m.exec(first.output())?.[1];
       expect(first.output()).toContain(`docker login ${new URL(origin).host} --username admin`);
       expect(first.output()).toContain(`/etc/docker/certs.d/${new URL(origin).host}/ca.crt`);
@@ -45,110 +41,10 @@ describe("goldseal start", () => {
     await using second = startServer({ data });
     const origin = await second.ready();
 
-    expect(await isServing(origin)).toBe(true);
+    expect(await isServing(data, origin)).toBe(true);
     expect(password).toBeDefined();
     expect(second.output()).not.toContain("password ");
     expect(await readMade(data)).toEqual(before);
-  });
-
-  it("lets nobody else read what is secret", async () => {
-    await using server = startServer({ data });
-    await server.ready();
-
-    const modes = await Promise.all(
-      ["ca.key", "server.key", "master.key", "postgres.password", "postgres", "run"].map(async (name) => {
-        return [name, ((await stat(join(data, name))).mode & 0o077).toString(8)];
-      }),
-    );
-
-    expect(modes.filter(([, mode]) => mode !== "0")).toEqual([]);
-  });
-
-  it("is refused on a data folder in use, naming the process, and leaves the first alone", async () => {
-    await using first = startServer({ data });
-    const origin = await first.ready();
-
-    const second = startServer({ data });
-
-    expect(await second.ended).toBe(1);
-    expect(second.errors()).toContain(`is in use by process ${first.pid}`);
-    expect(second.output()).toBe("");
-    expect(await isServing(origin)).toBe(true);
-  });
-
-  it("ends with 0 on SIGTERM and leaves nothing running", async () => {
-    const server = startServer({ data });
-    await server.ready();
-    const workers = await processesOf({ parent: server.pid });
-    const begun = Date.now();
-
-    server.kill("SIGTERM");
-
-    expect(await server.ended).toBe(0);
-    expect(Date.now() - begun).toBeLessThan(10_000);
-    expect(workers.length).toBe(3); // two workers and PostgreSQL
-    expect(await processesOf({ data })).toEqual([]);
-    expect(workers.filter(isAlive)).toEqual([]);
-    await expect(access(join(data, "postgres", "postmaster.pid"))).rejects.toMatchObject({ code: "ENOENT" });
-  });
-
-  it("starts PostgreSQL again when it is killed, and goes on serving in the same process", async () => {
-    await using server = startServer({ data });
-    const origin = await server.ready();
-    const postmaster = await postmasterOf(data);
-
-    process.kill(postmaster, "SIGKILL");
-
-    await eventually(() => server.errors().includes("postgres.restarted"), "PostgreSQL is back");
-    await eventually(() => isServing(origin), "requests are served again");
-    expect(server.errors()).toContain("postgres.died");
-    expect(await postmasterOf(data)).not.toBe(postmaster);
-    expect(isAlive(server.pid)).toBe(true);
-  });
-
-  it("replaces a worker that dies", async () => {
-    await using server = startServer({ data, env: { GOLDSEAL_WORKERS: "1" } });
-    const origin = await server.ready();
-    const worker = await findWorker(server.pid);
-
-    process.kill(worker, "SIGKILL");
-
-    await eventually(() => server.errors().includes("worker.replaced"), "a new worker");
-    await eventually(() => isServing(origin), "it serves");
-    expect(await findWorker(server.pid)).not.toBe(worker);
-  });
-
-  it("takes over the PostgreSQL that a killed primary left, whose workers end with it", async () => {
-    const first = startServer({ data });
-    await first.ready();
-    const postmaster = await postmasterOf(data);
-    const workers = (await processesOf({ parent: first.pid })).filter((pid) => pid !== postmaster);
-    first.kill("SIGKILL");
-    expect(await first.ended).toBe("SIGKILL");
-    await eventually(() => workers.every((pid) => !isAlive(pid)), "the workers end");
-    expect(isAlive(postmaster)).toBe(true);
-
-    await using second = startServer({ data });
-    const origin = await second.ready();
-
-    expect(await isServing(origin)).toBe(true);
-    expect(second.errors()).toContain("postgres.leftover.stopped");
-    expect(isAlive(postmaster)).toBe(false);
-    expect(second.output()).not.toContain("password ");
-  });
-
-  it("recovers when primary and PostgreSQL are both killed", async () => {
-    const first = startServer({ data });
-    await first.ready();
-    const postmaster = await postmasterOf(data);
-    first.kill("SIGKILL");
-    process.kill(postmaster, "SIGKILL");
-    await first.ended;
-
-    await using second = startServer({ data });
-
-    expect(await isServing(await second.ready())).toBe(true);
-    expect(await readFile(join(data, "postgres.log"), "utf8")).toContain("automatic recovery in progress");
   });
 
   it("starts anew after a first start that was killed while it made the database", async () => {
@@ -160,7 +56,7 @@ describe("goldseal start", () => {
     await using second = startServer({ data });
     const origin = await second.ready();
 
-    expect(await isServing(origin)).toBe(true);
+    expect(await isServing(data, origin)).toBe(true);
     expect(second.output()).toContain("password ");
     expect((await readdir(data)).filter((name) => name.includes("draft"))).toEqual([]);
   });
@@ -199,24 +95,161 @@ describe("goldseal start", () => {
     expect(await readdir(data)).toEqual([]);
   });
 
+  it("works with a data path longer than a socket's may be", async () => {
+    const deep = join(data, "d".repeat(120));
+    await mkdir(deep);
+    await chmod(data, 0o711); // root's nobody may pass
+    await using server = startServer({ data: deep });
+
+    const origin = await server.ready();
+
+    expect((await get(`${origin}/readyz`, join(deep, "ca.crt"))).status).toBe(200);
+  });
+});
+
+describe("goldseal start", () => {
+  let used: string;
+  let data: string;
+  beforeAll(async () => {
+    used = await newFolder();
+    await startOnce(startServer({ data: used }));
+  });
+  beforeEach(async () => {
+    data = await copyFolder(used);
+  });
+  afterEach(() => removeFolder(data));
+  afterAll(() => removeFolder(used));
+
+  it("lets nobody else read what is secret", async () => {
+    await using server = startServer({ data });
+    await server.ready();
+
+    const modes = await Promise.all(
+      ["ca.key", "server.key", "master.key", "postgres.password", "postgres", "run"].map(async (name) => {
+        return [name, ((await stat(join(data, name))).mode & 0o077).toString(8)];
+      }),
+    );
+
+    expect(modes.filter(([, mode]) => mode !== "0")).toEqual([]);
+  });
+
+  it("is refused on a data folder in use, naming the process, and leaves the first alone", async () => {
+    await using first = startServer({ data });
+    const origin = await first.ready();
+
+    const second = startServer({ data });
+
+    expect(await second.ended).toBe(1);
+    expect(second.errors()).toContain(`is in use by process ${first.pid}`);
+    expect(second.output()).toBe("");
+    expect(await isServing(data, origin)).toBe(true);
+  });
+
+  it("ends with 0 on SIGTERM and leaves nothing running", async () => {
+    const server = startServer({ data });
+    await server.ready();
+    const workers = await processesOf({ parent: server.pid });
+    const begun = Date.now();
+
+    server.kill("SIGTERM");
+
+    expect(await server.ended).toBe(0);
+    expect(Date.now() - begun).toBeLessThan(10_000);
+    expect(workers.length).toBe(3); // two workers and PostgreSQL
+    expect(await processesOf({ data })).toEqual([]);
+    expect(workers.filter(isAlive)).toEqual([]);
+    await expect(access(join(data, "postgres", "postmaster.pid"))).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  it("starts PostgreSQL again when it is killed, and goes on serving in the same process", async () => {
+    await using server = startServer({ data });
+    const origin = await server.ready();
+    const postmaster = await postmasterOf(data);
+
+    process.kill(postmaster, "SIGKILL");
+
+    await eventually(() => server.errors().includes("postgres.restarted"), "PostgreSQL is back");
+    await eventually(() => isServing(data, origin), "requests are served again");
+    expect(server.errors()).toContain("postgres.died");
+    expect(await postmasterOf(data)).not.toBe(postmaster);
+    expect(isAlive(server.pid)).toBe(true);
+  });
+
+  it("answers /metrics with the figures of all workers, whichever is asked", async () => {
+    await using server = startServer({ data, env: { GOLDSEAL_WORKERS: "3" } });
+    const origin = await server.ready();
+    for (let n = 0; n < 9; n++) expect((await get(`${origin}/healthz`, join(data, "ca.crt"))).status).toBe(200);
+
+    const texts = await Promise.all(Array.from({ length: 4 }, () => get(`${origin}/metrics`, join(data, "ca.crt"))));
+
+    const counted = texts.map(({ body }) => /^goldseal_http_requests_total\{.*healthz.*\} (\d+)$/m.exec(body)?.[1]);
+    expect(counted).toEqual(["9", "9", "9", "9"]);
+  });
+
+  it("goes on when nobody reads what it logs any more", async () => {
+    const server = startServer({ data });
+    const origin = await server.ready();
+    server.stopReading();
+    for (let n = 0; n < 5; n++) expect(await isServing(data, origin)).toBe(true);
+    process.kill(await postmasterOf(data), "SIGKILL"); // makes the primary log too
+
+    await eventually(() => isServing(data, origin), "it serves");
+    server.kill("SIGTERM");
+    expect(await server.ended).toBe(0);
+  });
+
+  it("replaces a worker that dies", async () => {
+    await using server = startServer({ data, env: { GOLDSEAL_WORKERS: "1" } });
+    const origin = await server.ready();
+    const worker = await findWorker(server.pid);
+
+    process.kill(worker, "SIGKILL");
+
+    await eventually(() => server.errors().includes("worker.replaced"), "a new worker");
+    await eventually(() => isServing(data, origin), "it serves");
+    expect(await findWorker(server.pid)).not.toBe(worker);
+  });
+
+  it("takes over the PostgreSQL that a killed primary left, whose workers end with it", async () => {
+    const first = startServer({ data });
+    await first.ready();
+    const postmaster = await postmasterOf(data);
+    const workers = (await processesOf({ parent: first.pid })).filter((pid) => pid !== postmaster);
+    first.kill("SIGKILL");
+    expect(await first.ended).toBe("SIGKILL");
+    await eventually(() => workers.every((pid) => !isAlive(pid)), "the workers end");
+    expect(isAlive(postmaster)).toBe(true);
+
+    await using second = startServer({ data });
+    const origin = await second.ready();
+
+    expect(await isServing(data, origin)).toBe(true);
+    expect(second.errors()).toContain("postgres.leftover.stopped");
+    expect(isAlive(postmaster)).toBe(false);
+    expect(second.output()).not.toContain("password ");
+  });
+
+  it("recovers when primary and PostgreSQL are both killed", async () => {
+    const first = startServer({ data });
+    await first.ready();
+    const postmaster = await postmasterOf(data);
+    first.kill("SIGKILL");
+    process.kill(postmaster, "SIGKILL");
+    await first.ended;
+
+    await using second = startServer({ data });
+
+    expect(await isServing(data, await second.ready())).toBe(true);
+    expect(await readFile(join(data, "postgres.log"), "utf8")).toContain("automatic recovery in progress");
+  });
+
   it("makes no new master key beside an existing database", async () => {
-    await startOnce(startServer({ data }));
     await removeFolder(join(data, "master.key"));
 
     const server = startServer({ data });
 
     expect(await server.ended).toBe(1);
     expect(server.errors()).toContain("master.key is missing: put it back from your backup");
-  });
-
-  it("works with a data path longer than a socket's may be", async () => {
-    const deep = join(data, "d".repeat(120));
-    await mkdir(deep);
-    await using server = startServer({ data: deep });
-
-    const origin = await server.ready();
-
-    expect((await get(`${origin}/readyz`, join(deep, "ca.crt"))).status).toBe(200);
   });
 });
 
@@ -284,4 +317,9 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+async function isServing(data: string, origin: string): Promise<boolean> {
+  const reply = await get(`${origin}/readyz`, join(data, "ca.crt")).catch(() => undefined); // refused: not yet
+  return reply?.status === 200;
 }

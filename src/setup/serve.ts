@@ -14,12 +14,22 @@ export async function serveUntilStopped(parts: Omit<PrimaryParts, "say">): Promi
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   if (process.connected) process.on("disconnect", onSignal);
+  let accident: unknown;
+  const onAccident = (error: unknown): void => {
+    accident ??= error;
+    parts.log.error("primary.accident", {
+      message: messageOf(error),
+      stack: error instanceof Error ? error.stack : "",
+    });
+    onSignal(); // a primary in an unknown state ends, and takes everything down in order
+  };
+  process.on("uncaughtException", onAccident);
   const say = (line: string): void => void process.stderr.write(`goldseal: ${line}\n`);
   try {
     await runPrimary({ ...parts, say }, { signal: stop.signal, onReady: greet });
-    return 0;
+    return accident === undefined ? 0 : 1;
   } catch (error) {
-    if (stop.signal.aborted) return 0; // told to stop while it started
+    if (stop.signal.aborted) return accident === undefined ? 0 : 1; // told to stop while it started
     say(messageOf(error).split("\n").join("\n  "));
     return 1;
   } finally {

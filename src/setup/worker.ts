@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { messageOf, type SetupLog } from "./errors.ts";
-import type { Address, Answer, Order, ServeSettings } from "./messages.ts";
+import type { Address, Answer, Figures, FiguresToPrimary, FiguresToWorker, Order, ServeSettings } from "./messages.ts";
 import { Secret } from "./secret.ts";
+import { openWorkerFigures } from "./worker-figures.ts";
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
 interface App {
   readonly handler: Handler;
+  readonly metrics: { readonly registry: { getMetricsAsJSON(): Promise<Figures> } };
   close(): Promise<void>;
 }
 
@@ -17,7 +19,7 @@ interface Listener {
 
 /** What a worker is made of; main.ts knows where it comes from. */
 export interface WorkerParts {
-  openApp(settings: ServeSettings, dependencies: { log: SetupLog }): Promise<App>;
+  openApp(settings: ServeSettings, dependencies: { log: SetupLog; metricsText: () => Promise<string> }): Promise<App>;
   listen(handler: Handler, address: Address): Promise<Listener>;
   createLog(level: ServeSettings["config"]["logLevel"]): SetupLog;
 }
@@ -26,24 +28,27 @@ export interface WorkerParts {
 export function runWorker(parts: WorkerParts): void {
   let app: App | undefined;
   let listener: Listener | undefined;
+  const figures = openWorkerFigures({ read: async () => (await app?.metrics.registry.getMetricsAsJSON()) ?? [], send });
 
-  async function obey(order: Order): Promise<void> {
+  async function obey(order: Order | FiguresToWorker): Promise<void> {
+    if (order.type === "report" || order.type === "gathered") return figures.hear(order);
     if (order.type === "open") {
       const settings = revive(order.settings);
-      app = await parts.openApp(settings, { log: parts.createLog(settings.config.logLevel) });
-      return answer({ type: "opened" });
+      const log = parts.createLog(settings.config.logLevel);
+      app = await parts.openApp(settings, { log, metricsText: figures.text });
+      return send({ type: "opened" });
     }
     if (order.type === "listen" && app !== undefined) {
       listener = await parts.listen(app.handler, order.address);
-      return answer({ type: "listening", port: listener.port });
+      return send({ type: "listening", port: listener.port });
     }
     await listener?.drain(order.type === "stop" ? order.drainMs : 0);
     await app?.close();
     process.exit(0);
   }
 
-  process.on("message", (order: Order) => {
-    obey(order).catch((error: unknown) => answer({ type: "failed", message: messageOf(error) }));
+  process.on("message", (order: Order | FiguresToWorker) => {
+    obey(order).catch((error: unknown) => send({ type: "failed", message: messageOf(error) }));
   });
   // The primary is gone, and with it the port, the database's supervision and the lock.
   process.on("disconnect", () => process.exit(1));
@@ -51,7 +56,7 @@ export function runWorker(parts: WorkerParts): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => undefined);
 }
 
-function answer(message: Answer): void {
+function send(message: Answer | FiguresToPrimary): void {
   process.send?.(message);
 }
 

@@ -1,7 +1,8 @@
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import { SetupError, type SetupLog } from "./errors.ts";
-import type { Address, Answer, Order, ServeSettings } from "./messages.ts";
+import { openGathering } from "./gather-figures.ts";
+import type { Address, Answer, FiguresToPrimary, Order, ServeSettings } from "./messages.ts";
 
 const MAX_PAUSE_MS = 10_000;
 /** A worker that lived this long was healthy: its death starts counting anew. */
@@ -25,6 +26,7 @@ export function startWorkers(options: { file: string; count: number; log: SetupL
   let quickDeaths = 0;
   cluster.setupPrimary({ exec: options.file, args: ["worker"] });
   const crew = new Set<Worker>();
+  const hearFigures = openGathering(crew);
   for (let index = 0; index < options.count; index++) hire();
 
   function hire(): Worker {
@@ -32,6 +34,9 @@ export function startWorkers(options: { file: string; count: number; log: SetupL
     const bornAt = Date.now();
     crew.add(worker);
     worker.on("error", (error) => log.error("worker.error", { pid: worker.process.pid, message: error.message }));
+    worker.on("message", (message: Answer | FiguresToPrimary) => {
+      if (message.type === "gather" || message.type === "figures") hearFigures(worker, message);
+    });
     worker.on("exit", (code, signal) => {
       crew.delete(worker);
       if (isStopping || goal?.address === undefined) return;
@@ -98,7 +103,8 @@ function order(worker: Worker, message: Order): Promise<number | undefined> {
       worker.off("exit", die);
       act();
     };
-    const hear = (answer: Answer): void => {
+    const hear = (answer: Answer | FiguresToPrimary): void => {
+      if (answer.type === "gather" || answer.type === "figures") return;
       if (answer.type === "failed") settle(() => fail(new SetupError(answer.message)));
       else settle(() => done(answer.type === "listening" ? answer.port : undefined));
     };

@@ -84,8 +84,7 @@ export class ManifestStore {
   async put(repository: RepositoryName, manifest: NewManifest, tags: readonly Tag[]): Promise<void> {
     await this.#database.transaction(async (sql) => {
       const repositoryId = await ensureRepository(sql, repository);
-      await insertManifest(sql, repositoryId, manifest);
-      this.#failpoint("manifest.afterInsert");
+      await insertManifest(sql, repositoryId, manifest, this.#failpoint);
       if (tags.length > 0) {
         await sql.query(
           "tags-put",
@@ -94,10 +93,12 @@ export class ManifestStore {
            on conflict (repository_id, name) do update set manifest_digest = excluded.manifest_digest, updated_at = now()`,
           [repositoryId, tags, manifest.digest],
         );
+        this.#failpoint("tag.beforeCommit");
       }
       this.#failpoint("manifest.beforeCommit");
     });
     this.#failpoint("manifest.afterCommit");
+    if (tags.length > 0) this.#failpoint("tag.afterCommit");
   }
 
   /** @throws OciError MANIFEST_UNKNOWN */
@@ -109,6 +110,7 @@ export class ManifestStore {
       [repository, tag],
     );
     if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+    this.#failpoint("del.afterRow");
   }
 
   /**
@@ -129,6 +131,7 @@ export class ManifestStore {
         throw new OciError("IN_USE", { message, cause });
       });
     if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+    this.#failpoint("del.afterRow");
   }
 
   /** Tags after `last`, in ASCII order; undefined when there is no such repository. */

@@ -1,0 +1,322 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseRepositoryName } from "../oci/repository-name.ts";
+import { type Answer, type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
+
+const alice = basic("alice", "alice's password");
+const bob = basic("bob", "bob's password");
+const root = basic("root", "root's password");
+const realm = 'realm="https://registry.test:5443/token",service="registry.test:5443"';
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await openTestServer();
+  for (const name of ["alice", "bob", "sue"]) await server.addUser(name, `${name}'s password`);
+  await server.addUser("root", "root's password", { systemAdmin: true });
+  for (const name of ["alice/open", "alice/shut"]) await server.repositories.ensure(parseRepositoryName(name));
+  await server.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
+  await server.database.query("", "update users set suspended = true where name = 'sue'");
+});
+
+afterAll(() => server.close());
+
+async function tokenOf(who: Ask["headers"], ...scopes: string[]): Promise<string> {
+  const query = scopes.map((scope) => `scope=${encodeURIComponent(scope)}`).join("&");
+  const { status, body } = await server.send("GET", `/token?${query}`, who === undefined ? {} : { headers: who });
+  expect(status).toBe(200);
+  return body.token;
+}
+
+const PULL = ["GET", "tags/list"] as const;
+const PUSH = ["PUT", "tags/list"] as const;
+const UNTAG = ["DELETE", "tags/list"] as const;
+const DELETE = ["DELETE", "blobs/x"] as const;
+const ADMIN = ["POST", "admin"] as const;
+const ALL = [PULL, PUSH, UNTAG, DELETE, ADMIN];
+
+function ask([method, rest]: readonly [string, string], repository: string, headers: Ask["headers"] = {}) {
+  return server.send(method, `/v2/${repository}/${rest}`, { headers });
+}
+
+async function statuses(repository: string, headers?: Ask["headers"]): Promise<number[]> {
+  return Promise.all(ALL.map(async (operation) => (await ask(operation, repository, headers)).status));
+}
+
+/** Everything of an answer that tells it from another one. */
+function seen({ status, headers, text }: Answer, repository: string) {
+  const { date: _, "x-request-id": __, ...rest } = headers;
+  return JSON.stringify({ status, rest, text }).replaceAll(repository, "<name>");
+}
+
+describe("gate, with a password", () => {
+  it("lets the owner of the namespace do everything there, to what exists and what does not", async () => {
+    expect(await statuses("alice/open", alice)).toEqual([200, 200, 200, 200, 200]);
+    expect(await statuses("alice/shut", alice)).toEqual([200, 200, 200, 200, 200]);
+    expect(await statuses("alice/new/deep", alice)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it("lets a system administrator do everything everywhere", async () => {
+    expect(await statuses("alice/shut", root)).toEqual([200, 200, 200, 200, 200]);
+    expect(await statuses("nobody/new", root)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it("lets another user pull what is public, and says no to the rest", async () => {
+    expect(await statuses("alice/open", bob)).toEqual([200, 403, 403, 403, 403]);
+  });
+
+  it("answers for a hidden repository as for a missing one, to the byte", async () => {
+    for (const operation of ALL) {
+      const hidden = await ask(operation, "alice/shut", bob);
+      const missing = await ask(operation, "alice/none", bob);
+
+      expect(seen(hidden, "alice/shut")).toBe(seen(missing, "alice/none"));
+      expect(hidden.status).toBe(operation === PULL ? 404 : 403);
+      expect(hidden.body.errors[0].code).toBe(operation === PULL ? "NAME_UNKNOWN" : "DENIED");
+    }
+  });
+
+  it("says in a refusal who may not do what, and where to turn", async () => {
+    const { body } = await ask(PUSH, "alice/open", bob);
+
+    expect(body.errors[0].message).toMatch(/^bob has no right to push to alice\/open; its owner .* can give it/);
+  });
+
+  it("refuses a wrong password, an unknown and a suspended user with one and the same answer", async () => {
+    const wrong = await ask(PULL, "alice/open", basic("alice", "guess"));
+    const unknown = await ask(PULL, "alice/open", basic("nobody", "guess"));
+    const suspended = await ask(PULL, "alice/open", basic("sue", "sue's password"));
+    const impossible = await ask(PULL, "alice/open", basic("No\0body", "guess"));
+
+    expect(wrong.status).toBe(401);
+    expect(wrong.headers["www-authenticate"]).toBe(`Bearer ${realm},scope="repository:alice/open:pull"`);
+    for (const other of [unknown, suspended, impossible]) expect(seen(other, "")).toBe(seen(wrong, ""));
+  });
+
+  it("takes the scheme in any case", async () => {
+    const shouted = { authorization: alice.authorization.replace("Basic", "bAsIc") };
+
+    expect((await ask(PULL, "alice/shut", shouted)).status).toBe(200);
+  });
+
+  it.each([
+    ["two headers", { Authorization: [alice.authorization, bob.authorization] }],
+    ["twice the same header", { Authorization: [alice.authorization, alice.authorization] }],
+    ["no scheme", { authorization: "YWxpY2U6cGFzcw==" }],
+    ["an unknown scheme", { authorization: "Digest abc" }],
+    ["an empty header", { authorization: "" }],
+    ["Basic without text", { authorization: "Basic " }],
+    ["Basic without a colon", { authorization: `Basic ${Buffer.from("alice").toString("base64")}` }],
+    ["Basic that is not UTF-8", { authorization: "Basic /zr/" }],
+    ["Basic that is not base64", { authorization: "Basic a" }],
+  ])("refuses %s with 401, on public repositories too", async (_, headers) => {
+    const { status, body } = await ask(PULL, "alice/open", headers);
+
+    expect({ status, code: body.errors[0].code }).toEqual({ status: 401, code: "UNAUTHORIZED" });
+  });
+
+  it("speaks of an invalid name only to those whose credentials are good", async () => {
+    const good = await ask(PULL, "Alice/UPPER", alice);
+    const bad = await ask(PULL, "Alice/UPPER", basic("alice", "guess"));
+    const anonymous = await ask(PULL, "Alice/UPPER");
+
+    expect([good.status, bad.status, anonymous.status]).toEqual([400, 401, 400]);
+    expect(good.body.errors[0].code).toBe("NAME_INVALID");
+    expect(bad.headers["www-authenticate"]).toBe(`Bearer ${realm}`);
+  });
+
+  it("obeys a suspension and a changed visibility in the very next request", async () => {
+    await server.addUser("carol", "carol's password");
+    const carol = basic("carol", "carol's password");
+    await server.repositories.ensure(parseRepositoryName("carol/app"));
+    const before = [await ask(PULL, "carol/app", carol), await ask(PULL, "carol/app", bob)];
+
+    await server.repositories.setVisibility(parseRepositoryName("carol/app"), "public");
+    await server.database.query("", "update users set suspended = true where name = 'carol'");
+    const after = [await ask(PULL, "carol/app", carol), await ask(PULL, "carol/app", bob)];
+
+    expect(before.map(({ status }) => status)).toEqual([200, 404]);
+    expect(after.map(({ status }) => status)).toEqual([401, 200]);
+  });
+});
+
+describe("gate, without credentials", () => {
+  it("lets anyone pull what is public and challenges for the rest, hidden or missing", async () => {
+    expect(await statuses("alice/open")).toEqual([200, 401, 401, 401, 401]);
+    expect(await statuses("alice/shut")).toEqual([401, 401, 401, 401, 401]);
+    for (const operation of ALL) {
+      const [hidden, missing] = [await ask(operation, "alice/shut"), await ask(operation, "alice/none")];
+      expect(seen(hidden, "alice/shut")).toBe(seen(missing, "alice/none"));
+    }
+  });
+
+  it("names in its one challenge the scope that would do", async () => {
+    const challenges = await Promise.all(ALL.map(async (operation) => (await ask(operation, "alice/shut")).headers));
+
+    expect(challenges.map((headers) => headers["www-authenticate"])).toEqual([
+      `Bearer ${realm},scope="repository:alice/shut:pull"`,
+      `Bearer ${realm},scope="repository:alice/shut:pull,push"`,
+      `Bearer ${realm},scope="repository:alice/shut:pull,delete"`,
+      `Bearer ${realm},scope="repository:alice/shut:pull,delete"`,
+      `Bearer ${realm},scope="repository:alice/shut:*"`,
+    ]);
+  });
+
+  it("challenges at GET /v2/, which is how docker learns to sign in", async () => {
+    const without = await server.send("GET", "/v2/");
+    const withPassword = await server.send("GET", "/v2/", { headers: bob });
+    const withWrong = await server.send("GET", "/v2/", { headers: basic("bob", "guess") });
+
+    expect([without.status, withPassword.status, withWrong.status]).toEqual([401, 200, 401]);
+    expect(without.headers["www-authenticate"]).toBe(`Bearer ${realm}`);
+  });
+});
+
+describe("gate, with a token", () => {
+  it("lets a token do what it names, and challenges with insufficient_scope for what it does not", async () => {
+    const token = bearer(await tokenOf(alice, "repository:alice/shut:pull,push"));
+
+    expect(await statuses("alice/shut", token)).toEqual([200, 200, 401, 401, 401]);
+    expect(await statuses("alice/open", token)).toEqual([401, 401, 401, 401, 401]);
+    expect((await ask(DELETE, "alice/shut", token)).headers["www-authenticate"]).toBe(
+      `Bearer ${realm},scope="repository:alice/shut:pull,delete",error="insufficient_scope"`,
+    );
+  });
+
+  it("says to a person who was granted nothing what is missing, hidden or not, and where to turn", async () => {
+    const token = bearer(await tokenOf(bob, "repository:alice/shut:pull", "repository:alice/none:pull"));
+
+    const [hidden, missing] = [await ask(PULL, "alice/shut", token), await ask(PULL, "alice/none", token)];
+
+    expect(hidden.body.errors[0].message).toMatch(
+      /^the token of bob does not allow to pull from alice\/shut; its owner/,
+    );
+    expect(seen(hidden, "alice/shut")).toBe(seen(missing, "alice/none"));
+  });
+
+  it("keeps delete apart from push and pull", async () => {
+    const token = bearer(await tokenOf(alice, "repository:alice/shut:delete"));
+
+    expect(await statuses("alice/shut", token)).toEqual([401, 401, 200, 200, 401]);
+  });
+
+  it("takes * for everything", async () => {
+    const token = bearer(await tokenOf(alice, "repository:alice/shut:*"));
+
+    expect(await statuses("alice/shut", token)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it("takes any good token at GET /v2/, one of nobody too", async () => {
+    const tokens = [
+      await tokenOf(undefined),
+      await tokenOf(bob),
+      await tokenOf(undefined, "repository:alice/open:pull"),
+    ];
+
+    const answers = await Promise.all(tokens.map((token) => server.send("GET", "/v2/", { headers: bearer(token) })));
+
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+  });
+
+  it("shows the catalog to tokens that name it", async () => {
+    const named = await tokenOf(bob, "registry:catalog:*");
+    const other = await tokenOf(bob, "repository:alice/open:pull");
+
+    const shown = await server.send("GET", "/v2/_catalog", { headers: bearer(named) });
+    const refused = await server.send("GET", "/v2/_catalog", { headers: bearer(other) });
+
+    expect([shown.status, refused.status]).toEqual([200, 401]);
+    expect(refused.headers["www-authenticate"]).toBe(
+      `Bearer ${realm},scope="registry:catalog:*",error="insufficient_scope"`,
+    );
+  });
+
+  it("gives a token of nobody nothing on what is hidden or missing, with one answer", async () => {
+    const token = bearer(await tokenOf(undefined, "repository:alice/shut:pull", "repository:alice/none:pull"));
+
+    const [hidden, missing] = [await ask(PULL, "alice/shut", token), await ask(PULL, "alice/none", token)];
+
+    expect(hidden.status).toBe(401);
+    expect(seen(hidden, "alice/shut")).toBe(seen(missing, "alice/none"));
+  });
+
+  it("knows that a right named by the token is gone: 404 to read, 403 to write", async () => {
+    await server.repositories.ensure(parseRepositoryName("bob/box"));
+    await server.repositories.setVisibility(parseRepositoryName("bob/box"), "public");
+    const token = bearer(await tokenOf(alice, "repository:bob/box:pull"));
+    await server.addUser("adam", "adam's password", { systemAdmin: true });
+    const ofAdam = bearer(await tokenOf(basic("adam", "adam's password"), "repository:bob/box:pull,push"));
+    const before = [await ask(PULL, "bob/box", token), await ask(PUSH, "bob/box", ofAdam)];
+
+    await server.repositories.setVisibility(parseRepositoryName("bob/box"), "private");
+    await server.database.query("", "update users set system_admin = false where name = 'adam'");
+    const after = [await ask(PULL, "bob/box", token), await ask(PUSH, "bob/box", ofAdam)];
+
+    expect(before.map(({ status }) => status)).toEqual([200, 200]);
+    expect(after.map(({ status }) => status)).toEqual([404, 403]);
+  });
+
+  it("ends with its user's suspension and with a new password, at once", async () => {
+    await server.addUser("dora", "dora's password");
+    const dora = basic("dora", "dora's password");
+    const first = bearer(await tokenOf(dora, "repository:dora/app:pull"));
+    await server.database.query("", "update users set suspended = true where name = 'dora'");
+    const suspended = await ask(PULL, "dora/app", first);
+    await server.database.query("", "update users set suspended = false where name = 'dora'");
+    const again = await ask(PULL, "dora/app", first);
+
+    const changed = await server.send("PUT", "/api/v1/users/dora", {
+      headers: dora,
+      body: '{"password":"a new password"}',
+    });
+    const afterwards = await ask(PULL, "dora/app", first);
+
+    expect([suspended.status, again.status, changed.status, afterwards.status]).toEqual([401, 200, 200, 401]);
+    expect(afterwards.headers["www-authenticate"]).toMatch(/error="invalid_token"$/);
+  });
+
+  it("ends when its user is gone, though another takes the name", async () => {
+    await server.addUser("emil", "emil's password");
+    const token = bearer(await tokenOf(basic("emil", "emil's password"), "repository:emil/app:pull"));
+    await server.database.query("", "delete from users where name = 'emil'");
+    await server.database.query("", "delete from namespaces where name = 'emil'");
+    const gone = await ask(PULL, "emil/app", token);
+
+    await server.addUser("emil", "another password");
+    const another = await ask(PULL, "emil/app", token);
+
+    expect([gone.status, another.status]).toEqual([401, 401]);
+  });
+
+  it("gives a user called anonymous nothing that anonymous has not, and the reverse", async () => {
+    await server.addUser("anonymous", "a real user's password");
+    const ofNobody = bearer(await tokenOf(undefined, "repository:anonymous/app:pull,push"));
+
+    expect((await ask(PUSH, "anonymous/app", ofNobody)).status).toBe(401);
+  });
+});
+
+describe("gate, with the Basic challenge and without anonymous pulls", () => {
+  it("offers Basic alone, takes tokens all the same, and lets nobody in unasked", async () => {
+    const strict = await openTestServer({ authChallenge: "basic", anonymous: false });
+    await strict.addUser("alice", "alice's password");
+    await strict.repositories.ensure(parseRepositoryName("alice/open"));
+    await strict.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
+    const path = "/v2/alice/open/tags/list";
+    const { body } = await strict.send("GET", "/token?scope=repository:alice/open:pull", { headers: alice });
+
+    const without = await strict.send("GET", path);
+    const invalidName = await strict.send("GET", "/v2/UPPER/x/tags/list");
+    const catalog = await strict.send("GET", "/v2/_catalog");
+    const tokenOfNobody = await strict.send("GET", "/token");
+    const withToken = await strict.send("GET", path, { headers: bearer(body.token) });
+
+    for (const { status, headers } of [without, invalidName, catalog, tokenOfNobody]) {
+      expect({ status, challenge: headers["www-authenticate"] }).toEqual({
+        status: 401,
+        challenge: 'Basic realm="goldseal"',
+      });
+    }
+    expect(withToken.status).toBe(200);
+    await strict.close();
+  });
+});

@@ -1,0 +1,136 @@
+import { once } from "node:events";
+import { type IncomingHttpHeaders, request } from "node:http";
+import { openDoor } from "../http/door.ts";
+import { listen } from "../http/listener.ts";
+import { createLog } from "../http/log.ts";
+import { Metrics } from "../http/metrics.ts";
+import { json } from "../http/reply.ts";
+import { type Access, type Handler, type Method, type Protocol, route } from "../http/route.ts";
+import { newKeyLine, parseKeyRing } from "../keys/key-ring.ts";
+import type { RepositoryAction } from "../oci/access.ts";
+import { type OciCode, OciError } from "../oci/error.ts";
+import { RepositoryStore } from "../storage/repository-store.ts";
+import { openTestDatabase } from "../storage/test-database.ts";
+import { type OrgsSettings, openOrgs } from "./open-orgs.ts";
+import { Passwords } from "./passwords.ts";
+import { UsersStore } from "./users-store.ts";
+
+export const publicUrl = "https://registry.test:5443";
+export const service = "registry.test:5443";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect to be there
+  readonly body: any;
+}
+
+export interface Ask {
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly body?: string;
+}
+
+export type TestServer = Awaited<ReturnType<typeof openTestServer>>;
+
+/**
+ * The real gate, token service and REST routes behind the real door, over HTTP, with a database of their own. In place
+ * of the registry stand routes under `/v2/` that answer 200 to whoever the gate lets through.
+ */
+export async function openTestServer(settings: Partial<OrgsSettings> = {}) {
+  const { database, close } = await openTestDatabase();
+  const clock = { now: new Date("2026-11-22T12:00:00.700Z") };
+  const ring = parseKeyRing(newKeyLine("k1"));
+  const log = createLog({ level: "off" });
+  const repositories = new RepositoryStore(database);
+  const whole = { publicUrl, authChallenge: "bearer", tokenTtlSeconds: 300, anonymous: true, ...settings } as const;
+  const openWorker = async () => {
+    const orgs = await openOrgs({ database, ring, repositories, settings: whole, log, now: () => clock.now });
+    const protocols = [...orgs.protocols, probeProtocol];
+    const door = openDoor({ protocols, gate: orgs.gate, log, metrics: new Metrics(() => database.pool) });
+    const listener = await listen(door, { host: "127.0.0.1", port: 0 });
+    return {
+      port: listener.port,
+      send: (method: string, path: string, ask: Ask = {}) => send(listener.port, method, path, ask),
+      close: () => listener.drain(1000),
+    };
+  };
+  const worker = await openWorker();
+  const users = new UsersStore(database);
+  return {
+    database,
+    clock,
+    ring,
+    repositories,
+    /** Another process, as far as it knows: nothing is shared with the first but the database. */
+    openWorker,
+    port: worker.port,
+    send: worker.send,
+    addUser: async (name: string, password: string, { systemAdmin = false } = {}) =>
+      users.create({ name, passwordHash: await new Passwords().hash(password), systemAdmin }),
+    close: async () => {
+      await worker.close();
+      await close();
+    },
+  };
+}
+
+export function basic(name: string, password: string) {
+  return { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` };
+}
+
+export function bearer(token: string) {
+  return { authorization: `Bearer ${token}` };
+}
+
+async function send(port: number, method: string, path: string, { headers = {}, body }: Ask): Promise<Answer> {
+  const outgoing = request({ host: "127.0.0.1", port, method, path, agent: false });
+  for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value);
+  outgoing.end(body);
+  const [incoming] = await once(outgoing, "response");
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString();
+  const isJson = /json/.test(incoming.headers["content-type"] ?? "");
+  return {
+    status: incoming.statusCode ?? 0,
+    headers: incoming.headers,
+    text,
+    body: isJson ? JSON.parse(text) : undefined,
+  };
+}
+
+const handled: Handler = async ({ actor }) => json(200, { actor: actor.name, kind: actor.kind });
+
+function probe(method: Method, path: string, action: RepositoryAction) {
+  const access: Access = { kind: "repository", action };
+  return route(`probe-${action}`, method, path, access, handled);
+}
+
+const STATUS: Partial<Record<OciCode, number>> = {
+  DENIED: 403,
+  NAME_INVALID: 400,
+  NAME_UNKNOWN: 404,
+  UNAUTHORIZED: 401,
+  UNSUPPORTED_REQUEST: 400,
+};
+
+const probeProtocol: Protocol = {
+  prefix: "/v2/",
+  routes: [
+    route("ping", "GET", "/v2/", { kind: "ping" }, handled),
+    route("catalog", "GET", "/v2/_catalog", { kind: "catalog" }, handled),
+    probe("GET", "/v2/<name>/tags/list", "pull"),
+    probe("PUT", "/v2/<name>/tags/list", "push"),
+    probe("DELETE", "/v2/<name>/tags/list", "untag"),
+    probe("DELETE", "/v2/<name>/blobs/x", "delete"),
+    probe("POST", "/v2/<name>/admin", "admin"),
+  ],
+  errorReply: (error) => {
+    if (!(error instanceof OciError)) return undefined;
+    return json(STATUS[error.code] ?? 500, { errors: [{ code: error.code, message: error.message }] }, error.headers);
+  },
+  notFound: () => new OciError("NOT_FOUND"),
+  methodNotAllowed: () => new OciError("UNSUPPORTED"),
+  badRequest: (message) => new OciError("UNSUPPORTED_REQUEST", { message }),
+};

@@ -1,0 +1,369 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { Readable } from "node:stream";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Answer } from "../testing/http-client.ts";
+import {
+  CONFIG,
+  DOCKER_LIST,
+  DOCKER_MANIFEST,
+  describe as describeContent,
+  digestOf,
+  type Image,
+  LAYER,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  type Place,
+  pushBlob,
+  pushParts,
+  putManifest,
+} from "../testing/images.ts";
+import { basic, openTestApp, type TestApp } from "../testing/open-test-app.ts";
+
+let app: TestApp;
+let place: Place;
+let image: Image;
+beforeAll(async () => {
+  app = await openTestApp();
+  place = { app, as: "alice", repository: "alice/admission" };
+  image = await pushParts(place);
+});
+afterAll(async () => {
+  expect(app.errors()).toEqual([]);
+  await app[Symbol.asyncDispose]();
+});
+
+/** Refused with exactly this, nothing stored, and the honest manifest is taken right after. */
+async function expectRefused(attempt: () => Promise<Answer>, status: number, code: string): Promise<Answer> {
+  const before = await app.stored();
+  const answer = await attempt();
+  expect([answer.status, answer.code]).toEqual([status, code]);
+  expect(await app.stored()).toEqual(before);
+  const honest = await putManifest(place, `honest-${Math.random()}`.replace("0.", ""), image.manifest);
+  expect(honest.status).toBe(201);
+  return answer;
+}
+
+const ALL_TYPES = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
+
+describe("end-7 PUT of one document that could be two things", () => {
+  const without = (name: string) => Object.fromEntries(Object.entries(image.manifest).filter(([key]) => key !== name));
+
+  it.each(ALL_TYPES.flatMap((type) => [[type, type] as const, [type, undefined] as const]))(
+    "answers 400 for config, layers and manifests together as %s with mediaType %s",
+    async (contentType, mediaType) => {
+      const both = { ...without("mediaType"), ...(mediaType && { mediaType }), manifests: [] };
+
+      await expectRefused(() => putManifest(place, "both", both, { contentType }), 400, "MANIFEST_INVALID");
+    },
+  );
+
+  it.each([
+    [OCI_MANIFEST, "manifests", []],
+    [OCI_MANIFEST, "manifests", null],
+    [OCI_MANIFEST, "fsLayers", []],
+    [DOCKER_MANIFEST, "manifests", []],
+    [OCI_INDEX, "layers", []],
+    [OCI_INDEX, "config", {}],
+    [OCI_INDEX, "fsLayers", []],
+    [DOCKER_LIST, "layers", null],
+    [DOCKER_LIST, "config", null],
+  ])("answers 400 for %s with a key %s of the other kind", async (contentType, key, value) => {
+    const own = [OCI_INDEX, DOCKER_LIST].includes(contentType)
+      ? { schemaVersion: 2, manifests: [] }
+      : { schemaVersion: 2, config: image.config, layers: [] };
+    const document = { ...own, mediaType: contentType, [key]: value };
+
+    await expectRefused(() => putManifest(place, "both", document, { contentType }), 400, "MANIFEST_INVALID");
+  });
+
+  it.each(ALL_TYPES.flatMap((sent) => ALL_TYPES.filter((own) => own !== sent).map((own) => [sent, own] as const)))(
+    "answers 400 when it is sent as %s and says %s",
+    async (contentType, mediaType) => {
+      const document = { ...image.manifest, mediaType };
+
+      await expectRefused(() => putManifest(place, "mixed", document, { contentType }), 400, "MANIFEST_INVALID");
+    },
+  );
+
+  it.each([
+    "application/json",
+    "text/html",
+    "application/vnd.oci.image.config.v1+json",
+    `${OCI_MANIFEST}x`,
+    OCI_MANIFEST.toUpperCase(),
+    "*/*",
+    "application/vnd.oci.artifact.manifest.v1+json",
+  ])("answers 400 for Content-Type %s", async (contentType) => {
+    await expectRefused(() => putManifest(place, "x", image.manifest, { contentType }), 400, "MANIFEST_INVALID");
+  });
+
+  it("serves an index as an index, whatever Accept asks for", async () => {
+    const index = { schemaVersion: 2, manifests: [] };
+    expect((await putManifest(place, "index", index, { contentType: OCI_INDEX })).status).toBe(201);
+
+    for (const accept of [OCI_MANIFEST, "application/json", "text/html", "", "*/*"]) {
+      const path = `/v2/alice/admission/manifests/${digestOf(JSON.stringify(index))}`;
+      const answer = await app.ask("GET", path, { as: "alice", headers: { accept } });
+
+      expect([answer.status, answer.headers["content-type"]]).toEqual([200, OCI_INDEX]);
+    }
+  });
+
+  it("takes parameters after the media type, and a manifest that says its type where Content-Type is absent", async () => {
+    const withParameter = await putManifest(place, "p", image.manifest, {
+      contentType: `${OCI_MANIFEST}; charset=utf-8`,
+    });
+    const body = JSON.stringify(image.manifest);
+    const silent = await app.ask("PUT", "/v2/alice/admission/manifests/s", { as: "alice", body });
+
+    expect([withParameter.status, silent.status]).toEqual([201, 201]);
+  });
+
+  it("answers 400 for schema 1 and says why", async () => {
+    const schema1 = { schemaVersion: 1, name: "alice/admission", tag: "x", fsLayers: [], history: [], signatures: [] };
+    for (const contentType of [
+      "application/vnd.docker.distribution.manifest.v1+json",
+      "application/vnd.docker.distribution.manifest.v1+prettyjws",
+      DOCKER_MANIFEST,
+    ]) {
+      const put = () => putManifest(place, "one", schema1, { contentType });
+      const answer = await expectRefused(put, 400, "MANIFEST_INVALID");
+
+      expect(answer.body.toString()).toContain("schema 1 is not supported");
+    }
+  });
+
+  it.each([undefined, null, "2", 2.5, 0, 3, [2]])("answers 400 for schemaVersion %j", async (schemaVersion) => {
+    const put = () => putManifest(place, "x", { ...image.manifest, schemaVersion });
+
+    await expectRefused(put, 400, "MANIFEST_INVALID");
+  });
+});
+
+describe("end-7 PUT of a descriptor that is not right", () => {
+  const put = (place_: Place, text: string) => putManifest(place_, "d", text);
+  const withField = (where: "config" | "layer", json: string) => {
+    const { config, layer } = image;
+    const change = (descriptor: object, name: string) =>
+      where === name ? `${JSON.stringify(descriptor).slice(0, -1)},${json}}` : JSON.stringify(descriptor);
+    const [c, l] = [change(config, "config"), change(layer, "layer")];
+    return `{"schemaVersion":2,"mediaType":"${OCI_MANIFEST}","config":${c},"layers":[${l}]}`;
+  };
+  const replaced = (where: "config" | "layer", field: string, json: string) => {
+    const { [field]: _, ...rest } = { ...image[where] } as Record<string, unknown>;
+    const text = `${JSON.stringify(rest).slice(0, -1)},"${field}":${json}}`;
+    const [c, l] = where === "config" ? [text, JSON.stringify(image.layer)] : [JSON.stringify(image.config), text];
+    return `{"schemaVersion":2,"mediaType":"${OCI_MANIFEST}","config":${c},"layers":[${l}]}`;
+  };
+
+  it.each(
+    (["config", "layer"] as const).flatMap((where) =>
+      [
+        ["-1", "MANIFEST_INVALID"],
+        ["1.5", "MANIFEST_INVALID"],
+        ['"5"', "MANIFEST_INVALID"],
+        ["9007199254740993", "MANIFEST_INVALID"],
+        ["1e400", "MANIFEST_INVALID"],
+        ["-0", "MANIFEST_INVALID"],
+        ["1e1", "MANIFEST_INVALID"],
+        ["null", "MANIFEST_INVALID"],
+        ["[5]", "MANIFEST_INVALID"],
+        ["0", "SIZE_INVALID"],
+        ["9007199254740991", "SIZE_INVALID"],
+      ].map(([size = "", code = ""]) => [where, size, code] as const),
+    ),
+  )("answers 400 for a %s of size %s: %s", async (where, size, code) => {
+    await expectRefused(() => put(place, replaced(where, "size", size)), 400, code);
+  });
+
+  it.each(
+    [
+      `"sha256:${"A".repeat(64)}"`,
+      `"sha256:${"a".repeat(63)}"`,
+      `"sha256:${"a".repeat(65)}"`,
+      '"sha256:../../x"',
+      `"sha256:../${"a".repeat(61)}"`,
+      `"md5:${"a".repeat(32)}"`,
+      `"sha256:${"a".repeat(64)}\\n"`,
+      `"sha256:${"a".repeat(64)}\\u0000"`,
+      `"sha512:${"a".repeat(64)}"`,
+      `"SHA256:${"a".repeat(64)}"`,
+      '""',
+      "null",
+      "5",
+      '["sha256"]',
+      "{}",
+    ].flatMap((digest) => (["config", "layer"] as const).map((where) => [where, digest] as const)),
+  )("answers 400 DIGEST_INVALID for a %s with digest %s", async (where, digest) => {
+    await expectRefused(() => put(place, replaced(where, "digest", digest)), 400, "DIGEST_INVALID");
+  });
+
+  it.each([
+    ["a mediaType that is none", () => replaced("layer", "mediaType", '"no type"')],
+    ["a mediaType that is a number", () => replaced("config", "mediaType", "7")],
+    ["data that is not the content", () => withField("config", '"data":"AAAA"')],
+    ["data that is not base64", () => withField("config", '"data":"%%%"')],
+    ["annotations of numbers", () => withField("layer", '"annotations":{"a":1}')],
+    ["annotations that are a list", () => withField("layer", '"annotations":["a"]')],
+    ["urls that are text", () => withField("layer", '"urls":"http://127.0.0.1/"')],
+    ["a platform that is a list", () => withField("config", '"platform":[]')],
+  ])("answers 400 for %s", async (_what, text) => {
+    await expectRefused(() => put(place, text()), 400, "MANIFEST_INVALID");
+  });
+
+  it.each(["{}", "[]", "null", "[null]", "[[]]", '["sha256:abc"]', '"layers"', "5"])(
+    "answers 400 for layers %s where they are no list of descriptors, 201 where they are empty",
+    async (layers) => {
+      const text = `{"schemaVersion":2,"mediaType":"${OCI_MANIFEST}","config":${JSON.stringify(image.config)},"layers":${layers}}`;
+      if (layers === "[]" || layers === "null") expect((await put(place, text)).status).toBe(201);
+      else await expectRefused(() => put(place, text), 400, "MANIFEST_INVALID");
+    },
+  );
+});
+
+describe("end-7 PUT of a manifest whose parts are not here", () => {
+  const absent = describeContent("never pushed", LAYER);
+
+  it("answers 400 MANIFEST_BLOB_UNKNOWN for an image with a missing config or layer, naming it", async () => {
+    for (const change of [{ config: { ...absent, mediaType: CONFIG } }, { layers: [image.layer, absent] }]) {
+      const attempt = () => putManifest(place, "sparse", { ...image.manifest, ...change });
+      const answer = await expectRefused(attempt, 400, "MANIFEST_BLOB_UNKNOWN");
+
+      expect(JSON.parse(answer.body.toString()).errors[0].detail).toEqual({ digests: [absent.digest] });
+    }
+  });
+
+  it("answers 400 MANIFEST_BLOB_UNKNOWN for a sparse index: every platform must be here", async () => {
+    const body = JSON.stringify({ ...image.manifest, annotations: { platform: "one" } });
+    expect((await putManifest(place, "one", body)).status).toBe(201);
+    const present = describeContent(body, OCI_MANIFEST);
+    const manifests = [present, { ...absent, mediaType: OCI_MANIFEST }];
+    for (const contentType of [OCI_INDEX, DOCKER_LIST]) {
+      const sparse = { schemaVersion: 2, mediaType: contentType, manifests };
+
+      await expectRefused(() => putManifest(place, "sparse", sparse, { contentType }), 400, "MANIFEST_BLOB_UNKNOWN");
+    }
+    const whole = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [present] };
+    expect((await putManifest(place, "whole", whole, { contentType: OCI_INDEX })).status).toBe(201);
+  });
+
+  it("answers the same for a blob of another repository as for one that is nowhere", async () => {
+    const elsewhere = { app, as: "bob", repository: "bob/private" };
+    await pushBlob(elsewhere, "secret of bob");
+    const secret = describeContent("secret of bob", LAYER);
+    const naming = (layer: object) => () => putManifest(place, "theft", { ...image.manifest, layers: [layer] });
+
+    const theft = await expectRefused(naming(secret), 400, "MANIFEST_BLOB_UNKNOWN");
+    const nothing = await expectRefused(naming({ ...absent, size: secret.size }), 400, "MANIFEST_BLOB_UNKNOWN");
+
+    expect(theft.body.toString().replaceAll(secret.digest, "X")).toBe(
+      nothing.body.toString().replaceAll(absent.digest, "X"),
+    );
+    await pushBlob(place, "secret of bob");
+    expect((await naming(secret)()).status).toBe(201);
+  });
+
+  it("answers 400 when an index calls a child what it was not pushed as", async () => {
+    const body = JSON.stringify({ ...image.manifest, annotations: { child: "of an index" } });
+    await putManifest(place, "child", body);
+    const manifests = [describeContent(body, OCI_INDEX)];
+
+    const put = () => putManifest(place, "liar", { schemaVersion: 2, manifests }, { contentType: OCI_INDEX });
+
+    await expectRefused(put, 400, "MANIFEST_INVALID");
+  });
+
+  it("takes foreign layers that are not here, with a warning, and never fetches them", async () => {
+    const listener = (await import("node:net")).createServer();
+    let connections = 0;
+    listener.on("connection", () => connections++).listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    const { port } = listener.address() as { port: number };
+    for (const mediaType of [
+      "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+      "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    ]) {
+      const foreign = { ...absent, mediaType, urls: [`http://127.0.0.1:${port}/layer`] };
+
+      const answer = await putManifest(place, "windows", { ...image.manifest, layers: [foreign, image.layer] });
+
+      expect(answer.status).toBe(201);
+      expect(answer.headers.warning).toMatch(/^299 - "a non-distributable layer/);
+    }
+    expect(connections).toBe(0);
+    listener.close();
+  });
+
+  it("takes a subject that is not here", async () => {
+    const subject = { ...absent, mediaType: OCI_MANIFEST };
+
+    const answer = await putManifest(place, "early", { ...image.manifest, subject });
+
+    expect([answer.status, answer.headers["oci-subject"]]).toEqual([201, absent.digest]);
+  });
+});
+
+describe("end-7 PUT of a manifest that is too large", () => {
+  const limit = 4 * 1024 * 1024;
+  const padded = (bytes: number) => {
+    const text = JSON.stringify({ ...image.manifest, padding: "" });
+    return `${text.slice(0, -2)}${"x".repeat(bytes - text.length)}"}`;
+  };
+
+  it("takes exactly 4 MiB", async () => {
+    const answer = await putManifest(place, "large", padded(limit));
+
+    expect(answer.status).toBe(201);
+    const back = await app.ask("GET", "/v2/alice/admission/manifests/large", { as: "alice" });
+    expect(digestOf(back.body)).toBe(digestOf(padded(limit)));
+  });
+
+  it("answers 413 MANIFEST_INVALID for one byte more, with a length and in chunks", async () => {
+    const body = padded(limit + 1);
+    const chunks = () => Readable.from([Buffer.from(body.slice(0, limit)), Buffer.from(body.slice(limit))]);
+    const headers = { "content-type": OCI_MANIFEST };
+    const path = "/v2/alice/admission/manifests/larger";
+
+    await expectRefused(() => putManifest(place, "larger", body), 413, "MANIFEST_INVALID");
+    await expectRefused(() => app.ask("PUT", path, { as: "alice", headers, body: chunks() }), 413, "MANIFEST_INVALID");
+  });
+
+  it("answers before a byte of the body came, from what Content-Length says", async () => {
+    const head = `PUT /v2/alice/admission/manifests/huge HTTP/1.1\r\nHost: x\r\nAuthorization: ${basic("alice")}\r\nContent-Type: ${OCI_MANIFEST}\r\n`;
+    for (const declared of [String(limit + 1), "9007199254740991"]) {
+      const socket = connect({ host: "127.0.0.1", port: app.port });
+      socket.write(`${head}Content-Length: ${declared}\r\n\r\n`);
+
+      const [first] = await once(socket, "data");
+
+      expect(String(first)).toMatch(/^HTTP\/1\.1 413 /);
+      socket.destroy();
+    }
+  });
+
+  it("refuses 200 at once without holding them", async () => {
+    const body = Buffer.alloc(limit + 1, 0x20);
+    const before = process.memoryUsage().rss;
+    let peak = before;
+    const watch = setInterval(() => {
+      peak = Math.max(peak, process.memoryUsage().rss);
+    }, 5);
+
+    const chunked = () =>
+      Readable.from(Array.from({ length: 65 }, (_, i) => body.subarray(i * 65_536, (i + 1) * 65_536)));
+    const headers = { "content-type": OCI_MANIFEST };
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        index % 4 === 0
+          ? app.ask("PUT", "/v2/alice/admission/manifests/many", { as: "alice", headers, body: chunked() })
+          : putManifest(place, "many", body),
+      ),
+    );
+    clearInterval(watch);
+
+    expect(new Set(answers.map(({ status, code }) => `${status} ${code}`))).toEqual(new Set(["413 MANIFEST_INVALID"]));
+    expect((peak - before) / 2 ** 20).toBeLessThan(64);
+    expect((await putManifest(place, "after", image.manifest)).status).toBe(201);
+  });
+});
