@@ -1,6 +1,6 @@
 /** Reads back by HTTP what was acknowledged since birth, and settles what was left open. */
 import { type Client, NoAnswer, Unavailable } from "./client.ts";
-import { type History, PRESENT, type Register, type Upload, type Value } from "./history.ts";
+import { type History, type OpenOperation, PRESENT, type Register, type Upload, type Value } from "./history.ts";
 import { digestLike, type Random } from "./random.ts";
 import { Violation } from "./violation.ts";
 
@@ -36,6 +36,7 @@ export class Checker {
     });
     const uploads = [...this.#history.uploads.values()];
     await this.#each(uploads, (upload) => this.#checkUpload(upload, observed));
+    await this.#each([...this.#history.open], async (operation) => judgeWhole(operation, observed));
     await this.#each(tagLists(observed), ([repository, tags]) => this.#checkTagList(repository, tags));
     if (this.#violations.length > 0) {
       const words = this.#violations.slice(0, MAX_REPORTED).map(({ message }) => message);
@@ -46,6 +47,7 @@ export class Checker {
     }
     for (const [register, value] of observed) register.settle(value);
     this.#history.dirty.clear();
+    this.#history.open.clear();
     return { registers: registers.length, uploads: uploads.length };
   }
 
@@ -147,6 +149,17 @@ function judge(register: Register, value: Value): void {
   if (allowed.has(value)) return;
   const words = [...allowed].map((each) => each ?? "nothing").join(" or ");
   throw new Violation("LOSS", `${register} should be ${words}, but is ${value ?? "not there"}`);
+}
+
+/** Without an answer all of an operation may be there, or nothing. Only what nobody else changed since can tell. */
+function judgeWhole({ op, changes }: OpenOperation, observed: ReadonlyMap<Register, Value>): void {
+  const telling = changes.filter(({ register, value, before }) => {
+    return before !== value && before !== "unknown" && register.allowed().size === 2;
+  });
+  const done = telling.filter(({ register, value }) => observed.get(register) === value);
+  if (done.length === 0 || done.length === telling.length) return;
+  const words = telling.map(({ register }) => `${register}: ${observed.get(register) ?? "not there"}`);
+  throw new Violation("TORN", `half of ${op} is there: ${words.join("; ")}`);
 }
 
 /** All tags are in every check. */

@@ -1,7 +1,7 @@
 /** What one writer works with. Its lists hold only what was acknowledged and is its own to change. */
 import type { Client } from "./client.ts";
 import { type Change, type History, PRESENT } from "./history.ts";
-import type { Blob, Random } from "./random.ts";
+import { type Blob, Random } from "./random.ts";
 
 export interface Pushed {
   readonly digest: string;
@@ -38,6 +38,31 @@ export interface Hand {
   readonly pinned: Set<string>;
   readonly manifests: Pushed[];
   count: number;
+}
+
+export interface HandOptions {
+  readonly seed: string;
+  readonly index: number;
+  readonly history: History;
+  readonly commons: Commons;
+}
+
+/** All but the client, which is another one after each restart. */
+export function createHand({ seed, index, history, commons }: HandOptions): Omit<Hand, "client"> {
+  const repository = `crash/w${index}`;
+  return {
+    id: `${seed}-w${index}`,
+    repository,
+    second: `${repository}/mounted`,
+    history,
+    commons,
+    random: new Random(`${seed}-w${index}`),
+    loose: [],
+    mounted: [],
+    pinned: new Set(),
+    manifests: [],
+    count: 0,
+  };
 }
 
 /** Old ones are forgotten by the writer, never by the history. */

@@ -82,6 +82,12 @@ export interface Change {
   readonly value: Value;
 }
 
+/** An operation without an answer, with what its registers held before it. */
+export interface OpenOperation {
+  readonly op: string;
+  readonly changes: readonly (Change & { readonly before: Value | "unknown" })[];
+}
+
 export class History {
   readonly #journal: Journal;
   readonly #registers = new Map<string, Register>();
@@ -90,6 +96,8 @@ export class History {
   readonly dirty = new Set<Register>();
   /** The subject that a manifest names, by the manifest's digest. */
   readonly subjects = new Map<string, string>();
+  /** Since the last check. */
+  readonly open = new Set<OpenOperation>();
   acknowledged = 0;
   unanswered = 0;
   #clock = 0;
@@ -112,14 +120,17 @@ export class History {
   /** One operation: the intent is on the disk before `work`, the acknowledgement after it. A throw leaves it open. */
   async attempt(op: string, changes: readonly Change[], work: () => Promise<unknown>): Promise<void> {
     const sent = ++this.#clock;
+    const open = { op, changes: changes.map((change) => ({ ...change, before: change.register.current() })) };
     const operations = changes.map(({ register, value }) => {
       this.dirty.add(register);
       return register.begin(value, sent);
     });
     const list = changes.map(({ register, value }) => [String(register), value ?? null]);
     await this.#journal.write({ intent: sent, op, changes: list });
+    this.open.add(open);
     this.unanswered++;
     await work();
+    this.open.delete(open);
     this.unanswered--;
     this.acknowledged++;
     const answered = ++this.#clock;

@@ -1,5 +1,6 @@
 /** Cycle after cycle: writers write, something dies, everything is read back. */
 import { join } from "node:path";
+import { PROVISION } from "../harness/report.ts";
 import { Checker } from "./checker.ts";
 import { Figures } from "./figures.ts";
 import type { Commons } from "./hand.ts";
@@ -8,6 +9,7 @@ import { Journal } from "./journal.ts";
 import { fullRun, listFailpoints, type Plan, planCycle } from "./plan.ts";
 import { makeBlob, Random } from "./random.ts";
 import { checkStore } from "./store-check.ts";
+import { checkTracedPushes } from "./traced-pushes.ts";
 import { World } from "./world.ts";
 import { Writer } from "./writer.ts";
 
@@ -15,20 +17,29 @@ import { Writer } from "./writer.ts";
 const CLOSING_SHARE = 0.2;
 const SHARED_BLOBS = 4;
 
+export interface LoopOptions {
+  readonly seed: string;
+  readonly writers: number;
+  /** Default: every one the server has. */
+  readonly failpoints?: readonly string[];
+}
+
 export class Loop {
   readonly #data: string;
   readonly #seed: string;
   readonly #random: Random;
   readonly #journal: Journal;
   readonly #history: History;
-  readonly #failpoints = listFailpoints();
-  readonly #figures = new Figures(this.#failpoints);
+  readonly #failpoints: readonly string[];
+  readonly #figures: Figures;
   readonly #commons: Commons;
   readonly #writers: readonly Writer[];
   #world: World | undefined;
   #started = performance.now();
 
-  private constructor(folder: string, journal: Journal, { seed, writers }: { seed: string; writers: number }) {
+  private constructor(folder: string, journal: Journal, { seed, writers, failpoints }: LoopOptions) {
+    this.#failpoints = failpoints ?? listFailpoints();
+    this.#figures = new Figures(this.#failpoints);
     this.#data = join(folder, "data");
     this.#seed = seed;
     this.#random = new Random(seed);
@@ -40,8 +51,21 @@ export class Loop {
     this.#writers = Array.from({ length: writers }, (_, index) => new Writer({ seed, index, history, commons }));
   }
 
-  static async open(folder: string, options: { seed: string; writers: number }): Promise<Loop> {
+  static async open(folder: string, options: LoopOptions): Promise<Loop> {
     return new Loop(folder, await Journal.open(join(folder, "journal.jsonl")), options);
+  }
+
+  /** What an answer promises must outlive a power cut too. @throws Violation */
+  async checkSyncs(folder: string): Promise<string> {
+    const options = {
+      seed: `${this.#seed}-traced`,
+      index: 0,
+      history: new History(this.#journal),
+      commons: this.#commons,
+    };
+    const counts = await checkTracedPushes(folder, options);
+    if (counts === undefined) return `skipped sync order: strace not found (${PROVISION} provides it)`;
+    return `sync order: ${counts.rows} rows and ${counts.answers} answers, each after the syncs of what it promises`;
   }
 
   /** @throws Violation */

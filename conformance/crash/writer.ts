@@ -13,8 +13,8 @@ import {
   resumeUpload,
 } from "./blob-operations.ts";
 import { type Client, NoAnswer, NobodyThere, Unavailable } from "./client.ts";
-import type { Commons, Hand } from "./hand.ts";
-import type { History, Upload } from "./history.ts";
+import { createHand, type Hand, type HandOptions } from "./hand.ts";
+import type { Upload } from "./history.ts";
 import {
   deleteManifest,
   deleteTag,
@@ -24,7 +24,6 @@ import {
   pushManifest,
   pushMounted,
 } from "./manifest-operations.ts";
-import { Random } from "./random.ts";
 
 /** How often each is picked, of all the weights together. */
 const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) => Promise<void>])[] = [
@@ -48,31 +47,11 @@ const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) =>
 const WEIGHTED = OPERATIONS.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation));
 const PAUSE_MS = 20;
 
-export interface WriterOptions {
-  readonly seed: string;
-  readonly index: number;
-  readonly history: History;
-  readonly commons: Commons;
-}
-
 export class Writer {
   readonly #parts: Omit<Hand, "client">;
 
-  constructor({ seed, index, history, commons }: WriterOptions) {
-    const repository = `crash/w${index}`;
-    this.#parts = {
-      id: `${seed}-w${index}`,
-      repository,
-      second: `${repository}/mounted`,
-      history,
-      commons,
-      random: new Random(`${seed}-w${index}`),
-      loose: [],
-      mounted: [],
-      pinned: new Set(),
-      manifests: [],
-      count: 0,
-    };
+  constructor(options: HandOptions) {
+    this.#parts = createHand(options);
   }
 
   /** Ends every one of `uploads`; nothing dies meanwhile. */

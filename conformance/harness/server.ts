@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly data?: string;
   /** GOLDSEAL_WORKERS; default: the product's own. */
   readonly workers?: number;
+  /** A program, with its arguments, that runs the server and ends with it: a tracer. */
+  readonly under?: readonly string[];
   /** Keep the fresh data folder after `stop()`. */
   readonly keepData?: boolean;
 }
@@ -45,7 +47,8 @@ export interface RunningServer {
 /** @throws Error with everything the server printed when it exits or is not ready within 60 s */
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
   const data = options.data ?? freshFolder();
-  const child = spawn("node", [launcher, "start"], {
+  const [program = "node", ...args] = [...(options.under ?? []), "node", launcher, "start"];
+  const child = spawn(program, args, {
     cwd: projectRoot,
     // A group of its own, so that kill() reaches the workers too.
     detached: true,

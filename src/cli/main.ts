@@ -27,7 +27,7 @@ export async function runCli(argv: readonly string[], env: Env, io: CliIo): Prom
 async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: CliIo): Promise<number> {
   const ofNoun = COMMANDS.filter((command) => command.noun === noun);
   if (noun === undefined || isHelp(noun)) return show(io, COMMANDS);
-  if (ofNoun.length === 0) throw new UsageError(`there is no command ${JSON.stringify(noun)}; see goldseal --help`);
+  if (ofNoun.length === 0) throw new UsageError(`unknown command ${JSON.stringify(noun)}; see goldseal --help`);
   if (verb === undefined || isHelp(verb)) return show(io, ofNoun);
   const command = ofNoun.find((candidate) => candidate.verb === verb);
   if (command === undefined)
