@@ -81,7 +81,9 @@ class Disk {
   mustBeDurable(when: string): void {
     const lost = [...this.#names].filter(([, { file, isDurable }]) => file.isDirty || !isDurable);
     if (lost.length === 0) return;
-    const words = lost.slice(0, 3).map(([path, { file }]) => `${file.isDirty ? "the bytes" : "the name"} of ${path}`);
+    const words = lost
+      .slice(0, 3)
+      .map(([path, { file }]) => `${file.isDirty ? "the bytes" : "the name"} of ${path.slice(this.#root.length + 1)}`);
     throw new Violation("LOSS", `in a power cut: ${words.join(", ")} not synced before ${when}`);
   }
 
