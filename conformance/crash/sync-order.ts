@@ -73,7 +73,8 @@ class Disk {
       this.#make(second, this.#names.get(first)?.file ?? { isDirty: true }, end);
       this.#names.delete(first);
     } else if (name === "unlink") this.#names.delete(first);
-    else if (/^p?writev?(?:64)?$/.test(name)) this.#write(fdPath(args), end);
+    else if (/^(?:p?writev?(?:64)?|sendfile)$/.test(name)) this.#write(fdPath(args), end);
+    else if (name === "copy_file_range") this.#write([...args.matchAll(/<([^>]*)>/g)][1]?.[1] ?? "", end);
     else if (name === "fsync" || name === "fdatasync") return this.#sync(fdPath(args), start);
     return false;
   }
