@@ -23,7 +23,7 @@ const FILES = "src/storage/fs-blob-store.ts";
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "blob-row-before-bytes",
-    at: ["blob.afterHash", "blob.afterRename"],
+    at: ["blob.afterHash", "blob.beforeCommit"],
     edits: [
       {
         file: UPLOADS,
@@ -110,11 +110,22 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "no-transaction",
-    at: ["manifest.afterInsert", "manifest.afterLock"],
+    name: "manifest-without-transaction",
+    at: ["manifest.afterInsert", "manifest.afterLock", "tag.beforeCommit"],
     edits: [
-      { file: DATABASE, find: `await client.query("begin");`, replace: `await client.query("select 1");` },
-      { file: DATABASE, find: `await client.query("commit");`, replace: `await client.query("select 1");` },
+      {
+        file: MANIFEST_STORE,
+        find: `    await this.#database.transaction(async (sql) => {`,
+        replace: `    const sql = this.#database;
+    await (async () => {`,
+      },
+      {
+        file: MANIFEST_STORE,
+        find: `    });
+    this.#failpoint("manifest.afterCommit");`,
+        replace: `    })();
+    this.#failpoint("manifest.afterCommit");`,
+      },
     ],
   },
   {
@@ -129,6 +140,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "tag-delete-not-awaited",
+    at: ["del.beforeRow"],
     edits: [
       {
         file: MANIFESTS,

@@ -48,6 +48,7 @@ export function deleteBlob({ blobRows, failpoint }: RegistryDeps): Handler {
     const repository: RepositoryName = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
 
+    failpoint("del.beforeRow");
     await blobRows.unlink(repository, digest);
     failpoint("del.afterRow");
 

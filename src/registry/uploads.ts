@@ -107,6 +107,7 @@ export function cancelUpload(deps: RegistryDeps): Handler {
     const repository = parseRepositoryName(request.param("name"));
     const session = await getSession(deps, request, repository);
 
+    deps.failpoint("del.beforeRow");
     if (!(await deps.uploads.remove(session.id))) throw new OciError("BLOB_UPLOAD_UNKNOWN");
     deps.failpoint("del.afterRow");
     await deps.blobs.discard(session.segments);

@@ -103,6 +103,7 @@ export class ManifestStore {
 
   /** @throws OciError MANIFEST_UNKNOWN */
   async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
+    this.#failpoint("del.beforeRow");
     const rows = await this.#database.query(
       "tag-delete",
       `delete from tags t using repositories r
@@ -118,6 +119,7 @@ export class ManifestStore {
    * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
+    this.#failpoint("del.beforeRow");
     const rows = await this.#database
       .query(
         "manifest-delete",
