@@ -133,8 +133,11 @@ async function answer({ protocol, request, refusal }: Exchange, gate: Gate, log:
   try {
     if (protocol === undefined) return json(400, { errors: [{ code: "UNSUPPORTED", message: "bad request target" }] });
     if (refusal !== undefined) throw refusal;
-    await gate(request, request.route.access);
-    return await request.route.handler(request);
+    const { access, handler, lookAhead } = request.route;
+    const found = lookAhead?.(request);
+    found?.catch(() => undefined); // where the gate refuses, nobody asks what became of it
+    await gate(request, access);
+    return found === undefined ? await handler(request) : await (await found)();
   } catch (error) {
     const reply = protocol?.errorReply(error, request);
     if (reply !== undefined) return reply;

@@ -16,10 +16,6 @@ export interface ManifestRow {
   readonly size: number;
 }
 
-export interface ManifestContent extends ManifestRow {
-  readonly content: Buffer;
-}
-
 /** One entry of the referrers list, as its row keeps it. */
 export interface ReferrerRow extends ManifestRow {
   readonly artifactType: string | undefined;
@@ -40,7 +36,7 @@ interface ManifestKey {
   readonly reference: Reference;
 }
 
-interface FoundManifest extends ManifestRow {
+export interface FoundManifest extends ManifestRow {
   readonly repositoryId: number;
 }
 
@@ -65,16 +61,14 @@ export class ManifestStore {
     this.#rows = new BatchedLookup((keys) => findRows(database, keys));
   }
 
-  find(repository: RepositoryName, reference: Reference): Promise<ManifestRow | undefined> {
+  /** Undefined when the repository has no such tag or digest. */
+  find(repository: RepositoryName, reference: Reference): Promise<FoundManifest | undefined> {
     return this.#rows.find({ repository, reference });
   }
 
-  /** The row and the exact bytes received; undefined when the repository has no such tag or digest. */
-  async findContent(repository: RepositoryName, reference: Reference): Promise<ManifestContent | undefined> {
-    const row = await this.#rows.find({ repository, reference });
-    if (row === undefined) return undefined;
-    const content = this.#contents.get(row.digest) ?? (await this.#load(row));
-    return content === undefined ? undefined : { ...row, content };
+  /** The exact bytes received; undefined when the manifest was deleted since its row was read. */
+  async findContent(row: FoundManifest): Promise<Buffer | undefined> {
+    return this.#contents.get(row.digest) ?? (await this.#load(row));
   }
 
   /**
