@@ -58,9 +58,13 @@ export class Client {
     this.#agent.destroy();
   }
 
-  #send(method: string, path: string, { headers = {}, body }: Ask): Promise<Answer> {
+  #send(method: string, path: string, ask: Ask): Promise<Answer> {
+    const { headers = {}, body } = ask;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const broken = (error: Error): void => {
+      // The server closed it as idle in the moment we took it up; a read may simply be sent again.
+      if (outgoing.reusedSocket && (method === "GET" || method === "HEAD"))
+        return resolve(this.#send(method, path, ask));
       const refused = "code" in error && error.code === "ECONNREFUSED";
       reject(refused ? new NobodyThere(error.message) : new NoAnswer(`${method} ${path}: ${error.message}`));
     };
