@@ -106,6 +106,9 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_FAILPOINT",
 ]);
 
+/** The command line's, which may stand in the same environment. */
+const CLIENT_VARIABLE = "GOLDSEAL_PASSWORD";
+
 /**
  * The configuration out of environment variables and, below them, the text of `goldseal.yaml` (same names).
  * @throws ConfigError with every mistake
@@ -114,7 +117,8 @@ export function parseConfig(env: Variables, yamlText?: string): Config {
   const mistakes: string[] = [];
   const fromFile = yamlText === undefined ? {} : readYaml(yamlText, mistakes);
   for (const name of Object.keys(env).filter((name) => name.startsWith("GOLDSEAL_"))) {
-    if (!VARIABLES.has(name)) mistakes.push(unknownName(name, "environment variable"));
+    if (VARIABLES.has(name) || name === CLIENT_VARIABLE) continue;
+    mistakes.push(unknownName(name, "environment variable"));
   }
   const values = { ...fromFile, ...ownVariables(env) };
 

@@ -10,6 +10,10 @@ usage: npm start [-- options]       or: npm run goldseal -- <command> [options]
 commands
   start (serve)   start the registry; prints "ready https://host:port" when it takes connections
   doctor          say what is wrong with this set-up, and how to mend it
+  user            add, list, password: who may sign in to a running registry
+  repository      show, visibility: whether everyone may pull it
+  token-keys      rotate: sign tokens with a new key
+                  (each of these three explains itself: npm run goldseal -- user --help)
 
 options
   --config FILE   read FILE instead of ./goldseal.yaml (same names as the variables below, the environment wins)
@@ -43,14 +47,18 @@ else process.exitCode = await main(process.argv.slice(2));
 /** Answers the exit status: 0 done, 1 failed, 2 wrong use. */
 async function main(args: string[]): Promise<number> {
   const [command, ...rest] = args;
-  if (command === undefined || command === "help" || args.includes("--help") || args.includes("-h")) {
+  const act = command === "start" || command === "serve" ? serve : command === "doctor" ? doctor : undefined;
+  if (command === undefined || isHelp(command) || (act !== undefined && rest.some(isHelp))) {
     process.stdout.write(HELP);
     return command === undefined ? 2 : 0;
   }
-  if (command === "start" || command === "serve") return withConfig(rest, serve);
-  if (command === "doctor") return withConfig(rest, doctor);
-  complain(`unknown command ${JSON.stringify(command)}; see npm start -- --help`);
-  return 2;
+  if (act !== undefined) return withConfig(rest, act);
+  const { runCli } = await import("./cli/main.ts");
+  return runCli(args, process.env, process);
+}
+
+function isHelp(word: string): boolean {
+  return word === "help" || word === "--help" || word === "-h";
 }
 
 type Sources = { readonly env: NodeJS.ProcessEnv; readonly yamlText?: string };

@@ -11,6 +11,9 @@ import { type Layout, tarOf, writeImage, writeIndex } from "./layouts.ts";
 export const ANN: Credentials = { name: "ann", password: "ann-secret-1" };
 export const BOB: Credentials = { name: "bob", password: "bob-secret-1" };
 
+/** SIGTERM drains and exits within this. */
+const DRAIN_SECONDS = 10;
+
 export interface World {
   readonly report: Report;
   readonly server: RunningServer;
@@ -21,34 +24,45 @@ export interface World {
   readonly layouts: readonly Layout[];
   /** A new empty folder. */
   folder(name: string): string;
-  close(): Promise<void>;
+  /** @throws Error unless the server drains and exits 0 in time */
+  stop(): Promise<void>;
+  removeFiles(): void;
 }
 
 export async function openWorld(report: Report): Promise<World> {
   const temp = mkdtempSync(join(tmpdir(), "goldseal-clients-"));
   const server = await startServer();
-  await addUser(server, ANN);
-  await addUser(server, BOB);
+  try {
+    for (const user of [ANN, BOB]) await addUser(server, user);
+    return { ...(await makeImages(temp)), ...makeWorld(report, server, temp) };
+  } catch (error) {
+    // A server left running would keep this process alive.
+    await server.stop();
+    throw error;
+  }
+}
+
+function makeWorld(report: Report, server: RunningServer, temp: string): Omit<World, "tars" | "layouts"> {
   const direct = new RegistryClient(server, ANN);
-  const { tars, layouts } = await makeImages(temp);
   let count = 0;
   return {
     report,
     server,
     direct,
-    tars,
-    layouts,
     folder: (name) => {
       const path = join(temp, `${++count}-${name}`);
       mkdirSync(path);
       return path;
     },
-    close: async () => {
+    stop: async () => {
       direct.close();
+      const started = performance.now();
       const status = await server.stop();
-      rmSync(temp, { recursive: true, force: true });
+      const seconds = (performance.now() - started) / 1000;
       if (status !== 0) throw new Error(`the server exited ${status} on SIGTERM:\n${server.output().slice(-4000)}`);
+      if (seconds > DRAIN_SECONDS) throw new Error(`it took ${seconds.toFixed(1)} s`);
     },
+    removeFiles: () => rmSync(temp, { recursive: true, force: true }),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Starts the product as an operator does, `node bin/goldseal.mjs start`, and hands out what a client needs to reach it. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly data?: string;
   /** GOLDSEAL_WORKERS; default: the product's own. */
   readonly workers?: number;
+  /** A program, with its arguments, that runs the server and ends with it: a tracer. */
+  readonly under?: readonly string[];
   /** Keep the fresh data folder after `stop()`. */
   readonly keepData?: boolean;
 }
@@ -44,8 +46,9 @@ export interface RunningServer {
 
 /** @throws Error with everything the server printed when it exits or is not ready within 60 s */
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
-  const data = options.data ?? mkdtempSync(join(tmpdir(), "goldseal-data-"));
-  const child = spawn("node", [launcher, "start"], {
+  const data = options.data ?? freshFolder();
+  const [program = "node", ...args] = [...(options.under ?? []), "node", launcher, "start"];
+  const child = spawn(program, args, {
     cwd: projectRoot,
     // A group of its own, so that kill() reaches the workers too.
     detached: true,
@@ -72,6 +75,13 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     stop: () => stop(child, removeData ? data : undefined, captured),
     kill: () => kill(child),
   };
+}
+
+/** Run by root, the server's Postgres is `nobody` and must pass here: its cluster would go to /var/lib/goldseal, and stay. */
+function freshFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "goldseal-data-"));
+  chmodSync(folder, 0o711);
+  return folder;
 }
 
 /**

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
 import { BodyAbortedError } from "./body.ts";
+import { ByteBudget } from "./byte-budget.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { empty, json, type Reply } from "./reply.ts";
@@ -19,6 +20,9 @@ export interface DoorOptions {
 
 export type RequestListener = (message: IncomingMessage, response: ServerResponse) => void;
 
+/** Bodies that are held whole (manifests, forms) share so many bytes: many large ones at once wait in line. */
+const heldBodyBytes = 32 * 1024 * 1024;
+
 /** A request whose path belongs to no protocol, or whose first line is not one that a server answers. */
 const noRoute: Route = {
   id: "none",
@@ -35,13 +39,14 @@ const noRoute: Route = {
  */
 export function openDoor({ protocols, gate, log, metrics }: DoorOptions): RequestListener {
   const entries = protocols.map((protocol) => ({ protocol, router: new Router(protocol) }));
+  const budget = new ByteBudget(heldBodyBytes);
   const koa = new Koa();
   koa.on("error", (error: unknown) => {
     if (!isClientGone(error)) log.error("http.unexpected", describeError(error));
   });
   koa.use(async (context) => {
     const started = performance.now();
-    const exchange = begin(entries, context.req, context.res);
+    const exchange = begin(entries, budget, context.req, context.res);
     const reply = await answer(exchange, gate, log);
     const bytes = await send(context, reply, exchange.request.id, log);
     report({ exchange, reply, bytes, started, log, metrics, message: context.req });
@@ -68,7 +73,12 @@ interface Exchange {
   readonly refusal: Error | undefined;
 }
 
-function begin(entries: readonly Entry[], message: IncomingMessage, response: ServerResponse): Exchange {
+function begin(
+  entries: readonly Entry[],
+  budget: ByteBudget,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Exchange {
   const [path = "", search = ""] = splitTarget(message.url ?? "");
   const entry = entries.find(({ protocol }) => belongs(path, protocol.prefix));
   const badRequest = (text: string): Error => entry?.protocol.badRequest(text) ?? new Error(text);
@@ -80,6 +90,7 @@ function begin(entries: readonly Entry[], message: IncomingMessage, response: Se
     route: match.kind === "route" ? match.route : noRoute,
     params: match.kind === "route" ? match.params : {},
     query: new URLSearchParams(search),
+    budget,
     badRequest,
   });
   const fault = findFault(message, path, request);
@@ -122,8 +133,11 @@ async function answer({ protocol, request, refusal }: Exchange, gate: Gate, log:
   try {
     if (protocol === undefined) return json(400, { errors: [{ code: "UNSUPPORTED", message: "bad request target" }] });
     if (refusal !== undefined) throw refusal;
-    await gate(request, request.route.access);
-    return await request.route.handler(request);
+    const { access, handler, lookAhead } = request.route;
+    const found = lookAhead?.(request);
+    found?.catch(() => undefined); // where the gate refuses, nobody asks what became of it
+    await gate(request, access);
+    return found === undefined ? await handler(request) : await (await found)();
   } catch (error) {
     const reply = protocol?.errorReply(error, request);
     if (reply !== undefined) return reply;

@@ -182,6 +182,17 @@ describe("gate, with a token", () => {
     );
   });
 
+  it("says to a person who was granted nothing what is missing, hidden or not, and where to turn", async () => {
+    const token = bearer(await tokenOf(bob, "repository:alice/shut:pull", "repository:alice/none:pull"));
+
+    const [hidden, missing] = [await ask(PULL, "alice/shut", token), await ask(PULL, "alice/none", token)];
+
+    expect(hidden.body.errors[0].message).toMatch(
+      /^the token of bob does not allow to pull from alice\/shut; its owner/,
+    );
+    expect(seen(hidden, "alice/shut")).toBe(seen(missing, "alice/none"));
+  });
+
   it("keeps delete apart from push and pull", async () => {
     const token = bearer(await tokenOf(alice, "repository:alice/shut:delete"));
 

@@ -16,6 +16,8 @@ export interface GateDeps {
 
 const SIGN_IN = "sign in with docker login, or send a user name and password";
 
+const BAD_PASSWORD = "user name or password is wrong, or the account is suspended";
+
 /** Judges each request before its handler runs: first the credentials, then the right, and only then existence. */
 export function createGate(deps: GateDeps): Gate {
   return async (request, access) => {
@@ -32,7 +34,8 @@ export function createGate(deps: GateDeps): Gate {
     if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
     if (name instanceof OciError) throw name;
     if (access.kind === "ping" && identity.by === "nothing") throw signInFirst(deps, identity, challenge);
-    if (access.kind === "catalog" && identity.by === "token" && !identity.catalog) throw outOfScope(deps, challenge);
+    if (access.kind === "catalog" && identity.by === "token" && !identity.catalog)
+      throw outOfScope(deps, identity, challenge, "list repositories");
     if (access.kind === "repository" && name !== undefined)
       judge(deps, identity, { name, action: access.action, challenge });
   };
@@ -48,7 +51,10 @@ async function signedIn(
   const identity = credentials.kind === "basic" ? await authenticator.identify(credentials) : undefined;
   if (identity === undefined) {
     throw new OciError("UNAUTHORIZED", {
-      message: "send a user name and password (Basic); other credentials, a registry token too, are not taken here",
+      message:
+        credentials.kind === "basic"
+          ? BAD_PASSWORD
+          : "send a user name and password (Basic); other credentials, a registry token too, are not taken here",
       headers: { "WWW-Authenticate": BASIC_CHALLENGE },
     });
   }
@@ -68,7 +74,7 @@ interface Matter {
 
 function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): void {
   const { actor, facts } = identity;
-  if (!inScope(actor, name, action)) throw outOfScope(deps, challenge);
+  if (!inScope(actor, name, action)) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   const decision = decide(name, action, facts, deps.rules);
   if (decision.allowed) return;
   if (actor.kind === "anonymous") throw signInFirst(deps, identity, challenge);
@@ -118,7 +124,7 @@ function badCredentials({ challenge: settings }: GateDeps, { kind }: Credentials
   const message =
     kind === "bearer"
       ? "the token is not valid here, or no longer: get a new one from the token service"
-      : "user name or password is wrong, or the account is suspended";
+      : BAD_PASSWORD;
   return unauthorized(settings, message, { ...challenge, fault: kind === "bearer" ? "invalid_token" : undefined });
 }
 
@@ -127,7 +133,17 @@ function signInFirst({ challenge: settings }: GateDeps, { by }: Identity, challe
   return unauthorized(settings, `authentication required: ${SIGN_IN}`, { ...challenge, fault });
 }
 
-function outOfScope({ challenge: settings }: GateDeps, challenge: Challenge): OciError {
-  const message = "the token does not name this action: ask the token service for the scope in WWW-Authenticate";
+/** Clients show this to a person who lacks the right itself: their token is without it for that reason. */
+function outOfScope(
+  { challenge: settings }: GateDeps,
+  { actor }: Identity,
+  challenge: Challenge,
+  matter: string,
+): OciError {
+  const next =
+    actor.kind === "anonymous"
+      ? SIGN_IN
+      : "its owner or a system administrator can give the right; whoever has it needs a token for the scope in WWW-Authenticate";
+  const message = `the token of ${actor.name} does not allow to ${matter}; ${next}`;
   return unauthorized(settings, message, { ...challenge, fault: "insufficient_scope" });
 }

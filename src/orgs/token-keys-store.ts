@@ -1,4 +1,5 @@
 import type { KeyRing } from "../keys/key-ring.ts";
+import { isJsonObject, parseJson } from "../oci/json.ts";
 import { BatchedLookup } from "../storage/batched-lookup.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
 
@@ -55,7 +56,9 @@ export class TokenKeysStore {
     );
     if (row === undefined) return undefined;
     const opened = this.#ring.open(purposeOf(row.kid), { keyId: row.sealed_by, sealed: row.sealed });
-    return { kid: row.kid, privateJwk: JSON.parse(Buffer.from(opened).toString()) };
+    const privateJwk = parseJson(opened);
+    if (!isJsonObject(privateJwk)) throw new Error(`token key ${row.kid} is not a JWK`);
+    return { kid: row.kid, privateJwk };
   }
 
   /** From now on `key` signs, unless there is a signing key and `onlyIfNone`; the others retire at `now`. */

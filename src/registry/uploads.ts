@@ -27,6 +27,7 @@ export function startUpload(deps: RegistryDeps): Handler {
       const source = await findMountSource(deps, request.actor, mount, request.query("from"));
       const repositoryId = await deps.repositories.ensure(repository);
       if (source !== undefined && (await deps.blobRows.mount(repositoryId, mount, source))) {
+        deps.failpoint("mount.afterRow");
         return created(deps, repository, mount);
       }
     } else if (digest !== undefined) {
@@ -106,7 +107,9 @@ export function cancelUpload(deps: RegistryDeps): Handler {
     const repository = parseRepositoryName(request.param("name"));
     const session = await getSession(deps, request, repository);
 
+    deps.failpoint("del.beforeRow");
     if (!(await deps.uploads.remove(session.id))) throw new OciError("BLOB_UPLOAD_UNKNOWN");
+    deps.failpoint("del.afterRow");
     await deps.blobs.discard(session.segments);
 
     return empty(204);

@@ -31,9 +31,9 @@ export class FsBlobStore implements BlobStore {
     this.#failpoint = failpoint;
   }
 
-  /** Makes the folders that are missing and syncs those that it made. */
+  /** Makes the folders that are missing. Syncs all: a start that was killed may have made some and not come to that. */
   static async open(root: string, failpoint: Failpoint = noFailpoint): Promise<FsBlobStore> {
-    const made = await mkdir(join(root, "uploads"), { recursive: true, mode: 0o700 });
+    await mkdir(join(root, "uploads"), { recursive: true, mode: 0o700 });
     for (const algorithm of ALGORITHMS) {
       const folder = join(root, "blobs", algorithm);
       await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -42,10 +42,9 @@ export class FsBlobStore implements BlobStore {
         (name) => !present.has(name),
       );
       for (const name of missing) await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
-      if (missing.length > 0) await syncFolder(folder);
+      await syncFolder(folder);
     }
-    if (made !== undefined)
-      for (const folder of [join(root, "blobs"), root, join(root, "..")]) await syncFolder(folder);
+    for (const folder of [join(root, "blobs"), root, join(root, "..")]) await syncFolder(folder);
     return new FsBlobStore(root, failpoint);
   }
 
@@ -72,11 +71,12 @@ export class FsBlobStore implements BlobStore {
           hasher.update(chunk);
           await writer.write(chunk);
         }
+        this.#failpoint("upload.afterWrite");
         await writer.sync();
       } finally {
         await writer.close();
       }
-      this.#failpoint("upload.afterWrite");
+      this.#failpoint("blob.afterFsync");
       await syncFolder(join(this.#root, "uploads"));
       this.#failpoint("upload.afterSync");
       return { name, size: writer.size, digest: hasher.digest() };
@@ -109,6 +109,7 @@ export class FsBlobStore implements BlobStore {
       await unlink(this.#segmentPath(name)).catch((error: unknown) => {
         if (!isErrno(error, "ENOENT")) throw error;
       });
+      this.#failpoint("del.afterUnlink");
     }
   }
 

@@ -3,6 +3,7 @@ import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { isManifestMediaType, isNonDistributable } from "../oci/media-types.ts";
 import { isViolation, type Sql } from "./database.ts";
+import type { Failpoint } from "./failpoint.ts";
 
 /** A manifest as it is stored: its exact bytes, and what was read in them. */
 export interface NewManifest {
@@ -31,7 +32,12 @@ interface Held {
  * foreign keys lock what is referenced (in digest order), so nothing can be unlinked between check and commit. A
  * manifest that is there already is locked by an update that changes nothing: a DELETE of it waits for the tags.
  */
-export async function insertManifest(sql: Sql, repositoryId: number, manifest: NewManifest): Promise<void> {
+export async function insertManifest(
+  sql: Sql,
+  repositoryId: number,
+  manifest: NewManifest,
+  failpoint: Failpoint,
+): Promise<void> {
   const held = await findHeld(sql, repositoryId, manifest);
   const references = resolve(manifest, held);
   await sql.query(
@@ -52,6 +58,7 @@ export async function insertManifest(sql: Sql, repositoryId: number, manifest: N
         : JSON.stringify(manifest.annotations),
     ],
   );
+  failpoint("manifest.afterInsert");
   await insertReferences(sql, repositoryId, manifest.digest, references).catch((cause: unknown) => {
     if (!isViolation(cause)) throw cause;
     throw new OciError("MANIFEST_BLOB_UNKNOWN", {
@@ -59,6 +66,7 @@ export async function insertManifest(sql: Sql, repositoryId: number, manifest: N
       cause,
     });
   });
+  failpoint("manifest.afterLock");
 }
 
 interface References {

@@ -16,10 +16,6 @@ export interface ManifestRow {
   readonly size: number;
 }
 
-export interface ManifestContent extends ManifestRow {
-  readonly content: Buffer;
-}
-
 /** One entry of the referrers list, as its row keeps it. */
 export interface ReferrerRow extends ManifestRow {
   readonly artifactType: string | undefined;
@@ -40,7 +36,7 @@ interface ManifestKey {
   readonly reference: Reference;
 }
 
-interface FoundManifest extends ManifestRow {
+export interface FoundManifest extends ManifestRow {
   readonly repositoryId: number;
 }
 
@@ -65,16 +61,14 @@ export class ManifestStore {
     this.#rows = new BatchedLookup((keys) => findRows(database, keys));
   }
 
-  find(repository: RepositoryName, reference: Reference): Promise<ManifestRow | undefined> {
+  /** Undefined when the repository has no such tag or digest. */
+  find(repository: RepositoryName, reference: Reference): Promise<FoundManifest | undefined> {
     return this.#rows.find({ repository, reference });
   }
 
-  /** The row and the exact bytes received; undefined when the repository has no such tag or digest. */
-  async findContent(repository: RepositoryName, reference: Reference): Promise<ManifestContent | undefined> {
-    const row = await this.#rows.find({ repository, reference });
-    if (row === undefined) return undefined;
-    const content = this.#contents.get(row.digest) ?? (await this.#load(row));
-    return content === undefined ? undefined : { ...row, content };
+  /** The exact bytes received; undefined when the manifest was deleted since its row was read. */
+  async findContent(row: FoundManifest): Promise<Buffer | undefined> {
+    return this.#contents.get(row.digest) ?? (await this.#load(row));
   }
 
   /**
@@ -84,8 +78,7 @@ export class ManifestStore {
   async put(repository: RepositoryName, manifest: NewManifest, tags: readonly Tag[]): Promise<void> {
     await this.#database.transaction(async (sql) => {
       const repositoryId = await ensureRepository(sql, repository);
-      await insertManifest(sql, repositoryId, manifest);
-      this.#failpoint("manifest.afterInsert");
+      await insertManifest(sql, repositoryId, manifest, this.#failpoint);
       if (tags.length > 0) {
         await sql.query(
           "tags-put",
@@ -94,14 +87,17 @@ export class ManifestStore {
            on conflict (repository_id, name) do update set manifest_digest = excluded.manifest_digest, updated_at = now()`,
           [repositoryId, tags, manifest.digest],
         );
+        this.#failpoint("tag.beforeCommit");
       }
       this.#failpoint("manifest.beforeCommit");
     });
     this.#failpoint("manifest.afterCommit");
+    if (tags.length > 0) this.#failpoint("tag.afterCommit");
   }
 
   /** @throws OciError MANIFEST_UNKNOWN */
   async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
+    this.#failpoint("del.beforeRow");
     const rows = await this.#database.query(
       "tag-delete",
       `delete from tags t using repositories r
@@ -109,6 +105,7 @@ export class ManifestStore {
       [repository, tag],
     );
     if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+    this.#failpoint("del.afterRow");
   }
 
   /**
@@ -116,6 +113,7 @@ export class ManifestStore {
    * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
+    this.#failpoint("del.beforeRow");
     const rows = await this.#database
       .query(
         "manifest-delete",
@@ -129,6 +127,7 @@ export class ManifestStore {
         throw new OciError("IN_USE", { message, cause });
       });
     if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+    this.#failpoint("del.afterRow");
   }
 
   /** Tags after `last`, in ASCII order; undefined when there is no such repository. */

@@ -1,0 +1,121 @@
+/**
+ * `npm run bench`: Goldseal and Debian's docker-registry side by side on this machine, by turns, as medians and ratios.
+ *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
+ *   -- --seconds N   of each run (default 4)     --rounds N  runs of each lane (default 3)
+ *   -- --quick       1 s, one round, smaller blobs
+ *   -- --json FILE   all figures
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { missingTools } from "../harness/tools.ts";
+import { pullCeiling } from "./cases/ceiling.ts";
+import { imageCases } from "./cases/images.ts";
+import { manifestCases } from "./cases/manifests.ts";
+import { type MemoryResult, memoryAtIdle, memoryUnderLoad } from "./cases/memory.ts";
+import { pullCases, STREAMS } from "./cases/pulls.ts";
+import { pushCases } from "./cases/pushes.ts";
+import { timeSecondStarts } from "./cases/start.ts";
+import { tagCases } from "./cases/tags.ts";
+import { type Lane, lanesOf } from "./lanes.ts";
+import { type CaseResult, measure, median } from "./measure.ts";
+import { seedAll } from "./seed.ts";
+import { type Server, startGoldseal, startPeer } from "./servers.ts";
+import { figure, header, lines, memoryTable } from "./table.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: "string" },
+    rounds: { type: "string" },
+    quick: { type: "boolean", default: false },
+    json: { type: "string" },
+  },
+});
+const pace = {
+  seconds: Number(values.seconds ?? (values.quick ? 1 : 4)),
+  rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
+};
+const mebibytes = values.quick ? 64 : 256;
+const tags = values.quick ? 1_000 : 10_000;
+
+const CEILING = "pull client's ceiling";
+const MEMORY = "memory";
+const TAGS = "tags";
+const START = "npm start, second time, until ready";
+const wanted = (name: string): boolean => positionals.length === 0 || positionals.some((text) => name.includes(text));
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const missing = missingTools(["docker-registry", "wrk"]);
+  if (missing.length > 0) {
+    console.error(`${missing.join(" and ")} not found: run conformance/provision --bench`);
+    return 2;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "goldseal-bench-"));
+  const servers: Server[] = [];
+  const started = async (server: Promise<Server>): Promise<Server> => {
+    servers.push(await server);
+    return server;
+  };
+  const stopAll = () => Promise.all(servers.splice(0).map((server) => server.stop()));
+  try {
+    const peer = await started(startPeer(join(folder, "peer")));
+    const plain = await started(startGoldseal(join(folder, "plain"), { tls: false }));
+    const shipped = await started(startGoldseal(join(folder, "shipped"), { tls: true }));
+    const figures = await bench(lanesOf({ peer, plain, shipped }), servers);
+    await stopAll();
+    const starts = wanted(START) ? await timeSecondStarts(shipped.data, pace.rounds) : [];
+    if (starts.length > 0)
+      console.log(`\n${START}: ${median(starts)?.toFixed(0)} ms (${starts.map(figure).join(" ")})`);
+    const all = { machine: machine(), pace, mebibytes, tags, ...figures, secondStartMs: starts };
+    if (values.json) writeFileSync(values.json, `${JSON.stringify(all, null, 2)}\n`);
+    return 0;
+  } finally {
+    await stopAll();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Figures {
+  readonly clientCeilingMiBs: readonly number[];
+  readonly memory: readonly MemoryResult[];
+  readonly cases: readonly CaseResult[];
+}
+
+async function bench(lanes: readonly Lane[], servers: readonly Server[]): Promise<Figures> {
+  console.log(`${machine()}; ${pace.rounds} × ${pace.seconds} s by turns, blobs of ${mebibytes} MiB\n`);
+  const oneEach = lanes.filter(({ name }) => name !== "anonymous");
+  const memory = wanted(MEMORY) ? oneEach.map(memoryAtIdle) : [];
+  const seed = await seedAll(servers, { mebibytes, tags: wanted(TAGS) ? tags : 0 });
+  const cases = [
+    ...manifestCases(seed),
+    ...pullCases(seed),
+    ...pushCases(mebibytes),
+    ...tagCases(tags),
+    ...imageCases(),
+  ].filter(({ name }) => wanted(name));
+  const clientCeilingMiBs: number[] = [];
+  for (const streams of wanted(CEILING) ? STREAMS : [])
+    clientCeilingMiBs.push(await pullCeiling(streams, pace.seconds));
+  if (clientCeilingMiBs.length > 0) {
+    console.log(`${CEILING}, ${STREAMS.join(", ")} streams: ${clientCeilingMiBs.map(figure).join(", ")} MiB/s\n`);
+  }
+  console.log(header(lanes));
+  const results: CaseResult[] = [];
+  for (const test of cases) {
+    const result = await measure(test, lanes, pace);
+    console.log(lines(result));
+    results.push(result);
+  }
+  if (wanted(MEMORY)) for (const lane of oneEach) memory.push(...(await memoryUnderLoad(lane, seed, pace.seconds)));
+  if (memory.length > 0) console.log(memoryTable(memory));
+  return { clientCeilingMiBs, memory, cases: results };
+}
+
+function machine(): string {
+  return `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`;
+}

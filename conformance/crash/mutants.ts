@@ -1,0 +1,206 @@
+/** Changes that break a promise: with each of them the suite must go red, or it proves nothing. */
+export interface Edit {
+  readonly file: string;
+  /** Exactly once in the file. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutant {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+  /** Failpoints that its cycles take turns with; default: all. It would go red at those without them, only later. */
+  readonly at?: readonly string[];
+}
+
+const UPLOADS = "src/registry/uploads.ts";
+const CHUNKS = "src/registry/upload-chunks.ts";
+const MANIFESTS = "src/registry/manifests.ts";
+const MANIFEST_STORE = "src/storage/manifest-store.ts";
+const DATABASE = "src/storage/database.ts";
+const FILES = "src/storage/fs-blob-store.ts";
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "blob-row-before-bytes",
+    at: ["blob.afterHash", "blob.beforeCommit"],
+    edits: [
+      {
+        file: UPLOADS,
+        find: `    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
+    deps.failpoint("blob.beforeCommit");
+    await deps.uploads.linkWhole(repository, digest, size);`,
+        replace: `    await deps.uploads.linkWhole(repository, digest, segment.size);
+    deps.failpoint("blob.beforeCommit");
+    await deps.blobs.publish([segment.name], digest, segment.digest);`,
+      },
+    ],
+  },
+  {
+    name: "upload-row-before-bytes",
+    at: ["blob.afterHash", "blob.beforeCommit"],
+    edits: [
+      {
+        file: UPLOADS,
+        find: `    const size = await deps.blobs.publish(segments, digest, known);
+    deps.failpoint("blob.beforeCommit");
+    await deps.uploads.finish(session, digest, size);`,
+        replace: `    const size = ownPieces ? await deps.blobs.publish(segments, digest, known) : session.size;
+    await deps.uploads.finish(session, digest, size);
+    deps.failpoint("blob.beforeCommit");
+    if (!ownPieces) await deps.blobs.publish(segments, digest, known);`,
+      },
+    ],
+  },
+  {
+    name: "pieces-discarded-before-row",
+    at: ["del.afterUnlink", "blob.beforeCommit"],
+    edits: [
+      {
+        file: UPLOADS,
+        find: `    await deps.uploads.finish(session, digest, size);`,
+        replace: `    await deps.blobs.discard(segments);
+    await deps.uploads.finish(session, digest, size);`,
+      },
+    ],
+  },
+  {
+    name: "cancel-discards-before-row",
+    at: ["del.afterUnlink"],
+    edits: [
+      {
+        file: UPLOADS,
+        find: `    if (!(await deps.uploads.remove(session.id)))`,
+        replace: `    await deps.blobs.discard(session.segments);
+    if (!(await deps.uploads.remove(session.id)))`,
+      },
+    ],
+  },
+  {
+    name: "patch-answered-before-row",
+    edits: [
+      {
+        file: CHUNKS,
+        find: `  const next = segment.size === 0 ? undefined : await deps.uploads.append(session, segment);`,
+        replace: `  if (segment.size > 0) setImmediate(() => void deps.uploads.append(session, segment).catch(() => undefined));
+  const next = segment.size === 0 ? undefined : { ...session, size: session.size + segment.size };`,
+      },
+    ],
+  },
+  {
+    name: "manifest-put-not-awaited",
+    edits: [
+      {
+        file: MANIFESTS,
+        find: `    await deps.manifests.put(repository, { ...manifest, digest, content, subject: manifest.subject?.digest }, tags);`,
+        replace: `    const put = { ...manifest, digest, content, subject: manifest.subject?.digest };
+    setImmediate(() => void deps.manifests.put(repository, put, tags).catch(() => undefined));`,
+      },
+    ],
+  },
+  {
+    name: "tag-after-the-transaction",
+    at: ["tag.beforeCommit", "manifest.beforeCommit"],
+    edits: [
+      {
+        file: MANIFEST_STORE,
+        find: `      if (tags.length > 0) {`,
+        replace: `    }); await this.#database.transaction(async (sql) => {\n      const repositoryId = await ensureRepository(sql, repository);\n      if (tags.length > 0) {`,
+      },
+    ],
+  },
+  {
+    name: "manifest-without-transaction",
+    at: ["manifest.afterInsert", "manifest.afterLock", "tag.beforeCommit"],
+    edits: [
+      {
+        file: MANIFEST_STORE,
+        find: `    await this.#database.transaction(async (sql) => {`,
+        replace: `    const sql = this.#database;
+    await (async () => {`,
+      },
+      {
+        file: MANIFEST_STORE,
+        find: `    });
+    this.#failpoint("manifest.afterCommit");`,
+        replace: `    })();
+    this.#failpoint("manifest.afterCommit");`,
+      },
+    ],
+  },
+  {
+    name: "commit-not-awaited",
+    edits: [
+      {
+        file: DATABASE,
+        find: `await client.query("commit");`,
+        replace: `void client.query("commit").catch(() => undefined);`,
+      },
+    ],
+  },
+  {
+    name: "tag-delete-not-awaited",
+    at: ["del.beforeRow"],
+    edits: [
+      {
+        file: MANIFESTS,
+        find: `      await manifests.deleteTag(repository, reference.tag);`,
+        replace: `      setImmediate(() => void manifests.deleteTag(repository, reference.tag).catch(() => undefined));`,
+      },
+    ],
+  },
+  {
+    name: "commits-not-synced",
+    edits: [
+      {
+        file: "src/setup/postmaster.ts",
+        find: `["synchronous_commit", "on"]`,
+        replace: `["synchronous_commit", "off"]`,
+      },
+      { file: "src/app.ts", find: `if (faults.length > 0)`, replace: `if (faults.length > 99)` },
+    ],
+  },
+  {
+    name: "no-restart-of-postgres",
+    edits: [
+      {
+        file: "src/setup/postgres.ts",
+        find: `if (stopping.signal.aborted) return;\n      options`,
+        replace: `if (postmaster.pid > 0) return;\n      options`,
+      },
+    ],
+  },
+  {
+    name: "segment-bytes-not-synced",
+    edits: [
+      {
+        file: "src/storage/file-writer.ts",
+        find: `    await this.#handle.datasync();\n  }`,
+        replace: `  }`,
+      },
+    ],
+  },
+  {
+    name: "segment-name-not-synced",
+    edits: [{ file: FILES, find: `      await syncFolder(join(this.#root, "uploads"));`, replace: "" }],
+  },
+  {
+    name: "blob-name-not-synced",
+    edits: [{ file: FILES, find: `    await syncFolder(join(target, ".."));`, replace: "" }],
+  },
+  {
+    name: "blob-copied-not-linked",
+    edits: [
+      { file: FILES, find: `import { type FileHandle, link,`, replace: `import { copyFile, type FileHandle, link,` },
+      {
+        file: FILES,
+        find: `      await link(source, target);`,
+        replace: `      await copyFile(source, target, constants.COPYFILE_EXCL);`,
+      },
+    ],
+  },
+  {
+    name: "folders-not-synced",
+    edits: [{ file: FILES, find: `      await syncFolder(folder);\n    }`, replace: `    }` }],
+  },
+];

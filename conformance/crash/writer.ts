@@ -1,0 +1,77 @@
+/** One of the writers: picks operations by weight until it is told to stop, and bears what a crash answers. */
+import { setTimeout as wait } from "node:timers/promises";
+import {
+  cancelUpload,
+  deleteBlob,
+  leaveUpload,
+  mountBlob,
+  pushChunked,
+  pushInPut,
+  pushLikeDocker,
+  pushShared,
+  pushWhole,
+  resumeUpload,
+} from "./blob-operations.ts";
+import { type Client, NoAnswer, NobodyThere, Unavailable } from "./client.ts";
+import { createHand, type Hand, type HandOptions } from "./hand.ts";
+import type { Upload } from "./history.ts";
+import {
+  deleteManifest,
+  deleteTag,
+  moveSharedTag,
+  moveTag,
+  pushIndex,
+  pushManifest,
+  pushMounted,
+} from "./manifest-operations.ts";
+
+/** How often each is picked, of all the weights together. */
+const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) => Promise<void>])[] = [
+  [10, pushWhole],
+  [12, pushLikeDocker],
+  [10, pushChunked],
+  [6, pushInPut],
+  [8, pushShared],
+  [7, mountBlob],
+  [4, pushMounted],
+  [3, leaveUpload],
+  [4, cancelUpload],
+  [14, pushManifest],
+  [5, pushIndex],
+  [8, moveTag],
+  [7, moveSharedTag],
+  [5, deleteTag],
+  [5, deleteManifest],
+  [6, deleteBlob],
+];
+const WEIGHTED = OPERATIONS.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation));
+const PAUSE_MS = 20;
+
+export class Writer {
+  readonly #parts: Omit<Hand, "client">;
+
+  constructor(options: HandOptions) {
+    this.#parts = createHand(options);
+  }
+
+  /** Ends every one of `uploads`; nothing dies meanwhile. */
+  async finishAll(client: Client, uploads: readonly Upload[]): Promise<void> {
+    for (const upload of uploads) await resumeUpload(Object.assign(this.#parts, { client }), upload);
+  }
+
+  /** Works until the signal, or until nobody listens any more. First it finishes `uploads`, left by earlier cycles. */
+  async work(client: Client, uploads: readonly Upload[], signal: AbortSignal): Promise<void> {
+    // One object for ever: its lists are what it remembers between cycles.
+    const hand = Object.assign(this.#parts, { client });
+    const resume = uploads.map((upload) => () => resumeUpload(hand, upload));
+    while (!signal.aborted) {
+      try {
+        await (resume.pop() ?? (() => hand.random.pick(WEIGHTED)?.(hand)))();
+      } catch (error) {
+        if (error instanceof NobodyThere) return;
+        if (!(error instanceof NoAnswer) && !(error instanceof Unavailable)) throw error;
+        await wait(PAUSE_MS);
+      }
+    }
+  }
+}

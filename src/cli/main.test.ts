@@ -1,0 +1,192 @@
+import { PassThrough } from "node:stream";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { basic, openTestServer, type TestServer } from "../orgs/test-server.ts";
+import { runCli } from "./main.ts";
+
+let server: TestServer;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  server = await openTestServer();
+  await server.addUser("admin", "admin's password", { systemAdmin: true });
+  await server.addUser("alice", "alice's password");
+  const url = `http://127.0.0.1:${server.port}`;
+  env = { GOLDSEAL_PUBLIC_URL: url, GOLDSEAL_ADMIN_PASSWORD: "admin's password", GOLDSEAL_DATA: "/nonexistent" };
+});
+
+afterAll(() => server.close());
+
+interface Typing {
+  readonly stdin?: string;
+  /** Lines typed at a terminal, one after the other question. */
+  readonly typed?: readonly string[];
+  readonly env?: Record<string, string>;
+}
+
+async function goldseal(line: string, { stdin, typed, env: extra = {} }: Typing = {}) {
+  const input = Object.assign(new PassThrough(), { isTTY: typed !== undefined, raw: [] as boolean[] });
+  const setRawMode = (on: boolean) => input.raw.push(on);
+  const io = { stdin: Object.assign(input, { setRawMode }), stdout: new PassThrough(), stderr: new PassThrough() };
+  if (stdin !== undefined) input.end(stdin);
+  const waiting = [...(typed ?? [])];
+  io.stderr.on("data", (chunk: Buffer) => {
+    if (chunk.toString().endsWith(": ")) input.write(waiting.shift());
+  });
+  const [out, err]: [string[], string[]] = [[], []];
+  io.stdout.on("data", (chunk: Buffer) => out.push(chunk.toString()));
+  io.stderr.on("data", (chunk: Buffer) => err.push(chunk.toString()));
+  const status = await runCli(line.split(" "), { ...env, ...extra }, io);
+  await new Promise(setImmediate);
+  return { status, out: out.join(""), err: err.join(""), raw: input.raw };
+}
+
+async function canSignIn(name: string, password: string): Promise<boolean> {
+  return (await server.send("GET", "/v2/", { headers: basic(name, password) })).status === 200;
+}
+
+describe("goldseal user", () => {
+  it("adds a user with a generated password that is printed once, alone on stdout", async () => {
+    const { status, out, err } = await goldseal("user add bob");
+
+    expect(status).toBe(0);
+    expect(out).toMatch(/^[\w-]{24}\n$/);
+    expect(err).toContain("added user bob");
+    expect(await canSignIn("bob", out.trim())).toBe(true);
+  });
+
+  it("adds a user with the password of stdin, and prints none", async () => {
+    const { status, out } = await goldseal("user add carol --password-stdin", { stdin: "carol's password\n" });
+
+    expect([status, out]).toEqual([0, ""]);
+    expect(await canSignIn("carol", "carol's password")).toBe(true);
+  });
+
+  it("does not change the password of a user who is there", async () => {
+    const { status, err } = await goldseal("user add alice");
+
+    expect(status).toBe(1);
+    expect(err).toContain("goldseal user password alice");
+    expect(await canSignIn("alice", "alice's password")).toBe(true);
+  });
+
+  it("changes passwords: by stdin, and typed twice without being shown", async () => {
+    const byAdmin = await goldseal("user password alice --password-stdin", { stdin: "second password\n" });
+    const typed = ["second password\r", "thrird\b\b\b\bird password\r", "third password\n"];
+
+    const byAlice = await goldseal("user password alice --as alice", { typed });
+
+    expect([byAdmin.status, byAlice.status]).toEqual([0, 0]);
+    expect(byAlice.err).not.toContain("third");
+    expect(byAlice.raw).toEqual([true, false, true, false, true, false]);
+    expect(await canSignIn("alice", "third password")).toBe(true);
+    await goldseal("user password alice --password-stdin", { stdin: "alice's password" });
+  });
+
+  it("changes nothing when the two differ, or when it is interrupted", async () => {
+    const differ = await goldseal("user password alice", { typed: ["one password\r", "two password\r"] });
+    const interrupted = await goldseal("user password alice", { typed: ["one pass\u0003"] });
+
+    expect([differ.status, interrupted.status]).toEqual([1, 1]);
+    expect(interrupted.raw).toEqual([true, false]);
+    expect(await canSignIn("alice", "alice's password")).toBe(true);
+  });
+
+  it("does not make a user of a misspelt name when a password is changed", async () => {
+    const { status, err } = await goldseal("user password alcie --password-stdin", { stdin: "long enough" });
+
+    expect(status).toBe(1);
+    expect(err).toContain("there is no user alcie");
+  });
+
+  it("lists users with their roles", async () => {
+    const { status, out } = await goldseal("user list");
+
+    expect(status).toBe(0);
+    expect(out).toMatch(/^admin {2}admin\nalice\n/);
+  });
+});
+
+describe("goldseal repository", () => {
+  it("makes a repository public, shows it, and hides it again", async () => {
+    const made = await goldseal("repository visibility alice/team/app public");
+    const shown = await goldseal("repository show alice/team/app");
+    const hidden = await goldseal("repository visibility alice/team/app private");
+
+    expect([made.status, hidden.status]).toEqual([0, 0]);
+    expect(shown.out).toBe("alice/team/app  public\n");
+    expect((await goldseal("repository show alice/team/app")).out).toBe("alice/team/app  private\n");
+  });
+});
+
+describe("goldseal token-keys", () => {
+  it("rotates the keys and prints the id of the new one", async () => {
+    const { out } = await goldseal("token-keys rotate");
+
+    const { body } = await server.send("GET", "/token/jwks.json");
+    expect(body.keys.map(({ kid }: { kid: string }) => kid)).toContain(out.trim());
+  });
+});
+
+describe("goldseal, refused", () => {
+  it.each([
+    [
+      "who is not let",
+      "user list --as alice",
+      /does not let alice list users: .*system administrator.*\(403 forbidden\)/,
+    ],
+    ["a weak password", "user add dora --password-stdin", /does not let admin add user dora: password: .*at least 8/],
+    ["what is hidden", "repository show lab/none", /does not let admin see repository lab\/none: .*\(404 not-found\)/],
+    ["a bad name", "user add UPPER", /a name is 2 to 32/],
+  ])("says %s, why, and what next", async (_, line, message) => {
+    const { status, out, err } = await goldseal(line, {
+      stdin: "short",
+      env: { GOLDSEAL_PASSWORD: "alice's password" },
+    });
+
+    expect([status, out]).toEqual([1, ""]);
+    expect(err).toMatch(message);
+  });
+
+  it("tells a wrong password from a registry that is not there", async () => {
+    const wrong = await goldseal("user list", { env: { GOLDSEAL_ADMIN_PASSWORD: "guess" } });
+    const nowhere = await goldseal("user list --url http://127.0.0.1:1");
+
+    expect([wrong.status, nowhere.status]).toEqual([1, 1]);
+    expect(wrong.err).toMatch(/401 unauthorized.*set GOLDSEAL_PASSWORD/s);
+    expect(nowhere.err).toMatch(/cannot talk to http:\/\/127\.0\.0\.1:1: .*is it running/s);
+  });
+
+  it.each([
+    ["an unknown command", "users add bob"],
+    ["an unknown verb", "user remove bob"],
+    ["a missing argument", "user add"],
+    ["one argument too many", "user add bob carol"],
+    ["an unknown option", "user add bob --admin"],
+    ["another visibility", "repository visibility alice/app secret"],
+    ["a name that is no repository", "repository show alice"],
+    ["a URL that is none", "user list --url localhost"],
+    ["no password anywhere", "user list --as alice"],
+  ])("ends with status 2 for %s", async (_, line) => {
+    const { status, out, err } = await goldseal(line);
+
+    expect([status, out]).toEqual([2, ""]);
+    expect(err).toMatch(/^goldseal: /);
+  });
+
+  it("ends with status 1 for a CA file that is not there", async () => {
+    expect((await goldseal("user list --ca /nonexistent/ca.crt")).status).toBe(1);
+  });
+});
+
+describe("goldseal --help", () => {
+  it.each(["--help", "user", "user --help", "user add --help", "repository show -h", "token-keys help"])(
+    "%s explains and does nothing",
+    async (line) => {
+      const { status, out } = await goldseal(line);
+
+      expect(status).toBe(0);
+      expect(out).toContain(`goldseal ${line.split(" ")[0]?.replace("--help", "user")}`);
+      expect(out).toContain("--as NAME");
+    },
+  );
+});
