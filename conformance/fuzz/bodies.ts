@@ -106,7 +106,7 @@ const spoiled = (body: Late<Buffer>): Late<Buffer> =>
     if (how === 3) return Buffer.from(whole.toString(), "utf16le");
     if (how === 4) return whole.map((byte, i) => (i === at % whole.length ? byte ^ 0x80 : byte)) as Buffer;
     if (how === 5) return Buffer.concat([whole, whole]);
-    if (how === 6 && at % 20 === 0) return Buffer.alloc(4 * 1024 * 1024 + 1, 0x20);
+    if (how === 6 && at % 5 === 0) return Buffer.alloc(4 * 1024 * 1024 + 1, 0x20);
     return whole;
   });
 

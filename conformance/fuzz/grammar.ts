@@ -48,18 +48,13 @@ const nothing: Late<string> = fc.constant(() => "");
 const blobPath = under((_, end) => `blobs/${end}`, digest);
 const manifestPath = under((_, end) => `manifests/${end}`, reference);
 
-/** Blobs that are there, asked for in part or on a condition. */
-const partOfBlob: fc.Arbitrary<Shape> = fc
-  .tuple(
-    fromPool("repositories"),
-    fromPool("blobs"),
-    fc.constantFrom("Range", "Range", "If-None-Match"),
-    fc.constantFrom(...RANGES),
-  )
-  .map(([name, blob, header, range]) => ({
+/** What is there, asked for in part or on a condition. */
+const inPart: fc.Arbitrary<Shape> = fc
+  .tuple(fromPool("repositories"), fromPool("blobs"), fromPool("tags"), fc.nat({ max: 3 }), fc.constantFrom(...RANGES))
+  .map(([name, blob, tag, how, range]) => ({
     method: "GET",
-    target: (world) => `/v2/${name(world)}/blobs/${blob(world)}`,
-    headers: [[header, header === "Range" ? range : "*"] as const],
+    target: (world) => `/v2/${name(world)}/${how === 0 ? `manifests/${tag(world)}` : `blobs/${blob(world)}`}`,
+    headers: [how < 2 ? (["If-None-Match", "*"] as const) : (["Range", range] as const)],
   }));
 
 const startUpload: fc.Arbitrary<Shape> = fc
@@ -244,7 +239,7 @@ const anywhere: fc.Arbitrary<Shape> = fc
 
 const shape: fc.Arbitrary<Shape> = weighted(
   [6, get(blobPath)],
-  [3, partOfBlob],
+  [4, inPart],
   [8, get(manifestPath)],
   [8, startUpload],
   [14, chunk],

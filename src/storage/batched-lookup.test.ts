@@ -33,19 +33,36 @@ describe("BatchedLookup", () => {
     await turn();
     const second = [4, 5].map((key) => lookup.find(key));
     await turn();
-    const third = [6, 7, 8].map((key) => lookup.find(key));
-    await turn();
 
+    expect(batches).toEqual([[1, 2, 3]]);
+    waiting[0]?.resolve();
+    await Promise.all(first);
+    await turn();
     expect(batches).toEqual([
       [1, 2, 3],
       [4, 5],
     ]);
-    waiting[0]?.resolve();
-    await Promise.all(first);
+    waiting[1]?.resolve();
+    expect(await Promise.all(second)).toEqual(["value of 4", "value of 5"]);
+  });
+
+  it("lets a crowd not wait for the query under way, and has two at most", async () => {
+    const { batches, waiting, load } = openLoader();
+    const lookup = new BatchedLookup(load);
+    const all = [lookup.find(0)];
     await turn();
-    expect(batches[2]).toEqual([6, 7, 8]);
-    for (const { resolve } of waiting) resolve();
-    expect(await Promise.all([...second, ...third])).toEqual([4, 5, 6, 7, 8].map((key) => `value of ${key}`));
+    for (let round = 0; round < 3; round++) {
+      for (let key = 1; key <= 40; key++) all.push(lookup.find(round * 40 + key));
+      await turn();
+    }
+
+    expect(batches.map(({ length }) => length)).toEqual([1, 40]);
+    for (let answered = 0; answered < waiting.length; answered++) {
+      waiting[answered]?.resolve();
+      await turn();
+      await turn();
+    }
+    expect(await Promise.all(all)).toEqual(Array.from({ length: 121 }, (_, key) => `value of ${key}`));
   });
 
   it("splits what is more than one query may ask for, and forgets nobody", async () => {
@@ -68,12 +85,12 @@ describe("BatchedLookup", () => {
     const bad = [1, 2].map((key) => lookup.find(key));
     await turn();
     const good = lookup.find(3);
-    await turn();
 
     waiting[0]?.reject(new Error("the database went away"));
-    waiting[1]?.resolve();
 
     for (const result of await Promise.allSettled(bad)) expect(result.status).toBe("rejected");
+    await turn();
+    waiting[1]?.resolve();
     expect(await good).toBe("value of 3");
     const later = lookup.find(4);
     await turn();
