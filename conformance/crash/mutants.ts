@@ -42,13 +42,13 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    const size = await deps.blobs.publish(segments, digest, known);
+        find: `    const size = await deps.blobs.publish(all, digest, known);
     deps.failpoint("blob.beforeCommit");
     await deps.uploads.finish(session, digest, size);`,
-        replace: `    const size = ownPieces ? await deps.blobs.publish(segments, digest, known) : session.size;
+        replace: `    const size = own.length > 0 ? await deps.blobs.publish(all, digest, known) : session.size;
     await deps.uploads.finish(session, digest, size);
     deps.failpoint("blob.beforeCommit");
-    if (!ownPieces) await deps.blobs.publish(segments, digest, known);`,
+    if (own.length === 0) await deps.blobs.publish(all, digest, known);`,
       },
     ],
   },
@@ -59,7 +59,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: UPLOADS,
         find: `    await deps.uploads.finish(session, digest, size);`,
-        replace: `    await deps.blobs.discard(segments);
+        replace: `    await deps.blobs.discard(all);
     await deps.uploads.finish(session, digest, size);`,
       },
     ],
