@@ -68,6 +68,8 @@ async function handOver(target, { isServer }) {
   const env = { ...process.env };
   // Keeps the stripped and compiled sources between starts. Not for scripts: it would hide coverage.
   if (isServer) env.NODE_COMPILE_CACHE ??= join(MODULES, ".cache", "goldseal");
+  // Syncs of uploads may take seconds: of Node's four threads for files they would leave none to read blobs with.
+  if (isServer) env.UV_THREADPOOL_SIZE ??= "16";
   // The channel carries nothing: its end tells the server that this process was killed.
   const stdio = isServer ? ["inherit", "inherit", "inherit", "ipc"] : "inherit";
   const child = spawn(NODE, target, { env, stdio });

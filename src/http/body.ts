@@ -48,18 +48,81 @@ export async function readBody(
  */
 export async function* streamBody(message: IncomingMessage, response: ServerResponse): AsyncGenerator<Uint8Array> {
   if (message.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
-  const chunks = message.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]();
-  for (;;) {
-    const silence = setTimeout(() => message.destroy(new BodyAbortedError("the client sent nothing for 30 s")), idleMs);
-    let next: IteratorResult<Uint8Array>;
-    try {
-      next = await chunks.next();
-    } catch (cause) {
-      throw cause instanceof BodyAbortedError ? cause : new BodyAbortedError("the client went away", { cause });
-    } finally {
-      clearTimeout(silence);
-    }
-    if (next.done === true) return;
-    yield next.value;
+  const inlet = new Inlet(message);
+  try {
+    for (let chunks = await inlet.take(); chunks.length > 0; chunks = await inlet.take()) yield* chunks;
+  } finally {
+    inlet.close();
   }
+}
+
+/** Chunks that wait to be taken; above this the client has to wait. */
+const maxHeldBytes = 128 * 1024;
+
+/** Takes the chunks as the parser made them; a stream's own iterator would put them together in yet another buffer. */
+class Inlet {
+  readonly #message: IncomingMessage;
+  readonly #silence: NodeJS.Timeout;
+  #chunks: Uint8Array[] = [];
+  #held = 0;
+  #isOver: boolean;
+  #failure: BodyAbortedError | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(message: IncomingMessage) {
+    this.#message = message;
+    this.#isOver = message.readableEnded;
+    this.#silence = setTimeout(() => this.#onSilence(), idleMs);
+    if (message.destroyed && !this.#isOver) this.#onClose();
+    message.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onClose).on("close", this.#onClose);
+  }
+
+  /** What has come since; waits for at least one chunk. None: that was all. @throws BodyAbortedError */
+  async take(): Promise<Uint8Array[]> {
+    if (this.#chunks.length === 0 && !this.#isOver && this.#failure === undefined) {
+      this.#silence.refresh();
+      await new Promise<void>((wake) => {
+        this.#wake = wake;
+      });
+      this.#wake = undefined;
+    }
+    if (this.#chunks.length === 0 && this.#failure !== undefined) throw this.#failure;
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    this.#held = 0;
+    if (!this.#isOver) this.#message.resume();
+    return chunks;
+  }
+
+  /** Leaves the rest of the body, if any, in the message. */
+  close(): void {
+    clearTimeout(this.#silence);
+    const message = this.#message;
+    message.off("data", this.#onData).off("end", this.#onEnd).off("error", this.#onClose).off("close", this.#onClose);
+    if (!this.#isOver) message.pause();
+  }
+
+  /** Only while something is waited for: a slow disk is not the client's fault. */
+  #onSilence(): void {
+    if (this.#wake !== undefined) this.#message.destroy(new BodyAbortedError("the client sent nothing for 30 s"));
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    this.#chunks.push(chunk);
+    this.#held += chunk.length;
+    if (this.#held >= maxHeldBytes) this.#message.pause();
+    this.#wake?.();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#isOver = true;
+    this.#wake?.();
+  };
+
+  readonly #onClose = (cause?: unknown): void => {
+    if (this.#isOver) return;
+    this.#failure ??=
+      cause instanceof BodyAbortedError ? cause : new BodyAbortedError("the client went away", { cause });
+    this.#wake?.();
+  };
 }
