@@ -30,6 +30,7 @@ export class FileWriter {
     return this.#size;
   }
 
+  /** Takes `chunk` over: it is written later, so whoever gave it must not change it any more. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#block.push(chunk);
     this.#blockSize += chunk.length;

@@ -92,7 +92,7 @@ export class FsBlobStore implements BlobStore {
       if (segments.length === 1 && only !== undefined) {
         return await this.#publishFile(only, expected, known ?? (await this.#hashSegment(only, algorithmOf(expected))));
       }
-      const joined = await this.writeSegment(this.#readSegments(segments), algorithmOf(expected));
+      const joined = await this.writeSegment(kept(this.#readSegments(segments)), algorithmOf(expected));
       try {
         return await this.#publishFile(joined.name, expected, joined.digest);
       } finally {
@@ -181,6 +181,11 @@ export class FsBlobStore implements BlobStore {
     const hex = hexOf(digest);
     return join(this.#root, "blobs", algorithmOf(digest), hex.slice(0, 2), hex);
   }
+}
+
+/** The reader fills its buffers anew while the writer still holds what it was given: each piece becomes its own. */
+async function* kept(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) yield Buffer.from(piece);
 }
 
 function newSegmentName(): string {
