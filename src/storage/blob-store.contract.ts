@@ -57,6 +57,21 @@ export function blobStoreContract(backend: string, open: () => Promise<OpenedSto
       });
     });
 
+    it.each([
+      ["as large as a reader's buffer", [1_048_576, 1_048_576, 1_048_576]],
+      ["larger than a reader's buffer", [1_500_000, 5_000_001, 3]],
+      ["empty among others", [2_100_000, 0, 9]],
+    ])("joins pieces that are %s, byte for byte", async (_, sizes) => {
+      const pieces = sizes.map((size) => randomBytes(size));
+      const content = Buffer.concat(pieces);
+      const names: string[] = [];
+      for (const piece of pieces) names.push((await write(...split(piece, 77_777))).name);
+
+      expect(await store.publish(names, digestOf(content, "sha512"))).toBe(content.length);
+
+      expect((await read(store, digestOf(content, "sha512"))).equals(content)).toBe(true);
+    });
+
     it("makes the empty blob of no pieces", async () => {
       expect(await store.publish([], digestOf(""))).toBe(0);
 
