@@ -224,6 +224,18 @@ describe("end-9 DELETE", () => {
     }
   });
 
+  it("and pushes of the same manifest never fail each other", async () => {
+    const body = variant("to and fro");
+    const rounds = Array.from({ length: 40 }, (_, index) => index);
+
+    const answers = await Promise.all(
+      rounds.flatMap((index) => [putManifest(place, `fro-${index % 3}`, body), remove(digestOf(body))]),
+    );
+
+    const statuses = answers.map(({ status }, index) => (index % 2 === 0 ? [status] : [status, "removed"]));
+    for (const [status, removed] of statuses) expect(removed ? [202, 404] : [201]).toContain(status);
+  });
+
   it("answers 409 DENIED while an index lists the manifest", async () => {
     const body = variant("child");
     await putManifest(place, "child", body);
