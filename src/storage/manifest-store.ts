@@ -190,14 +190,18 @@ interface ReferrerSqlRow {
   annotations: string | null;
 }
 
+/**
+ * The tag is read by a subquery, not a join: while PostgreSQL has no statistics of the tables yet (a registry just filled)
+ * it would join tags last, and go through every manifest of the repository for each key.
+ */
 async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {
   const rows = await database.query<{ at: string; id: string; digest: Digest; media_type: string; size: number }>(
     "manifest-rows",
     `select k.at, r.id, m.digest, m.media_type, m.size
      from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
      join repositories r on r.name = k.repository
-     left join tags t on t.repository_id = r.id and t.name = k.tag
-     join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest, t.manifest_digest)`,
+     join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
+       (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`,
     [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
