@@ -182,6 +182,17 @@ describe("the door, of a request that could be read in two ways", () => {
     expect(text).toContain("Connection: close");
   });
 
+  it("is heard when it refuses a request whose body is still coming", async () => {
+    const body = Buffer.alloc(8 * 1024 * 1024);
+    for (const target of ["/v2/\xff\xfe", "/v2/ x", `/${"x".repeat(20_000)}`]) {
+      const head = latin1(`PUT ${target} HTTP/1.1\r\n${auth}Content-Length: ${body.length}\r\n\r\n`);
+
+      const [status] = await statuses(Buffer.concat([head, body]));
+
+      expect([400, 431]).toContain(status);
+    }
+  });
+
   it("answers what was asked before bytes that are not HTTP, and then refuses those", async () => {
     const one = `GET ${tags} HTTP/1.1\r\n${auth}\r\n`;
 
