@@ -29,8 +29,7 @@ interface Held {
 
 /**
  * Inside a transaction: check that every reference is in this repository, as it is described, then insert. The
- * foreign keys lock what is referenced (in digest order), so nothing can be unlinked between check and commit. A
- * manifest that is there already is locked by an update that changes nothing: a DELETE of it waits for the tags.
+ * foreign keys lock what is referenced (in digest order), so nothing can be unlinked between check and commit.
  */
 export async function insertManifest(
   sql: Sql,
