@@ -2,6 +2,8 @@ import { type FileHandle, open } from "node:fs/promises";
 
 /** Bytes gathered before one write. */
 const blockBytes = 1024 * 1024;
+/** Tiny chunks weigh far more than their bytes, so they are not gathered without end. */
+const blockChunks = 1024;
 /** The kernel is asked to write back every so many bytes, so that the last sync has little left to do. */
 const writeBackBytes = 32 * 1024 * 1024;
 
@@ -35,7 +37,7 @@ export class FileWriter {
     this.#block.push(chunk);
     this.#blockSize += chunk.length;
     this.#size += chunk.length;
-    if (this.#blockSize >= blockBytes) await this.#flush();
+    if (this.#blockSize >= blockBytes || this.#block.length >= blockChunks) await this.#flush();
   }
 
   /** Everything written is on the disk when this resolves. */
