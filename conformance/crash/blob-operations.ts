@@ -10,7 +10,8 @@ const join = (path: string, query: string): string => path + (path.includes("?")
 function newBlob(hand: Hand): Blob {
   const { random } = hand;
   const kind = random.next();
-  const largest = kind < 0.6 ? 4096 : kind < 0.93 ? 65_536 : 1_500_000;
+  // The largest in chunks that the server's buffers of 1 MiB do not hold whole.
+  const largest = kind < 0.6 ? 4096 : kind < 0.96 ? 65_536 : 6_000_000;
   return makeBlob(nextSeed(hand), random.between(64, largest), random.chance(0.1) ? "sha512" : "sha256");
 }
 

@@ -24,6 +24,7 @@ async function serve<T>(take: (message: IncomingMessage, response: ServerRespons
   return { client, taken: taken.promise };
 }
 
+const count = () => undefined;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("streamBody", () => {
@@ -31,7 +32,7 @@ describe("streamBody", () => {
     const content = randomBytes(3_000_001);
     const { client, taken } = await serve(async (message, response) => {
       const pieces: Uint8Array[] = [];
-      for await (const chunk of streamBody(message, response)) {
+      for await (const chunk of streamBody({ message, response, count })) {
         pieces.push(Uint8Array.from(chunk));
         if (slow) await turn();
       }
@@ -47,7 +48,7 @@ describe("streamBody", () => {
   it("brings nothing of an empty body", async () => {
     const { client, taken } = await serve(async (message, response) => {
       let chunks = 0;
-      for await (const { length } of streamBody(message, response)) chunks += length;
+      for await (const { length } of streamBody({ message, response, count })) chunks += length;
       return chunks;
     });
 
@@ -58,7 +59,7 @@ describe("streamBody", () => {
 
   it("throws BodyAbortedError when the client goes away in the middle", async () => {
     const { client, taken } = await serve(async (message, response) => {
-      for await (const _chunk of streamBody(message, response)) client.destroy();
+      for await (const _chunk of streamBody({ message, response, count })) client.destroy();
     });
 
     client.write(randomBytes(1000));
@@ -68,7 +69,7 @@ describe("streamBody", () => {
 
   it("lets the message be read to its end after its reader stopped", async () => {
     const { client, taken } = await serve(async (message, response) => {
-      for await (const { length } of streamBody(message, response)) if (length > 0) break;
+      for await (const { length } of streamBody({ message, response, count })) if (length > 0) break;
       message.resume();
       await once(message, "end");
       return message.complete;

@@ -10,32 +10,41 @@ export class BodyAbortedError extends Error {}
 
 /** A body that is held whole must be there within this time: it keeps others waiting. */
 const wholeBodyMs = 60_000;
+/** Bodies up to here (forms, REST) do not wait for others: whoever sends none of theirs would keep all pushes waiting. */
+const smallBodyBytes = 64 * 1024;
+
+/** A request whose body is to be read. */
+export interface BodySource {
+  readonly message: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Told of every piece that is read. */
+  readonly count: (bytes: number) => void;
+}
 
 export interface WholeBody {
   readonly maxBytes: number;
-  /** What all bodies that this process holds whole share. */
+  /** What all larger bodies that this process holds whole share. */
   readonly budget: ByteBudget;
 }
 
 /** @throws BodyTooLargeError before anything above `maxBytes` is held, BodyAbortedError */
-export async function readBody(
-  message: IncomingMessage,
-  response: ServerResponse,
-  { maxBytes, budget }: WholeBody,
-): Promise<Buffer> {
-  const announced = Number(message.headers["content-length"] ?? maxBytes);
+export async function readBody(source: BodySource, { maxBytes, budget }: WholeBody): Promise<Buffer> {
+  const { message } = source;
+  const { "content-length": length, "transfer-encoding": coding } = message.headers;
+  const announced = length === undefined ? (coding === undefined ? 0 : maxBytes) : Number(length);
   if (announced > maxBytes) throw new BodyTooLargeError();
-  const giveBack = await budget.reserve(announced);
+  const giveBack = maxBytes <= smallBodyBytes ? () => undefined : await budget.reserve(announced);
   const late = setTimeout(() => message.destroy(new BodyAbortedError("the body took longer than 60 s")), wholeBodyMs);
   try {
-    const chunks: Uint8Array[] = [];
+    // One buffer, as large as was set aside: many tiny chunks in a list would weigh a hundred times their bytes.
+    const whole = Buffer.allocUnsafeSlow(announced);
     let size = 0;
-    for await (const chunk of streamBody(message, response)) {
+    for await (const chunk of streamBody(source)) {
+      if (size + chunk.length > announced) throw new BodyTooLargeError();
+      whole.set(chunk, size);
       size += chunk.length;
-      if (size > maxBytes) throw new BodyTooLargeError();
-      chunks.push(chunk);
     }
-    return Buffer.concat(chunks, size);
+    return whole.subarray(0, size);
   } finally {
     clearTimeout(late);
     giveBack();
@@ -46,11 +55,16 @@ export async function readBody(
  * The body as it arrives. `100 Continue` is sent on the first read, so a request that is refused before never has its
  * body sent.
  */
-export async function* streamBody(message: IncomingMessage, response: ServerResponse): AsyncGenerator<Uint8Array> {
+export async function* streamBody({ message, response, count }: BodySource): AsyncGenerator<Uint8Array> {
   if (message.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
   const inlet = new Inlet(message);
   try {
-    for (let chunks = await inlet.take(); chunks.length > 0; chunks = await inlet.take()) yield* chunks;
+    for (let chunks = await inlet.take(); chunks.length > 0; chunks = await inlet.take()) {
+      for (const chunk of chunks) {
+        count(chunk.length);
+        yield chunk;
+      }
+    }
   } finally {
     inlet.close();
   }

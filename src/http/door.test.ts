@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestOf, OCI_MANIFEST, type Place, pushBlob, pushParts, putManifest } from "../testing/images.ts";
 import { basic, openTestApp, type TestApp } from "../testing/open-test-app.ts";
@@ -205,6 +207,20 @@ describe("the door, of a request that could be read in two ways", () => {
     expect(await statuses(one(tags) + one("/v2/alice/door/tags") + one("/nowhere") + honest)).toEqual([
       200, 404, 404, 200,
     ]);
+  });
+});
+
+describe("bodies that never come", () => {
+  it("keep nobody else's push waiting, however many", async () => {
+    const head = "POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+    const sockets = Array.from({ length: 513 }, () => connect({ host: "127.0.0.1", port: app.port }));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    for (const socket of sockets) socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n`);
+
+    const { status } = await putManifest(place, "not-kept-waiting", (await pushParts(place)).manifest);
+
+    expect(status).toBe(201);
+    for (const socket of sockets) socket.on("error", () => undefined).destroy();
   });
 });
 

@@ -20,7 +20,7 @@ export interface DoorOptions {
 
 export type RequestListener = (message: IncomingMessage, response: ServerResponse) => void;
 
-/** Bodies that are held whole (manifests, forms) share so many bytes: many large ones at once wait in line. */
+/** Manifests, which are held whole, share so many bytes: many at once wait in line. */
 const heldBodyBytes = 32 * 1024 * 1024;
 
 /** A request whose path belongs to no protocol, or whose first line is not one that a server answers. */
@@ -159,14 +159,13 @@ interface Report {
 
 function report({ exchange: { request }, reply, bytes, started, log, metrics, message }: Report): void {
   const seconds = (performance.now() - started) / 1000;
-  const received = message.headers["content-length"] === undefined ? 0 : Number(message.headers["content-length"]);
   metrics.observe({
     route: request.route.id,
     method: request.method,
     status: reply.status,
     seconds,
     sent: bytes,
-    received,
+    received: request.bytesRead,
   });
   log.info("http", {
     requestId: request.id,

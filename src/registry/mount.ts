@@ -22,8 +22,8 @@ export async function findMountSource(
     return (await authorize(actor, source, "pull")).allowed ? source : undefined;
   }
   const unscoped: Actor = { kind: actor.kind, id: actor.id, name: actor.name };
-  for (const holder of await blobRows.findHolders(digest, maxHolders)) {
-    if ((await authorize(unscoped, holder, "pull")).allowed) return holder;
-  }
-  return undefined;
+  const holders = await blobRows.findHolders(digest, maxHolders);
+  // All at once: they share one query.
+  const decisions = await Promise.all(holders.map((holder) => authorize(unscoped, holder, "pull")));
+  return holders.find((_, index) => decisions[index]?.allowed);
 }
