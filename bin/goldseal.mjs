@@ -52,8 +52,11 @@ async function install() {
   const npm = process.env.npm_execpath;
   const [command, before] = npm?.endsWith("npm-cli.js") ? [process.execPath, [npm]] : ["npm", []];
   const status = await waitFor(
-    // Standard output belongs to the command that was asked for.
-    spawn(command, [...before, "ci", "--no-audit", "--no-fund"], { cwd: ROOT, stdio: ["ignore", 2, 2] }),
+    // Standard output belongs to the command that was asked for. Warnings speak of tools that run on the pinned Node only.
+    spawn(command, [...before, "ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: ROOT,
+      stdio: ["ignore", 2, 2],
+    }),
   );
   if (status !== 0) fail(`goldseal: npm ci failed (status ${status}); mend what it says above and start again`, 1);
   if (!existsSync(NODE)) {

@@ -13,7 +13,7 @@ export const connectionOptions = {
   as: { type: "string" },
 } as const;
 
-export const connectionHelp = `  --url URL   the registry (default: GOLDSEAL_PUBLIC_URL, else https://127.0.0.1:5443)
+export const connectionHelp = `  --url URL   the registry (default: GOLDSEAL_PUBLIC_URL, else GOLDSEAL_LISTEN, else https://127.0.0.1:5443)
   --ca FILE   its CA (default: ca.crt in GOLDSEAL_DATA, else in ./data, where there is one)
   --as NAME   who signs in (default: admin). The password is GOLDSEAL_ADMIN_PASSWORD (for admin) or
               GOLDSEAL_PASSWORD; without them it is asked for at a terminal`;
@@ -22,7 +22,7 @@ const adminName = "admin";
 
 /** @throws UsageError, CliError */
 export async function connect(values: OptionValues, env: Env, io: CliIo): Promise<ApiClient> {
-  const url = parseUrl(text(values.url) ?? env.GOLDSEAL_PUBLIC_URL ?? "https://127.0.0.1:5443");
+  const url = parseUrl(text(values.url) ?? env.GOLDSEAL_PUBLIC_URL ?? listenUrl(env));
   const ca = await readCa(text(values.ca), env);
   const name = text(values.as) ?? adminName;
   return new ApiClient({ url, ca, name, password: await findPassword(name, env, io) });
@@ -30,6 +30,11 @@ export async function connect(values: OptionValues, env: Env, io: CliIo): Promis
 
 function text(value: string | boolean | undefined): string | undefined {
   return typeof value === "string" ? value : undefined;
+}
+
+/** Where a registry that was started with the same environment listens. */
+function listenUrl({ GOLDSEAL_LISTEN: listen = "127.0.0.1:5443", GOLDSEAL_TLS: tls }: Env): string {
+  return `${tls === "off" ? "http" : "https"}://${listen}`;
 }
 
 function parseUrl(value: string): URL {
