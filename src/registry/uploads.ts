@@ -12,7 +12,7 @@ import { progressHeaders } from "./upload-progress.ts";
 
 /**
  * `POST /v2/<name>/blobs/uploads/`: begin an upload (202), or be done at once (201) by `?mount=<digest>[&from=]` or by
- * `?digest=<digest>` with the whole blob as body. A mount that cannot be made begins an upload, whatever the reason.
+ * `?digest=<digest>` with the whole blob as body. A mount that cannot be made begins an upload, whatever the reason; only a `from` that is no name at all is refused.
  * @throws OciError NAME_INVALID, DIGEST_INVALID, BLOB_UPLOAD_INVALID
  * @see distribution-spec v1.1 end-4a, end-4b, end-4c, end-11
  */
