@@ -9,6 +9,7 @@ import { Report } from "../harness/report.ts";
 import { type RunningServer, startServer } from "../harness/server.ts";
 import { type Fault, findFault, findRawFault, PROPERTIES, patienceMs } from "./checks.ts";
 import { requests } from "./grammar.ts";
+import { refuseManyManifests } from "./many-manifests.ts";
 import { type RawCase, rawCases } from "./raw.ts";
 import { shrink } from "./shrink.ts";
 import { Tally } from "./tally.ts";
@@ -76,6 +77,9 @@ async function fuzz(server: RunningServer, world: World): Promise<number> {
     if (tally.requests < wanted && !seconds) throw new Error(`only ${tally.requests}`);
   });
   await report.check("an image that nobody touched is as it was, and the server is ready", () => world.checkKept());
+  await report.check("200 manifests above the limit at once: 413, and no process holds them", () =>
+    refuseManyManifests(world, processes),
+  );
   await report.check("every process lives, and no other was started", () => {
     const now = processesUnder(server.pid);
     if (String(now) !== String(processes)) throw new Error(`${processes} became ${now}`);

@@ -21,7 +21,7 @@ export interface DoorOptions {
 export type RequestListener = (message: IncomingMessage, response: ServerResponse) => void;
 
 /** Manifests, which are held whole, share so many bytes: many at once wait in line. */
-const heldBodyBytes = 32 * 1024 * 1024;
+const heldBodyBytes = 16 * 1024 * 1024;
 
 /** A request whose path belongs to no protocol, or whose first line is not one that a server answers. */
 const noRoute: Route = {
