@@ -78,6 +78,7 @@ function begin(entries: readonly Entry[], message: IncomingMessage, response: Se
     message,
     response,
     route: match.kind === "route" ? match.route : noRoute,
+    path,
     params: match.kind === "route" ? match.params : {},
     query: new URLSearchParams(search),
     badRequest,

@@ -8,6 +8,8 @@ export interface RequestParts {
   readonly message: IncomingMessage;
   readonly response: ServerResponse;
   readonly route: Route;
+  /** As it came, without the query. */
+  readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly badRequest: (message: string) => Error;
@@ -18,6 +20,7 @@ export class Request {
   readonly id: string;
   readonly route: Route;
   readonly method: string;
+  readonly path: string;
   /** Set by the gate. */
   actor: Actor = ANONYMOUS;
   /** Set by the gate for routes of one repository. */
@@ -29,6 +32,7 @@ export class Request {
   constructor(parts: RequestParts) {
     this.id = parts.id;
     this.route = parts.route;
+    this.path = parts.path;
     this.method = parts.message.method ?? "GET";
     this.#parts = parts;
   }

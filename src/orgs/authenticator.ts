@@ -1,6 +1,6 @@
 import { type Actor, ANONYMOUS } from "../oci/access.ts";
 import { isNamespaceName } from "../oci/repository-name.ts";
-import type { AccessFacts, FindAccess } from "./access-lookup.ts";
+import type { AccessFacts, AccessKey, FindAccess } from "./access-lookup.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Passwords } from "./passwords.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
@@ -15,6 +15,10 @@ export interface Identity {
   readonly catalog: boolean;
 }
 
+/** What a request concerns; a repository "" is none. */
+export type About = Pick<AccessKey, "repository" | "namespace">;
+const NOTHING: About = { repository: "" };
+
 export interface AuthenticatorDeps {
   readonly findAccess: FindAccess;
   readonly passwords: Passwords;
@@ -28,28 +32,28 @@ export class Authenticator {
     this.#deps = deps;
   }
 
-  /** Undefined when the credentials are bad in whatever way. `repository` is read in the same query ("" for none). */
-  async identify(credentials: Credentials, repository = ""): Promise<Identity | undefined> {
+  /** Undefined when the credentials are bad in whatever way; what the request is about is read in the same query. */
+  async identify(credentials: Credentials, about: About = NOTHING): Promise<Identity | undefined> {
     if (credentials.kind === "malformed") return undefined;
-    if (credentials.kind === "basic") return this.byPassword(credentials.name, credentials.password, repository);
-    if (credentials.kind === "bearer") return this.#byToken(credentials.token, repository);
-    const facts = await this.#deps.findAccess({ user: "", repository });
+    if (credentials.kind === "basic") return this.byPassword(credentials.name, credentials.password, about);
+    if (credentials.kind === "bearer") return this.#byToken(credentials.token, about);
+    const facts = await this.#deps.findAccess({ user: "", ...about });
     return { actor: ANONYMOUS, facts, by: "nothing", catalog: false };
   }
 
   /** Unknown and suspended users take the same path and the same time as a wrong password. */
-  async byPassword(name: string, password: string, repository = ""): Promise<Identity | undefined> {
-    const facts = await this.#deps.findAccess({ user: isNamespaceName(name) ? name : "", repository });
+  async byPassword(name: string, password: string, about: About = NOTHING): Promise<Identity | undefined> {
+    const facts = await this.#deps.findAccess({ user: isNamespaceName(name) ? name : "", ...about });
     const right = await this.#deps.passwords.verify(facts.user, password);
     if (!right || facts.user === undefined || facts.user.suspended) return undefined;
     return { actor: { kind: "user", id: facts.user.id, name: facts.user.name }, facts, by: "password", catalog: false };
   }
 
-  async #byToken(token: string, repository: string): Promise<Identity | undefined> {
+  async #byToken(token: string, about: About): Promise<Identity | undefined> {
     const claims = await this.#deps.tokens.verify(token);
     if (claims === undefined) return undefined;
     const { name, userId, epoch, repositories: scope, catalog } = claims;
-    const facts = await this.#deps.findAccess({ user: userId === 0 ? "" : name, repository });
+    const facts = await this.#deps.findAccess({ user: userId === 0 ? "" : name, ...about });
     if (userId === 0) return { actor: { ...ANONYMOUS, scope }, facts, by: "token", catalog };
     const { user } = facts;
     if (user === undefined || user.id !== userId || user.suspended || user.tokenEpoch !== epoch) return undefined;
