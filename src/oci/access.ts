@@ -8,7 +8,13 @@ import type { RepositoryName } from "./repository-name.ts";
 export type RepositoryAction = "list" | "pull" | "push" | "untag" | "delete" | "sign" | "promote" | "admin" | "create";
 
 /** What one bearer token names, by repository; the door to {@link Authorize} narrows to it. */
-export type GrantedScope = ReadonlyMap<string, ReadonlySet<string>>;
+export type GrantedScope = ReadonlyMap<string, NamedActions>;
+
+export interface NamedActions {
+  readonly actions: ReadonlySet<string>;
+  /** How many repositories had lived under the name when the token was issued: it means no later one. */
+  readonly epoch: number;
+}
 
 /** Whoever sent the request. Without `scope` (Basic) everything the user may do is meant. */
 export interface Actor {

@@ -26,6 +26,8 @@ export interface AccessFacts {
   /** Undefined when there is no such repository. */
   readonly repositoryId: number | undefined;
   readonly visibility: "public" | "private" | undefined;
+  /** How many repositories gave up the name, or came to it by a move. */
+  readonly nameEpoch: number;
   readonly namespaceExists: boolean;
   /** The user's role in the namespace, where that is an organization. */
   readonly orgRole: OrgRole | undefined;
@@ -41,6 +43,7 @@ const NOTHING: AccessFacts = {
   robot: undefined,
   repositoryId: undefined,
   visibility: undefined,
+  nameEpoch: 0,
   namespaceExists: false,
   orgRole: undefined,
   grants: [],
@@ -49,7 +52,7 @@ const NOTHING: AccessFacts = {
 
 /** Every join and the one subquery is a probe of an index, whatever the number of rows. */
 const ACCESS = `
-  select ${userColumns}, r.id as repository_id, r.visibility, n.kind as namespace_kind, m.role,
+  select ${userColumns}, r.id as repository_id, r.visibility, e.epoch as name_epoch, n.kind as namespace_kind, m.role,
     case when m.role is not null then (
       select jsonb_agg(jsonb_build_object('team', t.name, 'level', g.level, 'extra', g.extra,
         'scope', case when g.repository_id is null then '*' else r.name end) order by t.name)
@@ -59,6 +62,7 @@ const ACCESS = `
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (user_name, repository, namespace, position)
   left join users u on u.name = k.user_name
   left join repositories r on r.name = k.repository
+  left join repository_names e on e.name = k.repository
   left join namespaces n on n.name = k.namespace
   left join org_members m on m.org = n.name and m.user_id = u.id
   order by k.position`;
@@ -85,6 +89,7 @@ function toFacts(row: Row): AccessFacts {
     robot: undefined,
     repositoryId: row.repository_id === null ? undefined : Number(row.repository_id),
     visibility: row.visibility ?? undefined,
+    nameEpoch: row.name_epoch ?? 0,
     namespaceExists: row.namespace_kind !== null,
     orgRole: row.role ?? undefined,
     grants: row.grants ?? [],

@@ -5,8 +5,8 @@ import { decide, inScope, type PermissionRules } from "./permissions.ts";
 
 export function createAuthorize(findAccess: FindAccess, rules: PermissionRules): Authorize {
   return async (actor, repository, action) => {
-    if (!inScope(actor, repository, action)) return { allowed: false, why: "out-of-scope" };
     const facts = await factsOf(findAccess, actor, repository);
+    if (!inScope(actor, { repository, action, ...facts })) return { allowed: false, why: "out-of-scope" };
     if (!stands(actor, facts)) return { allowed: false, why: "hidden" };
     return decide(repository, action, facts, rules);
   };

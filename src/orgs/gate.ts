@@ -52,7 +52,8 @@ interface Matter {
 
 function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): Admission {
   const { actor, facts } = identity;
-  if (!inScope(actor, name, action)) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
+  if (!inScope(actor, { repository: name, action, ...facts }))
+    throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   const decision = decide(name, action, facts, deps.rules);
   if (decision.allowed) {
     const mayCreate = action === "push" && facts.repositoryId === undefined;

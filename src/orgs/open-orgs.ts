@@ -74,7 +74,17 @@ export async function openOrgs({
   const teams = new TeamsStore(database);
   const grants = new GrantsStore(database);
   const orgs = new OrgsStore(database);
-  const operations = orgsOperationsOf({ users, passwords, orgs, teams, grants, repositories, listVisible, keys });
+  const operations = orgsOperationsOf({
+    users,
+    passwords,
+    orgs,
+    teams,
+    grants,
+    repositories,
+    listVisible,
+    authorize,
+    keys,
+  });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {
     gate: createGate({ authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } }),

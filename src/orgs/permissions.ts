@@ -154,10 +154,18 @@ export const TOKEN_ACTION: Readonly<Record<RepositoryAction, string | undefined>
   admin: "*",
 };
 
-/** Whether the token that `actor` came with (if any) names `action` on `repository`. */
-export function inScope({ scope }: Actor, repository: RepositoryName, action: RepositoryAction): boolean {
+export interface Target {
+  readonly repository: RepositoryName;
+  readonly action: RepositoryAction;
+  /** Of the repository's name, as it is now. */
+  readonly nameEpoch: number;
+}
+
+/** Whether the token that `actor` came with (if any) names `action` on this very repository. */
+export function inScope({ scope }: Actor, { repository, action, nameEpoch }: Target): boolean {
   if (scope === undefined) return true;
-  const named = TOKEN_ACTION[action];
-  const actions = scope.get(repository);
-  return named !== undefined && actions !== undefined && (actions.has("*") || actions.has(named));
+  const wanted = TOKEN_ACTION[action];
+  const named = scope.get(repository);
+  if (wanted === undefined || named === undefined || named.epoch !== nameEpoch) return false;
+  return named.actions.has("*") || named.actions.has(wanted);
 }

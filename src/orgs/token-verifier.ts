@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, type ProtectedHeaderParameters } from "jose";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
-import type { GrantedScope } from "../oci/access.ts";
+import type { GrantedScope, NamedActions } from "../oci/access.ts";
 import { type TokenKeys, tokenAlgorithm } from "./token-keys.ts";
 
 /** Tells our access tokens from whatever else may be signed with the same key one day. @see RFC 9068 section 2.1 */
@@ -47,7 +47,14 @@ const payloadSchema = z.object({
   jti: z.string().min(1),
   uid: z.int().nonnegative(),
   epoch: z.int().nonnegative(),
-  access: z.array(z.object({ type: z.string(), name: z.string(), actions: z.array(z.string()) })),
+  access: z.array(
+    z.object({
+      type: z.string(),
+      name: z.string(),
+      actions: z.array(z.string()),
+      epoch: z.int().nonnegative().default(0),
+    }),
+  ),
 });
 
 /**
@@ -131,9 +138,9 @@ function toClaims(payload: JWTPayload, tokenTtlSeconds: number): TokenClaims | u
   const parsed = payloadSchema.safeParse(payload);
   if (!parsed.success || parsed.data.exp - parsed.data.iat > tokenTtlSeconds) return undefined;
   const { sub, uid, epoch, access, exp } = parsed.data;
-  const repositories = new Map<string, ReadonlySet<string>>();
-  for (const { type, name, actions } of access) {
-    if (type === "repository") repositories.set(name, new Set([...(repositories.get(name) ?? []), ...actions]));
+  const repositories = new Map<string, NamedActions>();
+  for (const { type, name, actions, epoch } of access) {
+    if (type === "repository") repositories.set(name, { actions: new Set(actions), epoch });
   }
   const catalog = access.some(
     ({ type, name, actions }) => type === "registry" && name === "catalog" && actions.includes("*"),
