@@ -13,8 +13,11 @@ import { createGate } from "./gate.ts";
 import { GrantsStore } from "./grants-store.ts";
 import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
+import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
+import { RobotsStore } from "./robots-store.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
+import { openSecretsLookup } from "./secrets-lookup.ts";
 import { TeamsStore } from "./teams-store.ts";
 import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
@@ -65,7 +68,13 @@ export async function openOrgs({
   await keys.ensure();
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
-  const authenticator = new Authenticator({ findAccess, passwords, tokens: new TokenVerifier(tokenSettings) });
+  const findSecret = openSecretsLookup(database);
+  const authenticator = new Authenticator({
+    findAccess,
+    findSecret,
+    passwords,
+    tokens: new TokenVerifier(tokenSettings),
+  });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
   const refreshTokens = new RefreshTokensStore(database);
   const authorize = createAuthorize(findAccess, rules);
@@ -74,17 +83,10 @@ export async function openOrgs({
   const teams = new TeamsStore(database);
   const grants = new GrantsStore(database);
   const orgs = new OrgsStore(database);
-  const operations = orgsOperationsOf({
-    users,
-    passwords,
-    orgs,
-    teams,
-    grants,
-    repositories,
-    listVisible,
-    authorize,
-    keys,
-  });
+  const robots = new RobotsStore(database);
+  const personalTokens = new PersonalTokensStore(database);
+  const stores = { users, orgs, teams, grants, robots, personalTokens, repositories };
+  const operations = orgsOperationsOf({ ...stores, passwords, listVisible, authorize, keys });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {
     gate: createGate({ authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } }),

@@ -109,6 +109,11 @@ function robotRights(org: string, { robotGrants }: AccessFacts): Right[] {
   }));
 }
 
+/** No repository has this name, so that only what is given on a whole organization counts for it. */
+export function everythingIn(org: string): RepositoryName {
+  return `${org}/*` as RepositoryName;
+}
+
 /** Who may not even list must not learn whether there is such a repository: that is `hidden`, for every action. */
 export function decide(
   repository: RepositoryName,

@@ -7,12 +7,14 @@ import type { Access } from "../http/route.ts";
 import type { Authorize } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { Sql } from "../storage/database.ts";
 import { deleteManifests } from "../storage/manifest-store.ts";
 import { reservedDays } from "../storage/repository-names.ts";
 import { type NameObstacle, type RepositoryStore, reservedMessage } from "../storage/repository-store.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { dropGrantsOf } from "./grants-store.ts";
 import { nameParam, precondition, replyWith, repositoryParam, visibilitySchema } from "./rest-words.ts";
+import { dropRobotGrantsOf } from "./robots-store.ts";
 import type { ListVisible, VisibleRepository } from "./visible-repositories.ts";
 
 export interface RepositoriesApiDeps {
@@ -115,7 +117,7 @@ function renameRepository({ repositories, authorize }: RepositoriesApiDeps) {
         throw new OrgsError("forbidden", `${who} may not make repositories in ${namespaceOf(to)}`);
     }
 
-    const move = { from, to, check: precondition(request), leave: dropGrantsOf };
+    const move = { from, to, check: precondition(request), leave: leaveOrg };
     const obstacle = await repositories.move(move).catch(noNamespace(to));
     if (obstacle !== undefined) throw obstructed(to, obstacle);
 
@@ -123,6 +125,11 @@ function renameRepository({ repositories, authorize }: RepositoriesApiDeps) {
     if (found === undefined) throw notFound();
     return replyWith(200, { name: to, visibility: found.visibility }, found.version);
   };
+}
+
+async function leaveOrg(sql: Sql, repositoryId: number): Promise<void> {
+  await dropGrantsOf(sql, repositoryId);
+  await dropRobotGrantsOf(sql, repositoryId);
 }
 
 function noNamespace(name: RepositoryName) {

@@ -170,3 +170,29 @@ describe("POST /api/v1/orgs/{org}/repositories/{repo}/rename", () => {
     }
   });
 });
+
+describe("an upload session", () => {
+  it("is its user's, and not that of a robot whose row has the same id", async () => {
+    const grants = [{ scope: "app", actions: ["pull", "push"] }];
+    const robots: { name: string; secret: string }[] = [];
+    for (const name of ["one", "two", "three"]) {
+      const { body } = await rest("PUT", `orgs/${org}/robots/${name}`, { grants });
+      robots.push(JSON.parse(body.toString()));
+    }
+    const [same] = await app.database.query<{ robot: string; user: string }>(
+      "",
+      `select b.name as robot, u.name as "user" from robots b join users u on u.id = b.id
+       where b.org = $1 and u.name in ('alice', 'bob')`,
+      [org],
+    );
+    const robot = robots.find(({ name }) => name === same?.robot);
+    const session = await startUpload({ app, as: String(same?.user), repository: `${org}/app` });
+    const basic = Buffer.from(`${org}+${robot?.name}:${robot?.secret}`).toString("base64");
+    const headers = { authorization: `Basic ${basic}` };
+
+    const byRobot = await app.ask("GET", session, { headers });
+    const own = await app.ask("GET", session, { as: String(same?.user) });
+
+    expect([byRobot.status, byRobot.code, own.status]).toEqual([404, "BLOB_UPLOAD_UNKNOWN", 204]);
+  });
+});

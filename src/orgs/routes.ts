@@ -6,13 +6,22 @@ import { type Access, type Protocol, type Route, route } from "../http/route.ts"
 import { invalidRequest, methodNotAllowed, notFound, problemReply, tokenErrorReply } from "./errors.ts";
 import { type GrantsApiDeps, grantsOperations } from "./grants-api.ts";
 import { type OrgsApiDeps, orgsOperations } from "./orgs-api.ts";
+import { type PersonalTokensApiDeps, personalTokensOperations } from "./personal-tokens-api.ts";
 import { type RepositoriesApiDeps, repositoriesOperations } from "./repositories-api.ts";
+import { type RobotsApiDeps, robotsOperations } from "./robots-api.ts";
 import { type TeamsApiDeps, teamsOperations } from "./teams-api.ts";
 import { getKeys, getToken, postToken, type TokenEndpointDeps } from "./token-endpoint.ts";
 import type { TokenKeys } from "./token-keys.ts";
 import { type UsersApiDeps, usersOperations } from "./users-api.ts";
 
-export interface OrgsDeps extends UsersApiDeps, OrgsApiDeps, TeamsApiDeps, GrantsApiDeps, RepositoriesApiDeps {
+export interface OrgsDeps
+  extends UsersApiDeps,
+    OrgsApiDeps,
+    TeamsApiDeps,
+    GrantsApiDeps,
+    RepositoriesApiDeps,
+    RobotsApiDeps,
+    PersonalTokensApiDeps {
   readonly keys: TokenKeys;
 }
 
@@ -26,6 +35,8 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
   ...teamsOperations(deps),
   ...grantsOperations(deps),
   ...repositoriesOperations(deps),
+  ...robotsOperations(deps),
+  ...personalTokensOperations(deps),
   operation(["token-keys-rotate", "POST", "/api/v1/token-keys/rotate", SYSTEM_ADMIN], {
     summary: "Sign tokens with a new key from now on.",
     answers: { 201: z.strictObject({ kid: z.string() }) },

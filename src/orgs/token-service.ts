@@ -56,7 +56,7 @@ export class TokenService {
     const { kid, key } = await keys.signingKey();
     const issuedAt = now();
     const seconds = Math.floor(issuedAt.getTime() / 1000);
-    const token = await new SignJWT({ uid: bearer.actor.id, epoch: bearer.epoch, access })
+    const token = await new SignJWT({ ...whose(bearer), access })
       .setProtectedHeader({ alg: tokenAlgorithm, kid, typ: accessTokenType })
       .setIssuer(issuer)
       .setAudience(service)
@@ -101,6 +101,11 @@ function grantedActions(asked: readonly string[], names: ReadonlySet<string>): r
   if (!asked.includes("*")) return asked.filter((action) => names.has(action));
   // Who asks for everything and is not its administrator gets what there is (skopeo asks `*` to delete).
   return names.has("*") ? ["*"] : [...names];
+}
+
+/** `cid` is left out for a password. */
+function whose({ actor: { id, credential }, epoch }: Bearer) {
+  return { uid: id, epoch, ...(credential === undefined ? {} : { cid: credential }) };
 }
 
 /** One entry for each resource, with the union of what was asked for it. */

@@ -159,10 +159,11 @@ async function create(sql: Sql, name: RepositoryName, visibility?: Visibility): 
 
 /** False when it is there already. @throws OciError NAME_UNKNOWN where there is no such namespace (any more) */
 async function insertRepository(sql: Sql, name: RepositoryName, visibility: Visibility | undefined): Promise<boolean> {
+  const defaultVisibility = await getDefaultVisibility(sql, name);
   const rows = await sql.query(
     "repository-insert",
     "insert into repositories (name, namespace, visibility) values ($1, $2, $3) on conflict do nothing returning 1",
-    [name, namespaceOf(name), visibility ?? (await getDefaultVisibility(sql, name))],
+    [name, namespaceOf(name), visibility ?? defaultVisibility],
   );
   return rows.length > 0;
 }
