@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
-import { readBody, streamBody } from "./body.ts";
+import { type BodySource, readBody, streamBody } from "./body.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import type { Route } from "./route.ts";
 
 export interface RequestParts {
@@ -12,6 +13,8 @@ export interface RequestParts {
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** What all larger bodies held whole share. */
+  readonly budget: ByteBudget;
   readonly badRequest: (message: string) => Error;
 }
 
@@ -28,6 +31,7 @@ export class Request {
   /** What the log line says was done, to what; handlers may add. Never a secret. */
   readonly notes: Record<string, string | number> = {};
   readonly #parts: RequestParts;
+  #bytesRead = 0;
 
   constructor(parts: RequestParts) {
     this.id = parts.id;
@@ -53,6 +57,11 @@ export class Request {
 
   queryAll(name: string): readonly string[] {
     return this.#parts.query.getAll(name);
+  }
+
+  /** `name[]=`, `name[key]=`: what some frameworks read as lists and objects. */
+  get hasBracketedQuery(): boolean {
+    return this.#parts.query.size > 0 && [...this.#parts.query.keys()].some((name) => name.includes("["));
   }
 
   /** A header that may be sent once; Node has joined or dropped repeated ones, so those are looked for here. */
@@ -83,15 +92,27 @@ export class Request {
     return this.#parts.message.socket.remoteAddress ?? "";
   }
 
+  /** Bytes of the body that were read so far. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
   /** The whole body, refused above the route's `maxBodyBytes` before it is buffered. */
   body(): Promise<Buffer> {
-    const { message, response } = this.#parts;
-    return readBody(message, response, this.route.maxBodyBytes);
+    return readBody(this.#source(), { maxBytes: this.route.maxBodyBytes, budget: this.#parts.budget });
   }
 
   /** The body in pieces as they arrive; throws when the client stops sending or goes away. */
   bodyStream(): AsyncIterable<Uint8Array> {
-    return streamBody(this.#parts.message, this.#parts.response);
+    return streamBody(this.#source());
+  }
+
+  #source(): BodySource {
+    const { message, response } = this.#parts;
+    const count = (bytes: number): void => {
+      this.#bytesRead += bytes;
+    };
+    return { message, response, count };
   }
 
   badRequest(message: string): Error {
