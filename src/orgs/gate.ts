@@ -63,13 +63,18 @@ function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: 
   // A repository that is hidden and one that is missing get the same answer, to the byte.
   const isRead = action === "pull" || action === "list";
   if (isRead && decision.why === "hidden") throw new OciError("NAME_UNKNOWN");
-  throw new OciError("DENIED", { message: refusal(actor, name, action, decision.why) });
+  const why =
+    decision.why === "denied" && action === "push" && facts.repositoryId === undefined ? "missing" : decision.why;
+  throw new OciError("DENIED", { message: refusal(actor, name, action, why) });
 }
 
 function refusal({ name: who }: Actor, name: RepositoryName, action: RepositoryAction, why: string): string {
   const namespace = namespaceOf(name);
   if (why === "no-namespace")
     return `there is no user or organization ${namespace}; make it first: goldseal org create ${namespace}`;
+  // Only to those who may see everything there: to all others it is hidden.
+  if (why === "missing")
+    return `there is no repository ${name}, and ${who} may not make one; whoever administers all of ${namespace} may`;
   return (
     `${who} has no right to ${DOING[action]} ${name}; ` +
     `its owner or a system administrator can give it, if there is such a repository`
