@@ -33,6 +33,9 @@ async function login({ options, env, io }: LocalCall): Promise<void> {
   const { logins } = await readLogins(env);
   const { origin } = registry.url;
   const path = await writeLogins(env, { current: origin, logins: { ...logins, [origin]: stored } });
+  // The token of a login before would stay good with nobody knowing it.
+  const before = registry.login;
+  if (before?.user === name) await client.find("DELETE", apiPath("tokens", before.tokenName), "end the token before");
   io.stderr.write(`signed in to ${origin} as ${name}; the token ${tokenName} is in ${path}\n`);
 }
 

@@ -207,6 +207,7 @@ describe("goldseal login", () => {
     const path = join(home, ".config", "goldseal", "credentials.json");
 
     const signedIn = await goldseal("login --as alice", { env: out, typed: ["alice's password\r"] });
+    await goldseal("login --as alice", { env: out, typed: ["alice's password\r"] });
     const used = await goldseal("token list", { env: out });
     const file = JSON.parse(await readFile(path, "utf8"));
     const mode = (await stat(path)).mode & 0o777;
@@ -216,7 +217,7 @@ describe("goldseal login", () => {
     const [login] = Object.values<{ user: string; token: string }>(file.logins);
 
     expect([signedIn.status, used.status, signedOut.status, afterwards.status]).toEqual([0, 0, 0, 2]);
-    expect(used.out).toMatch(/^cli-[0-9a-f]{8} {2}- {2}/);
+    expect(used.out).toMatch(/^cli-[0-9a-f]{8} {2}- {2}\S+\n$/);
     expect(more.err).toMatch(/a token makes no tokens/);
     expect([mode, login?.user]).toEqual([0o600, "alice"]);
     expect(signedIn.out + signedIn.err).not.toContain(login?.token);

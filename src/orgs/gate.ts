@@ -7,7 +7,7 @@ import type { Authenticator, Identity } from "./authenticator.ts";
 import { type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
 import { decide, inScope, type PermissionRules } from "./permissions.ts";
-import { createRestGate, isRest } from "./rest-gate.ts";
+import { BAD_PASSWORD, createRestGate, isRest } from "./rest-gate.ts";
 import type { TeamsStore } from "./teams-store.ts";
 
 export interface GateDeps {
@@ -18,8 +18,6 @@ export interface GateDeps {
 }
 
 const SIGN_IN = "sign in with docker login, or send a user name and password";
-
-const BAD_PASSWORD = "user name or password is wrong, or the account is suspended";
 
 /** Judges each request before its handler runs: first the credentials, then the right, and only then existence. */
 export function createGate(deps: GateDeps): Gate {

@@ -26,7 +26,8 @@ export function isRest(access: Access): access is RestAccess {
   return !["open", "ping", "catalog", "repository"].includes(access.kind);
 }
 
-const BAD_PASSWORD = "user name or password is wrong, or the account is suspended";
+/** One answer for every way to be wrong. */
+export const BAD_PASSWORD = "user name or password is wrong, or the account is suspended";
 
 /** Judges requests to REST: who is it, may they, and only then whether it exists. */
 export function createRestGate(deps: RestGateDeps): (request: Request, access: RestAccess) => Promise<void> {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
 
@@ -423,5 +424,34 @@ describe("GET /api/v1/openapi.json", () => {
     expect(put.responses.default.content["application/problem+json"]).toBeDefined();
     const list = body.paths["/api/v1/users"].get;
     expect(list.parameters.map(({ name }: { name: string }) => name)).toEqual(["after", "limit"]);
+  });
+
+  it("says what the routes answer", async () => {
+    const { body } = await server.send("GET", "/api/v1/openapi.json");
+    await must("PUT", "orgs/lab/robots/ci", { grants: [{ scope: "shut", actions: ["pull"] }] });
+    await must("POST", "tokens", { name: "described" });
+    const paths: Record<string, string> = {
+      "users/{user}": "users/ann",
+      "orgs/{org}": "orgs/lab",
+      "orgs/{org}/members": "orgs/lab/members?limit=1",
+      "orgs/{org}/members/{user}": "orgs/lab/members/owner",
+      "orgs/{org}/teams/{team}": "orgs/lab/teams/reader",
+      "orgs/{org}/teams/{team}/members/{user}": "orgs/lab/teams/reader/members/reader",
+      "orgs/{org}/teams/{team}/grants/{repo}": "orgs/lab/teams/wholly/grants/*",
+      "orgs/{org}/repositories/{repo}": "orgs/lab/repositories/shut",
+      "orgs/{org}/repositories/{repo}/grants": "orgs/lab/repositories/shut/grants",
+      "orgs/{org}/robots/{robot}": "orgs/lab/robots/ci",
+      tokens: "tokens",
+    };
+    for (const [path, asked] of Object.entries(paths)) {
+      const { schema } = body.paths[`/api/v1/${path}`].get.responses["200"].content["application/json"];
+      const answer = await rest("GET", asked, undefined);
+      expect([path, answer.status, z.fromJSONSchema(schema).safeParse(answer.body).error]).toEqual([
+        path,
+        200,
+        undefined,
+      ]);
+      expect(z.fromJSONSchema(schema).safeParse({ ...answer.body, more: 1 }).success).toBe(false);
+    }
   });
 });
