@@ -10,7 +10,10 @@ export interface ApiClientOptions {
   /** PEM of a CA to trust besides the well-known ones. */
   readonly ca: string | undefined;
   readonly name: string;
+  /** A personal token does too. */
   readonly password: string;
+  /** Told what is waited for; called back when it is there. */
+  readonly onWait?: (doing: string) => () => void;
 }
 
 export interface Answer {
@@ -19,6 +22,7 @@ export interface Answer {
 }
 
 const timeoutMs = 30_000;
+const pageSize = 1000;
 
 /** The REST API of a running registry, as one user. */
 export class ApiClient {
@@ -28,33 +32,54 @@ export class ApiClient {
     this.#options = options;
   }
 
+  get origin(): string {
+    return this.#options.url.origin;
+  }
+
+  get user(): string {
+    return this.#options.name;
+  }
+
   /** @throws CliError that says who was refused what, why, and what to do next */
   async call(method: string, path: string, doing: string, body?: Json): Promise<Answer> {
-    const answer = await this.find(method, path, doing, body);
-    if (answer === undefined)
-      throw this.#refused(doing, "there is no such thing, or it is hidden from you", "404 not-found");
-    return answer;
+    return this.#expect(await this.#send(method, path, doing, body), doing);
   }
 
   /** Undefined for what is not there. */
   async find(method: string, path: string, doing: string, body?: Json): Promise<Answer | undefined> {
-    const { status, body: answer } = await this.#send(method, path, body);
-    if (status === 404) return undefined;
-    if (status < 300) return { status, body: answer };
-    const detail = typeof answer.detail === "string" ? answer.detail : "the answer says no more";
-    throw this.#refused(doing, detail, `${status} ${typeof answer.code === "string" ? answer.code : ""}`.trim());
+    const answer = await this.#send(method, path, doing, body);
+    return answer.status === 404 ? undefined : this.#expect(answer, doing);
+  }
+
+  /** All entries of a list, page after page; `name` is the field they are in. */
+  async list(path: string, name: string, doing: string): Promise<Json[]> {
+    const entries: Json[] = [];
+    let next: string | undefined = `${path}?limit=${pageSize}`;
+    while (next !== undefined) {
+      const { body } = await this.call("GET", next, doing);
+      entries.push(...(Array.isArray(body[name]) ? body[name] : []));
+      next = typeof body.next === "string" ? body.next : undefined;
+    }
+    return entries;
+  }
+
+  #expect(answer: Answer, doing: string): Answer {
+    const { status, body } = answer;
+    if (status < 300) return answer;
+    const detail = typeof body.detail === "string" ? body.detail : "the answer says no more";
+    throw this.#refused(doing, detail, `${status} ${typeof body.code === "string" ? body.code : ""}`.trim());
   }
 
   #refused(doing: string, why: string, code: string): CliError {
     const { name, url } = this.#options;
     const next = code.startsWith("401")
-      ? `\nsigned in as ${name}: set GOLDSEAL_PASSWORD (or GOLDSEAL_ADMIN_PASSWORD) to the right password, or choose another user with --as`
+      ? `\nsigned in as ${name}: goldseal login, or set GOLDSEAL_PASSWORD (or GOLDSEAL_ADMIN_PASSWORD) to the right password, or choose another user with --as`
       : "";
     return new CliError(`${url.origin} does not let ${name} ${doing}: ${why} (${code})${next}`);
   }
 
-  async #send(method: string, path: string, body: Json | undefined): Promise<Answer> {
-    const { url, ca, name, password } = this.#options;
+  async #send(method: string, path: string, doing: string, body: Json | undefined): Promise<Answer> {
+    const { url, ca, name, password, onWait } = this.#options;
     const send = url.protocol === "https:" ? httpsRequest : httpRequest;
     const outgoing = send(new URL(path, url), {
       method,
@@ -66,12 +91,15 @@ export class ApiClient {
       ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
     });
     outgoing.on("timeout", () => outgoing.destroy(new Error("no answer for 30 s")));
+    const done = onWait?.(doing);
     try {
       outgoing.end(body === undefined ? undefined : JSON.stringify(body));
       const [incoming]: IncomingMessage[] = await once(outgoing, "response");
       return await readAnswer(incoming);
     } catch (cause) {
       throw unreachable(url, cause);
+    } finally {
+      done?.();
     }
   }
 }

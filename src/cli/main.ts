@@ -1,13 +1,33 @@
 import { parseArgs } from "node:util";
 import type { Command } from "./command.ts";
+import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
 import { CliError, UsageError } from "./errors.ts";
+import { loginCommands } from "./login-commands.ts";
+import { orgCommands } from "./org-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
+import { robotCommands } from "./robot-commands.ts";
+import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
 
-const COMMANDS: readonly Command[] = [...userCommands, ...repositoryCommands, ...tokenKeysCommands];
+const COMMANDS: readonly Command[] = [
+  ...loginCommands,
+  ...userCommands,
+  ...orgCommands,
+  ...teamCommands,
+  ...repositoryCommands,
+  ...robotCommands,
+  ...tokenKeysCommands,
+  {
+    noun: "completion",
+    verb: "bash",
+    args: [],
+    help: "Print what bash needs to complete commands: source <(goldseal completion bash)",
+    runLocally: async ({ io }) => void io.stdout.write(bashCompletion(COMMANDS)),
+  },
+];
 
 /**
  * Runs `goldseal <noun> <verb> …` against the public API of a running registry. Resolves to the exit status: 0 done,
@@ -28,6 +48,8 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
   const ofNoun = COMMANDS.filter((command) => command.noun === noun);
   if (noun === undefined || isHelp(noun)) return show(io, COMMANDS);
   if (ofNoun.length === 0) throw new UsageError(`unknown command ${JSON.stringify(noun)}; see goldseal --help`);
+  const alone = ofNoun.find((command) => command.verb === "");
+  if (alone !== undefined) return run(alone, verb === undefined ? [] : [verb, ...rest], env, io);
   if (verb === undefined || isHelp(verb)) return show(io, ofNoun);
   const command = ofNoun.find((candidate) => candidate.verb === verb);
   if (command === undefined)
@@ -40,15 +62,25 @@ async function run(command: Command, argv: readonly string[], env: Env, io: CliI
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   if (values.help === true) return show(io, [command]);
-  if (positionals.length !== command.args.length) throw new UsageError(`usage: goldseal ${usageOf(command)}`);
-  const client = await connect(values, env, io);
-  await command.run({ client, args: positionals, options: values, io });
+  if (!isCount(command, positionals.length)) throw new UsageError(`usage: goldseal ${usageOf(command)}`);
+  const call = { args: positionals, options: values, io, env };
+  if ("runLocally" in command) await command.runLocally(call);
+  else await command.run({ ...call, client: await connect(values, env, io) });
   return 0;
+}
+
+function isCount({ args }: Command, count: number): boolean {
+  const last = args.at(-1) ?? "";
+  if (!last.endsWith("...")) return count === args.length;
+  return count >= (last.startsWith("[") ? args.length - 1 : args.length);
 }
 
 function show({ stdout }: CliIo, commands: readonly Command[]): number {
   const texts = commands.map((command) => {
-    const options = Object.entries(command.options ?? {}).map(([name, { help }]) => `      --${name}   ${help}\n`);
+    const options = Object.entries(command.options ?? {}).map(
+      ([name, { value, help }]) =>
+        `      --${[name, value].filter((part) => part !== undefined).join(" ")}   ${help}\n`,
+    );
     return `  goldseal ${usageOf(command)}\n      ${command.help}\n${options.join("")}`;
   });
   stdout.write(`${texts.join("\n")}\noptions\n${connectionHelp}\n`);
@@ -56,8 +88,10 @@ function show({ stdout }: CliIo, commands: readonly Command[]): number {
 }
 
 function usageOf({ noun, verb, args, options }: Command): string {
-  const optional = Object.keys(options ?? {}).map((name) => `[--${name}]`);
-  return [noun, verb, ...args, ...optional].join(" ");
+  const optional = Object.entries(options ?? {}).map(([name, { value }]) =>
+    value ? `[--${name} ${value}]` : `[--${name}]`,
+  );
+  return [noun, verb, ...args, ...optional].filter((word) => word !== "").join(" ");
 }
 
 function complain({ stderr }: CliIo, message: string, status: number): number {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Actor, ANONYMOUS } from "../oci/access.ts";
+import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
 import { type BodySource, readBody, streamBody } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { Route } from "./route.ts";
@@ -9,6 +9,8 @@ export interface RequestParts {
   readonly message: IncomingMessage;
   readonly response: ServerResponse;
   readonly route: Route;
+  /** As it came, without the query. */
+  readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   /** What all larger bodies held whole share. */
@@ -21,8 +23,11 @@ export class Request {
   readonly id: string;
   readonly route: Route;
   readonly method: string;
+  readonly path: string;
   /** Set by the gate. */
   actor: Actor = ANONYMOUS;
+  /** Set by the gate for routes of one repository. */
+  admission: Admission = { repositoryId: undefined, mayCreate: false };
   /** What the log line says was done, to what; handlers may add. Never a secret. */
   readonly notes: Record<string, string | number> = {};
   readonly #parts: RequestParts;
@@ -31,6 +36,7 @@ export class Request {
   constructor(parts: RequestParts) {
     this.id = parts.id;
     this.route = parts.route;
+    this.path = parts.path;
     this.method = parts.message.method ?? "GET";
     this.#parts = parts;
   }

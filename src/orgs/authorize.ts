@@ -1,30 +1,28 @@
 import type { Actor, Authorize } from "../oci/access.ts";
-import type { CatalogView } from "../storage/repository-store.ts";
-import type { AccessFacts, FindAccess } from "./access-lookup.ts";
+import type { RepositoryName } from "../oci/repository-name.ts";
+import type { AccessFacts, AccessKey, FindAccess } from "./access-lookup.ts";
 import { decide, inScope, type PermissionRules } from "./permissions.ts";
 
 export function createAuthorize(findAccess: FindAccess, rules: PermissionRules): Authorize {
   return async (actor, repository, action) => {
-    if (!inScope(actor, repository, action)) return { allowed: false, why: "out-of-scope" };
-    const facts = await findAccess({ user: keyOf(actor), repository });
-    if (actor.kind === "user" && !stands(actor, facts)) return { allowed: false, why: "hidden" };
+    const facts = await factsOf(findAccess, actor, repository);
+    if (!inScope(actor, { repository, action, ...facts })) return { allowed: false, why: "out-of-scope" };
+    if (!stands(actor, facts)) return { allowed: false, why: "hidden" };
     return decide(repository, action, facts, rules);
   };
 }
 
-export function createCatalogView(findAccess: FindAccess): (actor: Actor) => Promise<CatalogView> {
-  return async (actor) => {
-    const facts = await findAccess({ user: keyOf(actor), repository: "" });
-    if (actor.kind === "anonymous" || !stands(actor, facts)) return { all: false, ownNamespace: "" };
-    return { all: facts.user?.systemAdmin === true, ownNamespace: actor.name };
-  };
+export function factsOf(findAccess: FindAccess, actor: Actor, repository: RepositoryName | ""): Promise<AccessFacts> {
+  return findAccess({ ...principalKey(actor), repository });
 }
 
-function keyOf(actor: Actor): string {
-  return actor.kind === "user" ? actor.name : "";
+export function principalKey({ kind, name, credential }: Actor): Pick<AccessKey, "user" | "credential"> {
+  return { user: kind === "anonymous" ? "" : name, credential };
 }
 
-/** Still there, still the same person behind the name, and not suspended. */
-function stands(actor: Actor, { user }: AccessFacts): boolean {
-  return user !== undefined && user.id === actor.id && !user.suspended;
+/** Still there, still the same behind the name, not suspended, and whatever they signed in with not taken back. */
+export function stands({ kind, id, credential }: Actor, { user, robot, credentialGood }: AccessFacts): boolean {
+  if (kind === "anonymous") return true;
+  if (kind === "robot") return robot?.id === id && credentialGood;
+  return user?.id === id && !user.suspended && (credential === undefined || credentialGood);
 }

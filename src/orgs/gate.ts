@@ -1,34 +1,35 @@
 import type { Request } from "../http/request.ts";
 import type { Access, Gate } from "../http/route.ts";
-import type { RepositoryAction } from "../oci/access.ts";
+import type { Actor, Admission, RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
-import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
-import { BASIC_CHALLENGE, type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
+import { type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
 import { decide, inScope, type PermissionRules } from "./permissions.ts";
+import { BAD_PASSWORD, createRestGate, isRest } from "./rest-gate.ts";
+import type { TeamsStore } from "./teams-store.ts";
 
 export interface GateDeps {
   readonly authenticator: Authenticator;
   readonly rules: PermissionRules;
   readonly challenge: ChallengeSettings;
+  readonly teams: TeamsStore;
 }
 
 const SIGN_IN = "sign in with docker login, or send a user name and password";
 
-const BAD_PASSWORD = "user name or password is wrong, or the account is suspended";
-
 /** Judges each request before its handler runs: first the credentials, then the right, and only then existence. */
 export function createGate(deps: GateDeps): Gate {
+  const judgeRest = createRestGate(deps);
   return async (request, access) => {
     if (access.kind === "open") return;
+    if (isRest(access)) return judgeRest(request, access);
     const credentials = parseAuthorization(request.headerAll("authorization"));
-    if (access.kind === "user" || access.kind === "system-admin")
-      return signedIn(deps, request, credentials, access.kind);
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
     const challenge = challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
-    const identity = await deps.authenticator.identify(credentials, repository);
+    const identity = await deps.authenticator.identify(credentials, { repository });
     if (identity === undefined) throw badCredentials(deps, credentials, challenge);
     request.actor = identity.actor;
     if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
@@ -37,33 +38,8 @@ export function createGate(deps: GateDeps): Gate {
     if (access.kind === "catalog" && identity.by === "token" && !identity.catalog)
       throw outOfScope(deps, identity, challenge, "list repositories");
     if (access.kind === "repository" && name !== undefined)
-      judge(deps, identity, { name, action: access.action, challenge });
+      request.admission = judge(deps, identity, { name, action: access.action, challenge });
   };
-}
-
-/** Routes of REST: by password only, whatever the registry's own routes take. */
-async function signedIn(
-  { authenticator }: GateDeps,
-  request: Request,
-  credentials: Credentials,
-  kind: "user" | "system-admin",
-): Promise<void> {
-  const identity = credentials.kind === "basic" ? await authenticator.identify(credentials) : undefined;
-  if (identity === undefined) {
-    throw new OciError("UNAUTHORIZED", {
-      message:
-        credentials.kind === "basic"
-          ? BAD_PASSWORD
-          : "send a user name and password (Basic); other credentials, a registry token too, are not taken here",
-      headers: { "WWW-Authenticate": BASIC_CHALLENGE },
-    });
-  }
-  request.actor = identity.actor;
-  if (kind === "system-admin" && identity.facts.user?.systemAdmin !== true) {
-    throw new OciError("DENIED", {
-      message: `${identity.actor.name} is not a system administrator; ask one to do this`,
-    });
-  }
 }
 
 interface Matter {
@@ -72,27 +48,47 @@ interface Matter {
   readonly challenge: Challenge;
 }
 
-function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): void {
+function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): Admission {
   const { actor, facts } = identity;
-  if (!inScope(actor, name, action)) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
+  if (!inScope(actor, { repository: name, action, ...facts }))
+    throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   const decision = decide(name, action, facts, deps.rules);
-  if (decision.allowed) return;
+  if (decision.allowed) {
+    const mayCreate = action === "push" && facts.repositoryId === undefined;
+    return { repositoryId: facts.repositoryId, mayCreate };
+  }
   if (actor.kind === "anonymous") throw signInFirst(deps, identity, challenge);
   // A repository that is hidden and one that is missing get the same answer, to the byte.
-  if (action === "pull") throw new OciError("NAME_UNKNOWN");
-  throw new OciError("DENIED", {
-    message:
-      `${actor.name} has no right to ${DOING[action]} ${name}; ` +
-      `its owner or a system administrator can give it, if there is such a repository`,
-  });
+  const isRead = action === "pull" || action === "list";
+  if (isRead && decision.why === "hidden") throw new OciError("NAME_UNKNOWN");
+  const why =
+    decision.why === "denied" && action === "push" && facts.repositoryId === undefined ? "missing" : decision.why;
+  throw new OciError("DENIED", { message: refusal(actor, name, action, why) });
 }
 
-const DOING: Readonly<Record<RepositoryAction, string>> = {
+function refusal({ name: who }: Actor, name: RepositoryName, action: RepositoryAction, why: string): string {
+  const namespace = namespaceOf(name);
+  if (why === "no-namespace")
+    return `there is no user or organization ${namespace}; make it first: goldseal org create ${namespace}`;
+  // Only to those who may see everything there: to all others it is hidden.
+  if (why === "missing")
+    return `there is no repository ${name}, and ${who} may not make one; whoever administers all of ${namespace} may`;
+  return (
+    `${who} has no right to ${DOING[action]} ${name}; ` +
+    `its owner or a system administrator can give it, if there is such a repository`
+  );
+}
+
+export const DOING: Readonly<Record<RepositoryAction, string>> = {
+  list: "list what is in",
   pull: "pull from",
   push: "push to",
   untag: "delete tags in",
   delete: "delete content of",
+  sign: "sign in",
+  promote: "promote from",
   admin: "administer",
+  create: "make",
 };
 
 /** The error waits: who sent bad credentials hears of those first. */

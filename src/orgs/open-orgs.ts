@@ -4,21 +4,28 @@ import type { Gate, Protocol } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Actor, Authorize } from "../oci/access.ts";
 import type { Database } from "../storage/database.ts";
-import type { CatalogView, RepositoryStore } from "../storage/repository-store.ts";
+import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import { Authenticator } from "./authenticator.ts";
-import { createAuthorize, createCatalogView } from "./authorize.ts";
+import { createAuthorize } from "./authorize.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
+import { GrantsStore } from "./grants-store.ts";
+import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
+import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
-import { orgsProtocol, tokenProtocol } from "./routes.ts";
+import { RobotsStore } from "./robots-store.ts";
+import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
+import { openSecretsLookup } from "./secrets-lookup.ts";
+import { TeamsStore } from "./teams-store.ts";
 import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
 import { TokenService } from "./token-service.ts";
 import { TokenVerifier } from "./token-verifier.ts";
 import { passwordSchema } from "./users-api.ts";
 import { UsersStore } from "./users-store.ts";
+import { createListVisible } from "./visible-repositories.ts";
 
 export interface OrgsSettings {
   readonly publicUrl: string;
@@ -40,7 +47,7 @@ export interface OrgsOptions {
 export interface Orgs {
   readonly gate: Gate;
   readonly authorize: Authorize;
-  readonly catalogView: (actor: Actor) => Promise<CatalogView>;
+  readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
   readonly protocols: readonly Protocol[];
 }
 
@@ -61,18 +68,33 @@ export async function openOrgs({
   await keys.ensure();
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
-  const authenticator = new Authenticator({ findAccess, passwords, tokens: new TokenVerifier(tokenSettings) });
+  const findSecret = openSecretsLookup(database);
+  const authenticator = new Authenticator({
+    findAccess,
+    findSecret,
+    passwords,
+    tokens: new TokenVerifier(tokenSettings),
+  });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
   const refreshTokens = new RefreshTokensStore(database);
   const authorize = createAuthorize(findAccess, rules);
+  const listVisible = createListVisible(database, findAccess);
+  const users = new UsersStore(database);
+  const teams = new TeamsStore(database);
+  const grants = new GrantsStore(database);
+  const orgs = new OrgsStore(database);
+  const robots = new RobotsStore(database);
+  const personalTokens = new PersonalTokensStore(database);
+  const stores = { users, orgs, teams, grants, robots, personalTokens, repositories };
+  const operations = orgsOperationsOf({ ...stores, passwords, listVisible, authorize, keys });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {
-    gate: createGate({ authenticator, rules, challenge: { authChallenge, publicUrl, service } }),
+    gate: createGate({ authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } }),
     authorize,
-    catalogView: createCatalogView(findAccess),
+    catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
     protocols: [
       tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
-      orgsProtocol({ users: new UsersStore(database), passwords, authorize, repositories, keys }),
+      restProtocol(operations, publicUrl),
     ],
   };
 }

@@ -20,6 +20,7 @@ beforeAll(async () => {
     await putManifest(place, digestOf(body), body);
     referrers.push(digestOf(body));
   }
+  await app.addOrg("carol");
   for (const repository of NAMES) await pushParts({ app, as: "admin", repository });
 });
 afterAll(async () => {

@@ -21,7 +21,7 @@ export async function findMountSource(
     const source = parseRepositoryName(from);
     return (await authorize(actor, source, "pull")).allowed ? source : undefined;
   }
-  const unscoped: Actor = { kind: actor.kind, id: actor.id, name: actor.name };
+  const { scope: _, ...unscoped } = actor;
   for (let last = ""; ; ) {
     const holders = await blobRows.findHolders(digest, last, holdersAtOnce);
     const decisions = await Promise.all(holders.map((holder) => authorize(unscoped, holder, "pull")));

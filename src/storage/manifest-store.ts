@@ -1,10 +1,11 @@
 import { LRUCache } from "lru-cache";
+import type { Admission } from "../oci/access.ts";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
-import { type Database, isViolation } from "./database.ts";
+import { type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
@@ -29,6 +30,13 @@ export interface ReferrersQuery {
   readonly artifactType: string | undefined;
   readonly last: string;
   readonly limit: number;
+}
+
+export interface ManifestPush {
+  readonly repository: RepositoryName;
+  readonly admission: Admission;
+  readonly manifest: NewManifest;
+  readonly tags: readonly Tag[];
 }
 
 interface ManifestKey {
@@ -73,11 +81,11 @@ export class ManifestStore {
 
   /**
    * Store the manifest and move the tags to it, in one transaction; a first push makes the repository.
-   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references
+   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN
    */
-  async put(repository: RepositoryName, manifest: NewManifest, tags: readonly Tag[]): Promise<void> {
+  async put({ repository, admission, manifest, tags }: ManifestPush): Promise<void> {
     await this.#database.transaction(async (sql) => {
-      const repositoryId = await ensureRepository(sql, repository);
+      const repositoryId = await ensureRepository(sql, repository, admission);
       await insertManifest(sql, repositoryId, manifest, this.#failpoint);
       if (tags.length > 0) {
         await sql.query(
@@ -188,6 +196,12 @@ interface ReferrerSqlRow {
   size: number;
   artifact_type: string | null;
   annotations: string | null;
+}
+
+/** Everything that holds on to blobs of the repository, indexes before what they list. */
+export async function deleteManifests(sql: Sql, repositoryId: number): Promise<void> {
+  await sql.query("manifest-children-clear", "delete from manifest_children where repository_id = $1", [repositoryId]);
+  await sql.query("manifests-clear", "delete from manifests where repository_id = $1", [repositoryId]);
 }
 
 /**
