@@ -3,6 +3,7 @@ import { isNamespaceName } from "../oci/repository-name.ts";
 import type { AccessFacts, FindAccess } from "./access-lookup.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Passwords } from "./passwords.ts";
+import type { SignInLimits } from "./sign-in-limits.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
 
 /** Who a request is from, with the rows that its permission is decided by. */
@@ -15,9 +16,15 @@ export interface Identity {
   readonly catalog: boolean;
 }
 
+export interface NameAndPassword {
+  readonly name: string;
+  readonly password: string;
+}
+
 export interface AuthenticatorDeps {
   readonly findAccess: FindAccess;
   readonly passwords: Passwords;
+  readonly limits: SignInLimits;
   readonly tokens: TokenVerifier;
 }
 
@@ -28,20 +35,33 @@ export class Authenticator {
     this.#deps = deps;
   }
 
-  /** Undefined when the credentials are bad in whatever way. `repository` is read in the same query ("" for none). */
-  async identify(credentials: Credentials, repository = ""): Promise<Identity | undefined> {
+  /**
+   * Undefined when the credentials are bad in whatever way. `repository` is read in the same query ("" for none).
+   * @throws OciError TOOMANYREQUESTS after too many bad passwords
+   */
+  async identify(credentials: Credentials, source: string, repository = ""): Promise<Identity | undefined> {
     if (credentials.kind === "malformed") return undefined;
-    if (credentials.kind === "basic") return this.byPassword(credentials.name, credentials.password, repository);
+    if (credentials.kind === "basic") return this.byPassword(credentials, source, repository);
     if (credentials.kind === "bearer") return this.#byToken(credentials.token, repository);
     const facts = await this.#deps.findAccess({ user: "", repository });
     return { actor: ANONYMOUS, facts, by: "nothing", catalog: false };
   }
 
   /** Unknown and suspended users take the same path and the same time as a wrong password. */
-  async byPassword(name: string, password: string, repository = ""): Promise<Identity | undefined> {
-    const facts = await this.#deps.findAccess({ user: isNamespaceName(name) ? name : "", repository });
-    const right = await this.#deps.passwords.verify(facts.user, password);
-    if (!right || facts.user === undefined || facts.user.suspended) return undefined;
+  async byPassword(
+    { name, password }: NameAndPassword,
+    source: string,
+    repository = "",
+  ): Promise<Identity | undefined> {
+    const { findAccess, passwords, limits } = this.#deps;
+    const attempt = { account: name, source };
+    const admit = () => limits.admit(attempt);
+    const [facts] = await Promise.all([findAccess({ user: isNamespaceName(name) ? name : "", repository }), admit()]);
+    const right = await passwords.verify(facts.user, password, { source, admit });
+    if (!right || facts.user === undefined || facts.user.suspended) {
+      await limits.count(attempt);
+      return undefined;
+    }
     return { actor: { kind: "user", id: facts.user.id, name: facts.user.name }, facts, by: "password", catalog: false };
   }
 

@@ -56,11 +56,11 @@ export function problemReply(error: unknown): Reply | undefined {
   return bytes(status, "application/problem+json", Buffer.from(JSON.stringify(problem)), known.headers);
 }
 
-/** The token service's form, which docker prints: the one of the Distribution API. */
+/** The token service's form, which docker prints: the one of the Distribution API, in its codes where it has them. */
 export function tokenErrorReply(error: unknown): Reply | undefined {
   const known = toOrgsError(error);
   if (known === undefined) return undefined;
-  const code = known.code.toUpperCase().replaceAll("-", "_");
+  const code = error instanceof OciError ? error.code : known.code.toUpperCase().replaceAll("-", "_");
   const headers = { "Cache-Control": "no-store", ...known.headers };
   return json(STATUS[known.code], { errors: [{ code, message: known.message }] }, headers);
 }

@@ -28,7 +28,7 @@ export function createGate(deps: GateDeps): Gate {
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
     const challenge = challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
-    const identity = await deps.authenticator.identify(credentials, repository);
+    const identity = await deps.authenticator.identify(credentials, request.remoteAddress, repository);
     if (identity === undefined) throw badCredentials(deps, credentials, challenge);
     request.actor = identity.actor;
     if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
@@ -48,7 +48,8 @@ async function signedIn(
   credentials: Credentials,
   kind: "user" | "system-admin",
 ): Promise<void> {
-  const identity = credentials.kind === "basic" ? await authenticator.identify(credentials) : undefined;
+  const identity =
+    credentials.kind === "basic" ? await authenticator.identify(credentials, request.remoteAddress) : undefined;
   if (identity === undefined) {
     throw new OciError("UNAUTHORIZED", {
       message:

@@ -13,6 +13,7 @@ import { createGate } from "./gate.ts";
 import { Passwords } from "./passwords.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
 import { orgsProtocol, tokenProtocol } from "./routes.ts";
+import { SignInLimits } from "./sign-in-limits.ts";
 import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
 import { TokenService } from "./token-service.ts";
@@ -61,7 +62,8 @@ export async function openOrgs({
   await keys.ensure();
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
-  const authenticator = new Authenticator({ findAccess, passwords, tokens: new TokenVerifier(tokenSettings) });
+  const limits = new SignInLimits(database, now);
+  const authenticator = new Authenticator({ findAccess, passwords, limits, tokens: new TokenVerifier(tokenSettings) });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
   const refreshTokens = new RefreshTokensStore(database);
   const authorize = createAuthorize(findAccess, rules);

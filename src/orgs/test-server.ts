@@ -29,6 +29,8 @@ export interface Answer {
 export interface Ask {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string;
+  /** Where the request comes from: an address of the loopback network. */
+  readonly from?: string;
 }
 
 export type TestServer = Awaited<ReturnType<typeof openTestServer>>;
@@ -83,8 +85,9 @@ export function bearer(token: string) {
   return { authorization: `Bearer ${token}` };
 }
 
-async function send(port: number, method: string, path: string, { headers = {}, body }: Ask): Promise<Answer> {
-  const outgoing = request({ host: "127.0.0.1", port, method, path, agent: false });
+async function send(port: number, method: string, path: string, ask: Ask): Promise<Answer> {
+  const { headers = {}, body, from = "127.0.0.1" } = ask;
+  const outgoing = request({ host: "127.0.0.1", port, method, path, agent: false, localAddress: from });
   for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value);
   outgoing.end(body);
   const [incoming] = await once(outgoing, "response");
@@ -111,6 +114,7 @@ const STATUS: Partial<Record<OciCode, number>> = {
   DENIED: 403,
   NAME_INVALID: 400,
   NAME_UNKNOWN: 404,
+  TOOMANYREQUESTS: 429,
   UNAUTHORIZED: 401,
   UNSUPPORTED_REQUEST: 400,
 };

@@ -5,7 +5,7 @@ import { ANONYMOUS } from "../oci/access.ts";
 import type { FindAccess } from "./access-lookup.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { BASIC_CHALLENGE } from "./challenge.ts";
-import { type Credentials, parseAuthorization } from "./credentials.ts";
+import { parseAuthorization } from "./credentials.ts";
 import { invalidRequest, OrgsError } from "./errors.ts";
 import type { PermissionRules } from "./permissions.ts";
 import type { RefreshTokensStore } from "./refresh-tokens-store.ts";
@@ -41,7 +41,7 @@ export function getToken(deps: TokenEndpointDeps): Handler {
     const offline = request.query("offline_token") === "true";
     const clientId = request.query("client_id") ?? defaultClientId;
 
-    const user = await signIn(deps, parseAuthorization(request.headerAll("authorization")));
+    const user = await signIn(deps, request);
 
     return issue(deps, request, { user, scopes, clientId, offline });
   };
@@ -62,7 +62,7 @@ export function postToken(deps: TokenEndpointDeps): Handler {
     const grant = form.one("grant_type");
 
     const user =
-      grant === "refresh_token" ? await refresh(deps, form, clientId) : await signInByForm(deps, form, grant);
+      grant === "refresh_token" ? await refresh(deps, form, clientId) : await signInByForm(deps, request, form);
 
     const offline = grant === "password" && form.one("access_type") === "offline";
     const refreshToken = grant === "refresh_token" ? form.one("refresh_token") : undefined;
@@ -106,26 +106,23 @@ function toReply({ token, issuedAt, expiresInSeconds, scope }: IssuedToken, refr
   return json(200, answer, { "Cache-Control": "no-store" });
 }
 
-async function signIn(deps: TokenEndpointDeps, credentials: Credentials): Promise<User | undefined> {
+async function signIn(deps: TokenEndpointDeps, request: Request): Promise<User | undefined> {
+  const credentials = parseAuthorization(request.headerAll("authorization"));
   if (credentials.kind === "none") {
     if (deps.rules.anonymous) return undefined;
     throw refused("this registry has nothing for those who do not sign in: docker login first");
   }
   const { kind } = credentials;
-  const identity = kind === "basic" ? await deps.authenticator.identify(credentials) : undefined;
+  const identity = kind === "basic" ? await deps.authenticator.identify(credentials, request.remoteAddress) : undefined;
   if (identity?.facts.user === undefined) throw refused();
   return identity.facts.user;
 }
 
-async function signInByForm(
-  { authenticator }: TokenEndpointDeps,
-  form: Form,
-  grant: string | undefined,
-): Promise<User> {
-  if (grant !== "password") throw invalidRequest("grant_type is password or refresh_token");
+async function signInByForm({ authenticator }: TokenEndpointDeps, request: Request, form: Form): Promise<User> {
+  if (form.one("grant_type") !== "password") throw invalidRequest("grant_type is password or refresh_token");
   const name = form.one("username") ?? "";
   const password = form.one("password") ?? "";
-  const identity = await authenticator.byPassword(name, password);
+  const identity = await authenticator.byPassword({ name, password }, request.remoteAddress);
   if (identity?.facts.user === undefined) throw refused();
   return identity.facts.user;
 }
