@@ -53,7 +53,7 @@ interface Run extends Sample {
 export async function measure(test: Case, lanes: readonly Lane[], { rounds, seconds }: Pace): Promise<CaseResult> {
   const chosen = lanes.filter(({ name }) => test.lanes.includes(name));
   const runs = new Map<LaneName, Run[]>(chosen.map(({ name }) => [name, []]));
-  for (const lane of chosen) await test.run(lane, Math.min(1, seconds)); // warm
+  for (const lane of chosen) await test.run(lane, seconds); // warm: just-in-time compilers, caches
   for (let round = 0; round < rounds; round++) {
     for (const lane of chosen) runs.get(lane.name)?.push(await timed(test, lane, seconds));
   }

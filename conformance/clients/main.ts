@@ -39,5 +39,6 @@ async function checkGroups(world: World): Promise<void> {
     // A group that cannot even begin is one failure; the others still run.
     await check(world).catch((error: unknown) => world.report.fail(`${name}: the group itself`, String(error)));
   }
-  await world.report.check("the server stops cleanly on SIGTERM", () => world.close());
+  await world.report.check("the server drains and exits 0 within 10 s of SIGTERM", () => world.stop());
+  world.removeFiles();
 }

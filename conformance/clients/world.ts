@@ -11,6 +11,9 @@ import { type Layout, tarOf, writeImage, writeIndex } from "./layouts.ts";
 export const ANN: Credentials = { name: "ann", password: "ann-secret-1" };
 export const BOB: Credentials = { name: "bob", password: "bob-secret-1" };
 
+/** SIGTERM drains and exits within this. */
+const DRAIN_SECONDS = 10;
+
 export interface World {
   readonly report: Report;
   readonly server: RunningServer;
@@ -21,7 +24,9 @@ export interface World {
   readonly layouts: readonly Layout[];
   /** A new empty folder. */
   folder(name: string): string;
-  close(): Promise<void>;
+  /** @throws Error unless the server drains and exits 0 in time */
+  stop(): Promise<void>;
+  removeFiles(): void;
 }
 
 export async function openWorld(report: Report): Promise<World> {
@@ -49,12 +54,15 @@ function makeWorld(report: Report, server: RunningServer, temp: string): Omit<Wo
       mkdirSync(path);
       return path;
     },
-    close: async () => {
+    stop: async () => {
       direct.close();
+      const started = performance.now();
       const status = await server.stop();
-      rmSync(temp, { recursive: true, force: true });
+      const seconds = (performance.now() - started) / 1000;
       if (status !== 0) throw new Error(`the server exited ${status} on SIGTERM:\n${server.output().slice(-4000)}`);
+      if (seconds > DRAIN_SECONDS) throw new Error(`it took ${seconds.toFixed(1)} s`);
     },
+    removeFiles: () => rmSync(temp, { recursive: true, force: true }),
   };
 }
 

@@ -6,10 +6,10 @@ import type { Random } from "./random.ts";
 
 export type Plan =
   | { readonly kind: "failpoint"; readonly name: string; readonly pass: number }
-  /** Primary and workers, and PostgreSQL in the same moment or not. */
-  | { readonly kind: "server" | "server+postgres"; readonly afterMs: number }
-  /** PostgreSQL alone, with its backends or leaving them to notice. */
-  | { readonly kind: "postgres" | "postgres+backends"; readonly afterMs: number };
+  /** Primary and workers, and PostgreSQL in the same moment or not; or the primary alone, whom the workers follow. */
+  | { readonly kind: "server" | "server+postgres" | "primary"; readonly afterMs: number }
+  /** The server lives on without PostgreSQL, with its backends or leaving them to notice; or without a worker. */
+  | { readonly kind: "postgres" | "postgres+backends" | "worker"; readonly afterMs: number };
 
 const MIN_MS = 20;
 const MAX_MS = 2000;
@@ -31,15 +31,18 @@ export function listFailpoints(): string[] {
 /** How many cycles it takes until every failpoint had its turn. */
 export const fullRun = (failpoints: readonly string[]): number => failpoints.length * 2;
 
+const LIVES_ON = ["postgres", "postgres+backends", "worker"] as const;
+const DIES = ["server", "server+postgres", "primary"] as const;
+
 /**
- * In fours: two failpoints, PostgreSQL under a living server, then that server. Each name has its turn before any has
+ * In fours: two failpoints, something under a server that lives on, then that server. Each name has its turn before any has
  * its second.
  */
 export function planCycle(cycle: number, failpoints: readonly string[], random: Random): Plan {
   const round = Math.floor(cycle / 4);
   const afterMs = random.between(MIN_MS, MAX_MS);
-  if (cycle % 4 === 2) return { kind: round % 2 === 0 ? "postgres" : "postgres+backends", afterMs };
-  if (cycle % 4 === 3) return { kind: round % 2 === 0 ? "server" : "server+postgres", afterMs };
+  if (cycle % 4 === 2) return { kind: LIVES_ON[round % 3] ?? "worker", afterMs };
+  if (cycle % 4 === 3) return { kind: DIES[round % 3] ?? "primary", afterMs };
   const name = failpoints[(round * 2 + (cycle % 4)) % failpoints.length] ?? "";
   return { kind: "failpoint", name, pass: random.between(1, MAX_PASS) };
 }

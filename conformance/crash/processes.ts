@@ -1,5 +1,5 @@
 /** The processes of one server, found in /proc, and their sudden deaths. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Every living process's parent. */
@@ -23,21 +23,38 @@ function parents(): Map<number, number> {
 const childrenOf = (pid: number): number[] =>
   [...parents()].filter(([, parent]) => parent === pid).map(([child]) => child);
 
-/** Primary and workers, without PostgreSQL: they must outlive it. `launcher` started the primary. */
+export const isAlive = (pid: number): boolean => parents().has(pid);
+
+/** Primary, then workers, without PostgreSQL: they must outlive it. `launcher` started the primary. */
 export function serverProcesses(launcher: number, data: string): number[] {
   const postmaster = findPostmaster(data);
   const primaries = childrenOf(launcher);
-  return [...primaries, ...primaries.flatMap(childrenOf).filter((pid) => pid !== postmaster)].sort((a, b) => a - b);
+  const workers = primaries.flatMap(childrenOf).filter((pid) => pid !== postmaster);
+  return [...primaries, ...workers.sort((a, b) => a - b)];
 }
 
 /** The embedded PostgreSQL of a data folder, ready or not; undefined when its pid file names nobody. */
 export function findPostmaster(data: string): number | undefined {
   try {
-    const pid = Number(readFileSync(join(data, "postgres", "postmaster.pid"), "utf8").split("\n")[0]);
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(join(data, "postgres")) ? pid : undefined;
+    const pid = Number(readPidFile(data)[0]);
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(clusterOf(data)) ? pid : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Where it listens: the data folder's path may be too long for a socket. */
+export function findSocketFolder(data: string): string {
+  return readPidFile(data)[4] ?? "";
+}
+
+const readPidFile = (data: string): string[] =>
+  readFileSync(join(clusterOf(data), "postmaster.pid"), "utf8").split("\n");
+
+/** In the data folder, unless PostgreSQL's user cannot reach it there. */
+function clusterOf(data: string): string {
+  const elsewhere = join(data, "postgres.folder");
+  return existsSync(elsewhere) ? readFileSync(elsewhere, "utf8").trim() : join(data, "postgres");
 }
 
 /** SIGKILL to the postmaster, and to its backends too; answers whom it was. */

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "pg";
+import { findSocketFolder } from "./processes.ts";
 import { Violation } from "./violation.ts";
 
 export interface StoreCounts {
@@ -13,7 +14,7 @@ export interface StoreCounts {
 /** @throws Violation TORN for a row without its bytes */
 export async function checkStore(data: string): Promise<StoreCounts> {
   const client = new Client({
-    host: join(data, "run"),
+    host: findSocketFolder(data),
     user: "goldseal",
     database: "goldseal",
     password: readFileSync(join(data, "postgres.password"), "utf8").trim(),

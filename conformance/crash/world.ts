@@ -3,7 +3,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { type RunningServer, startServer } from "../harness/server.ts";
 import { Client } from "./client.ts";
 import type { Plan } from "./plan.ts";
-import { findPostmaster, killPostgres, serverProcesses } from "./processes.ts";
+import { findPostmaster, isAlive, killPostgres, serverProcesses } from "./processes.ts";
 import { Violation } from "./violation.ts";
 
 const WORKERS = 2;
@@ -52,11 +52,18 @@ export class World {
   async strike(plan: Plan): Promise<Outcome> {
     if (plan.kind === "failpoint") return this.#strikeAtFailpoint();
     await wait(plan.afterMs);
-    if (plan.kind === "postgres" || plan.kind === "postgres+backends") {
-      return this.#strikePostgres(plan.kind === "postgres+backends");
+    switch (plan.kind) {
+      case "postgres":
+      case "postgres+backends":
+        return this.#strikePostgres(plan.kind === "postgres+backends");
+      case "worker":
+        return this.#strikeWorker();
+      case "primary":
+        return this.#strikePrimary();
+      default:
+        await this.kill(plan.kind === "server+postgres");
+        return { isServerDead: true };
     }
-    await this.kill(plan.kind === "server+postgres");
-    return { isServerDead: true };
   }
 
   async kill(withPostgres: boolean): Promise<void> {
@@ -72,6 +79,11 @@ export class World {
     if (status !== 0) throw new Error(`the server stopped with status ${status}:\n${this.output}`);
   }
 
+  /** Primary first. */
+  #processes(): number[] {
+    return serverProcesses(this.#server.pid, this.data);
+  }
+
   async #strikeAtFailpoint(): Promise<Outcome> {
     const until = performance.now() + FAILPOINT_MS;
     let reached: string | undefined;
@@ -83,13 +95,43 @@ export class World {
     return { isServerDead: true, ...(reached !== undefined && { failpoint: reached }) };
   }
 
+  /** Another takes its place; the others go on. */
+  async #strikeWorker(): Promise<Outcome> {
+    const [primary, victim = 0, ...others] = this.#processes();
+    process.kill(victim, "SIGKILL");
+    const struck = performance.now();
+    for (;;) {
+      const now = this.#processes();
+      const isWhole = now.length === WORKERS + 1 && !now.includes(victim);
+      if (isWhole && [primary, ...others].every((pid) => pid !== undefined && now.includes(pid))) break;
+      if (performance.now() - struck > RECOVERY_MS) {
+        throw new Violation("RECOVERY", `no worker in the place of ${victim} after ${RECOVERY_MS} ms: ${now.join()}`);
+      }
+      await wait(POLL_MS);
+    }
+    await wait(AFTERWARDS_MS);
+    return { isServerDead: false };
+  }
+
+  /** No worker may go on without it. */
+  async #strikePrimary(): Promise<Outcome> {
+    const [primary = 0, ...workers] = this.#processes();
+    process.kill(primary, "SIGKILL");
+    const struck = performance.now();
+    while (workers.some(isAlive)) {
+      if (performance.now() - struck > RECOVERY_MS) throw new Violation("RECOVERY", "workers outlive their primary");
+      await wait(POLL_MS);
+    }
+    return { isServerDead: true };
+  }
+
   async #strikePostgres(withBackends: boolean): Promise<Outcome> {
-    const before = serverProcesses(this.#server.pid, this.data);
+    const before = this.#processes();
     const old = killPostgres(this.data, { withBackends });
     const struck = performance.now();
     const recoveryMs = await this.#waitForRecovery(old, struck);
     await wait(AFTERWARDS_MS);
-    const after = serverProcesses(this.#server.pid, this.data);
+    const after = this.#processes();
     if (before.join() !== after.join()) {
       throw new Violation("RECOVERY", `processes ${before.join()} became ${after.join()} when PostgreSQL died`);
     }

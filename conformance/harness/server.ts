@@ -1,6 +1,6 @@
 /** Starts the product as an operator does, `node bin/goldseal.mjs start`, and hands out what a client needs to reach it. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -46,7 +46,7 @@ export interface RunningServer {
 
 /** @throws Error with everything the server printed when it exits or is not ready within 60 s */
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
-  const data = options.data ?? mkdtempSync(join(tmpdir(), "goldseal-data-"));
+  const data = options.data ?? freshFolder();
   const [program = "node", ...args] = [...(options.under ?? []), "node", launcher, "start"];
   const child = spawn(program, args, {
     cwd: projectRoot,
@@ -75,6 +75,13 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     stop: () => stop(child, removeData ? data : undefined, captured),
     kill: () => kill(child),
   };
+}
+
+/** Run by root, the server's Postgres is `nobody` and must pass here: its cluster would go to /var/lib/goldseal, and stay. */
+function freshFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "goldseal-data-"));
+  chmodSync(folder, 0o711);
+  return folder;
 }
 
 /**

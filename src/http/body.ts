@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ByteBudget } from "./byte-budget.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 
 /** How long a client may send (or take) nothing before it is cut; one that makes progress may take for ever. */
 export const idleMs = 30_000;
@@ -8,16 +8,24 @@ export class BodyTooLargeError extends Error {}
 /** The client went away or fell silent in the middle of its body. */
 export class BodyAbortedError extends Error {}
 
-/** Of all bodies that this process holds whole at one time. */
-const heldBodies = new ByteBudget(32 * 1024 * 1024);
 /** A body that is held whole must be there within this time: it keeps others waiting. */
 const wholeBodyMs = 60_000;
 
+export interface WholeBody {
+  readonly maxBytes: number;
+  /** What all bodies that this process holds whole share. */
+  readonly budget: ByteBudget;
+}
+
 /** @throws BodyTooLargeError before anything above `maxBytes` is held, BodyAbortedError */
-export async function readBody(message: IncomingMessage, response: ServerResponse, maxBytes: number): Promise<Buffer> {
+export async function readBody(
+  message: IncomingMessage,
+  response: ServerResponse,
+  { maxBytes, budget }: WholeBody,
+): Promise<Buffer> {
   const announced = Number(message.headers["content-length"] ?? maxBytes);
   if (announced > maxBytes) throw new BodyTooLargeError();
-  const giveBack = await heldBodies.reserve(announced);
+  const giveBack = await budget.reserve(announced);
   const late = setTimeout(() => message.destroy(new BodyAbortedError("the body took longer than 60 s")), wholeBodyMs);
   try {
     const chunks: Uint8Array[] = [];

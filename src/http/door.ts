@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
 import { BodyAbortedError } from "./body.ts";
+import { ByteBudget } from "./byte-budget.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { empty, json, type Reply } from "./reply.ts";
@@ -19,6 +20,9 @@ export interface DoorOptions {
 
 export type RequestListener = (message: IncomingMessage, response: ServerResponse) => void;
 
+/** Bodies that are held whole (manifests, forms) share so many bytes: many large ones at once wait in line. */
+const heldBodyBytes = 32 * 1024 * 1024;
+
 /** A request whose path belongs to no protocol, or whose first line is not one that a server answers. */
 const noRoute: Route = {
   id: "none",
@@ -35,13 +39,14 @@ const noRoute: Route = {
  */
 export function openDoor({ protocols, gate, log, metrics }: DoorOptions): RequestListener {
   const entries = protocols.map((protocol) => ({ protocol, router: new Router(protocol) }));
+  const budget = new ByteBudget(heldBodyBytes);
   const koa = new Koa();
   koa.on("error", (error: unknown) => {
     if (!isClientGone(error)) log.error("http.unexpected", describeError(error));
   });
   koa.use(async (context) => {
     const started = performance.now();
-    const exchange = begin(entries, context.req, context.res);
+    const exchange = begin(entries, budget, context.req, context.res);
     const reply = await answer(exchange, gate, log);
     const bytes = await send(context, reply, exchange.request.id, log);
     report({ exchange, reply, bytes, started, log, metrics, message: context.req });
@@ -68,7 +73,12 @@ interface Exchange {
   readonly refusal: Error | undefined;
 }
 
-function begin(entries: readonly Entry[], message: IncomingMessage, response: ServerResponse): Exchange {
+function begin(
+  entries: readonly Entry[],
+  budget: ByteBudget,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Exchange {
   const [path = "", search = ""] = splitTarget(message.url ?? "");
   const entry = entries.find(({ protocol }) => belongs(path, protocol.prefix));
   const badRequest = (text: string): Error => entry?.protocol.badRequest(text) ?? new Error(text);
@@ -80,15 +90,33 @@ function begin(entries: readonly Entry[], message: IncomingMessage, response: Se
     route: match.kind === "route" ? match.route : noRoute,
     params: match.kind === "route" ? match.params : {},
     query: new URLSearchParams(search),
+    budget,
     badRequest,
   });
+  const fault = findFault(message, path, request);
   const refusal =
-    match.kind === "route"
-      ? undefined
-      : match.kind === "method-not-allowed"
-        ? entry?.protocol.methodNotAllowed(match.allowed)
-        : (entry?.protocol.notFound() ?? undefined);
+    fault !== undefined
+      ? badRequest(fault)
+      : match.kind === "route"
+        ? undefined
+        : match.kind === "method-not-allowed"
+          ? entry?.protocol.methodNotAllowed(match.allowed)
+          : (entry?.protocol.notFound() ?? undefined);
   return { protocol: entry?.protocol, request, refusal };
+}
+
+/**
+ * What two readers of one request (a proxy before us, say) could understand in two ways. Undefined: nothing.
+ * @see RFC 9112 section 3.2 for Host and the forms of a target; we are no proxy and take a path alone
+ */
+function findFault(message: IncomingMessage, path: string, request: Request): string | undefined {
+  if (message.httpVersionMajor !== 1) return "this is no HTTP/1";
+  if (!path.startsWith("/")) return "the target of a request is a path";
+  if ((message.headersDistinct.host?.length ?? 0) > 1) return "header Host was sent more than once";
+  if (request.hasBracketedQuery) return "query parameters are no arrays: their names have no brackets";
+  if (request.route !== noRoute && request.route.maxBodyBytes === 0 && request.hasBody)
+    return "this request takes no body";
+  return undefined;
 }
 
 /** `/v2` itself belongs to `/v2/`. */
@@ -103,8 +131,8 @@ function splitTarget(target: string): [string, string] {
 
 async function answer({ protocol, request, refusal }: Exchange, gate: Gate, log: Log): Promise<Reply> {
   try {
+    if (protocol === undefined) return json(400, { errors: [{ code: "UNSUPPORTED", message: "bad request target" }] });
     if (refusal !== undefined) throw refusal;
-    if (protocol === undefined) return json(404, { errors: [{ code: "NOT_FOUND", message: "no such endpoint" }] });
     await gate(request, request.route.access);
     return await request.route.handler(request);
   } catch (error) {

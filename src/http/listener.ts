@@ -6,7 +6,8 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { idleMs } from "./body.ts";
 
 export interface ListenOptions {
@@ -40,9 +41,18 @@ export async function listen(handler: Handler, { host, port, tls }: ListenOption
     tls === undefined
       ? createHttpServer(timeouts)
       : createHttpsServer({ ...timeouts, ...tls, ALPNProtocols: ["http/1.1"] });
-  server.on("request", handler);
-  server.on("checkContinue", handler);
-  server.on("clientError", refuse);
+  const last = new WeakMap<Duplex, Exchange>();
+  const serve: Handler = (request, response) => {
+    last.set(request.socket, { request, response });
+    handler(request, response);
+  };
+  server.on("request", serve);
+  server.on("checkContinue", serve);
+  server.on("checkExpectation", refuseExpectation);
+  // An upgrade that is passed over leaves Node deaf to what comes after it in the same packet, a body even.
+  for (const event of ["upgrade", "connect"])
+    server.on(event, (_request, socket: Duplex) => endWith("400 Bad Request", socket));
+  server.on("clientError", (error, socket) => refuse(error, socket, last.get(socket)));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host, port, backlog: 1024 }, resolve);
@@ -66,12 +76,43 @@ const REFUSALS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
 
-/** Bytes that are not HTTP, or headers that are too long or too slow. */
-function refuse(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable) return void socket.destroy();
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/**
+ * Bytes that are not HTTP, or headers that are too long or too slow. Whatever was asked before on this connection is
+ * answered first: a refusal must never stand in the middle of another answer, nor be taken for it.
+ */
+function refuse(error: Error & { code?: string }, socket: Duplex, last: Exchange | undefined): void {
   const status = REFUSALS[error.code ?? ""] ?? "400 Bad Request";
-  const body = JSON.stringify({ errors: [{ code: "UNSUPPORTED", message: status.slice(4) }] });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-  );
+  const end = (): void => endWith(status, socket);
+  if (last === undefined || last.response.writableFinished) end();
+  else if (last.request.complete) last.response.once("finish", end);
+  else if (last.response.headersSent) socket.destroy();
+  else end();
+}
+
+function endWith(status: string, socket: Duplex): void {
+  socket.on("error", () => undefined);
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = refusalBody(status);
+  socket.end(`HTTP/1.1 ${status}\r\n${REFUSAL_HEADERS}Content-Length: ${body.length}\r\n\r\n${body}`);
+}
+
+const REFUSAL_HEADERS = "Connection: close\r\nContent-Type: application/json\r\n";
+
+function refusalBody(status: string): string {
+  return JSON.stringify({ errors: [{ code: "UNSUPPORTED", message: status.slice(4) }] });
+}
+
+/** `Expect` has one meaning, 100-continue; Node's own answer to others has no body that a registry client could read. */
+function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const body = refusalBody("417 Expectation Failed");
+  const headers = { Connection: "close", "Content-Type": "application/json", "Content-Length": body.length };
+  response.writeHead(417, headers).end(body);
 }

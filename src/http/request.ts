@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Actor, ANONYMOUS } from "../oci/access.ts";
 import { readBody, streamBody } from "./body.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import type { Route } from "./route.ts";
 
 export interface RequestParts {
@@ -10,6 +11,8 @@ export interface RequestParts {
   readonly route: Route;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** What all bodies held whole share. */
+  readonly budget: ByteBudget;
   readonly badRequest: (message: string) => Error;
 }
 
@@ -49,6 +52,11 @@ export class Request {
     return this.#parts.query.getAll(name);
   }
 
+  /** `name[]=`, `name[key]=`: what some frameworks read as lists and objects. */
+  get hasBracketedQuery(): boolean {
+    return this.#parts.query.size > 0 && [...this.#parts.query.keys()].some((name) => name.includes("["));
+  }
+
   /** A header that may be sent once; Node has joined or dropped repeated ones, so those are looked for here. */
   header(name: string): string | undefined {
     const values = this.#parts.message.headersDistinct[name.toLowerCase()];
@@ -79,8 +87,8 @@ export class Request {
 
   /** The whole body, refused above the route's `maxBodyBytes` before it is buffered. */
   body(): Promise<Buffer> {
-    const { message, response } = this.#parts;
-    return readBody(message, response, this.route.maxBodyBytes);
+    const { message, response, budget } = this.#parts;
+    return readBody(message, response, { maxBytes: this.route.maxBodyBytes, budget });
   }
 
   /** The body in pieces as they arrive; throws when the client stops sending or goes away. */

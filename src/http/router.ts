@@ -66,11 +66,12 @@ function decodeSegments(text: string): string {
     .join("/");
 }
 
-/** What is not percent-encoded UTF-8 stays as it is, and no parser accepts it. */
+/** What is not percent-encoded UTF-8, or holds a NUL, stays as it is: no parser accepts it, and no name has a `%`. */
 function decode(text: string): string {
   if (!text.includes("%")) return text;
   try {
-    return decodeURIComponent(text);
+    const decoded = decodeURIComponent(text);
+    return decoded.includes("\0") ? text : decoded;
   } catch (error) {
     if (error instanceof URIError) return text;
     throw error;

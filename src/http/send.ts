@@ -7,33 +7,37 @@ import type { ByteStream, Reply } from "./reply.ts";
 /** A refused body is read and thrown away up to here, so that its sender sees the answer and not a reset. */
 const maxDiscardedBytes = 16 * 1024 * 1024;
 
-/** Sends `reply`; returns the bytes of body that went out. A stream that breaks off closes the connection. */
+/**
+ * Sends `reply`; returns the bytes of body that went out. A stream that breaks off closes the connection. Koa's own way
+ * of answering is passed by: it would look at body and headers once more for every request.
+ */
 export async function send(context: Context, reply: Reply, requestId: string, log: Log): Promise<number> {
   const { req, res } = context;
+  context.respond = false;
   if (res.destroyed || !res.writable) return abandon(reply);
   discardRest(context);
-  const status = reply.status === 499 ? 400 : reply.status;
-  context.set("X-Request-Id", requestId);
-  context.set("X-Content-Type-Options", "nosniff");
-  for (const [name, value] of Object.entries(reply.headers)) context.set(name, value as string | string[]);
   const { body } = reply;
-  if (Buffer.isBuffer(body)) {
-    context.status = status;
-    context.body = body;
-    return req.method === "HEAD" ? 0 : body.length;
+  res.writeHead(reply.status === 499 ? 400 : reply.status, headerList(reply, requestId));
+  if (body === undefined || req.method === "HEAD") {
+    res.end();
+    return abandon(reply);
   }
-  // Koa would take away the length of a body that is not sent (HEAD), so these go out past it.
-  context.respond = false;
-  res.statusCode = status;
-  if (body !== undefined && req.method !== "HEAD") {
-    res.setHeader("Content-Length", body.length);
-    return pump(res, body, requestId, log);
+  if (!Buffer.isBuffer(body)) return pump(res, body, requestId, log);
+  res.end(body);
+  return body.length;
+}
+
+/** Names and values by turns. */
+function headerList({ status, headers, body }: Reply, requestId: string): string[] {
+  const list = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff"];
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value === "string") list.push(name, value);
+    else for (const each of value) list.push(name, each);
   }
-  if (body !== undefined) res.setHeader("Content-Length", body.length);
-  else if (status !== 204 && status !== 304 && !res.hasHeader("Content-Length")) res.setHeader("Content-Length", 0);
-  res.end();
-  await body?.close();
-  return 0;
+  if (body !== undefined) list.push("Content-Length", String(body.length));
+  else if (status !== 204 && status !== 304 && headers["Content-Length"] === undefined)
+    list.push("Content-Length", "0");
+  return list;
 }
 
 async function abandon(reply: Reply): Promise<number> {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, type ProtectedHeaderParameters } from "jose";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
@@ -65,7 +65,7 @@ export class TokenVerifier {
   /** Undefined for anything but a good token. */
   async verify(token: string): Promise<TokenClaims | undefined> {
     if (token.length > maxTokenLength) return undefined;
-    const key = createHash("sha256").update(token).digest("base64");
+    const key = hash("sha256", token, "base64");
     const known = this.#verified.get(key);
     const claims = known ?? (await this.#read(token));
     if (claims === undefined || this.#isOver(claims)) return undefined;

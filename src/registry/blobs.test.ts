@@ -48,7 +48,6 @@ describe.each([
   });
 
   it.each([
-    "bytes=9-5",
     "bytes=0-1,3-4",
     `bytes=${Array.from({ length: 100 }, () => "0-").join(",")}`,
     "bytes=",
@@ -69,15 +68,18 @@ describe.each([
     expect(answer.body.equals(content)).toBe(true);
   });
 
-  it.each([`bytes=${length}-`, "bytes=-0", "bytes=18446744073709551616-", `bytes=${length}-${length + 1}`])(
-    "answers 416 RANGE_INVALID with the size for %s",
-    async (range) => {
-      const answer = await get(content, { range });
+  it.each([
+    `bytes=${length}-`,
+    "bytes=-0",
+    "bytes=9-5",
+    "bytes=18446744073709551616-",
+    `bytes=${length}-${length + 1}`,
+  ])("answers 416 RANGE_INVALID with the size for %s", async (range) => {
+    const answer = await get(content, { range });
 
-      expect([answer.status, answer.code]).toEqual([416, "RANGE_INVALID"]);
-      expect(answer.headers["content-range"]).toBe(`bytes */${length}`);
-    },
-  );
+    expect([answer.status, answer.code]).toEqual([416, "RANGE_INVALID"]);
+    expect(answer.headers["content-range"]).toBe(`bytes */${length}`);
+  });
 
   it("honours a range only where If-Range names this very blob", async () => {
     const range = "bytes=0-1";

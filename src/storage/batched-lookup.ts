@@ -17,12 +17,12 @@ export class BatchedLookup<K, V> {
   find(key: K): Promise<V | undefined> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ key, resolve, reject });
-      if (this.#waiting.length === 1 && this.#inFlight < maxInFlight) setImmediate(() => this.#flush());
+      if (this.#waiting.length === 1 || this.#waiting.length === crowd) setImmediate(() => this.#flush());
     });
   }
 
   #flush(): void {
-    if (this.#waiting.length === 0 || this.#inFlight >= maxInFlight) return;
+    if (this.#waiting.length === 0 || this.#inFlight >= this.#allowed()) return;
     const batch = this.#waiting.splice(0, this.#maxKeys);
     this.#inFlight++;
     this.#load(batch.map(({ key }) => key))
@@ -35,6 +35,11 @@ export class BatchedLookup<K, V> {
         this.#flush();
       });
   }
+
+  /** A query costs far more than a key in it, so few keys wait for the query under way and many do not. */
+  #allowed(): number {
+    return this.#waiting.length < crowd ? 1 : maxInFlight;
+  }
 }
 
 interface Waiting<K, V> {
@@ -45,3 +50,5 @@ interface Waiting<K, V> {
 
 /** Two, so that the database works on one group while this process reads the answers of the other. */
 const maxInFlight = 2;
+/** Keys that are worth a second query at the same time. */
+const crowd = 32;

@@ -50,14 +50,18 @@ export class HttpClient {
     return { status, headers: received, rawHeaders, body: content, code: codeOf(content) };
   }
 
-  /** Sends these very bytes on a connection of their own, then ends it; resolves with everything that came back. */
+  /**
+   * Sends these very bytes on a connection of their own; resolves with everything that came back once the server closed
+   * it. So the last request should ask for that.
+   */
   async raw(bytes: string | Buffer): Promise<string> {
     const socket = connect({ host: "127.0.0.1", port: this.#port });
     const pieces: Buffer[] = [];
     socket.on("data", (piece: Buffer) => pieces.push(piece));
     // A server that refuses may reset while the rest is being sent; what it said before counts.
     socket.on("error", () => undefined);
-    socket.end(bytes);
+    socket.setTimeout(5_000, () => socket.destroy());
+    socket.write(bytes);
     await once(socket, "close");
     return Buffer.concat(pieces).toString("latin1");
   }

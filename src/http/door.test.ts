@@ -1,0 +1,413 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { digestOf, OCI_MANIFEST, type Place, pushBlob, pushParts, putManifest } from "../testing/images.ts";
+import { basic, openTestApp, type TestApp } from "../testing/open-test-app.ts";
+
+let app: TestApp;
+let place: Place;
+let tags: string;
+let auth: string;
+beforeAll(async () => {
+  app = await openTestApp();
+  place = { app, as: "alice", repository: "alice/door" };
+  const { manifest } = await pushParts(place);
+  await putManifest(place, "v1", manifest);
+  tags = "/v2/alice/door/tags/list";
+  auth = `Host: registry.test\r\nAuthorization: ${basic("alice")}\r\n`;
+});
+afterAll(async () => {
+  expect(app.errors()).toEqual([]);
+  await app[Symbol.asyncDispose]();
+});
+
+const honest = `GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: ${basic("alice")}\r\nConnection: close\r\n\r\n`;
+
+/** Every status line of what one connection answered, in order. */
+async function statuses(bytes: string | Buffer): Promise<number[]> {
+  const text = await app.http.raw(bytes);
+  return [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+}
+
+const latin1 = (text: string) => Buffer.from(text, "latin1");
+
+describe("the door, of a request that could be read in two ways", () => {
+  it.each<[string, (auth: string) => string | Buffer]>([
+    [
+      "Transfer-Encoding beside Content-Length",
+      (a) => `POST ${"/token"} HTTP/1.1\r\n${a}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    ],
+    [
+      "Content-Length beside Transfer-Encoding",
+      (a) => `POST /token HTTP/1.1\r\n${a}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`,
+    ],
+    [
+      "two lengths that differ",
+      (a) => `POST /token HTTP/1.1\r\n${a}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`,
+    ],
+    ["a list of lengths", (a) => `POST /token HTTP/1.1\r\n${a}Content-Length: 5, 5\r\n\r\nhello`],
+    ["a negative length", (a) => `POST /token HTTP/1.1\r\n${a}Content-Length: -5\r\n\r\n`],
+    ["a length with a sign", (a) => `POST /token HTTP/1.1\r\n${a}Content-Length: +5\r\n\r\nhello`],
+    ["a hexadecimal length", (a) => `POST /token HTTP/1.1\r\n${a}Content-Length: 0x5\r\n\r\nhello`],
+    ["a length of 2^64", (a) => `POST /token HTTP/1.1\r\n${a}Content-Length: 18446744073709551616\r\n\r\n`],
+    ["an unknown transfer coding", (a) => `POST /token HTTP/1.1\r\n${a}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
+    [
+      "chunked that is not last",
+      (a) => `POST /token HTTP/1.1\r\n${a}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+    ],
+    ["space before a colon", (a) => `GET /v2/ HTTP/1.1\r\n${a}Content-Length : 0\r\n\r\n`],
+    ["a folded header", (a) => `GET /v2/ HTTP/1.1\r\n${a}X-Folded: one\r\n two\r\n\r\n`],
+    ["a line end of its own", (a) => `GET /v2/ HTTP/1.1\n${a.replaceAll("\r", "")}\n`],
+    ["a CR in a header", (a) => `GET /v2/ HTTP/1.1\r\n${a}X-A: one\rtwo\r\n\r\n`],
+    ["NUL in a header", (a) => `GET /v2/ HTTP/1.1\r\n${a}X-A: one\0two\r\n\r\n`],
+    ["NUL in the path", (a) => `GET /v2/\0 HTTP/1.1\r\n${a}\r\n`],
+    ["a space in the path", (a) => `GET /v2/ x HTTP/1.1\r\n${a}\r\n`],
+    ["no path", (a) => `GET HTTP/1.1\r\n${a}\r\n`],
+    ["an unknown method", (a) => `BREW /v2/ HTTP/1.1\r\n${a}\r\n`],
+    ["HTTP/2.0 as text", (a) => `GET /v2/ HTTP/2.0\r\n${a}\r\n`],
+    ["the preface of HTTP/2", () => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+    ["HTTP/9.9", (a) => `GET /v2/ HTTP/9.9\r\n${a}\r\n`],
+    ["no Host", () => "GET /v2/ HTTP/1.1\r\n\r\n"],
+    ["a TLS hello", () => latin1("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")],
+    [
+      "a chunk size that is none",
+      (a) => `PATCH /v2/alice/door/blobs/uploads/x HTTP/1.1\r\n${a}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`,
+    ],
+    ["the whole URL as target", (a) => `GET http://evil.test/v2/ HTTP/1.1\r\n${a}Connection: close\r\n\r\n`],
+    [
+      "the whole URL of ourselves as target",
+      (a) => `GET https://registry.test/v2/ HTTP/1.1\r\n${a}Connection: close\r\n\r\n`,
+    ],
+    ["an asterisk as target", (a) => `OPTIONS * HTTP/1.1\r\n${a}Connection: close\r\n\r\n`],
+    ["a path without its slash", (a) => `GET v2/ HTTP/1.1\r\n${a}Connection: close\r\n\r\n`],
+  ])("answers 400 to %s, and nothing that follows on that connection is served", async (_what, request) => {
+    const followed = [request(auth), honest].map((part) => Buffer.from(part as string));
+
+    expect(await statuses(Buffer.concat(followed))).toEqual([400]);
+    expect((await app.ask("GET", "/v2/", { as: "alice" })).status).toBe(200);
+  });
+
+  it.each([
+    ["GET", "/v2/"],
+    ["GET", "/v2/alice/door/tags/list"],
+    ["HEAD", "/v2/alice/door/manifests/v1"],
+    ["DELETE", "/v2/alice/door/manifests/v1"],
+    ["GET", "/healthz"],
+    ["GET", "/token"],
+    ["GET", "/api/v1/users/alice"],
+  ])("answers 400 to %s %s with a body, and the body is not taken for a request", async (method, path) => {
+    const inner = "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
+    const request = `${method} ${path} HTTP/1.1\r\n${auth}Content-Length: ${inner.length}\r\n\r\n${inner}`;
+
+    expect(await statuses(request + honest)).toEqual([400, 200]);
+    expect((await app.ask("HEAD", "/v2/alice/door/manifests/v1", { as: "alice" })).status).toBe(200);
+  });
+
+  it.each(["Range: bytes=0-1", "Content-Range: 0-1", `Content-Type: ${OCI_MANIFEST}`, 'If-None-Match: "x"', "Host: x"])(
+    "answers 400 where %s was sent twice",
+    async (header) => {
+      const target = header.startsWith("Content-T") ? "manifests/v1" : `blobs/${digestOf("layer of app")}`;
+      const session = header.startsWith("Content-R") ? await startOf() : undefined;
+      const method = session !== undefined ? "PATCH" : header.startsWith("Content-T") ? "PUT" : "GET";
+      const body = method === "GET" ? "" : "xx";
+      const head = `${method} ${session ?? `/v2/alice/door/${target}`} HTTP/1.1\r\n${auth}${header}\r\n${header}\r\n`;
+
+      expect(await statuses(`${head}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)).toEqual([
+        400,
+      ]);
+    },
+  );
+
+  it("answers 401 to two Authorization headers, however good", async () => {
+    const text = await app.http.raw(
+      `GET /v2/ HTTP/1.1\r\n${auth}Authorization: ${basic("alice")}\r\nConnection: close\r\n\r\n`,
+    );
+
+    expect(text).toMatch(/^HTTP\/1\.1 401 /);
+  });
+
+  it.each(["digest=a&digest=b", "mount[]=x", "digest[0]=x", "mount%5B%5D=x", "from[a]=b", "digest[$ne]=1"])(
+    "answers 400 to the query %s",
+    async (query) => {
+      const before = await app.stored();
+
+      const answer = await app.ask("POST", `/v2/alice/door/blobs/uploads/?${query}`, { as: "alice" });
+
+      expect([answer.status, answer.code]).toEqual([400, "UNSUPPORTED"]);
+      expect(await app.stored()).toEqual(before);
+    },
+  );
+
+  it("answers 431 to headers of more than 16 KiB, in JSON, and closes", async () => {
+    for (const header of [
+      `X-Long: ${"x".repeat(17_000)}`,
+      Array.from({ length: 2_000 }, (_, i) => `X-${i}: 12345678`).join("\r\n"),
+    ]) {
+      const text = await app.http.raw(`GET /v2/ HTTP/1.1\r\n${auth}${header}\r\n\r\n${honest}`);
+
+      expect(text.match(/HTTP\/1\.1 (\d{3}) /g)).toEqual(["HTTP/1.1 431 "]);
+      expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n"))).errors[0].code).toBe("UNSUPPORTED");
+    }
+  });
+
+  it("answers 417 in JSON to an expectation that is not 100-continue", async () => {
+    const text = await app.http.raw(`GET /v2/ HTTP/1.1\r\n${auth}Expect: 200-ok\r\nConnection: close\r\n\r\n`);
+
+    expect(text).toMatch(/^HTTP\/1\.1 417 /);
+    expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n"))).errors[0].code).toBe("UNSUPPORTED");
+  });
+
+  it("sends 100 Continue only for a body that it will read", async () => {
+    const body = "expected";
+    const path = `/v2/alice/door/blobs/uploads/?digest=${digestOf(body)}`;
+    const request = (credentials: string) =>
+      `POST ${path} HTTP/1.1\r\n${credentials}Expect: 100-continue\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
+
+    expect(await statuses(request(auth))).toEqual([100, 201]);
+    expect(await statuses(request("Host: x\r\n"))).toEqual([401]);
+  });
+
+  it.each(["h2c", "websocket", "TLS/1.3"])(
+    "answers 400 to an upgrade to %s, and serves nothing after it",
+    async (protocol) => {
+      const upgrade = `Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n`;
+
+      expect(await statuses(`GET ${tags} HTTP/1.1\r\n${auth}${upgrade}\r\n${honest}`)).toEqual([400]);
+      expect(await statuses(`CONNECT evil.test:443 HTTP/1.1\r\n${auth}\r\n${honest}`)).toEqual([400]);
+    },
+  );
+
+  it("answers HTTP/1.0, as a proxy in front may speak it, and closes", async () => {
+    const text = await app.http.raw(`GET ${tags} HTTP/1.0\r\n${auth}\r\n${honest}`);
+
+    expect(text.match(/HTTP\/1\.1 (\d{3}) /g)).toEqual(["HTTP/1.1 200 "]);
+    expect(text).toContain("Connection: close");
+  });
+
+  it("answers what was asked before bytes that are not HTTP, and then refuses those", async () => {
+    const one = `GET ${tags} HTTP/1.1\r\n${auth}\r\n`;
+
+    expect(await statuses(`${one}${one}\x16\x03\x01 nonsense\r\n\r\n`)).toEqual([200, 200, 400]);
+  });
+
+  it("answers requests that come all at once in their order", async () => {
+    const one = (path: string) => `GET ${path} HTTP/1.1\r\n${auth}\r\n`;
+
+    expect(await statuses(one(tags) + one("/v2/alice/door/tags") + one("/nowhere") + honest)).toEqual([
+      200, 404, 404, 200,
+    ]);
+  });
+});
+
+describe("a repository name", () => {
+  const name255 = `alice/${"x".repeat(249)}`;
+  const methods = ["GET", "PUT", "DELETE"] as const;
+
+  it.each([
+    "alice/UPPER",
+    "Alice/app",
+    "alice/%C3%BC",
+    "alice/u%CC%88",
+    "alice/%E2%84%AA",
+    "alice/%EF%BD%81",
+    "alice//app",
+    "alice/a/../b",
+    "alice/a/./b",
+    "alice/%2e%2e/b",
+    "alice%2fapp",
+    "alice%252fapp",
+    "alice/app%2fx",
+    "alice/app/",
+    "alice/app%2f",
+    "/alice/app",
+    `${name255}x`,
+    "alice/%ff",
+    "alice/%00",
+    "alice/a%00",
+    "alice/a%0d%0aX-Evil:1",
+    "alice/%22%3cscript%3e",
+    "alice/a,b",
+    "alice/%E2%80%A8",
+    "alice/_trust",
+    "alice/-a",
+    "alice/a..b",
+    "alice/a___b",
+    "alice/a_-b",
+    "alice",
+    "a/app",
+    `${"x".repeat(33)}/app`,
+    "al.ice/app",
+    "alice/a:b",
+    "alice/a@b",
+    "alice/%",
+    "alice/%2",
+    "alice/%zz",
+  ])("answers 400 NAME_INVALID for %s, everywhere, and stores nothing", async (name) => {
+    const before = await app.stored();
+    const paths = [
+      `/v2/${name}/tags/list`,
+      `/v2/${name}/manifests/latest`,
+      `/v2/${name}/blobs/${digestOf("x")}`,
+      `/v2/${name}/referrers/${digestOf("x")}`,
+    ];
+    for (const path of paths) {
+      const answer = await app.ask("GET", path, { as: "admin" });
+
+      expect([path, answer.status, answer.code]).toEqual([path, 400, "NAME_INVALID"]);
+    }
+    for (const method of methods.slice(1)) {
+      const answer = await app.ask(method, `/v2/${name}/manifests/latest`, { as: "admin" });
+      expect([answer.status, answer.code]).toEqual([400, "NAME_INVALID"]);
+    }
+    const started = await app.ask("POST", `/v2/${name}/blobs/uploads/`, { as: "admin" });
+    expect([started.status, started.code]).toEqual([400, "NAME_INVALID"]);
+    expect(await app.stored()).toEqual(before);
+  });
+
+  it.each([
+    name255,
+    "alice/manifests/b",
+    "alice/blobs/b",
+    "alice/blobs/uploads",
+    "alice/blobs/uploads/x",
+    "alice/uploads",
+    "alice/tags",
+    "alice/tags/list",
+    "alice/referrers",
+    "alice/manifests",
+    "alice/manifests/latest",
+    "alice/v2",
+    "alice/a.b_c__d-e---f",
+    "al-ice_x/app",
+  ])("takes %s, reserved words and all", async (repository) => {
+    const at = { app, as: "admin", repository };
+    const { manifest, layer } = await pushParts(at, repository.slice(0, 40));
+
+    const put = await putManifest(at, "list", manifest);
+
+    expect(put.status).toBe(201);
+    const listed = await app.ask("GET", `/v2/${repository}/tags/list`, { as: "admin" });
+    expect(JSON.parse(listed.body.toString())).toEqual({ name: repository, tags: ["list"] });
+    expect((await app.ask("GET", `/v2/${repository}/manifests/list`, { as: "admin" })).status).toBe(200);
+    expect((await app.ask("GET", `/v2/${repository}/blobs/${layer.digest}`, { as: "admin" })).status).toBe(200);
+  });
+
+  it.each([
+    "/v2/alice/app",
+    "/v2/alice/app/tags",
+    "/v2/alice/app/tags/list/",
+    "/v2/alice/app/manifests/",
+    "/v2/x",
+    "/v3/",
+    "/V2/",
+    "/v2/alice/app/blobs/",
+    "/v2/alice/app/unknown/x",
+    "/v1/search",
+    "/",
+  ])("answers 404 for %s, and never sends anyone elsewhere", async (path) => {
+    const answer = await app.ask("GET", path, { as: "alice" });
+
+    expect([answer.status, answer.headers.location]).toEqual([404, undefined]);
+  });
+
+  it("answers 405 UNSUPPORTED with Allow for a method that the path does not have", async () => {
+    const answer = await app.ask("POST", "/v2/alice/app/manifests/v1", { as: "alice" });
+
+    expect([answer.status, answer.code]).toEqual([405, "UNSUPPORTED"]);
+    expect(answer.headers.allow).toBe("GET, PUT, DELETE");
+  });
+});
+
+describe("what a client puts into names and headers", () => {
+  const HOSTILE = [
+    "%0d%0aX-Evil:%201",
+    "%0aX-Evil:%201",
+    "%00",
+    "%22",
+    "%27",
+    "%2c",
+    "%3cscript%3e",
+    "%E2%80%A8",
+    "%7f",
+    "%c2%85",
+  ];
+
+  it.each(HOSTILE)("adds no header to any answer: %s", async (text) => {
+    const paths = [
+      `/v2/alice/${text}/tags/list`,
+      `/v2/alice/door/manifests/${text}`,
+      `/v2/alice/door/blobs/${text}`,
+      `/v2/alice/door/tags/list?n=1&last=${text}`,
+      `/v2/_catalog?n=1&last=${text}`,
+      `/v2/alice/door/referrers/${digestOf("x")}?artifactType=${text}`,
+      `/v2/alice/door/blobs/uploads/${text}`,
+      `/token?service=registry.test&scope=repository:alice/${text}:pull`,
+      `/token?service=${text}`,
+      `/api/v1/users/${text}`,
+      `/${text}`,
+    ];
+    for (const path of paths) {
+      const [signedIn, anonymous] = [await app.ask("GET", path, { as: "admin" }), await app.ask("GET", path)];
+
+      for (const { status, rawHeaders } of [signedIn, anonymous]) {
+        expect([path, status < 500]).toEqual([path, true]);
+        expect(rawHeaders.join("\n")).not.toMatch(/X-Evil/);
+        expect(rawHeaders.join("")).not.toMatch(/[\r\n\0]/);
+        expect(rawHeaders.length / 2).toBeLessThan(20);
+      }
+    }
+  });
+
+  it("writes one log line of JSON for each request, whatever is in it", async () => {
+    const before = app.log.length;
+    const agent = latin1('evil"}\t{"level":"error"} \x80\u00ff').toString("latin1");
+
+    await app.ask("GET", "/v2/alice/door/manifests/%0a%22%7d?x=%0a", { as: "alice", headers: { "user-agent": agent } });
+
+    const lines = app.log.slice(before).filter(({ event }) => event === "http");
+    expect(lines.length).toBe(1);
+    expect(lines[0]).toMatchObject({ level: "info", status: 400, path: "/v2/alice/door/manifests/%0a%22%7d", agent });
+  });
+
+  it("believes no header about who asks and where", async () => {
+    const path = "/v2/alice/door/blobs/uploads/";
+    const headers = {
+      host: "evil.test:666",
+      "x-forwarded-proto": "x".repeat(8_000),
+      "x-forwarded-host": "evil.test",
+      "x-forwarded-for": "10.0.0.1",
+      "x-forwarded-prefix": "/evil",
+      "x-original-url": "/api/v1/users",
+      "x-webauth-user": "admin",
+      "x-http-method-override": "DELETE",
+      forwarded: "for=1.2.3.4;host=evil.test",
+    };
+
+    const [signedIn, anonymous] = [
+      await app.ask("POST", path, { as: "alice", headers }),
+      await app.ask("POST", path, { headers }),
+    ];
+
+    expect(signedIn.headers.location).toMatch(/^https:\/\/registry\.test\/v2\/alice\/door\//);
+    expect(anonymous.status).toBe(401);
+    expect(anonymous.headers["www-authenticate"]).toContain('realm="https://registry.test/token"');
+    expect(app.log.at(-1)).toMatchObject({ remote: "127.0.0.1", actor: "anonymous" });
+  });
+
+  it("serves annotations with control characters as JSON, escaped", async () => {
+    const { manifest } = await pushParts(place);
+    const subject = { mediaType: OCI_MANIFEST, digest: digestOf("hostile"), size: 7 };
+    const annotations = { "a\r\nX-Evil: 1": '<script>"\u2028\u0000' };
+
+    const put = await putManifest(place, "hostile", { ...manifest, subject, annotations });
+
+    expect(put.status).toBe(201);
+    const listed = await app.ask("GET", `/v2/alice/door/referrers/${subject.digest}`, { as: "alice" });
+    expect(JSON.parse(listed.body.toString()).manifests[0].annotations).toEqual(annotations);
+    expect(listed.rawHeaders.join("\n")).not.toContain("X-Evil");
+  });
+});
+
+async function startOf(): Promise<string> {
+  const answer = await app.ask("POST", "/v2/alice/door/blobs/uploads/", { as: "alice" });
+  await pushBlob(place, "layer of app");
+  return new URL(String(answer.headers.location)).pathname;
+}
