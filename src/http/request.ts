@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Actor, ANONYMOUS } from "../oci/access.ts";
+import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
 import { readBody, streamBody } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { Route } from "./route.ts";
@@ -23,6 +23,8 @@ export class Request {
   readonly method: string;
   /** Set by the gate. */
   actor: Actor = ANONYMOUS;
+  /** Set by the gate for routes of one repository. */
+  admission: Admission = { repositoryId: undefined, mayCreate: false };
   /** What the log line says was done, to what; handlers may add. Never a secret. */
   readonly notes: Record<string, string | number> = {};
   readonly #parts: RequestParts;

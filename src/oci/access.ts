@@ -1,12 +1,13 @@
 import type { RepositoryName } from "./repository-name.ts";
 
 /**
- * What can be done to a repository. `push` covers uploads, manifests and moving tags; `untag` deletes a tag;
- * `delete` manifests and blobs; `admin` changes the repository itself.
+ * What can be done to a repository. `list` reads tags, referrers and what REST says of it; `pull` manifests and blobs;
+ * `push` covers uploads, manifests and moving tags; `untag` deletes a tag; `delete` manifests and blobs; `sign` writes
+ * trust data; `promote` moves an image on; `admin` changes the repository itself; `create` makes it.
  */
-export type RepositoryAction = "pull" | "push" | "untag" | "delete" | "admin";
+export type RepositoryAction = "list" | "pull" | "push" | "untag" | "delete" | "sign" | "promote" | "admin" | "create";
 
-/** The actions that one bearer token names, by repository; the door to {@link Authorize} narrows to them. */
+/** What one bearer token names, by repository; the door to {@link Authorize} narrows to it. */
 export type GrantedScope = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Whoever sent the request. Without `scope` (Basic) everything the user may do is meant. */
@@ -18,10 +19,17 @@ export interface Actor {
   readonly scope?: GrantedScope;
 }
 
+/** What a push may rely on: the repository it was judged for, and whether it may make it where there is none. */
+export interface Admission {
+  /** Undefined: there was none by that name. */
+  readonly repositoryId: number | undefined;
+  readonly mayCreate: boolean;
+}
+
 /** `hidden`: to this actor the repository must look exactly as if it did not exist. */
 export type Decision =
   | { readonly allowed: true }
-  | { readonly allowed: false; readonly why: "out-of-scope" | "hidden" | "denied" };
+  | { readonly allowed: false; readonly why: "out-of-scope" | "hidden" | "denied" | "no-namespace" };
 
 /** Permission as it is now, read from the database in every call (look-ups waiting together share one query). */
 export type Authorize = (actor: Actor, repository: RepositoryName, action: RepositoryAction) => Promise<Decision>;

@@ -21,10 +21,14 @@ export const BASIC_CHALLENGE = 'Basic realm="goldseal"';
 
 /** What docker asks for, so that one token does for the whole push. */
 const SCOPE_ACTIONS: Readonly<Record<RepositoryAction, string>> = {
+  list: "pull",
   pull: "pull",
   push: "pull,push",
+  create: "pull,push",
   untag: "pull,delete",
   delete: "pull,delete",
+  sign: "*",
+  promote: "*",
   admin: "*",
 };
 

@@ -13,7 +13,7 @@ beforeAll(async () => {
   server = await openTestServer();
   for (const name of ["alice", "bob", "sue"]) await server.addUser(name, `${name}'s password`);
   await server.addUser("root", "root's password", { systemAdmin: true });
-  for (const name of ["alice/open", "alice/shut"]) await server.repositories.ensure(parseRepositoryName(name));
+  for (const name of ["alice/open", "alice/shut"]) await server.repositories.create(parseRepositoryName(name));
   await server.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
   await server.database.query("", "update users set suspended = true where name = 'sue'");
 });
@@ -127,7 +127,7 @@ describe("gate, with a password", () => {
   it("obeys a suspension and a changed visibility in the very next request", async () => {
     await server.addUser("carol", "carol's password");
     const carol = basic("carol", "carol's password");
-    await server.repositories.ensure(parseRepositoryName("carol/app"));
+    await server.repositories.create(parseRepositoryName("carol/app"));
     const before = [await ask(PULL, "carol/app", carol), await ask(PULL, "carol/app", bob)];
 
     await server.repositories.setVisibility(parseRepositoryName("carol/app"), "public");
@@ -240,7 +240,7 @@ describe("gate, with a token", () => {
   });
 
   it("knows that a right named by the token is gone: 404 to read, 403 to write", async () => {
-    await server.repositories.ensure(parseRepositoryName("bob/box"));
+    await server.repositories.create(parseRepositoryName("bob/box"));
     await server.repositories.setVisibility(parseRepositoryName("bob/box"), "public");
     const token = bearer(await tokenOf(alice, "repository:bob/box:pull"));
     await server.addUser("adam", "adam's password", { systemAdmin: true });
@@ -299,7 +299,7 @@ describe("gate, with the Basic challenge and without anonymous pulls", () => {
   it("offers Basic alone, takes tokens all the same, and lets nobody in unasked", async () => {
     const strict = await openTestServer({ authChallenge: "basic", anonymous: false });
     await strict.addUser("alice", "alice's password");
-    await strict.repositories.ensure(parseRepositoryName("alice/open"));
+    await strict.repositories.create(parseRepositoryName("alice/open"));
     await strict.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
     const path = "/v2/alice/open/tags/list";
     const { body } = await strict.send("GET", "/token?scope=repository:alice/open:pull", { headers: alice });

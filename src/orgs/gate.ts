@@ -1,8 +1,8 @@
 import type { Request } from "../http/request.ts";
 import type { Access, Gate } from "../http/route.ts";
-import type { RepositoryAction } from "../oci/access.ts";
+import type { Actor, Admission, RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
-import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
 import { BASIC_CHALLENGE, type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
@@ -37,7 +37,7 @@ export function createGate(deps: GateDeps): Gate {
     if (access.kind === "catalog" && identity.by === "token" && !identity.catalog)
       throw outOfScope(deps, identity, challenge, "list repositories");
     if (access.kind === "repository" && name !== undefined)
-      judge(deps, identity, { name, action: access.action, challenge });
+      request.admission = judge(deps, identity, { name, action: access.action, challenge });
   };
 }
 
@@ -73,27 +73,41 @@ interface Matter {
   readonly challenge: Challenge;
 }
 
-function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): void {
+function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): Admission {
   const { actor, facts } = identity;
   if (!inScope(actor, name, action)) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   const decision = decide(name, action, facts, deps.rules);
-  if (decision.allowed) return;
+  if (decision.allowed) {
+    const mayCreate = action === "push" && facts.repositoryId === undefined;
+    return { repositoryId: facts.repositoryId, mayCreate };
+  }
   if (actor.kind === "anonymous") throw signInFirst(deps, identity, challenge);
   // A repository that is hidden and one that is missing get the same answer, to the byte.
-  if (action === "pull") throw new OciError("NAME_UNKNOWN");
-  throw new OciError("DENIED", {
-    message:
-      `${actor.name} has no right to ${DOING[action]} ${name}; ` +
-      `its owner or a system administrator can give it, if there is such a repository`,
-  });
+  const isRead = action === "pull" || action === "list";
+  if (isRead && decision.why === "hidden") throw new OciError("NAME_UNKNOWN");
+  throw new OciError("DENIED", { message: refusal(actor, name, action, decision.why) });
 }
 
-const DOING: Readonly<Record<RepositoryAction, string>> = {
+function refusal({ name: who }: Actor, name: RepositoryName, action: RepositoryAction, why: string): string {
+  const namespace = namespaceOf(name);
+  if (why === "no-namespace")
+    return `there is no user or organization ${namespace}; make it first: goldseal org create ${namespace}`;
+  return (
+    `${who} has no right to ${DOING[action]} ${name}; ` +
+    `its owner or a system administrator can give it, if there is such a repository`
+  );
+}
+
+export const DOING: Readonly<Record<RepositoryAction, string>> = {
+  list: "list what is in",
   pull: "pull from",
   push: "push to",
   untag: "delete tags in",
   delete: "delete content of",
+  sign: "sign in",
+  promote: "promote from",
   admin: "administer",
+  create: "make",
 };
 
 /** The error waits: who sent bad credentials hears of those first. */

@@ -34,11 +34,10 @@ export function putRepository(deps: RepositoriesApiDeps): Handler {
     const name = await permitted(deps, request, "admin");
     const { visibility } = await readRestBody(request, bodySchema);
 
-    const existed = (await deps.repositories.find(name)) !== undefined;
-    if (!existed) await deps.repositories.ensure(name);
-    await deps.repositories.setVisibility(name, visibility);
+    const made = await deps.repositories.create(name, visibility);
+    if (!made) await deps.repositories.setVisibility(name, visibility);
 
-    return json(existed ? 200 : 201, { name, visibility });
+    return json(made ? 201 : 200, { name, visibility });
   };
 }
 

@@ -11,7 +11,7 @@ beforeAll(async () => {
   server = await openTestServer();
   for (const name of ["alice", "bob"]) await server.addUser(name, `${name}'s password`);
   await server.addUser("root", "root's password", { systemAdmin: true });
-  for (const name of ["alice/open", "alice/shut"]) await server.repositories.ensure(parseRepositoryName(name));
+  for (const name of ["alice/open", "alice/shut"]) await server.repositories.create(parseRepositoryName(name));
   await server.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
 });
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
 import type { Actor } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
-import { parseRepositoryName } from "../oci/repository-name.ts";
+import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { parseScope, type Scope } from "../oci/scope.ts";
 import type { AccessFacts, FindAccess } from "./access-lookup.ts";
 import { decide, type PermissionRules, TOKEN_ACTION } from "./permissions.ts";
@@ -30,13 +30,7 @@ export interface IssuedToken {
   readonly scope: string;
 }
 
-const ASKABLE: readonly ("pull" | "push" | "untag" | "delete" | "admin")[] = [
-  "pull",
-  "push",
-  "untag",
-  "delete",
-  "admin",
-];
+const ASKABLE = ["list", "pull", "push", "untag", "delete", "admin"] as const;
 
 /**
  * Issues access tokens that name what was asked for and is allowed now. A scope that is malformed, of another kind or
@@ -84,11 +78,19 @@ export class TokenService {
     if (repository === undefined) return [];
     const user = actor.kind === "user" ? actor.name : "";
     const facts: AccessFacts = await this.#options.findAccess({ user, repository });
-    const allowed = ASKABLE.filter((action) => decide(repository, action, facts, this.#options.rules).allowed);
-    const names = new Set(allowed.map((action) => TOKEN_ACTION[action]));
+    const names = this.#names(repository, facts);
     if (!actions.includes("*")) return actions.filter((action) => names.has(action));
     // Who asks for everything and is not its administrator gets what there is (skopeo asks `*` to delete).
     return names.has("*") ? ["*"] : [...names];
+  }
+
+  #names(repository: RepositoryName, facts: AccessFacts): Set<string> {
+    const allowed = ASKABLE.filter((action) => {
+      const decision = decide(repository, action, facts, this.#options.rules);
+      // Named all the same: the push then hears from the registry what is missing.
+      return decision.allowed || decision.why === "no-namespace";
+    });
+    return new Set(allowed.map((action) => TOKEN_ACTION[action]).filter((name) => name !== undefined));
   }
 }
 

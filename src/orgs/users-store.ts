@@ -6,6 +6,8 @@ export interface User {
   readonly name: string;
   readonly passwordHash: string;
   readonly systemAdmin: boolean;
+  /** Sees lists and metadata of everything, content of nothing. */
+  readonly auditor: boolean;
   readonly suspended: boolean;
   /** Tokens carry it; those of an earlier epoch are dead. */
   readonly tokenEpoch: number;
@@ -20,7 +22,7 @@ export interface NewUser {
 
 /** Columns of `users` as {@link toUser} reads them. */
 export const userColumns =
-  "u.id, u.name, u.password_hash, u.system_admin, u.suspended, u.token_epoch, u.created_at as user_created_at";
+  "u.id, u.name, u.password_hash, u.system_admin, u.auditor, u.suspended, u.token_epoch, u.created_at as user_created_at";
 
 /** Rows of `users`, and the name each of them holds in `namespaces`. */
 export class UsersStore {
@@ -86,6 +88,7 @@ export function toUser(row: Row): User {
     name: row.name,
     passwordHash: row.password_hash,
     systemAdmin: row.system_admin,
+    auditor: row.auditor,
     suspended: row.suspended,
     tokenEpoch: row.token_epoch,
     createdAt: row.user_created_at,

@@ -55,7 +55,9 @@ export function putManifest(deps: RegistryDeps): Handler {
     const digest = verifiedDigest(content, reference);
     const tags = reference.kind === "tag" ? [reference.tag] : extraTags;
 
-    await deps.manifests.put(repository, { ...manifest, digest, content, subject: manifest.subject?.digest }, tags);
+    const { admission } = request;
+    const row = { ...manifest, digest, content, subject: manifest.subject?.digest };
+    await deps.manifests.put({ repository, admission, manifest: row, tags });
     request.notes.digest = digest;
 
     return empty(201, {

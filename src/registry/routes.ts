@@ -9,6 +9,7 @@ import { listReferrers, listRepositories, listTags } from "./listings.ts";
 import { deleteManifest, getManifest, putManifest } from "./manifests.ts";
 import { cancelUpload, finishUpload, getUpload, patchUpload, startUpload } from "./uploads.ts";
 
+const LIST = { kind: "repository", action: "list" } as const;
 const PULL = { kind: "repository", action: "pull" } as const;
 const PUSH = { kind: "repository", action: "push" } as const;
 const UNTAG = { kind: "repository", action: "untag" } as const;
@@ -28,10 +29,10 @@ export const registryRoutes = (deps: RegistryDeps): Route[] => [
   route("end-5", "PATCH", "/v2/<name>/blobs/uploads/<session>", PUSH, patchUpload(deps), streamed),
   route("end-6", "PUT", "/v2/<name>/blobs/uploads/<session>", PUSH, finishUpload(deps), streamed),
   route("end-7", "PUT", "/v2/<name>/manifests/<reference>", PUSH, putManifest(deps), manifestBody),
-  route("end-8", "GET", "/v2/<name>/tags/list", PULL, listTags(deps)),
+  route("end-8", "GET", "/v2/<name>/tags/list", LIST, listTags(deps)),
   route("end-9", "DELETE", "/v2/<name>/manifests/<reference>", UNTAG, ifDeletion(deps, deleteManifest(deps))),
   route("end-10", "DELETE", "/v2/<name>/blobs/<digest>", DELETE, ifDeletion(deps, deleteBlob(deps))),
-  route("end-12", "GET", "/v2/<name>/referrers/<digest>", PULL, listReferrers(deps)),
+  route("end-12", "GET", "/v2/<name>/referrers/<digest>", LIST, listReferrers(deps)),
   route("end-13", "GET", "/v2/<name>/blobs/uploads/<session>", PUSH, getUpload(deps)),
   route("end-14", "DELETE", "/v2/<name>/blobs/uploads/<session>", PUSH, cancelUpload(deps)),
   route("catalog", "GET", "/v2/_catalog", CATALOG, listRepositories(deps)),

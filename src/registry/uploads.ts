@@ -25,7 +25,7 @@ export function startUpload(deps: RegistryDeps): Handler {
 
     if (mount !== undefined) {
       const source = await findMountSource(deps, request.actor, mount, request.query("from"));
-      const repositoryId = await deps.repositories.ensure(repository);
+      const repositoryId = await deps.repositories.ensure(repository, request.admission);
       if (source !== undefined && (await deps.blobRows.mount(repositoryId, mount, source))) {
         deps.failpoint("mount.afterRow");
         return created(deps, repository, mount);
@@ -38,7 +38,7 @@ export function startUpload(deps: RegistryDeps): Handler {
         message: "a body here needs ?digest=; otherwise send Content-Length: 0",
       });
     }
-    const repositoryId = await deps.repositories.ensure(repository);
+    const repositoryId = await deps.repositories.ensure(repository, request.admission);
     const id = await deps.uploads.create(repositoryId, request.actor.id, algorithm);
     deps.failpoint("upload.created");
 
@@ -171,7 +171,7 @@ async function putWhole(
   try {
     const size = await deps.blobs.publish([segment.name], digest, segment.digest);
     deps.failpoint("blob.beforeCommit");
-    await deps.uploads.linkWhole(repository, digest, size);
+    await deps.uploads.linkWhole(repository, request.admission, digest, size);
     deps.failpoint("blob.afterCommit");
   } finally {
     await deps.blobs.discard([segment.name]);

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Admission } from "../oci/access.ts";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { Reference, Tag } from "../oci/reference.ts";
@@ -33,6 +34,13 @@ export interface ReferrersQuery {
   readonly artifactType: string | undefined;
   readonly last: string;
   readonly limit: number;
+}
+
+export interface ManifestPush {
+  readonly repository: RepositoryName;
+  readonly admission: Admission;
+  readonly manifest: NewManifest;
+  readonly tags: readonly Tag[];
 }
 
 interface ManifestKey {
@@ -79,11 +87,11 @@ export class ManifestStore {
 
   /**
    * Store the manifest and move the tags to it, in one transaction; a first push makes the repository.
-   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references
+   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN
    */
-  async put(repository: RepositoryName, manifest: NewManifest, tags: readonly Tag[]): Promise<void> {
+  async put({ repository, admission, manifest, tags }: ManifestPush): Promise<void> {
     await this.#database.transaction(async (sql) => {
-      const repositoryId = await ensureRepository(sql, repository);
+      const repositoryId = await ensureRepository(sql, repository, admission);
       await insertManifest(sql, repositoryId, manifest, this.#failpoint);
       if (tags.length > 0) {
         await sql.query(

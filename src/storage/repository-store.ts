@@ -1,3 +1,5 @@
+import type { Admission } from "../oci/access.ts";
+import { OciError } from "../oci/error.ts";
 import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
 import type { Database, Sql } from "./database.ts";
 
@@ -31,9 +33,16 @@ export class RepositoryStore {
     return row === undefined ? undefined : { id: Number(row.id), visibility: row.visibility };
   }
 
-  /** The repository's id; a first push makes the row, whoever else pushes first at the same time. */
-  async ensure(name: RepositoryName): Promise<number> {
-    return (await this.find(name))?.id ?? (await this.#database.transaction((sql) => ensureRepository(sql, name)));
+  /** As {@link ensureRepository}, in a transaction of its own where there is no such repository yet. */
+  async ensure(name: RepositoryName, admission: Admission): Promise<number> {
+    const id = (await this.find(name))?.id;
+    if (id !== undefined && id === admission.repositoryId) return id;
+    return this.#database.transaction((sql) => ensureRepository(sql, name, admission));
+  }
+
+  /** False when there is one by that name. @throws OciError NAME_UNKNOWN where there is no such namespace */
+  create(name: RepositoryName, visibility?: Visibility): Promise<boolean> {
+    return this.#database.transaction((sql) => insertRepository(sql, name, visibility));
   }
 
   /** False when there is no such repository. */
@@ -59,22 +68,36 @@ export class RepositoryStore {
   }
 }
 
-/** As `ensure`, inside a transaction: a push that fails leaves no repository behind. */
-export async function ensureRepository(sql: Sql, name: RepositoryName): Promise<number> {
+/**
+ * The id of the repository that a push was admitted to; a first push makes the row, and a push that fails leaves none
+ * behind. One that was deleted (or made anew) since the push was judged is not there for it.
+ * @throws OciError NAME_UNKNOWN
+ */
+export async function ensureRepository(sql: Sql, name: RepositoryName, admission: Admission): Promise<number> {
   const found = await findId(sql, name);
-  if (found !== undefined) return found;
-  const namespace = namespaceOf(name);
-  await sql.query("namespace-ensure", "insert into namespaces (name, kind) values ($1, 'org') on conflict do nothing", [
-    namespace,
-  ]);
-  await sql.query(
-    "repository-ensure",
-    "insert into repositories (name, namespace) values ($1, $2) on conflict do nothing",
-    [name, namespace],
-  );
+  if (found !== undefined && (found === admission.repositoryId || admission.mayCreate)) return found;
+  if (!admission.mayCreate) throw new OciError("NAME_UNKNOWN");
+  await insertRepository(sql, name, undefined);
   const made = await findId(sql, name);
-  if (made === undefined) throw new Error(`repository ${name} vanished while it was made`);
+  if (made === undefined) throw new OciError("NAME_UNKNOWN");
   return made;
+}
+
+/** False when it is there already. @throws OciError NAME_UNKNOWN where there is no such namespace (any more) */
+async function insertRepository(sql: Sql, name: RepositoryName, visibility: Visibility | undefined): Promise<boolean> {
+  // The lock holds off a deletion of the namespace until this is committed.
+  const [namespace] = await sql.query<{ default_visibility: Visibility }>(
+    "repository-namespace",
+    "select default_visibility from namespaces where name = $1 for key share",
+    [namespaceOf(name)],
+  );
+  if (namespace === undefined) throw new OciError("NAME_UNKNOWN");
+  const rows = await sql.query(
+    "repository-insert",
+    "insert into repositories (name, namespace, visibility) values ($1, $2, $3) on conflict do nothing returning 1",
+    [name, namespaceOf(name), visibility ?? namespace.default_visibility],
+  );
+  return rows.length > 0;
 }
 
 async function findId(sql: Sql, name: RepositoryName): Promise<number | undefined> {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Admission } from "../oci/access.ts";
 import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
@@ -112,9 +113,9 @@ export class UploadStore {
   }
 
   /** Link a blob that came without a session, making the repository at a first push. */
-  async linkWhole(repository: RepositoryName, digest: Digest, size: number): Promise<void> {
+  async linkWhole(repository: RepositoryName, admission: Admission, digest: Digest, size: number): Promise<void> {
     await this.#database.transaction(async (sql) => {
-      await linkBlob(sql, await ensureRepository(sql, repository), digest, size);
+      await linkBlob(sql, await ensureRepository(sql, repository, admission), digest, size);
     });
   }
 
