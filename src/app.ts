@@ -105,13 +105,14 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
   const protocols = [registry, ...orgs.protocols, operations];
-  const handler = openDoor({ protocols, gate: orgs.gate, log, metrics });
+  const handler = openDoor({ protocols, gate: orgs.gate, witness: orgs.witness, log, metrics });
   const stopSweeping = sweepRegularly({ uploads, blobs, ttlHours: config.uploadTtlHours }, log);
   return {
     handler,
     metrics,
     close: async () => {
       await stopSweeping();
+      await orgs.close();
       await database.close();
     },
   };

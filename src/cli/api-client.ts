@@ -1,6 +1,8 @@
 import { once } from "node:events";
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
+import type { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { rootCertificates } from "node:tls";
 import { isJsonObject, type Json, type JsonObject, parseJson } from "../oci/json.ts";
 import { CliError } from "./errors.ts";
@@ -41,8 +43,20 @@ export class ApiClient {
     const { status, body: answer } = await this.#send(method, path, body);
     if (status === 404) return undefined;
     if (status < 300) return { status, body: answer };
-    const detail = typeof answer.detail === "string" ? answer.detail : "the answer says no more";
-    throw this.#refused(doing, detail, `${status} ${typeof answer.code === "string" ? answer.code : ""}`.trim());
+    throw this.#refusedBy(status, answer, doing);
+  }
+
+  /** Writes the body of an answer to `output` as it arrives. @throws CliError as {@link call} does */
+  async stream(path: string, accept: string, doing: string, output: Writable): Promise<void> {
+    const incoming = await this.#request("GET", path, undefined, { accept });
+    if (incoming.statusCode === 200) return pipeline(incoming, output, { end: false });
+    const { status, body } = await readAnswer(incoming);
+    throw this.#refusedBy(status, body, doing);
+  }
+
+  #refusedBy(status: number, { detail, code }: JsonObject, doing: string): CliError {
+    const why = typeof detail === "string" ? detail : "the answer says no more";
+    return this.#refused(doing, why, `${status} ${typeof code === "string" ? code : ""}`.trim());
   }
 
   #refused(doing: string, why: string, code: string): CliError {
@@ -54,6 +68,20 @@ export class ApiClient {
   }
 
   async #send(method: string, path: string, body: Json | undefined): Promise<Answer> {
+    const incoming = await this.#request(method, path, body);
+    try {
+      return await readAnswer(incoming);
+    } catch (cause) {
+      throw unreachable(this.#options.url, cause);
+    }
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    body: Json | undefined,
+    headers: OutgoingHttpHeaders = {},
+  ): Promise<IncomingMessage> {
     const { url, ca, name, password } = this.#options;
     const send = url.protocol === "https:" ? httpsRequest : httpRequest;
     const outgoing = send(new URL(path, url), {
@@ -62,6 +90,7 @@ export class ApiClient {
       headers: {
         authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
         "content-type": "application/json",
+        ...headers,
       },
       ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
     });
@@ -69,15 +98,15 @@ export class ApiClient {
     try {
       outgoing.end(body === undefined ? undefined : JSON.stringify(body));
       const [incoming]: IncomingMessage[] = await once(outgoing, "response");
-      return await readAnswer(incoming);
+      if (incoming === undefined) throw new Error("no answer");
+      return incoming;
     } catch (cause) {
       throw unreachable(url, cause);
     }
   }
 }
 
-async function readAnswer(incoming: IncomingMessage | undefined): Promise<Answer> {
-  if (incoming === undefined) throw new Error("no answer");
+async function readAnswer(incoming: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
   const isJson = /json/.test(incoming.headers["content-type"] ?? "");

@@ -15,7 +15,7 @@ export interface Command {
   readonly verb: string;
   /** Names of the arguments, as the help shows them; all must be given. */
   readonly args: readonly string[];
-  readonly options?: Readonly<Record<string, { readonly type: "boolean"; readonly help: string }>>;
+  readonly options?: Readonly<Record<string, { readonly type: "boolean" | "string"; readonly help: string }>>;
   /** First a line that begins with a verb, then whatever else is to say. */
   readonly help: string;
   run(call: CommandCall): Promise<void>;

@@ -127,6 +127,38 @@ describe("goldseal token-keys", () => {
   });
 });
 
+describe("goldseal audit", () => {
+  it("shows what was refused to whom, and writes it out line by line", async () => {
+    await server.send("PUT", "/v2/admin/app/tags/list", { headers: basic("alice", "alice's password") });
+
+    const search = "--actor alice --action push --outcome refused";
+    const shown = await goldseal(`audit search ${search}`);
+    const asJson = await goldseal(`audit search ${search} --limit 1 --json`);
+    const written = await goldseal(`audit export ${search}`);
+
+    expect(shown.out).toMatch(
+      /^2026-11-22T12:00:00.700Z {2}refused {2}alice {2}push {2}admin\/app {2}from 127.0.0.1 {2}[a-z2-9]{16}\n$/,
+    );
+    const [entry] = JSON.parse(asJson.out).entries;
+    expect(entry).toMatchObject({ actor: "alice", target: "admin/app" });
+    expect(
+      written.out
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([entry]);
+  });
+
+  it("says what is wrong with a search", async () => {
+    const shown = await goldseal("audit search --since yesterday");
+    const written = await goldseal("audit export --since yesterday");
+
+    expect([shown.status, written.status]).toEqual([1, 1]);
+    for (const { err } of [shown, written])
+      expect(err).toMatch(/since: a date or time such as .* \(400 invalid-request\)/);
+  });
+});
+
 describe("goldseal, refused", () => {
   it.each([
     [

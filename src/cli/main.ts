@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { auditCommands } from "./audit-commands.ts";
 import type { Command } from "./command.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
 import { CliError, UsageError } from "./errors.ts";
@@ -7,7 +8,7 @@ import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
 
-const COMMANDS: readonly Command[] = [...userCommands, ...repositoryCommands, ...tokenKeysCommands];
+const COMMANDS: readonly Command[] = [...userCommands, ...repositoryCommands, ...tokenKeysCommands, ...auditCommands];
 
 /**
  * Runs `goldseal <noun> <verb> …` against the public API of a running registry. Resolves to the exit status: 0 done,

@@ -1,12 +1,13 @@
 import type { Request } from "../http/request.ts";
-import type { Access, Gate } from "../http/route.ts";
+import type { Access, Gate, Judgement } from "../http/route.ts";
 import type { Actor, Admission, RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
 import { BASIC_CHALLENGE, type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
-import { decide, inScope, type PermissionRules } from "./permissions.ts";
+import { toJson } from "./explain.ts";
+import { decide, inScope, type PermissionRules, type Verdict } from "./permissions.ts";
 
 export interface GateDeps {
   readonly authenticator: Authenticator;
@@ -23,6 +24,7 @@ export function createGate(deps: GateDeps): Gate {
   return async (request, access) => {
     if (access.kind === "open") return;
     const credentials = parseAuthorization(request.headerAll("authorization"));
+    if (credentials.kind === "basic") request.claimedName = credentials.name;
     if (access.kind === "user" || access.kind === "system-admin")
       return signedIn(deps, request, credentials, access.kind);
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
@@ -34,10 +36,12 @@ export function createGate(deps: GateDeps): Gate {
     if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
     if (name instanceof OciError) throw name;
     if (access.kind === "ping" && identity.by === "nothing") throw signInFirst(deps, identity, challenge);
-    if (access.kind === "catalog" && identity.by === "token" && !identity.catalog)
+    if (access.kind === "catalog" && identity.by === "token" && !identity.catalog) {
+      request.judgement = { why: "out-of-scope" };
       throw outOfScope(deps, identity, challenge, "list repositories");
+    }
     if (access.kind === "repository" && name !== undefined)
-      request.admission = judge(deps, identity, { name, action: access.action, challenge });
+      request.admission = judge(deps, request, identity, { name, action: access.action, challenge });
   };
 }
 
@@ -61,6 +65,7 @@ async function signedIn(
   }
   request.actor = identity.actor;
   if (kind === "system-admin" && identity.facts.user?.systemAdmin !== true) {
+    request.judgement = { why: "not-system-admin" };
     throw new OciError("DENIED", {
       message: `${identity.actor.name} is not a system administrator; ask one to do this`,
     });
@@ -73,10 +78,11 @@ interface Matter {
   readonly challenge: Challenge;
 }
 
-function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): Admission {
+function judge(deps: GateDeps, request: Request, identity: Identity, { name, action, challenge }: Matter): Admission {
   const { actor, facts } = identity;
-  if (!inScope(actor, name, action)) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   const decision = decide(name, action, facts, deps.rules);
+  request.judgement = toJudgement(decision, inScope(actor, name, action));
+  if (!inScope(actor, name, action)) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   if (decision.allowed) {
     const mayCreate = action === "push" && facts.repositoryId === undefined;
     return { repositoryId: facts.repositoryId, mayCreate };
@@ -86,6 +92,13 @@ function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: 
   const isRead = action === "pull" || action === "list";
   if (isRead && decision.why === "hidden") throw new OciError("NAME_UNKNOWN");
   throw new OciError("DENIED", { message: refusal(actor, name, action, decision.why) });
+}
+
+/** Undefined where a right that is given to somebody was used: that is what it is for. */
+function toJudgement(verdict: Verdict, isInScope: boolean): Judgement | undefined {
+  if (!isInScope) return { why: "out-of-scope", verdict: toJson(verdict) };
+  if (!verdict.allowed) return { why: verdict.why, verdict: toJson(verdict) };
+  return verdict.via.every(({ kind }) => kind === "system-admin") ? { why: "system-admin" } : undefined;
 }
 
 function refusal({ name: who }: Actor, name: RepositoryName, action: RepositoryAction, why: string): string {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../http/log.ts";
-import type { Gate, Protocol } from "../http/route.ts";
+import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Actor, Authorize } from "../oci/access.ts";
 import type { Database } from "../storage/database.ts";
@@ -10,6 +10,7 @@ import { Authenticator } from "./authenticator.ts";
 import { createAuthorize, createCatalogView } from "./authorize.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
+import { openAudit } from "./open-audit.ts";
 import { Passwords } from "./passwords.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
 import { orgsProtocol, tokenProtocol } from "./routes.ts";
@@ -43,6 +44,10 @@ export interface Orgs {
   readonly authorize: Authorize;
   readonly catalogView: (actor: Actor) => Promise<CatalogView>;
   readonly protocols: readonly Protocol[];
+  /** Puts on record what the door sees. */
+  readonly witness: Witness;
+  /** Ends background work and writes what waits; requests must have drained before. */
+  close(): Promise<void>;
 }
 
 /** Everything about who may do what, put together; the token service has a key to sign with when this returns. */
@@ -63,6 +68,7 @@ export async function openOrgs({
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
   const limits = new SignInLimits(database, now);
+  const { audit, auditStore, witness, close } = await openAudit({ database, log, now, sweep: () => limits.sweep() });
   const authenticator = new Authenticator({ findAccess, passwords, limits, tokens: new TokenVerifier(tokenSettings) });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
   const refreshTokens = new RefreshTokensStore(database);
@@ -74,8 +80,10 @@ export async function openOrgs({
     catalogView: createCatalogView(findAccess),
     protocols: [
       tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
-      orgsProtocol({ users: new UsersStore(database), passwords, authorize, repositories, keys }),
+      orgsProtocol({ users: new UsersStore(database), passwords, authorize, repositories, keys, audit, auditStore }),
     ],
+    witness,
+    close,
   };
 }
 

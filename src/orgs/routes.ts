@@ -1,5 +1,6 @@
 import { json } from "../http/reply.ts";
 import { type Access, type Protocol, type Route, route } from "../http/route.ts";
+import { type AuditApiDeps, searchAudit } from "./audit-api.ts";
 import { invalidRequest, methodNotAllowed, notFound, problemReply, tokenErrorReply } from "./errors.ts";
 import { getRepository, putRepository, type RepositoriesApiDeps } from "./repositories-api.ts";
 import { maxRestBodyBytes } from "./rest-body.ts";
@@ -7,7 +8,7 @@ import { getKeys, getToken, postToken, type TokenEndpointDeps } from "./token-en
 import type { TokenKeys } from "./token-keys.ts";
 import { getUser, listUsers, putUser, type UsersApiDeps } from "./users-api.ts";
 
-export interface OrgsDeps extends UsersApiDeps, RepositoriesApiDeps {
+export interface OrgsDeps extends UsersApiDeps, RepositoriesApiDeps, AuditApiDeps {
   readonly keys: TokenKeys;
 }
 
@@ -23,6 +24,7 @@ export const orgsRoutes = (deps: OrgsDeps): Route[] => [
   route("user-put", "PUT", "/api/v1/users/<user>", USER, putUser(deps), BODY),
   route("repository-get", "GET", "/api/v1/orgs/<org>/repositories/<repo>", USER, getRepository(deps)),
   route("repository-put", "PUT", "/api/v1/orgs/<org>/repositories/<repo>", USER, putRepository(deps), BODY),
+  route("audit-search", "GET", "/api/v1/audit", USER, searchAudit(deps)),
   route("token-keys-rotate", "POST", "/api/v1/token-keys/rotate", SYSTEM_ADMIN, async () =>
     json(201, { kid: await deps.keys.rotate() }),
   ),

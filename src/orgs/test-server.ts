@@ -49,12 +49,21 @@ export async function openTestServer(settings: Partial<OrgsSettings> = {}) {
   const openWorker = async () => {
     const orgs = await openOrgs({ database, ring, repositories, settings: whole, log, now: () => clock.now });
     const protocols = [...orgs.protocols, probeProtocol];
-    const door = openDoor({ protocols, gate: orgs.gate, log, metrics: new Metrics(() => database.pool) });
+    const door = openDoor({
+      protocols,
+      gate: orgs.gate,
+      witness: orgs.witness,
+      log,
+      metrics: new Metrics(() => database.pool),
+    });
     const listener = await listen(door, { host: "127.0.0.1", port: 0 });
     return {
       port: listener.port,
       send: (method: string, path: string, ask: Ask = {}) => send(listener.port, method, path, ask),
-      close: () => listener.drain(1000),
+      close: async () => {
+        await listener.drain(1000);
+        await orgs.close();
+      },
     };
   };
   const worker = await openWorker();
@@ -94,7 +103,7 @@ async function send(port: number, method: string, path: string, ask: Ask): Promi
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
   const text = Buffer.concat(chunks).toString();
-  const isJson = /json/.test(incoming.headers["content-type"] ?? "");
+  const isJson = /[/+]json/.test(incoming.headers["content-type"] ?? "");
   return {
     status: incoming.statusCode ?? 0,
     headers: incoming.headers,

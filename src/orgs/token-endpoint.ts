@@ -113,6 +113,7 @@ async function signIn(deps: TokenEndpointDeps, request: Request): Promise<User |
     throw refused("this registry has nothing for those who do not sign in: docker login first");
   }
   const { kind } = credentials;
+  if (kind === "basic") request.claimedName = credentials.name;
   const identity = kind === "basic" ? await deps.authenticator.identify(credentials, request.remoteAddress) : undefined;
   if (identity?.facts.user === undefined) throw refused();
   return identity.facts.user;
@@ -122,6 +123,7 @@ async function signInByForm({ authenticator }: TokenEndpointDeps, request: Reque
   if (form.one("grant_type") !== "password") throw invalidRequest("grant_type is password or refresh_token");
   const name = form.one("username") ?? "";
   const password = form.one("password") ?? "";
+  request.claimedName = name;
   const identity = await authenticator.byPassword({ name, password }, request.remoteAddress);
   if (identity?.facts.user === undefined) throw refused();
   return identity.facts.user;
