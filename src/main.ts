@@ -13,7 +13,9 @@ commands
   user            add, list, password: who may sign in to a running registry
   repository      show, visibility: whether everyone may pull it
   token-keys      rotate: sign tokens with a new key
-                  (each of these three explains itself: npm run goldseal -- user --help)
+  audit           search, export: who did what, and who was refused what
+  why             why something was refused, or what rule lets somebody do something
+                  (each of these explains itself: npm run goldseal -- user --help)
 
 options
   --config FILE   read FILE instead of ./goldseal.yaml (same names as the variables below, the environment wins)

@@ -12,6 +12,7 @@ export interface CommandCall {
 /** One `goldseal <noun> <verb>`. */
 export interface Command {
   readonly noun: string;
+  /** Empty: the noun alone; such commands are told apart by how many arguments they take. */
   readonly verb: string;
   /** Names of the arguments, as the help shows them; all must be given. */
   readonly args: readonly string[];

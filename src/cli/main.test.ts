@@ -159,6 +159,41 @@ describe("goldseal audit", () => {
   });
 });
 
+describe("goldseal why", () => {
+  it("says by what rule somebody may do something, or what is missing", async () => {
+    const may = await goldseal("why alice push alice/app");
+    const mayNot = await goldseal("why alice push admin/app");
+
+    expect(may.out).toBe("allowed: alice may push alice/app: it is the user's own namespace\n");
+    expect(mayNot.out).toMatch(/^refused: alice may not push admin\/app: no rule gives any right here/);
+  });
+
+  it("resolves the decision id of an error message", async () => {
+    const refused = await server.send("PUT", "/v2/admin/app/tags/list", {
+      headers: basic("alice", "alice's password"),
+    });
+    const id = /decision (\w+)\)/.exec(refused.body.errors[0].message)?.[1];
+
+    const { status, out } = await goldseal(`why ${id}`);
+
+    expect(status).toBe(0);
+    expect(out).toMatch(
+      /alice was refused: push admin\/app, from 127\.0\.0\.1\nalice has no right to push to admin\/app/,
+    );
+    expect(out).toMatch(/no rule gave any right then\n$/);
+    expect(JSON.parse((await goldseal(`why ${id} --json`)).out)).toMatchObject({
+      decision: id,
+      detail: { why: "hidden" },
+    });
+  });
+
+  it("knows how it is used", async () => {
+    expect((await goldseal("why alice push")).err).toMatch(/why DECISION.*\n.*why USER ACTION REPOSITORY/);
+    expect((await goldseal("why me")).status).toBe(2);
+    expect((await goldseal("why --help")).out).toContain("goldseal why USER ACTION REPOSITORY [--json]");
+  });
+});
+
 describe("goldseal, refused", () => {
   it.each([
     [

@@ -7,8 +7,15 @@ import { repositoryCommands } from "./repository-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
+import { whyCommands } from "./why-commands.ts";
 
-const COMMANDS: readonly Command[] = [...userCommands, ...repositoryCommands, ...tokenKeysCommands, ...auditCommands];
+const COMMANDS: readonly Command[] = [
+  ...userCommands,
+  ...repositoryCommands,
+  ...tokenKeysCommands,
+  ...auditCommands,
+  ...whyCommands,
+];
 
 /**
  * Runs `goldseal <noun> <verb> …` against the public API of a running registry. Resolves to the exit status: 0 done,
@@ -30,18 +37,24 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
   if (noun === undefined || isHelp(noun)) return show(io, COMMANDS);
   if (ofNoun.length === 0) throw new UsageError(`unknown command ${JSON.stringify(noun)}; see goldseal --help`);
   if (verb === undefined || isHelp(verb)) return show(io, ofNoun);
-  const command = ofNoun.find((candidate) => candidate.verb === verb);
-  if (command === undefined)
+  const bare = ofNoun.filter((candidate) => candidate.verb === "");
+  if (bare.length > 0) return run(bare, [verb, ...rest], env, io);
+  const named = ofNoun.filter((candidate) => candidate.verb === verb);
+  if (named.length === 0)
     throw new UsageError(`goldseal ${noun} has no ${JSON.stringify(verb)}; see goldseal ${noun} --help`);
-  return run(command, rest, env, io);
+  return run(named, rest, env, io);
 }
 
-async function run(command: Command, argv: readonly string[], env: Env, io: CliIo): Promise<number> {
-  const own = Object.fromEntries(Object.entries(command.options ?? {}).map(([name, { type }]) => [name, { type }]));
+/** `commands` differ in how many arguments they take. */
+async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
+  const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
+  const own = Object.fromEntries(ownOptions.map(([name, { type }]) => [name, { type }]));
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
-  if (values.help === true) return show(io, [command]);
-  if (positionals.length !== command.args.length) throw new UsageError(`usage: goldseal ${usageOf(command)}`);
+  if (values.help === true) return show(io, commands);
+  const command = commands.find(({ args }) => args.length === positionals.length);
+  if (command === undefined)
+    throw new UsageError(`usage: ${commands.map((each) => `goldseal ${usageOf(each)}`).join("\n   or: ")}`);
   const client = await connect(values, env, io);
   await command.run({ client, args: positionals, options: values, io });
   return 0;
@@ -58,7 +71,7 @@ function show({ stdout }: CliIo, commands: readonly Command[]): number {
 
 function usageOf({ noun, verb, args, options }: Command): string {
   const optional = Object.keys(options ?? {}).map((name) => `[--${name}]`);
-  return [noun, verb, ...args, ...optional].join(" ");
+  return [noun, verb, ...args, ...optional].filter((word) => word !== "").join(" ");
 }
 
 function complain({ stderr }: CliIo, message: string, status: number): number {

@@ -80,7 +80,10 @@ export async function openOrgs({
     catalogView: createCatalogView(findAccess),
     protocols: [
       tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
-      orgsProtocol({ users: new UsersStore(database), passwords, authorize, repositories, keys, audit, auditStore }),
+      orgsProtocol({
+        users: new UsersStore(database),
+        ...{ passwords, authorize, repositories, keys, audit, auditStore, findAccess, rules },
+      }),
     ],
     witness,
     close,

@@ -1,14 +1,15 @@
 import { json } from "../http/reply.ts";
 import { type Access, type Protocol, type Route, route } from "../http/route.ts";
-import { type AuditApiDeps, searchAudit } from "./audit-api.ts";
+import { searchAudit } from "./audit-api.ts";
 import { invalidRequest, methodNotAllowed, notFound, problemReply, tokenErrorReply } from "./errors.ts";
+import { type ExplainApiDeps, explainDecision, explainRight } from "./explain-api.ts";
 import { getRepository, putRepository, type RepositoriesApiDeps } from "./repositories-api.ts";
 import { maxRestBodyBytes } from "./rest-body.ts";
 import { getKeys, getToken, postToken, type TokenEndpointDeps } from "./token-endpoint.ts";
 import type { TokenKeys } from "./token-keys.ts";
 import { getUser, listUsers, putUser, type UsersApiDeps } from "./users-api.ts";
 
-export interface OrgsDeps extends UsersApiDeps, RepositoriesApiDeps, AuditApiDeps {
+export interface OrgsDeps extends UsersApiDeps, RepositoriesApiDeps, ExplainApiDeps {
   readonly keys: TokenKeys;
 }
 
@@ -25,6 +26,8 @@ export const orgsRoutes = (deps: OrgsDeps): Route[] => [
   route("repository-get", "GET", "/api/v1/orgs/<org>/repositories/<repo>", USER, getRepository(deps)),
   route("repository-put", "PUT", "/api/v1/orgs/<org>/repositories/<repo>", USER, putRepository(deps), BODY),
   route("audit-search", "GET", "/api/v1/audit", USER, searchAudit(deps)),
+  route("explain", "GET", "/api/v1/explain", USER, explainRight(deps)),
+  route("explain-decision", "GET", "/api/v1/explain/<decision>", USER, explainDecision(deps)),
   route("token-keys-rotate", "POST", "/api/v1/token-keys/rotate", SYSTEM_ADMIN, async () =>
     json(201, { kid: await deps.keys.rotate() }),
   ),
