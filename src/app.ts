@@ -90,7 +90,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
   const registry = registryProtocol({
     authorize: orgs.authorize,
-    catalogView: orgs.catalogView,
+    catalog: orgs.catalog,
     blobs,
     blobRows: new BlobRows(database),
     uploads,

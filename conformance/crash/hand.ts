@@ -49,7 +49,7 @@ export interface HandOptions {
 
 /** All but the client, which is another one after each restart. */
 export function createHand({ seed, index, history, commons }: HandOptions): Omit<Hand, "client"> {
-  const repository = `crash/w${index}`;
+  const repository = `admin/crash-w${index}`;
   return {
     id: `${seed}-w${index}`,
     repository,

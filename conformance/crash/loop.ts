@@ -46,7 +46,7 @@ export class Loop {
     this.#journal = journal;
     const history = new History(journal);
     this.#history = history;
-    const commons = { repository: "crash/shared", tags: ["latest", "stable", "edge"], fresh: [], blobs: [] };
+    const commons = { repository: "admin/crash-shared", tags: ["latest", "stable", "edge"], fresh: [], blobs: [] };
     this.#commons = commons;
     this.#writers = Array.from({ length: writers }, (_, index) => new Writer({ seed, index, history, commons }));
   }

@@ -6,6 +6,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { RegistryClient } from "../harness/registry-client.ts";
 import { Report } from "../harness/report.ts";
 import { projectRoot, type RunningServer, startServer } from "../harness/server.ts";
 import { findTool, run } from "../harness/tools.ts";
@@ -14,6 +15,7 @@ import { parseJunit } from "./junit.ts";
 const SUITE = "oci-conformance";
 const VERSIONS = ["1.1", "dev"];
 const SUITE_SECONDS = 300;
+const ORGANIZATION = "conformance";
 
 const { values } = parseArgs({
   options: {
@@ -45,6 +47,7 @@ async function runVersion(report: Report, suite: string, version: string): Promi
   mkdirSync(folder, { recursive: true });
   const server = await startServer();
   try {
+    await makeOrganization(server);
     const { stdout, stderr } = await run(suite, [], {
       cwd: folder,
       env: suiteEnv(server, version, folder),
@@ -55,6 +58,18 @@ async function runVersion(report: Report, suite: string, version: string): Promi
   } finally {
     writeFileSync(join(folder, "server.log"), server.output());
     await server.stop();
+  }
+}
+
+/** A push makes repositories, but never the organization they are in. */
+async function makeOrganization(server: RunningServer): Promise<void> {
+  const client = new RegistryClient(server, server.admin);
+  try {
+    const path = `/api/v1/orgs/${ORGANIZATION}`;
+    const { status, body } = await client.ask(path, { method: "PUT", body: Buffer.from("{}") });
+    if (status !== 201) throw new Error(`PUT ${path} answered ${status}: ${body}`);
+  } finally {
+    client.close();
   }
 }
 
@@ -78,8 +93,8 @@ function suiteEnv(server: RunningServer, version: string, results: string): Reco
     OCI_REGISTRY: server.host,
     OCI_TLS: "enabled",
     SSL_CERT_FILE: server.caPath,
-    OCI_REPO1: "conformance/repo1",
-    OCI_REPO2: "conformance/repo2",
+    OCI_REPO1: `${ORGANIZATION}/repo1`,
+    OCI_REPO2: `${ORGANIZATION}/repo2`,
     OCI_USERNAME: server.admin.name,
     OCI_PASSWORD: server.admin.password,
     // A client that follows each challenge: the mount's names both repositories, a token kept from an earlier push does not.

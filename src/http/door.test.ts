@@ -8,6 +8,7 @@ let tags: string;
 let auth: string;
 beforeAll(async () => {
   app = await openTestApp();
+  await app.addOrg("al-ice_x");
   place = { app, as: "alice", repository: "alice/door" };
   const { manifest } = await pushParts(place);
   await putManifest(place, "v1", manifest);

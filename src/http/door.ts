@@ -89,6 +89,7 @@ function begin(
     message,
     response,
     route: match.kind === "route" ? match.route : noRoute,
+    path,
     params: match.kind === "route" ? match.params : {},
     query: new URLSearchParams(search),
     budget,

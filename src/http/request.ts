@@ -10,6 +10,8 @@ export interface RequestParts {
   readonly message: IncomingMessage;
   readonly response: ServerResponse;
   readonly route: Route;
+  /** As it came, without the query. */
+  readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   /** What all bodies held whole share. */
@@ -22,6 +24,7 @@ export class Request {
   readonly id: string;
   readonly route: Route;
   readonly method: string;
+  readonly path: string;
   /** Set by the gate. */
   actor: Actor = ANONYMOUS;
   /** Set by the gate for routes of one repository. */
@@ -38,6 +41,7 @@ export class Request {
   constructor(parts: RequestParts) {
     this.id = parts.id;
     this.route = parts.route;
+    this.path = parts.path;
     this.method = parts.message.method ?? "GET";
     this.#parts = parts;
   }

@@ -11,10 +11,19 @@ export type Access =
   | { readonly kind: "ping" }
   /** The list of repositories: anyone; a token must name `registry:catalog:*`. */
   | { readonly kind: "catalog" }
-  /** REST: a user, by name and password. Tokens of the registry are refused. */
+  /** REST: whoever signs in, by name and password or with a personal token or a robot's. Registry tokens are refused. */
   | { readonly kind: "user" }
-  /** REST: a system administrator, by name and password. */
   | { readonly kind: "system-admin" }
+  /** REST: a system administrator or an auditor. */
+  | { readonly kind: "auditor" }
+  /** REST: a member (`view`) or an owner (`manage`) of the organization in `<org>`. */
+  | { readonly kind: "org"; readonly right: "view" | "manage" }
+  /** REST: an owner of `<org>`, or an administrator of its `<team>`. */
+  | { readonly kind: "team" }
+  /** REST: whoever administers `<repo>` of `<org>`; for `*`, the whole of it. */
+  | { readonly kind: "grant" }
+  /** REST: `action` on the repository `<repo>` of `<org>`. */
+  | { readonly kind: "org-repository"; readonly action: RepositoryAction }
   /** `action` on the repository named by the path parameter `name`. */
   | { readonly kind: "repository"; readonly action: RepositoryAction };
 

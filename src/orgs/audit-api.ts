@@ -2,10 +2,10 @@ import { z } from "zod";
 import { nextLink } from "../http/page.ts";
 import { bytes, json } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
+import { operation, type RestOperation, readQuery } from "../http/rest-operation.ts";
 import type { Handler } from "../http/route.ts";
 import type { AuditLog } from "./audit-log.ts";
 import type { AuditQuery, AuditStore, StoredEntry } from "./audit-store.ts";
-import { invalidRequest } from "./errors.ts";
 import type { UsersStore } from "./users-store.ts";
 
 export interface AuditApiDeps {
@@ -38,13 +38,37 @@ const querySchema = z.object({
     .optional(),
 });
 
+export const entrySchema = z.object({
+  at: z.string(),
+  actor: z.string(),
+  action: z.string(),
+  target: z.string(),
+  namespace: z.string(),
+  outcome: z.enum(["done", "refused"]),
+  source: z.string().describe("address of the connection"),
+  requestId: z.string(),
+  decision: z.string().optional().describe("what a refused client was told to ask about"),
+  detail: z.record(z.string(), z.unknown()),
+});
+
+export const auditOperations = (deps: AuditApiDeps): RestOperation[] => [
+  operation(["audit-search", "GET", "/api/v1/audit", { kind: "user" }], {
+    summary:
+      "Who did what and who was refused what, newest first: everything for system administrators and auditors, for " +
+      "others what concerns the names they own. With Accept: application/x-ndjson all of it is streamed.",
+    query: querySchema,
+    answers: { 200: z.object({ entries: z.array(entrySchema), next: z.string().optional() }) },
+    act: searchAudit(deps),
+  }),
+];
+
 /**
  * `GET /api/v1/audit?actor=&action=&target=&outcome=&since=&until=&after=&limit=`: newest first. System administrators
  * and auditors see everything, others what concerns the names they own. With `Accept: application/x-ndjson` everything
  * that fits is streamed, one entry a line, without a page's limit.
  * @throws OrgsError invalid-request
  */
-export function searchAudit(deps: AuditApiDeps): Handler {
+function searchAudit(deps: AuditApiDeps): Handler {
   return async (request) => {
     const { limit, query } = parseQuery(request);
     const namespaces = await visibleNamespaces(deps, request);
@@ -86,13 +110,7 @@ export function toWire({ id: _, at, decisionId, actorId: __, ...entry }: StoredE
 }
 
 function parseQuery(request: Request): { limit: number | undefined; query: AuditQuery } {
-  const names = Object.keys(querySchema.shape);
-  const given = Object.fromEntries(names.map((name) => [name, request.query(name)]));
-  const parsed = querySchema.safeParse(given);
-  if (!parsed.success) {
-    throw invalidRequest(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
-  }
-  const { since, until, after, limit, ...filters } = parsed.data;
+  const { since, until, after, limit, ...filters } = readQuery(request, querySchema);
   const [atMs, id] = (after ?? "").split("-").map(Number);
   return {
     limit: limit === undefined ? undefined : Number(limit),

@@ -96,7 +96,7 @@ describe("the audit", () => {
 
     const found = await search("target=alice/private");
 
-    expect(found.map(({ actor, action }: AuditEntry) => [actor, action])).toEqual([["root", "pull"]]);
+    expect(found.map(({ actor, action }: AuditEntry) => [actor, action])).toEqual([["root", "list"]]);
   });
 
   it("has what a push stores, with its digest, and not the steps on the way", async () => {

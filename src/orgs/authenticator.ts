@@ -1,6 +1,6 @@
 import { type Actor, ANONYMOUS } from "../oci/access.ts";
 import { isNamespaceName } from "../oci/repository-name.ts";
-import type { AccessFacts, FindAccess } from "./access-lookup.ts";
+import type { AccessFacts, AccessKey, FindAccess } from "./access-lookup.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Passwords } from "./passwords.ts";
 import type { SignInLimits } from "./sign-in-limits.ts";
@@ -20,6 +20,9 @@ export interface NameAndPassword {
   readonly name: string;
   readonly password: string;
 }
+/** What a request concerns; a repository "" is none. */
+export type About = Pick<AccessKey, "repository" | "namespace">;
+const NOTHING: About = { repository: "" };
 
 export interface AuthenticatorDeps {
   readonly findAccess: FindAccess;
@@ -36,14 +39,14 @@ export class Authenticator {
   }
 
   /**
-   * Undefined when the credentials are bad in whatever way. `repository` is read in the same query ("" for none).
+   * Undefined when the credentials are bad in whatever way; what the request is about is read in the same query.
    * @throws OciError TOOMANYREQUESTS after too many bad passwords
    */
-  async identify(credentials: Credentials, source: string, repository = ""): Promise<Identity | undefined> {
+  async identify(credentials: Credentials, source: string, about: About = NOTHING): Promise<Identity | undefined> {
     if (credentials.kind === "malformed") return undefined;
-    if (credentials.kind === "basic") return this.byPassword(credentials, source, repository);
-    if (credentials.kind === "bearer") return this.#byToken(credentials.token, repository);
-    const facts = await this.#deps.findAccess({ user: "", repository });
+    if (credentials.kind === "basic") return this.byPassword(credentials, source, about);
+    if (credentials.kind === "bearer") return this.#byToken(credentials.token, about);
+    const facts = await this.#deps.findAccess({ user: "", ...about });
     return { actor: ANONYMOUS, facts, by: "nothing", catalog: false };
   }
 
@@ -51,12 +54,12 @@ export class Authenticator {
   async byPassword(
     { name, password }: NameAndPassword,
     source: string,
-    repository = "",
+    about: About = NOTHING,
   ): Promise<Identity | undefined> {
     const { findAccess, passwords, limits } = this.#deps;
     const attempt = { account: name, source };
     const admit = () => limits.admit(attempt);
-    const [facts] = await Promise.all([findAccess({ user: isNamespaceName(name) ? name : "", repository }), admit()]);
+    const [facts] = await Promise.all([findAccess({ user: isNamespaceName(name) ? name : "", ...about }), admit()]);
     const right = await passwords.verify(facts.user, password, { source, admit });
     if (!right || facts.user === undefined || facts.user.suspended) {
       await limits.count(attempt);
@@ -65,11 +68,11 @@ export class Authenticator {
     return { actor: { kind: "user", id: facts.user.id, name: facts.user.name }, facts, by: "password", catalog: false };
   }
 
-  async #byToken(token: string, repository: string): Promise<Identity | undefined> {
+  async #byToken(token: string, about: About): Promise<Identity | undefined> {
     const claims = await this.#deps.tokens.verify(token);
     if (claims === undefined) return undefined;
     const { name, userId, epoch, repositories: scope, catalog } = claims;
-    const facts = await this.#deps.findAccess({ user: userId === 0 ? "" : name, repository });
+    const facts = await this.#deps.findAccess({ user: userId === 0 ? "" : name, ...about });
     if (userId === 0) return { actor: { ...ANONYMOUS, scope }, facts, by: "token", catalog };
     const { user } = facts;
     if (user === undefined || user.id !== userId || user.suspended || user.tokenEpoch !== epoch) return undefined;

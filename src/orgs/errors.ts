@@ -8,9 +8,15 @@ export type OrgsCode =
   | "disk-full"
   | "forbidden"
   | "invalid-request"
+  | "last-admin"
+  | "last-owner"
   | "method-not-allowed"
+  | "name-reserved"
   | "name-taken"
+  | "not-a-member"
+  | "not-empty"
   | "not-found"
+  | "precondition-failed"
   | "too-many-requests"
   | "unauthorized"
   | "unavailable";
@@ -20,9 +26,15 @@ const STATUS: Readonly<Record<OrgsCode, number>> = {
   "disk-full": 507,
   forbidden: 403,
   "invalid-request": 400,
+  "last-admin": 409,
+  "last-owner": 409,
   "method-not-allowed": 405,
+  "name-reserved": 409,
   "name-taken": 409,
+  "not-a-member": 409,
+  "not-empty": 409,
   "not-found": 404,
+  "precondition-failed": 412,
   "too-many-requests": 429,
   unauthorized: 401,
   unavailable: 503,

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { json } from "../http/reply.ts";
-import type { Request } from "../http/request.ts";
-import type { Handler } from "../http/route.ts";
+import { operation, type RestOperation, readQuery } from "../http/rest-operation.ts";
+import type { Access, Handler } from "../http/route.ts";
 import { namespaceOf, parseRepositoryName } from "../oci/repository-name.ts";
 import type { FindAccess } from "./access-lookup.ts";
-import { type AuditApiDeps, toWire, visibleNamespaces } from "./audit-api.ts";
-import { invalidRequest, notFound } from "./errors.ts";
+import { type AuditApiDeps, entrySchema, toWire, visibleNamespaces } from "./audit-api.ts";
+import { notFound } from "./errors.ts";
 import { ACTIONS, describeVerdict, toJson } from "./explain.ts";
 import { decide, type PermissionRules } from "./permissions.ts";
 
@@ -20,14 +20,42 @@ const querySchema = z.object({
   repository: z.string("the name of a repository"),
 });
 
+const answerSchema = z.object({
+  user: z.string(),
+  action: z.enum(ACTIONS),
+  repository: z.string(),
+  allowed: z.boolean(),
+  why: z.string().optional().describe("of a refusal: hidden, denied, no-namespace or suspended"),
+  level: z.string().nullable().describe("the highest level that any rule gives"),
+  via: z.array(z.looseObject({ kind: z.string(), says: z.string() })).describe("the rules that count"),
+  says: z.string().describe("all of it in a sentence"),
+  exists: z.boolean().optional().describe("only for those who oversee the namespace"),
+});
+
+const USER: Access = { kind: "user" };
+
+export const explainOperations = (deps: ExplainApiDeps): RestOperation[] => [
+  operation(["explain", "GET", "/api/v1/explain", USER], {
+    summary: "Whether somebody may do something to a repository now, and by what rule.",
+    query: querySchema,
+    answers: { 200: answerSchema },
+    act: explainRight(deps),
+  }),
+  operation(["explain-decision", "GET", "/api/v1/explain/<decision>", USER], {
+    summary: "What was refused under a decision id, to whom and why.",
+    answers: { 200: entrySchema.extend({ says: z.string() }) },
+    act: explainDecision(deps),
+  }),
+];
+
 /**
  * `GET /api/v1/explain?user=&action=&repository=`: whether `user` (default: oneself) may do it now, and by what rule.
  * About others: owners for what is theirs, system administrators and auditors for everything.
  * @throws OrgsError invalid-request, not-found
  */
-export function explainRight(deps: ExplainApiDeps): Handler {
+function explainRight(deps: ExplainApiDeps): Handler {
   return async (request) => {
-    const asked = parseQuery(request);
+    const asked = readQuery(request, querySchema);
     const repository = parseRepositoryName(asked.repository);
     const user = asked.user === undefined || asked.user === "" ? request.actor.name : asked.user;
     const visible = await visibleNamespaces(deps, request);
@@ -59,7 +87,7 @@ export function explainRight(deps: ExplainApiDeps): Handler {
  * what it was about, for system administrators and auditors.
  * @throws OrgsError not-found
  */
-export function explainDecision(deps: ExplainApiDeps): Handler {
+function explainDecision(deps: ExplainApiDeps): Handler {
   return async (request) => {
     await deps.audit.flush();
     const entry = await deps.auditStore.findDecision(request.param("decision"));
@@ -70,11 +98,4 @@ export function explainDecision(deps: ExplainApiDeps): Handler {
     if (visible !== undefined && !visible.includes(entry.namespace)) throw notFound();
     return json(200, { ...toWire(entry), says: entry.detail.message ?? "" });
   };
-}
-
-function parseQuery(request: Request) {
-  const given = Object.fromEntries(Object.keys(querySchema.shape).map((name) => [name, request.query(name)]));
-  const parsed = querySchema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  throw invalidRequest(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
 }

@@ -27,7 +27,7 @@ async function tokenOf(who: Ask["headers"], ...scopes: string[]): Promise<string
   return body.token;
 }
 
-const PULL = ["GET", "tags/list"] as const;
+const PULL = ["GET", "manifests/x"] as const;
 const PUSH = ["PUT", "tags/list"] as const;
 const UNTAG = ["DELETE", "tags/list"] as const;
 const DELETE = ["DELETE", "blobs/x"] as const;
@@ -60,7 +60,14 @@ describe("gate, with a password", () => {
 
   it("lets a system administrator do everything everywhere", async () => {
     expect(await statuses("alice/shut", root)).toEqual([200, 200, 200, 200, 200]);
-    expect(await statuses("nobody/new", root)).toEqual([200, 200, 200, 200, 200]);
+    expect(await statuses("bob/new", root)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it("tells a system administrator who pushes to an unknown namespace to make it first", async () => {
+    const { status, body } = await ask(PUSH, "nobody/new", root);
+
+    expect([status, body.errors[0].code]).toEqual([403, "DENIED"]);
+    expect(body.errors[0].message).toMatch(/no user or organization nobody; make it first: goldseal org create nobody/);
   });
 
   it("lets another user pull what is public, and says no to the rest", async () => {

@@ -4,15 +4,18 @@ import type { Actor, Admission, RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
-import { BASIC_CHALLENGE, type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
+import { type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
 import { toJson } from "./explain.ts";
 import { decide, inScope, type PermissionRules, type Verdict } from "./permissions.ts";
+import { createRestGate, isRest } from "./rest-gate.ts";
+import type { TeamsStore } from "./teams-store.ts";
 
 export interface GateDeps {
   readonly authenticator: Authenticator;
   readonly rules: PermissionRules;
   readonly challenge: ChallengeSettings;
+  readonly teams: TeamsStore;
 }
 
 const SIGN_IN = "sign in with docker login, or send a user name and password";
@@ -21,16 +24,16 @@ const BAD_PASSWORD = "user name or password is wrong, or the account is suspende
 
 /** Judges each request before its handler runs: first the credentials, then the right, and only then existence. */
 export function createGate(deps: GateDeps): Gate {
+  const judgeRest = createRestGate(deps);
   return async (request, access) => {
     if (access.kind === "open") return;
+    if (isRest(access)) return judgeRest(request, access);
     const credentials = parseAuthorization(request.headerAll("authorization"));
     if (credentials.kind === "basic") request.claimedName = credentials.name;
-    if (access.kind === "user" || access.kind === "system-admin")
-      return signedIn(deps, request, credentials, access.kind);
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
     const challenge = challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
-    const identity = await deps.authenticator.identify(credentials, request.remoteAddress, repository);
+    const identity = await deps.authenticator.identify(credentials, request.remoteAddress, { repository });
     if (identity === undefined) throw badCredentials(deps, credentials, challenge);
     request.actor = identity.actor;
     if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
@@ -43,33 +46,6 @@ export function createGate(deps: GateDeps): Gate {
     if (access.kind === "repository" && name !== undefined)
       request.admission = judge(deps, request, identity, { name, action: access.action, challenge });
   };
-}
-
-/** Routes of REST: by password only, whatever the registry's own routes take. */
-async function signedIn(
-  { authenticator }: GateDeps,
-  request: Request,
-  credentials: Credentials,
-  kind: "user" | "system-admin",
-): Promise<void> {
-  const identity =
-    credentials.kind === "basic" ? await authenticator.identify(credentials, request.remoteAddress) : undefined;
-  if (identity === undefined) {
-    throw new OciError("UNAUTHORIZED", {
-      message:
-        credentials.kind === "basic"
-          ? BAD_PASSWORD
-          : "send a user name and password (Basic); other credentials, a registry token too, are not taken here",
-      headers: { "WWW-Authenticate": BASIC_CHALLENGE },
-    });
-  }
-  request.actor = identity.actor;
-  if (kind === "system-admin" && identity.facts.user?.systemAdmin !== true) {
-    request.judgement = { why: "not-system-admin" };
-    throw new OciError("DENIED", {
-      message: `${identity.actor.name} is not a system administrator; ask one to do this`,
-    });
-  }
 }
 
 interface Matter {

@@ -4,23 +4,27 @@ import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Actor, Authorize } from "../oci/access.ts";
 import type { Database } from "../storage/database.ts";
-import type { CatalogView, RepositoryStore } from "../storage/repository-store.ts";
+import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import { Authenticator } from "./authenticator.ts";
-import { createAuthorize, createCatalogView } from "./authorize.ts";
+import { createAuthorize } from "./authorize.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
+import { GrantsStore } from "./grants-store.ts";
 import { openAudit } from "./open-audit.ts";
+import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
-import { orgsProtocol, tokenProtocol } from "./routes.ts";
+import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
 import { SignInLimits } from "./sign-in-limits.ts";
+import { TeamsStore } from "./teams-store.ts";
 import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
 import { TokenService } from "./token-service.ts";
 import { TokenVerifier } from "./token-verifier.ts";
 import { passwordSchema } from "./users-api.ts";
 import { UsersStore } from "./users-store.ts";
+import { createListVisible } from "./visible-repositories.ts";
 
 export interface OrgsSettings {
   readonly publicUrl: string;
@@ -42,7 +46,7 @@ export interface OrgsOptions {
 export interface Orgs {
   readonly gate: Gate;
   readonly authorize: Authorize;
-  readonly catalogView: (actor: Actor) => Promise<CatalogView>;
+  readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
   readonly protocols: readonly Protocol[];
   /** Puts on record what the door sees. */
   readonly witness: Witness;
@@ -73,17 +77,23 @@ export async function openOrgs({
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
   const refreshTokens = new RefreshTokensStore(database);
   const authorize = createAuthorize(findAccess, rules);
+  const listVisible = createListVisible(database, findAccess);
+  const users = new UsersStore(database);
+  const teams = new TeamsStore(database);
+  const grants = new GrantsStore(database);
+  const orgs = new OrgsStore(database);
+  const operations = orgsOperationsOf({
+    ...{ users, passwords, orgs, teams, grants, repositories, listVisible, keys },
+    ...{ audit, auditStore, findAccess, rules },
+  });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {
-    gate: createGate({ authenticator, rules, challenge: { authChallenge, publicUrl, service } }),
+    gate: createGate({ authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } }),
     authorize,
-    catalogView: createCatalogView(findAccess),
+    catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
     protocols: [
       tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
-      orgsProtocol({
-        users: new UsersStore(database),
-        ...{ passwords, authorize, repositories, keys, audit, auditStore, findAccess, rules },
-      }),
+      restProtocol(operations, publicUrl),
     ],
     witness,
     close,

@@ -86,7 +86,9 @@ describe("PUT /api/v1/users/{u}", () => {
   });
 
   it.each([
-    ["a role", { password: "long enough", roles: ["admin"] }],
+    ["an unknown role", { password: "long enough", roles: ["owner"] }],
+    ["a role that is no list", { password: "long enough", roles: "admin" }],
+    ["a password like a token", { password: "gsp_long_enough" }],
     ["systemAdmin", { password: "long enough", systemAdmin: true }],
     ["system_admin", { password: "long enough", system_admin: true }],
     ["an id", { id: 1 }],
@@ -187,7 +189,11 @@ describe("/api/v1/orgs/{org}/repositories/{repo}", () => {
     expect((await get(path, bob)).body.visibility).toBe("public");
   });
 
-  it("lets a system administrator make one in a new organization", async () => {
+  it("lets a system administrator make one in an organization, once there is such an organization", async () => {
+    const without = await put("orgs/lab/repositories/app", { visibility: "public" }, root);
+    await put("orgs/lab", {}, root);
+
+    expect(problem(without)).toEqual([404, "not-found"]);
     expect((await put("orgs/lab/repositories/app", { visibility: "public" }, root)).status).toBe(201);
     expect((await get("orgs/lab/repositories/app", alice)).status).toBe(200);
   });
@@ -205,7 +211,7 @@ describe("/api/v1/orgs/{org}/repositories/{repo}", () => {
     expect(problem(await get("orgs/alice/repositories/UPPER", alice))).toEqual([400, "invalid-request"]);
     expect(problem(await get("orgs/alice/repositories/..%2Fbob%2Fapp", alice))).toEqual([400, "invalid-request"]);
     expect(problem(await get("nothing", alice))).toEqual([404, "not-found"]);
-    expect(problem(await server.send("DELETE", "/api/v1/users/alice", { headers: root }))).toEqual([
+    expect(problem(await server.send("POST", "/api/v1/users/alice", { headers: root }))).toEqual([
       405,
       "method-not-allowed",
     ]);

@@ -11,7 +11,7 @@ import type { RepositoryAction } from "../oci/access.ts";
 import { type OciCode, OciError } from "../oci/error.ts";
 import { RepositoryStore } from "../storage/repository-store.ts";
 import { openTestDatabase } from "../storage/test-database.ts";
-import { type OrgsSettings, openOrgs } from "./open-orgs.ts";
+import { type Orgs, type OrgsSettings, openOrgs } from "./open-orgs.ts";
 import { Passwords } from "./passwords.ts";
 import { UsersStore } from "./users-store.ts";
 
@@ -48,7 +48,7 @@ export async function openTestServer(settings: Partial<OrgsSettings> = {}) {
   const whole = { publicUrl, authChallenge: "bearer", tokenTtlSeconds: 300, anonymous: true, ...settings } as const;
   const openWorker = async () => {
     const orgs = await openOrgs({ database, ring, repositories, settings: whole, log, now: () => clock.now });
-    const protocols = [...orgs.protocols, probeProtocol];
+    const protocols = [...orgs.protocols, probeProtocol(orgs)];
     const door = openDoor({
       protocols,
       gate: orgs.gate,
@@ -128,16 +128,21 @@ const STATUS: Partial<Record<OciCode, number>> = {
   UNSUPPORTED_REQUEST: 400,
 };
 
-const probeProtocol: Protocol = {
+const probeProtocol = ({ catalog }: Pick<Orgs, "catalog">): Protocol => ({
   prefix: "/v2/",
   routes: [
     route("ping", "GET", "/v2/", { kind: "ping" }, handled),
-    route("catalog", "GET", "/v2/_catalog", { kind: "catalog" }, handled),
-    probe("GET", "/v2/<name>/tags/list", "pull"),
+    route("catalog", "GET", "/v2/_catalog", { kind: "catalog" }, async ({ actor }) =>
+      json(200, { repositories: await catalog(actor, "", 1000) }),
+    ),
+    probe("GET", "/v2/<name>/tags/list", "list"),
     probe("PUT", "/v2/<name>/tags/list", "push"),
     probe("DELETE", "/v2/<name>/tags/list", "untag"),
     probe("DELETE", "/v2/<name>/blobs/x", "delete"),
     probe("POST", "/v2/<name>/admin", "admin"),
+    probe("GET", "/v2/<name>/manifests/x", "pull"),
+    probe("POST", "/v2/<name>/sign", "sign"),
+    probe("POST", "/v2/<name>/promote", "promote"),
   ],
   errorReply: (error) => {
     if (!(error instanceof OciError)) return undefined;
@@ -146,4 +151,4 @@ const probeProtocol: Protocol = {
   notFound: () => new OciError("NOT_FOUND"),
   methodNotAllowed: () => new OciError("UNSUPPORTED"),
   badRequest: (message) => new OciError("UNSUPPORTED_REQUEST", { message }),
-};
+});

@@ -1,12 +1,13 @@
 import { z } from "zod";
-import { json } from "../http/reply.ts";
+import { empty, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
-import type { Handler } from "../http/route.ts";
-import { isNamespaceName } from "../oci/repository-name.ts";
-import { invalidRequest, notFound } from "./errors.ts";
+import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
+import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
+import type { Access } from "../http/route.ts";
+import { notFound, OrgsError } from "./errors.ts";
 import { maxPasswordBytes, type Passwords } from "./passwords.ts";
-import { readRestBody } from "./rest-body.ts";
-import type { User, UsersStore } from "./users-store.ts";
+import { nameParam, nameSchema, precondition, replyWith, timeSchema } from "./rest-words.ts";
+import type { User, UserChange, UsersStore } from "./users-store.ts";
 
 export interface UsersApiDeps {
   readonly users: UsersStore;
@@ -18,61 +19,115 @@ const minPasswordLength = 8;
 export const passwordSchema = z
   .string()
   .min(minPasswordLength, `a password has at least ${minPasswordLength} characters`)
-  .refine((text) => Buffer.byteLength(text) <= maxPasswordBytes, `a password has at most ${maxPasswordBytes} bytes`);
+  .refine((text) => Buffer.byteLength(text) <= maxPasswordBytes, `a password has at most ${maxPasswordBytes} bytes`)
+  .refine((text) => !/^gs[a-z]_/.test(text), "a password does not begin like a token (gsp_, gsb_, gsr_)");
 
-const bodySchema = z.strictObject({ password: passwordSchema.optional() });
+const rolesSchema = z.array(z.enum(["admin", "auditor"]));
+const userSchema = z.strictObject({
+  name: nameSchema,
+  roles: rolesSchema,
+  suspended: z.boolean(),
+  createdAt: timeSchema,
+});
+const userBody = z.strictObject({
+  password: passwordSchema.optional(),
+  roles: rolesSchema.optional(),
+  suspended: z.boolean().optional(),
+});
+type UserBody = z.infer<typeof userBody>;
 
-/** `GET /api/v1/users`, for system administrators. */
-export function listUsers({ users }: UsersApiDeps): Handler {
-  return async () => json(200, { users: (await users.list()).map(toWire) });
+const USER: Access = { kind: "user" };
+const SYSTEM_ADMIN: Access = { kind: "system-admin" };
+const AUDITOR: Access = { kind: "auditor" };
+const ONE = "/api/v1/users/<user>";
+
+/** Everyone who can sign in. To anyone but system administrators and auditors, other users do not exist. */
+export const usersOperations = (deps: UsersApiDeps): RestOperation[] => [
+  operation(["users-list", "GET", "/api/v1/users", AUDITOR], {
+    summary: "All users.",
+    query: pageQuery,
+    answers: { 200: pageSchema("users", userSchema) },
+    act: listUsers(deps),
+  }),
+  operation(["user-get", "GET", ONE, USER], {
+    summary: "Yourself; any user for system administrators and auditors.",
+    answers: { 200: userSchema },
+    act: async (request) => {
+      await mustConcern(deps, request, "read");
+      return getUser(deps, request, 200);
+    },
+  }),
+  bodyOperation(["user-put", "PUT", ONE, USER], {
+    summary: "Change your password (every token of yours ends). System administrators make and change users.",
+    body: userBody,
+    answers: { 200: userSchema, 201: userSchema },
+    act: putUser(deps),
+  }),
+  operation(["user-delete", "DELETE", ONE, SYSTEM_ADMIN], {
+    summary: "Delete a user who has no repositories. To keep somebody out, suspend: that can be undone.",
+    answers: { 204: undefined },
+    act: deleteUser(deps),
+  }),
+];
+
+function listUsers({ users }: UsersApiDeps) {
+  return (request: Request): Promise<Reply> =>
+    replyPage(request, {
+      name: "users",
+      keyOf: ({ name }) => name,
+      toWire,
+      read: (page) => users.list(page),
+    });
 }
 
-/** `GET /api/v1/users/{u}`: oneself, or anyone for a system administrator. */
-export function getUser(deps: UsersApiDeps): Handler {
-  return async (request) => {
-    await mustConcern(deps, request);
-    const user = await deps.users.find(request.param("user"));
-    if (user === undefined) throw notFound();
-    return json(200, toWire(user));
+async function getUser({ users }: UsersApiDeps, request: Request, status: number): Promise<Reply> {
+  const user = await users.find(nameParam(request, "user"));
+  if (user === undefined) throw notFound();
+  return replyWith(status, toWire(user), user.version);
+}
+
+/** @throws OrgsError not-found, forbidden, invalid-request, name-taken, last-admin, precondition-failed */
+function putUser(deps: UsersApiDeps) {
+  return async (request: Request, body: UserBody): Promise<Reply> => {
+    const self = await mustConcern(deps, request, "write");
+    const name = nameParam(request, "user");
+    if (!self.systemAdmin && (body.roles !== undefined || body.suspended !== undefined))
+      throw new OrgsError("forbidden", `${self.name} is not a system administrator; ask one to change roles`);
+
+    const change = await toChange(deps, body);
+    const made = await deps.users.put(name, change, precondition(request));
+
+    return getUser(deps, request, made ? 201 : 200);
   };
 }
 
-/**
- * `PUT /api/v1/users/{u}` `{password?}`: a system administrator makes or changes users, a user the own password. A
- * changed password ends every token of the user.
- * @throws OrgsError not-found, invalid-request, name-taken
- */
-export function putUser(deps: UsersApiDeps): Handler {
-  return async (request) => {
-    await mustConcern(deps, request);
-    const name = request.param("user");
-    if (!isNamespaceName(name)) throw invalidRequest("a name is 2 to 32 of a-z and 0-9, with single - or _ between");
-    const { password } = await readRestBody(request, bodySchema);
-
-    const status = await putPassword(deps, name, password);
-
-    const user = await deps.users.find(name);
-    if (user === undefined) throw notFound();
-    return json(status, toWire(user));
+async function toChange({ passwords }: UsersApiDeps, { password, roles, suspended }: UserBody): Promise<UserChange> {
+  return {
+    passwordHash: password === undefined ? undefined : await passwords.hash(password),
+    systemAdmin: roles?.includes("admin"),
+    auditor: roles?.includes("auditor"),
+    suspended,
   };
 }
 
-async function putPassword({ users, passwords }: UsersApiDeps, name: string, password: string | undefined) {
-  const exists = (await users.find(name)) !== undefined;
-  if (password === undefined && !exists) throw invalidRequest("a new user needs a password");
-  if (password === undefined) return 200;
-  const passwordHash = await passwords.hash(password);
-  if (exists && (await users.changePassword(name, passwordHash))) return 200;
-  await users.create({ name, passwordHash });
-  return 201;
+function deleteUser({ users }: UsersApiDeps) {
+  return async (request: Request): Promise<Reply> => {
+    await users.delete(nameParam(request, "user"), precondition(request));
+    return empty(204);
+  };
 }
 
-/** To anyone but a system administrator, other users do not exist. */
-async function mustConcern({ users }: UsersApiDeps, request: Request): Promise<void> {
-  const self = await users.findById(request.actor.id);
-  if (self?.systemAdmin !== true && self?.name !== request.param("user")) throw notFound();
+/** Returns who asks. */
+async function mustConcern({ users }: UsersApiDeps, request: Request, what: "read" | "write"): Promise<User> {
+  const self = request.actor.kind === "user" ? await users.findById(request.actor.id) : undefined;
+  if (self === undefined) throw notFound();
+  if (self.systemAdmin || self.name === request.param("user")) return self;
+  if (!self.auditor) throw notFound();
+  if (what === "write") throw new OrgsError("forbidden", `${self.name} is an auditor, and changes nothing`);
+  return self;
 }
 
-function toWire({ name, systemAdmin, suspended, createdAt }: User) {
-  return { name, roles: systemAdmin ? ["admin"] : [], suspended, createdAt: createdAt.toISOString() };
+function toWire({ name, systemAdmin, auditor, suspended, createdAt }: User) {
+  const roles = [...(systemAdmin ? ["admin"] : []), ...(auditor ? ["auditor"] : [])];
+  return { name, roles, suspended, createdAt: createdAt.toISOString() };
 }

@@ -3,13 +3,14 @@ import type { BlobRows } from "../storage/blob-rows.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { ManifestStore } from "../storage/manifest-store.ts";
-import type { CatalogView, RepositoryStore } from "../storage/repository-store.ts";
+import type { RepositoryStore } from "../storage/repository-store.ts";
 import type { UploadStore } from "../storage/upload-store.ts";
 
 /** What the Distribution API is made of; app.ts passes it. */
 export interface RegistryDeps {
   readonly authorize: Authorize;
-  readonly catalogView: (actor: Actor) => Promise<CatalogView>;
+  /** Names of the repositories that the actor may list, in ASCII order. */
+  readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
   readonly blobs: BlobStore;
   readonly blobRows: BlobRows;
   readonly uploads: UploadStore;

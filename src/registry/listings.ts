@@ -37,12 +37,11 @@ export function listTags({ manifests }: RegistryDeps): Handler {
  * @throws OciError PAGINATION_NUMBER_INVALID
  * @see distribution API v2 "Listing Repositories"
  */
-export function listRepositories({ repositories, catalogView }: RegistryDeps): Handler {
+export function listRepositories({ catalog }: RegistryDeps): Handler {
   return async (request) => {
     const page = pageOf(request, maxRepositories);
 
-    const view = await catalogView(request.actor);
-    const names = await repositories.catalog(view, startOf(page), page.limit + 1);
+    const names = await catalog(request.actor, startOf(page), page.limit + 1);
 
     return json(200, { repositories: names.slice(0, page.limit) }, linkIfMore("/v2/_catalog", names, page));
   };

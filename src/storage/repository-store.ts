@@ -8,12 +8,7 @@ export type Visibility = "public" | "private";
 export interface RepositoryRow {
   readonly id: number;
   readonly visibility: Visibility;
-}
-
-/** Which part of the catalog one actor may see: all, or what is public and what is in the own namespace. */
-export interface CatalogView {
-  readonly all: boolean;
-  readonly ownNamespace: string;
+  readonly version: string;
 }
 
 /** Rows of `repositories`. */
@@ -25,12 +20,7 @@ export class RepositoryStore {
   }
 
   async find(name: RepositoryName): Promise<RepositoryRow | undefined> {
-    const [row] = await this.#database.query<{ id: string; visibility: Visibility }>(
-      "repository-find",
-      "select id, visibility from repositories where name = $1",
-      [name],
-    );
-    return row === undefined ? undefined : { id: Number(row.id), visibility: row.visibility };
+    return findRepository(this.#database, name);
   }
 
   /** As {@link ensureRepository}, in a transaction of its own where there is no such repository yet. */
@@ -45,27 +35,29 @@ export class RepositoryStore {
     return this.#database.transaction((sql) => insertRepository(sql, name, visibility));
   }
 
-  /** False when there is no such repository. */
-  async setVisibility(name: RepositoryName, visibility: Visibility): Promise<boolean> {
-    const rows = await this.#database.query(
-      "repository-visibility",
-      "update repositories set visibility = $2 where name = $1 returning id",
-      [name, visibility],
-    );
-    return rows.length > 0;
+  /**
+   * Make it, or change who may pull. `check` is told the version that is there. True when it was made.
+   * @throws OciError NAME_UNKNOWN where there is no such namespace
+   */
+  put(name: RepositoryName, visibility: Visibility, check: (version: string | undefined) => void): Promise<boolean> {
+    return this.#database.transaction(async (sql) => {
+      await sql.query("repository-lock", "select 1 from repositories where name = $1 for no key update", [name]);
+      check((await findRepository(sql, name))?.version);
+      if (await insertRepository(sql, name, visibility)) return true;
+      await setVisibility(sql, name, visibility);
+      return false;
+    });
   }
 
-  /** Names after `last`, in ASCII order, at most `limit`. */
-  async catalog(view: CatalogView, last: string, limit: number): Promise<string[]> {
-    const rows = await this.#database.query<{ name: string }>(
-      "repository-catalog",
-      `select name from repositories
-       where name > $1 and ($2 or visibility = 'public' or namespace = $3)
-       order by name limit $4`,
-      [last, view.all, view.ownNamespace, limit],
-    );
-    return rows.map(({ name }) => name);
+  /** False when there is no such repository. */
+  setVisibility(name: RepositoryName, visibility: Visibility): Promise<boolean> {
+    return setVisibility(this.#database, name, visibility);
   }
+}
+
+async function setVisibility(sql: Sql, name: RepositoryName, visibility: Visibility): Promise<boolean> {
+  const text = "update repositories set visibility = $2 where name = $1 returning id";
+  return (await sql.query("repository-visibility", text, [name, visibility])).length > 0;
 }
 
 /**
@@ -98,6 +90,15 @@ async function insertRepository(sql: Sql, name: RepositoryName, visibility: Visi
     [name, namespaceOf(name), visibility ?? namespace.default_visibility],
   );
   return rows.length > 0;
+}
+
+async function findRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
+  const [row] = await sql.query<{ id: string; visibility: Visibility; version: string }>(
+    "repository-find",
+    "select id, visibility, xmin::text as version from repositories where name = $1",
+    [name],
+  );
+  return row === undefined ? undefined : { ...row, id: Number(row.id) };
 }
 
 async function findId(sql: Sql, name: RepositoryName): Promise<number | undefined> {

@@ -26,6 +26,8 @@ export interface TestApp extends AsyncDisposable {
   /** Everything logged so far, one parsed line each. */
   readonly log: readonly Record<string, unknown>[];
   ask(method: string, path: string, ask?: Ask): Promise<Answer>;
+  /** An organization without members: admin may do everything in it. */
+  addOrg(name: string): Promise<void>;
   /** How many rows and files there are: equal before and after means that nothing was stored. */
   stored(): Promise<Record<string, number>>;
   /** What was logged as an error: in a test without faults, a bug. */
@@ -66,6 +68,10 @@ export async function openTestApp(env: Readonly<Record<string, string>> = {}): P
   return {
     ...{ port: node.port, http: node.http, database, blobsFolder, log },
     ask: node.ask,
+    addOrg: async (name) => {
+      const { status } = await node.ask("PUT", `/api/v1/orgs/${name}`, { as: "admin", body: "{}" });
+      if (status !== 201) throw new Error(`organization ${name} was not made: ${status}`);
+    },
     stored: () => countStored(database, blobsFolder),
     errors: () => log.filter(({ level }) => level === "error"),
     openAnother: openNode,

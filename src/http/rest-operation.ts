@@ -1,0 +1,88 @@
+import type { z } from "zod";
+import { type Json, JsonError, type JsonObject, parseJson } from "../oci/json.ts";
+import type { Reply } from "./reply.ts";
+import type { Request } from "./request.ts";
+import { type Access, type Method, type Route, route } from "./route.ts";
+
+/** Largest JSON body that the REST API takes. */
+export const maxRestBodyBytes = 64 * 1024;
+
+/** One endpoint of the REST API: what serves it, and what openapi.json says of it. */
+export interface RestOperation {
+  readonly route: Route;
+  readonly summary: string;
+  readonly body: z.ZodType | undefined;
+  /** Of the query; everything else in a query is ignored. */
+  readonly query: z.ZodObject | undefined;
+  /** What it answers when all is well; undefined for an empty body. */
+  readonly answers: Readonly<Record<number, z.ZodType | undefined>>;
+}
+
+interface Description {
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  readonly answers: Readonly<Record<number, z.ZodType | undefined>>;
+}
+
+export interface OperationSpec extends Description {
+  act(request: Request): Promise<Reply>;
+}
+
+export interface BodyOperationSpec<B> extends Description {
+  /** Strict: a field that it does not name is refused. */
+  readonly body: z.ZodType<B>;
+  act(request: Request, body: B): Promise<Reply>;
+}
+
+type Where = readonly [id: string, method: Method, path: string, access: Access];
+
+/** The access is judged before the handler runs, so a body is looked at only for those who may send one. */
+export function operation(where: Where, { act, ...rest }: OperationSpec): RestOperation {
+  return { query: undefined, ...rest, body: undefined, route: route(...where, act) };
+}
+
+/** The schema that checks the body is the one that openapi.json shows. */
+export function bodyOperation<B>(where: Where, { act, body, ...rest }: BodyOperationSpec<B>): RestOperation {
+  const handler = async (request: Request) => act(request, await readRestBody(request, body));
+  return { query: undefined, ...rest, body, route: route(...where, handler, { maxBodyBytes: maxRestBodyBytes }) };
+}
+
+/** Throws the protocol's bad request with everything that is wrong. */
+async function readRestBody<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
+  const parsed = schema.safeParse(parseBytes(request, await request.body()));
+  if (!parsed.success) throw request.badRequest(toText(parsed.error));
+  request.asked = withoutSecrets(parsed.data);
+  return parsed.data;
+}
+
+const SECRET = /password|secret|token/i;
+
+/** For the record: what is called a secret is only said to be there. */
+function withoutSecrets(body: unknown): JsonObject {
+  if (typeof body !== "object" || body === null) return {};
+  const fields = Object.entries(body).map(([name, value]) => [name, SECRET.test(name) ? "(secret)" : (value as Json)]);
+  return { asked: Object.fromEntries(fields) };
+}
+
+/** Throws the protocol's bad request. */
+export function readQuery<T extends z.ZodObject>(request: Request, schema: T): z.infer<T> {
+  const names = Object.keys(schema.shape);
+  const given = names.map((name) => [name, request.query(name)]).filter(([, value]) => value !== undefined);
+  const parsed = schema.safeParse(Object.fromEntries(given));
+  if (parsed.success) return parsed.data;
+  throw request.badRequest(toText(parsed.error));
+}
+
+function toText({ issues }: z.ZodError): string {
+  return issues.map(({ path, message }) => (path.length > 0 ? `${path.join(".")}: ${message}` : message)).join("; ");
+}
+
+function parseBytes(request: Request, body: Buffer): unknown {
+  try {
+    // zod wants plain objects; what the parser returns has no prototype and no key twice.
+    return parseJson(body);
+  } catch (error) {
+    if (error instanceof JsonError) throw request.badRequest(`the body is not good JSON: ${error.message}`);
+    throw error;
+  }
+}

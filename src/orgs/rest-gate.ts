@@ -1,0 +1,148 @@
+import type { Request } from "../http/request.ts";
+import type { Access } from "../http/route.ts";
+import type { RepositoryAction } from "../oci/access.ts";
+import { OciError } from "../oci/error.ts";
+import { isNamespaceName, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { Authenticator, Identity } from "./authenticator.ts";
+import { BASIC_CHALLENGE } from "./challenge.ts";
+import { parseAuthorization } from "./credentials.ts";
+import { notFound, OrgsError } from "./errors.ts";
+import { decide, type PermissionRules, rightsOn } from "./permissions.ts";
+import type { TeamsStore } from "./teams-store.ts";
+
+/** What REST routes may ask for. */
+export type RestAccess = Extract<
+  Access,
+  { readonly kind: "user" | "system-admin" | "auditor" | "org" | "team" | "grant" | "org-repository" }
+>;
+
+export interface RestGateDeps {
+  readonly authenticator: Authenticator;
+  readonly rules: PermissionRules;
+  readonly teams: TeamsStore;
+}
+
+export function isRest(access: Access): access is RestAccess {
+  return !["open", "ping", "catalog", "repository"].includes(access.kind);
+}
+
+const BAD_PASSWORD = "user name or password is wrong, or the account is suspended";
+
+/** Judges requests to REST: who is it, may they, and only then whether it exists. */
+export function createRestGate(deps: RestGateDeps): (request: Request, access: RestAccess) => Promise<void> {
+  return async (request, access) => {
+    const identity = await signIn(deps, request, access);
+    request.actor = identity.actor;
+    switch (access.kind) {
+      case "user":
+        return;
+      case "system-admin":
+        return mustBeAdmin(identity);
+      case "auditor":
+        if (identity.facts.user?.auditor !== true) mustBeAdmin(identity);
+        return;
+      case "org":
+        return judgeOrg(identity, request, access.right);
+      case "team":
+        return judgeTeam(deps, identity, request);
+      case "grant":
+        if (isWhole(request, access)) return judgeWhole(identity, request, deps.rules);
+        return judgeRepository(deps, identity, request, "admin");
+      case "org-repository":
+        return judgeRepository(deps, identity, request, access.action);
+    }
+  };
+}
+
+async function signIn({ authenticator }: RestGateDeps, request: Request, access: RestAccess): Promise<Identity> {
+  const credentials = parseAuthorization(request.headerAll("authorization"));
+  if (credentials.kind === "basic") request.claimedName = credentials.name;
+  const identity =
+    credentials.kind === "basic"
+      ? await authenticator.identify(credentials, request.remoteAddress, about(request, access))
+      : undefined;
+  if (identity !== undefined) return identity;
+  throw new OciError("UNAUTHORIZED", {
+    message:
+      credentials.kind === "basic"
+        ? BAD_PASSWORD
+        : "send a user name and password (Basic); other credentials, a registry token too, are not taken here",
+    headers: { "WWW-Authenticate": BASIC_CHALLENGE },
+  });
+}
+
+/** What is read from the database together with whoever asks. */
+function about(request: Request, access: RestAccess): { repository: RepositoryName | ""; namespace?: string } {
+  if (access.kind === "user" || access.kind === "system-admin" || access.kind === "auditor") return { repository: "" };
+  const org = request.param("org");
+  const namespace = isNamespaceName(org) ? org : "";
+  if (access.kind === "org" || access.kind === "team" || isWhole(request, access)) return { repository: "", namespace };
+  const name = tryRepositoryName(`${org}/${request.param("repo")}`);
+  return { repository: name ?? "" };
+}
+
+function mustBeAdmin({ actor, facts }: Identity): void {
+  if (facts.user?.systemAdmin === true) return;
+  throw forbidden(`${actor.name} is not a system administrator; ask one to do this`);
+}
+
+/** To whoever is not of it, an organization does not exist. */
+function judgeOrg({ actor, facts }: Identity, request: Request, right: "view" | "manage"): void {
+  const { user, orgRole } = facts;
+  if (user?.systemAdmin === true || orgRole === "owner") return;
+  const sees = orgRole !== undefined || user?.auditor === true;
+  if (sees && right === "view") return;
+  if (!sees) throw notFound();
+  throw forbidden(`${actor.name} does not own ${request.param("org")}; one of its owners can do this`);
+}
+
+async function judgeTeam({ teams }: RestGateDeps, identity: Identity, request: Request): Promise<void> {
+  judgeOrg(identity, request, "view");
+  const { user, orgRole } = identity.facts;
+  if (user?.systemAdmin === true || orgRole === "owner") return;
+  const [org, team] = [request.param("org"), request.param("team")];
+  const member = isNamespaceName(team) ? await teams.findMember({ org, team, user: identity.actor.name }) : undefined;
+  if (member?.admin !== true)
+    throw forbidden(`${identity.actor.name} administers neither ${org} nor its team ${team}; who does can do this`);
+}
+
+/** Nobody but whoever may list a repository learns that it is there. */
+function judgeRepository(
+  { rules }: RestGateDeps,
+  identity: Identity,
+  request: Request,
+  action: RepositoryAction,
+): void {
+  const name = parseRepositoryName(`${request.param("org")}/${request.param("repo")}`);
+  const decision = decide(name, action, identity.facts, rules);
+  if (decision.allowed) return;
+  if (decision.why === "hidden") throw notFound();
+  throw forbidden(`${identity.actor.name} does not administer ${name}; its owner or a system administrator does`);
+}
+
+/** A grant on everything is for those who administer everything. */
+function judgeWhole({ actor, facts }: Identity, request: Request, rules: PermissionRules): void {
+  const org = request.param("org");
+  // No repository has this name, so only what is given on the whole organization counts.
+  const rights = rightsOn(`${org}/*` as RepositoryName, facts, rules);
+  if (rights.some(({ actions }) => actions.has("admin"))) return;
+  if (facts.orgRole === undefined && facts.user?.auditor !== true) throw notFound();
+  throw forbidden(`${actor.name} does not administer all of ${org}; one of its owners can do this`);
+}
+
+function isWhole(request: Request, access: Access): boolean {
+  return access.kind === "grant" && request.param("repo") === "*";
+}
+
+function forbidden(message: string): OrgsError {
+  return new OrgsError("forbidden", message);
+}
+
+function tryRepositoryName(text: string): RepositoryName | undefined {
+  try {
+    return parseRepositoryName(text);
+  } catch (error) {
+    if (error instanceof OciError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,64 @@
+import type { Actor } from "../oci/access.ts";
+import type { Database } from "../storage/database.ts";
+import type { Visibility } from "../storage/repository-store.ts";
+import type { FindAccess } from "./access-lookup.ts";
+import { factsOf, stands } from "./authorize.ts";
+
+export interface VisibleQuery {
+  /** Only those of this user or organization. */
+  readonly namespace?: string;
+  /** Names after this one, in ASCII order. */
+  readonly after: string;
+  readonly limit: number;
+}
+
+export interface VisibleRepository {
+  readonly name: string;
+  readonly visibility: Visibility;
+}
+
+/** The repositories that somebody may list: exactly those for which the permission rule says so. */
+export type ListVisible = (actor: Actor, query: VisibleQuery) => Promise<VisibleRepository[]>;
+
+const IN_PLACE = "r.name > $1 and ($2::text is null or r.namespace = $2)";
+
+const EVERYTHING = `
+  select r.name, r.visibility from repositories r where ${IN_PLACE} order by r.name limit $3`;
+
+/**
+ * Each branch reads at most one page from an index, so a page costs the same however many repositories there are:
+ * what is public, what is in a namespace that is wholly visible to the user, and what single grants name.
+ */
+const VISIBLE = `
+  with whole as (
+    select $4::text as namespace
+    union select org from org_members where user_id = $5 and role = 'owner'
+    union select tm.org from team_members tm join grants g on g.team_id = tm.team_id
+          where tm.user_id = $5 and g.repository_id is null
+  )
+  select name, visibility from (
+    (select r.name, r.visibility from repositories r
+     where ${IN_PLACE} and r.visibility = 'public' order by r.name limit $3)
+    union
+    (select r.name, r.visibility from whole w cross join lateral (
+       select name, visibility from repositories r where ${IN_PLACE} and r.namespace = w.namespace
+       order by r.namespace, r.name limit $3
+     ) r order by r.name limit $3)
+    union
+    (select r.name, r.visibility from team_members tm join grants g on g.team_id = tm.team_id
+       join repositories r on r.id = g.repository_id
+     where tm.user_id = $5 and ${IN_PLACE} order by r.name limit $3)
+  ) visible order by name limit $3`;
+
+/** (owners of the rows: storage/repository-store.ts and the stores of this room; this only reads.) */
+export function createListVisible(database: Database, findAccess: FindAccess): ListVisible {
+  return async (actor, { namespace, after, limit }) => {
+    const facts = await factsOf(findAccess, actor, "");
+    const user = stands(actor, facts) ? facts.user : undefined;
+    const place = [after, namespace ?? null, limit];
+    if (user?.systemAdmin === true || user?.auditor === true)
+      return database.query<VisibleRepository>("repositories-all", EVERYTHING, place);
+    const whom = [user?.name ?? null, user?.id ?? 0];
+    return database.query<VisibleRepository>("repositories-visible", VISIBLE, [...place, ...whom]);
+  };
+}
