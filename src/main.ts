@@ -13,6 +13,7 @@ commands
   user            add, list, password: who may sign in to a running registry
   repository      show, visibility: whether everyone may pull it
   token-keys      rotate: sign tokens with a new key
+  directory       list, sync: the directories (LDAP) that users sign in by
   audit           search, export: who did what, and who was refused what
   why             why something was refused, or what rule lets somebody do something
                   (each of these explains itself: npm run goldseal -- user --help)
@@ -36,6 +37,7 @@ environment
   GOLDSEAL_UPLOAD_TTL_HOURS   24                how long an upload lives without progress
   GOLDSEAL_DELETE             on                on or off: whether anything can be deleted
   GOLDSEAL_ANONYMOUS          on                on or off: pull of public repositories without login
+  GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
   GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release
 `;

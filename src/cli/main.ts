@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
 import type { Command } from "./command.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
+import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import type { CliIo } from "./terminal.ts";
@@ -15,6 +16,7 @@ const COMMANDS: readonly Command[] = [
   ...tokenKeysCommands,
   ...auditCommands,
   ...whyCommands,
+  ...directoryCommands,
 ];
 
 /**

@@ -1,9 +1,11 @@
 import { type Actor, ANONYMOUS } from "../oci/access.ts";
+import { OciError } from "../oci/error.ts";
 import { isNamespaceName } from "../oci/repository-name.ts";
 import type { AccessFacts, AccessKey, FindAccess } from "./access-lookup.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Passwords } from "./passwords.ts";
-import type { SignInLimits } from "./sign-in-limits.ts";
+import type { DirectoryOutcome, DirectorySignIn } from "./ldap/directory-sign-in.ts";
+import { nobodysHash, type Passwords, type VerifyAttempt } from "./passwords.ts";
+import type { Attempt, SignInLimits } from "./sign-in-limits.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
 
 /** Who a request is from, with the rows that its permission is decided by. */
@@ -28,6 +30,8 @@ export interface AuthenticatorDeps {
   readonly findAccess: FindAccess;
   readonly passwords: Passwords;
   readonly limits: SignInLimits;
+  /** Undefined: all users are local. */
+  readonly directories: DirectorySignIn | undefined;
   readonly tokens: TokenVerifier;
 }
 
@@ -60,12 +64,54 @@ export class Authenticator {
     const attempt = { account: name, source };
     const admit = () => limits.admit(attempt);
     const [facts] = await Promise.all([findAccess({ user: isNamespaceName(name) ? name : "", ...about }), admit()]);
-    const right = await passwords.verify(facts.user, password, { source, admit });
-    if (!right || facts.user === undefined || facts.user.suspended) {
-      await limits.count(attempt);
-      return undefined;
+    const isLocal = facts.user !== undefined && facts.user.passwordHash !== nobodysHash;
+    const { directories } = this.#deps;
+    if (directories === undefined || isLocal) {
+      const right = await passwords.verify(facts.user, password, { source, admit });
+      return right && isLocal ? this.#welcome(facts, attempt) : this.#reject(attempt);
     }
-    return { actor: { kind: "user", id: facts.user.id, name: facts.user.name }, facts, by: "password", catalog: false };
+    const outcome = await this.#askDirectories(directories, { name, password }, { source, admit });
+    if (outcome.kind === "right") {
+      return this.#welcome(await findAccess({ user: outcome.name, ...about }), attempt);
+    }
+    if (outcome.kind === "wrong" || outcome.counts) await this.#reject(attempt);
+    if (outcome.kind === "wrong") return undefined;
+    throw new OciError("UNAVAILABLE", {
+      message: "the directory that would know this user cannot be reached right now; try again in a moment",
+      headers: { "Retry-After": "5" },
+    });
+  }
+
+  /** Asked while a password is hashed for nobody, in the turn of that: local and other users take the same time. */
+  async #askDirectories(
+    directories: DirectorySignIn,
+    { name, password }: NameAndPassword,
+    { source, admit }: Required<VerifyAttempt>,
+  ): Promise<DirectoryOutcome> {
+    const remembered = directories.findRemembered(name, password, source);
+    if (remembered !== undefined) return { kind: "right", name: remembered };
+    let asked: Promise<DirectoryOutcome> | undefined;
+    const ask = () => directories.signIn(name, password, source);
+    await this.#deps.passwords.verify(undefined, password, {
+      source,
+      admit: async () => {
+        await admit();
+        asked = ask();
+        // Awaited below; until then nobody minds.
+        asked.catch(() => undefined);
+      },
+    });
+    return password === "" ? { kind: "wrong" } : (asked ?? ask());
+  }
+
+  async #welcome(facts: AccessFacts, attempt: Attempt): Promise<Identity | undefined> {
+    const { user } = facts;
+    if (user === undefined || user.suspended) return this.#reject(attempt);
+    return { actor: { kind: "user", id: user.id, name: user.name }, facts, by: "password", catalog: false };
+  }
+
+  async #reject(attempt: Attempt): Promise<undefined> {
+    await this.#deps.limits.count(attempt);
   }
 
   async #byToken(token: string, about: About): Promise<Identity | undefined> {

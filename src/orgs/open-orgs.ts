@@ -11,6 +11,7 @@ import { createAuthorize } from "./authorize.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
 import { GrantsStore } from "./grants-store.ts";
+import { openDirectories } from "./ldap/open-directories.ts";
 import { openAudit } from "./open-audit.ts";
 import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
@@ -32,6 +33,8 @@ export interface OrgsSettings {
   readonly tokenTtlSeconds: number;
   /** Whether those who do not sign in may pull what is public. */
   readonly anonymous: boolean;
+  /** The file that describes the directories users may sign in by. */
+  readonly ldapFile?: string | undefined;
 }
 
 export interface OrgsOptions {
@@ -72,8 +75,20 @@ export async function openOrgs({
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
   const limits = new SignInLimits(database, now);
-  const { audit, auditStore, witness, close } = await openAudit({ database, log, now, sweep: () => limits.sweep() });
-  const authenticator = new Authenticator({ findAccess, passwords, limits, tokens: new TokenVerifier(tokenSettings) });
+  const {
+    audit,
+    auditStore,
+    witness,
+    close: closeAudit,
+  } = await openAudit({ database, log, now, sweep: () => limits.sweep() });
+  const directories =
+    settings.ldapFile === undefined
+      ? undefined
+      : await openDirectories({ file: settings.ldapFile, database, passwords, audit, log, now });
+  const authenticator = new Authenticator({
+    ...{ findAccess, passwords, limits, directories: directories?.signIn },
+    tokens: new TokenVerifier(tokenSettings),
+  });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
   const refreshTokens = new RefreshTokensStore(database);
   const authorize = createAuthorize(findAccess, rules);
@@ -84,7 +99,7 @@ export async function openOrgs({
   const orgs = new OrgsStore(database);
   const operations = orgsOperationsOf({
     ...{ users, passwords, orgs, teams, grants, repositories, listVisible, keys },
-    ...{ audit, auditStore, findAccess, rules },
+    ...{ audit, auditStore, findAccess, rules, directories },
   });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {
@@ -96,7 +111,10 @@ export async function openOrgs({
       restProtocol(operations, publicUrl),
     ],
     witness,
-    close,
+    close: async () => {
+      await directories?.close();
+      await closeAudit();
+    },
   };
 }
 

@@ -137,4 +137,5 @@ function unpadded(bytes: Buffer): string {
   return bytes.toString("base64").replace(/=+$/, "");
 }
 
-const nobodysHash = toPhc({ ...cost, nonce: Buffer.alloc(saltBytes), tag: Buffer.alloc(tagBytes) });
+/** No password has this hash. Users of a directory have it: see ldap/. */
+export const nobodysHash = toPhc({ ...cost, nonce: Buffer.alloc(saltBytes), tag: Buffer.alloc(tagBytes) });

@@ -7,6 +7,7 @@ import { auditOperations } from "./audit-api.ts";
 import { invalidRequest, methodNotAllowed, notFound, problemReply, tokenErrorReply } from "./errors.ts";
 import { type ExplainApiDeps, explainOperations } from "./explain-api.ts";
 import { type GrantsApiDeps, grantsOperations } from "./grants-api.ts";
+import { type DirectoriesApiDeps, directoriesOperations } from "./ldap/directories-api.ts";
 import { type OrgsApiDeps, orgsOperations } from "./orgs-api.ts";
 import { type RepositoriesApiDeps, repositoriesOperations } from "./repositories-api.ts";
 import { type TeamsApiDeps, teamsOperations } from "./teams-api.ts";
@@ -20,7 +21,8 @@ export interface OrgsDeps
     TeamsApiDeps,
     GrantsApiDeps,
     RepositoriesApiDeps,
-    ExplainApiDeps {
+    ExplainApiDeps,
+    DirectoriesApiDeps {
   readonly keys: TokenKeys;
 }
 
@@ -36,6 +38,7 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
   ...repositoriesOperations(deps),
   ...auditOperations(deps),
   ...explainOperations(deps),
+  ...directoriesOperations(deps),
   operation(["token-keys-rotate", "POST", "/api/v1/token-keys/rotate", SYSTEM_ADMIN], {
     summary: "Sign tokens with a new key from now on.",
     answers: { 201: z.strictObject({ kid: z.string() }) },

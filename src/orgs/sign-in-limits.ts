@@ -103,7 +103,9 @@ export class SignInLimits {
 }
 
 function accountKey({ account }: Attempt): Key {
-  return { kind: "account", hash: createHash("sha256").update(account).digest() };
+  // A directory takes many spellings for one name.
+  const folded = account.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  return { kind: "account", hash: createHash("sha256").update(folded).digest() };
 }
 
 function sourceKey({ source }: Attempt): Key {
