@@ -3,14 +3,23 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Attribute, Change, Client } from "ldapts";
 import { openCertificates } from "../../setup/certificates.ts";
 
 const run = promisify(execFile);
-const SLAPD = "/usr/sbin/slapd";
+/** Where conformance/provision unpacked it; else the machine's own. */
+const UNPACKED = join(
+  process.env.GOLDSEAL_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "goldseal"),
+  "deb",
+  "slapd",
+);
+const PREFIX = existsSync(join(UNPACKED, "done")) ? UNPACKED : "";
+const SLAPD = `${PREFIX}/usr/sbin/slapd`;
+const LIBRARIES = join(UNPACKED, "usr", "lib", `${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`);
+const env = PREFIX === "" ? process.env : { ...process.env, LD_LIBRARY_PATH: LIBRARIES };
 const SUFFIX = "dc=example,dc=org";
 const ROOT = `cn=root,${SUFFIX}`;
 const ROOT_PASSWORD = "root of the directory";
@@ -34,7 +43,7 @@ export async function startSlapd(people: readonly Person[], groups: Readonly<Rec
   const conf = join(folder, "slapd.conf");
   await writeFile(conf, await toConf(folder, caFile));
   await writeFile(join(folder, "data.ldif"), toLdif(people, groups));
-  await run("/usr/sbin/slapadd", ["-q", "-f", conf, "-l", join(folder, "data.ldif")]);
+  await run(SLAPD, ["-T", "add", "-q", "-f", conf, "-l", join(folder, "data.ldif")], { env });
   await writeFile(join(folder, "bind-password"), `${ROOT_PASSWORD}\n`);
   let child = await start(conf, plain, tls);
   const modify = async (work: (client: Client) => Promise<void>): Promise<void> => {
@@ -94,10 +103,10 @@ export function toYaml(slapd: Slapd, more: Readonly<Record<string, unknown>> = {
 }
 
 async function toConf(folder: string, caFile: string): Promise<string> {
-  return `include /etc/ldap/schema/core.schema
-include /etc/ldap/schema/cosine.schema
-include /etc/ldap/schema/inetorgperson.schema
-modulepath /usr/lib/ldap
+  return `include ${PREFIX}/etc/ldap/schema/core.schema
+include ${PREFIX}/etc/ldap/schema/cosine.schema
+include ${PREFIX}/etc/ldap/schema/inetorgperson.schema
+modulepath ${PREFIX}/usr/lib/ldap
 moduleload back_mdb
 pidfile ${folder}/slapd.pid
 TLSCACertificateFile ${caFile}
@@ -133,8 +142,8 @@ function toLdif(people: readonly Person[], groups: Readonly<Record<string, reado
 }
 
 async function start(conf: string, plain: number, tls: number): Promise<ChildProcess> {
-  const urls = `ldap://127.0.0.1:${plain} ldaps://127.0.0.1:${tls}`;
-  const child = spawn(SLAPD, ["-d", "0", "-f", conf, "-h", urls], { stdio: ["ignore", "ignore", "pipe"] });
+  const urls = `ldap://127.0.0.1:${plain} ldap://127.0.0.2:${plain} ldaps://127.0.0.1:${tls}`;
+  const child = spawn(SLAPD, ["-d", "0", "-f", conf, "-h", urls], { env, stdio: ["ignore", "ignore", "ignore"] });
   for (let attempt = 0; !(await accepts(plain)); attempt++) {
     if (attempt > 200 || child.exitCode !== null) throw new Error("slapd did not start");
     await new Promise((resolve) => setTimeout(resolve, 25));
