@@ -10,13 +10,18 @@ usage: npm start [-- options]       or: npm run goldseal -- <command> [options]
 commands
   start (serve)   start the registry; prints "ready https://host:port" when it takes connections
   doctor          say what is wrong with this set-up, and how to mend it
-  user            add, list, password: who may sign in to a running registry
-  repository      show, visibility: whether everyone may pull it
+  login, logout   sign in to a running registry once, for all commands below
+  user            add, list, password, roles, suspend, resume, delete: who may sign in
+  org, member     organizations and their people
+  team, grant     teams, and what they may do in which repositories
+  repository      list, show, create, visibility, rename, delete, grants
+  robot, token    what programs sign in with: accounts of an organization, personal tokens
   token-keys      rotate: sign tokens with a new key
   directory       list, sync: the directories (LDAP) that users sign in by
   audit           search, export: who did what, and who was refused what
   why             why something was refused, or what rule lets somebody do something
-                  (each of these explains itself: npm run goldseal -- user --help)
+  completion      bash: complete all of this
+                  (each explains itself: npm run goldseal -- team --help)
 
 options
   --config FILE   read FILE instead of ./goldseal.yaml (same names as the variables below, the environment wins)

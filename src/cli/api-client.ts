@@ -12,7 +12,10 @@ export interface ApiClientOptions {
   /** PEM of a CA to trust besides the well-known ones. */
   readonly ca: string | undefined;
   readonly name: string;
+  /** A personal token does too. */
   readonly password: string;
+  /** Told what is waited for; called back when it is there. */
+  readonly onWait?: (doing: string) => () => void;
 }
 
 export interface Answer {
@@ -21,6 +24,7 @@ export interface Answer {
 }
 
 const timeoutMs = 30_000;
+const pageSize = 1000;
 
 /** The REST API of a running registry, as one user. */
 export class ApiClient {
@@ -30,49 +34,76 @@ export class ApiClient {
     this.#options = options;
   }
 
+  get origin(): string {
+    return this.#options.url.origin;
+  }
+
+  get user(): string {
+    return this.#options.name;
+  }
+
   /** @throws CliError that says who was refused what, why, and what to do next */
   async call(method: string, path: string, doing: string, body?: Json): Promise<Answer> {
-    const answer = await this.find(method, path, doing, body);
-    if (answer === undefined)
-      throw this.#refused(doing, "there is no such thing, or it is hidden from you", "404 not-found");
-    return answer;
+    return this.#expect(await this.#send(method, path, doing, body), doing);
   }
 
   /** Undefined for what is not there. */
   async find(method: string, path: string, doing: string, body?: Json): Promise<Answer | undefined> {
-    const { status, body: answer } = await this.#send(method, path, body);
-    if (status === 404) return undefined;
-    if (status < 300) return { status, body: answer };
-    throw this.#refusedBy(status, answer, doing);
+    const answer = await this.#send(method, path, doing, body);
+    return answer.status === 404 ? undefined : this.#expect(answer, doing);
+  }
+
+  /** All entries of a list, page after page; `name` is the field they are in. */
+  async list(path: string, name: string, doing: string): Promise<Json[]> {
+    const entries: Json[] = [];
+    let next: string | undefined = `${path}?limit=${pageSize}`;
+    while (next !== undefined) {
+      const { body } = await this.call("GET", next, doing);
+      entries.push(...(Array.isArray(body[name]) ? body[name] : []));
+      next = typeof body.next === "string" ? body.next : undefined;
+    }
+    return entries;
   }
 
   /** Writes the body of an answer to `output` as it arrives. @throws CliError as {@link call} does */
   async stream(path: string, accept: string, doing: string, output: Writable): Promise<void> {
-    const incoming = await this.#request("GET", path, undefined, { accept });
-    if (incoming.statusCode === 200) return pipeline(incoming, output, { end: false });
-    const { status, body } = await readAnswer(incoming);
-    throw this.#refusedBy(status, body, doing);
+    const { url, onWait } = this.#options;
+    const done = onWait?.(doing);
+    try {
+      const incoming = await this.#request("GET", path, undefined, { accept });
+      if (incoming.statusCode === 200) await pipeline(incoming, output, { end: false });
+      else this.#expect(await readAnswer(incoming), doing);
+    } catch (cause) {
+      throw cause instanceof CliError ? cause : unreachable(url, cause);
+    } finally {
+      done?.();
+    }
   }
 
-  #refusedBy(status: number, { detail, code }: JsonObject, doing: string): CliError {
-    const why = typeof detail === "string" ? detail : "the answer says no more";
-    return this.#refused(doing, why, `${status} ${typeof code === "string" ? code : ""}`.trim());
+  #expect(answer: Answer, doing: string): Answer {
+    const { status, body } = answer;
+    if (status < 300) return answer;
+    const detail = typeof body.detail === "string" ? body.detail : "the answer says no more";
+    throw this.#refused(doing, detail, `${status} ${typeof body.code === "string" ? body.code : ""}`.trim());
   }
 
   #refused(doing: string, why: string, code: string): CliError {
     const { name, url } = this.#options;
     const next = code.startsWith("401")
-      ? `\nsigned in as ${name}: set GOLDSEAL_PASSWORD (or GOLDSEAL_ADMIN_PASSWORD) to the right password, or choose another user with --as`
+      ? `\nsigned in as ${name}: goldseal login, or set GOLDSEAL_PASSWORD (or GOLDSEAL_ADMIN_PASSWORD) to the right password, or choose another user with --as`
       : "";
     return new CliError(`${url.origin} does not let ${name} ${doing}: ${why} (${code})${next}`);
   }
 
-  async #send(method: string, path: string, body: Json | undefined): Promise<Answer> {
-    const incoming = await this.#request(method, path, body);
+  async #send(method: string, path: string, doing: string, body: Json | undefined): Promise<Answer> {
+    const { url, onWait } = this.#options;
+    const done = onWait?.(doing);
     try {
-      return await readAnswer(incoming);
+      return await readAnswer(await this.#request(method, path, body));
     } catch (cause) {
-      throw unreachable(this.#options.url, cause);
+      throw unreachable(url, cause);
+    } finally {
+      done?.();
     }
   }
 
@@ -95,14 +126,10 @@ export class ApiClient {
       ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
     });
     outgoing.on("timeout", () => outgoing.destroy(new Error("no answer for 30 s")));
-    try {
-      outgoing.end(body === undefined ? undefined : JSON.stringify(body));
-      const [incoming]: IncomingMessage[] = await once(outgoing, "response");
-      if (incoming === undefined) throw new Error("no answer");
-      return incoming;
-    } catch (cause) {
-      throw unreachable(url, cause);
-    }
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+    const [incoming]: IncomingMessage[] = await once(outgoing, "response");
+    if (incoming === undefined) throw new Error("no answer");
+    return incoming;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ApiClient } from "./api-client.ts";
-import type { OptionValues } from "./connection.ts";
+import type { Env, OptionValues } from "./connection.ts";
 import type { CliIo } from "./terminal.ts";
 
 export interface CommandCall {
@@ -7,17 +7,37 @@ export interface CommandCall {
   readonly args: readonly string[];
   readonly options: OptionValues;
   readonly io: CliIo;
+  readonly env: Env;
 }
 
-/** One `goldseal <noun> <verb>`. */
-export interface Command {
+export interface CommandOption {
+  readonly type: "boolean" | "string";
+  /** What a string stands for in the help, such as `TIME`. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+interface Description {
   readonly noun: string;
   /** Empty: the noun alone; such commands are told apart by how many arguments they take. */
   readonly verb: string;
-  /** Names of the arguments, as the help shows them; all must be given. */
+  /** Names of the arguments, as the help shows them. `USER...` at the end is one or more, `[USER]...` none or more. */
   readonly args: readonly string[];
-  readonly options?: Readonly<Record<string, { readonly type: "boolean" | "string"; readonly help: string }>>;
+  readonly options?: Readonly<Record<string, CommandOption>>;
   /** First a line that begins with a verb, then whatever else is to say. */
   readonly help: string;
+}
+
+/** One `goldseal <noun> <verb>` that works on a registry. */
+export interface ApiCommand extends Description {
   run(call: CommandCall): Promise<void>;
 }
+
+/** What a command gets that signs in itself, or not at all. */
+export type LocalCall = Omit<CommandCall, "client">;
+
+export interface LocalCommand extends Description {
+  runLocally(call: LocalCall): Promise<void>;
+}
+
+export type Command = ApiCommand | LocalCommand;

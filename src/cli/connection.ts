@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { ApiClient } from "./api-client.ts";
+import { readLogins, type StoredLogin } from "./credentials-file.ts";
 import { CliError, UsageError } from "./errors.ts";
-import { askSecret, type CliIo } from "./terminal.ts";
+import { askSecret, type CliIo, showWaiting } from "./terminal.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
@@ -11,21 +12,55 @@ export const connectionOptions = {
   url: { type: "string" },
   ca: { type: "string" },
   as: { type: "string" },
+  json: { type: "boolean" },
 } as const;
 
-export const connectionHelp = `  --url URL   the registry (default: GOLDSEAL_PUBLIC_URL, else https://127.0.0.1:5443)
-  --ca FILE   its CA (default: ca.crt in GOLDSEAL_DATA, else in ./data, where there is one)
-  --as NAME   who signs in (default: admin). The password is GOLDSEAL_ADMIN_PASSWORD (for admin) or
-              GOLDSEAL_PASSWORD; without them it is asked for at a terminal`;
+export const connectionHelp = `  --url URL   the registry (default: GOLDSEAL_PUBLIC_URL, else the last goldseal login, else https://127.0.0.1:5443)
+  --ca FILE   its CA (default: that of the login, else ca.crt in GOLDSEAL_DATA, else in ./data, where there is one)
+  --as NAME   who signs in (default: who logged in, else admin). The password is GOLDSEAL_ADMIN_PASSWORD (for admin)
+              or GOLDSEAL_PASSWORD, else the token of goldseal login; without them it is asked for at a terminal
+  --json      print JSON, one object a line, for programs`;
 
 const adminName = "admin";
 
+export interface Registry {
+  readonly url: URL;
+  /** Absolute path. */
+  readonly caFile: string | undefined;
+  readonly ca: string | undefined;
+  readonly login: StoredLogin | undefined;
+}
+
 /** @throws UsageError, CliError */
 export async function connect(values: OptionValues, env: Env, io: CliIo): Promise<ApiClient> {
-  const url = parseUrl(text(values.url) ?? env.GOLDSEAL_PUBLIC_URL ?? "https://127.0.0.1:5443");
-  const ca = await readCa(text(values.ca), env);
+  const registry = await findRegistry(values, env);
+  const { login } = registry;
+  const given = env.GOLDSEAL_PASSWORD || env.GOLDSEAL_ADMIN_PASSWORD;
+  const name = text(values.as) ?? (given ? adminName : (login?.user ?? adminName));
+  const password = passwordOf(name, env) ?? (login?.user === name ? login.token : undefined);
+  return openClient(registry, name, password ?? (await askPassword(name, io)), io);
+}
+
+/** As {@link connect}, but never with a token that was stored. */
+export async function connectByPassword(values: OptionValues, env: Env, io: CliIo) {
+  const registry = await findRegistry(values, env);
   const name = text(values.as) ?? adminName;
-  return new ApiClient({ url, ca, name, password: await findPassword(name, env, io) });
+  const client = openClient(registry, name, passwordOf(name, env) ?? (await askPassword(name, io)), io);
+  return { client, registry, name };
+}
+
+export async function findRegistry(values: OptionValues, env: Env): Promise<Registry> {
+  const { current, logins } = await readLogins(env);
+  const url = parseUrl(text(values.url) ?? env.GOLDSEAL_PUBLIC_URL ?? current ?? "https://127.0.0.1:5443");
+  const login = logins[url.origin];
+  const named = text(values.ca) ?? login?.ca;
+  const caFile = resolve(named ?? join(env.GOLDSEAL_DATA ?? "data", "ca.crt"));
+  const ca = await readCa(caFile, named !== undefined);
+  return { url, login, ca, caFile: ca === undefined ? undefined : caFile };
+}
+
+function openClient({ url, ca }: Registry, name: string, password: string, io: CliIo): ApiClient {
+  return new ApiClient({ url, ca, name, password, onWait: (doing) => showWaiting(io, doing) });
 }
 
 function text(value: string | boolean | undefined): string | undefined {
@@ -40,19 +75,23 @@ function parseUrl(value: string): URL {
   return url;
 }
 
-async function readCa(file: string | undefined, env: Env): Promise<string | undefined> {
+async function readCa(file: string, mustBe: boolean): Promise<string | undefined> {
   try {
-    return await readFile(file ?? join(env.GOLDSEAL_DATA ?? "data", "ca.crt"), "utf8");
+    return await readFile(file, "utf8");
   } catch (cause) {
-    if (file === undefined) return undefined;
+    if (!mustBe) return undefined;
     throw new CliError(`cannot read the CA file ${file}`, { cause });
   }
 }
 
-async function findPassword(name: string, env: Env, io: CliIo): Promise<string> {
+function passwordOf(name: string, env: Env): string | undefined {
   const admins = name === adminName ? env.GOLDSEAL_ADMIN_PASSWORD : undefined;
-  const given = admins ?? env.GOLDSEAL_PASSWORD;
-  if (given !== undefined && given !== "") return given;
+  return admins || env.GOLDSEAL_PASSWORD || undefined;
+}
+
+async function askPassword(name: string, io: CliIo): Promise<string> {
   if (io.stdin.isTTY === true) return askSecret(io, `password of ${name}: `);
-  throw new UsageError(`no password for ${name}: set GOLDSEAL_PASSWORD, or run this at a terminal to be asked`);
+  throw new UsageError(
+    `no password for ${name}: run goldseal login, set GOLDSEAL_PASSWORD, or run this at a terminal to be asked`,
+  );
 }

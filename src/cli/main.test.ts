@@ -1,3 +1,7 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { basic, openTestServer, type TestServer } from "../orgs/test-server.ts";
@@ -98,6 +102,22 @@ describe("goldseal user", () => {
     expect(err).toContain("there is no user alcie");
   });
 
+  it("sets roles, suspends, resumes and deletes", async () => {
+    await goldseal("user add gone --password-stdin", { stdin: "gone's password" });
+    const roles = await goldseal("user roles gone auditor");
+    const suspended = [(await goldseal("user suspend gone")).status, await canSignIn("gone", "gone's password")];
+    const resumed = [(await goldseal("user resume gone")).status, await canSignIn("gone", "gone's password")];
+    const listed = await goldseal("user list --json");
+    const deleted = await goldseal("user delete gone");
+
+    expect([roles.status, ...suspended, ...resumed, deleted.status]).toEqual([0, 0, false, 0, true, 0]);
+    const users = listed.out.trimEnd().split("\n");
+    expect(users.map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({ name: "gone", roles: ["auditor"] }),
+    );
+    expect((await goldseal("user list")).out).not.toContain("gone");
+  });
+
   it("lists users with their roles", async () => {
     const { status, out } = await goldseal("user list");
 
@@ -115,6 +135,110 @@ describe("goldseal repository", () => {
     expect([made.status, hidden.status]).toEqual([0, 0]);
     expect(shown.out).toBe("alice/team/app  public\n");
     expect((await goldseal("repository show alice/team/app")).out).toBe("alice/team/app  private\n");
+  });
+});
+
+describe("goldseal org, member, team, grant, robot", () => {
+  it("let Dev push, QA sign and promote, Ops pull, and nobody else do anything", async () => {
+    for (const name of ["dev1", "qa1", "ops1"])
+      await goldseal(`user add ${name} --password-stdin`, { stdin: "long enough" });
+    const lines = [
+      "org create shop --owner alice",
+      "member add shop dev1 qa1 ops1",
+      "repository create shop/app",
+      "team create shop dev dev1",
+      "team create shop qa qa1",
+      "team create shop ops",
+      "team add shop ops ops1 --admin",
+      "grant set shop/app dev read-write",
+      "grant set shop/app qa read-only --sign --promote",
+      "grant set shop/* ops read-only",
+    ];
+    for (const line of lines) expect([line, (await goldseal(line)).status]).toEqual([line, 0]);
+    const may = async (name: string, method: string, path: string) =>
+      (await server.send(method, `/v2/shop/app/${path}`, { headers: basic(name, "long enough") })).status;
+
+    expect([await may("dev1", "PUT", "tags/list"), await may("dev1", "POST", "sign")]).toEqual([200, 403]);
+    expect([await may("qa1", "PUT", "tags/list"), await may("qa1", "POST", "promote")]).toEqual([403, 200]);
+    expect([await may("ops1", "PUT", "tags/list"), await may("ops1", "GET", "manifests/x")]).toEqual([403, 200]);
+    expect(await may("bob", "GET", "manifests/x")).toBe(401);
+    expect((await goldseal("repository grants shop/app")).out).toBe(
+      "dev  app  read-write  \nops  *    read-only   \nqa   app  read-only   promote,sign\n".replace(/ +$/gm, ""),
+    );
+    expect((await goldseal("team members shop ops")).out).toBe("ops1  team administrator\n");
+    expect((await goldseal("member list shop")).out).toMatch(/^alice {2}owner\ndev1 {3}member\n/);
+    expect((await goldseal("org list")).out).toBe("shop  private\n");
+    expect((await goldseal("repository list shop --json")).out).toBe('{"name":"shop/app","visibility":"private"}\n');
+  });
+
+  it("make robots whose secret is printed once, alone on stdout, and rotate it", async () => {
+    const made = await goldseal("robot set shop ci app:pull,push team/*:pull --expires 90d");
+    const rotated = await goldseal("robot rotate shop ci --overlap 1h");
+    const again = await goldseal("robot set shop ci app:pull");
+
+    expect(made.out).toMatch(/^gsb_[\w-]{43}\n$/);
+    expect(rotated.out).toMatch(/^gsb_[\w-]{43}\n$/);
+    expect(again).toMatchObject({ status: 0, out: "" });
+    expect(await canSignIn("shop+ci", made.out.trim())).toBe(true);
+    expect((await goldseal("robot list shop")).out).toMatch(/^shop\+ci {2}app:pull {2}- {2}\d{4}-/);
+    expect((await goldseal("robot delete shop ci")).status).toBe(0);
+    expect(await canSignIn("shop+ci", rotated.out.trim())).toBe(false);
+  });
+
+  it("rename, delete and take back, as REST does", async () => {
+    for (const line of [
+      "repository rename shop/app shop/store",
+      "repository delete shop/store --yes",
+      "grant remove shop/* ops",
+      "team remove shop ops ops1",
+      "team delete shop ops",
+      "member remove shop ops1",
+      "org delete shop",
+    ])
+      expect([line, (await goldseal(line)).status]).toEqual([line, 0]);
+    expect((await goldseal("org list")).out).toBe("");
+  });
+});
+
+describe("goldseal login", () => {
+  it("keeps a token that only its owner can read, uses it, and ends it at logout", async () => {
+    const home = await mkdtemp(join(tmpdir(), "goldseal-home-"));
+    const out = { GOLDSEAL_ADMIN_PASSWORD: "", HOME: home };
+    const path = join(home, ".config", "goldseal", "credentials.json");
+
+    const signedIn = await goldseal("login --as alice", { env: out, typed: ["alice's password\r"] });
+    const used = await goldseal("token list", { env: out });
+    const file = JSON.parse(await readFile(path, "utf8"));
+    const mode = (await stat(path)).mode & 0o777;
+    const more = await goldseal("token create other", { env: out });
+    const signedOut = await goldseal("logout", { env: out });
+    const afterwards = await goldseal("token list --as alice", { env: out });
+    const [login] = Object.values<{ user: string; token: string }>(file.logins);
+
+    expect([signedIn.status, used.status, signedOut.status, afterwards.status]).toEqual([0, 0, 0, 2]);
+    expect(used.out).toMatch(/^cli-[0-9a-f]{8} {2}- {2}/);
+    expect(more.err).toMatch(/a token makes no tokens/);
+    expect([mode, login?.user]).toEqual([0o600, "alice"]);
+    expect(signedIn.out + signedIn.err).not.toContain(login?.token);
+    expect(await canSignIn("alice", login?.token ?? "")).toBe(false);
+    expect(JSON.parse(await readFile(path, "utf8")).logins).toEqual({});
+    await rm(home, { recursive: true });
+  });
+});
+
+describe("goldseal completion bash", () => {
+  it("completes nouns, verbs and options in a real bash", async () => {
+    const { out } = await goldseal("completion bash", { env: { GOLDSEAL_PUBLIC_URL: "http://127.0.0.1:1" } });
+    const complete = (...words: string[]) => {
+      const line = `COMP_WORDS=(goldseal ${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length}; _goldseal`;
+      const script = `${out}\n${line}; echo "\${COMPREPLY[*]}"`;
+      return execFileSync("bash", ["-c", script], { encoding: "utf8" }).trim();
+    };
+
+    expect(complete("repo")).toBe("repository");
+    expect(complete("team", "")).toBe("list create delete members add remove");
+    expect(complete("grant", "set", "lab/app", "dev", "--s")).toBe("--sign");
+    expect(complete("log")).toBe("login logout");
   });
 });
 
@@ -226,6 +350,10 @@ describe("goldseal, refused", () => {
   it.each([
     ["an unknown command", "users add bob"],
     ["an unknown verb", "user remove bob"],
+    ["a level that is none", "grant set lab/app dev write"],
+    ["no USER for USER...", "member add lab"],
+    ["a time that is none", "token create ci --expires soon"],
+    ["a deletion that is not sure", "repository delete alice/app"],
     ["a missing argument", "user add"],
     ["one argument too many", "user add bob carol"],
     ["an unknown option", "user add bob --admin"],

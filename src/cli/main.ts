@@ -1,22 +1,38 @@
 import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
 import type { Command } from "./command.ts";
+import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
 import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
+import { loginCommands } from "./login-commands.ts";
+import { orgCommands } from "./org-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
+import { robotCommands } from "./robot-commands.ts";
+import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
 import { whyCommands } from "./why-commands.ts";
 
 const COMMANDS: readonly Command[] = [
+  ...loginCommands,
   ...userCommands,
+  ...orgCommands,
+  ...teamCommands,
   ...repositoryCommands,
+  ...robotCommands,
   ...tokenKeysCommands,
+  ...directoryCommands,
   ...auditCommands,
   ...whyCommands,
-  ...directoryCommands,
+  {
+    noun: "completion",
+    verb: "bash",
+    args: [],
+    help: "Print what bash needs to complete commands: source <(goldseal completion bash)",
+    runLocally: async ({ io }) => void io.stdout.write(bashCompletion(COMMANDS)),
+  },
 ];
 
 /**
@@ -38,9 +54,9 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
   const ofNoun = COMMANDS.filter((command) => command.noun === noun);
   if (noun === undefined || isHelp(noun)) return show(io, COMMANDS);
   if (ofNoun.length === 0) throw new UsageError(`unknown command ${JSON.stringify(noun)}; see goldseal --help`);
+  const alone = ofNoun.filter((command) => command.verb === "");
+  if (alone.length > 0) return run(alone, verb === undefined ? [] : [verb, ...rest], env, io);
   if (verb === undefined || isHelp(verb)) return show(io, ofNoun);
-  const bare = ofNoun.filter((candidate) => candidate.verb === "");
-  if (bare.length > 0) return run(bare, [verb, ...rest], env, io);
   const named = ofNoun.filter((candidate) => candidate.verb === verb);
   if (named.length === 0)
     throw new UsageError(`goldseal ${noun} has no ${JSON.stringify(verb)}; see goldseal ${noun} --help`);
@@ -54,17 +70,27 @@ async function run(commands: readonly Command[], argv: readonly string[], env: E
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   if (values.help === true) return show(io, commands);
-  const command = commands.find(({ args }) => args.length === positionals.length);
+  const command = commands.find((one) => isCount(one, positionals.length));
   if (command === undefined)
-    throw new UsageError(`usage: ${commands.map((each) => `goldseal ${usageOf(each)}`).join("\n   or: ")}`);
-  const client = await connect(values, env, io);
-  await command.run({ client, args: positionals, options: values, io });
+    throw new UsageError(`usage: ${commands.map((one) => `goldseal ${usageOf(one)}`).join("\n   or: ")}`);
+  const call = { args: positionals, options: values, io, env };
+  if ("runLocally" in command) await command.runLocally(call);
+  else await command.run({ ...call, client: await connect(values, env, io) });
   return 0;
+}
+
+function isCount({ args }: Command, count: number): boolean {
+  const last = args.at(-1) ?? "";
+  if (!last.endsWith("...")) return count === args.length;
+  return count >= (last.startsWith("[") ? args.length - 1 : args.length);
 }
 
 function show({ stdout }: CliIo, commands: readonly Command[]): number {
   const texts = commands.map((command) => {
-    const options = Object.entries(command.options ?? {}).map(([name, { help }]) => `      --${name}   ${help}\n`);
+    const options = Object.entries(command.options ?? {}).map(
+      ([name, { value, help }]) =>
+        `      --${[name, value].filter((part) => part !== undefined).join(" ")}   ${help}\n`,
+    );
     return `  goldseal ${usageOf(command)}\n      ${command.help}\n${options.join("")}`;
   });
   stdout.write(`${texts.join("\n")}\noptions\n${connectionHelp}\n`);
@@ -72,7 +98,9 @@ function show({ stdout }: CliIo, commands: readonly Command[]): number {
 }
 
 function usageOf({ noun, verb, args, options }: Command): string {
-  const optional = Object.keys(options ?? {}).map((name) => `[--${name}]`);
+  const optional = Object.entries(options ?? {}).map(([name, { value }]) =>
+    value ? `[--${name} ${value}]` : `[--${name}]`,
+  );
   return [noun, verb, ...args, ...optional].filter((word) => word !== "").join(" ");
 }
 

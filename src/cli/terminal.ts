@@ -6,13 +6,35 @@ export interface TerminalInput extends Readable {
   setRawMode?(on: boolean): unknown;
 }
 
+export interface TerminalOutput extends Writable {
+  readonly isTTY?: boolean;
+}
+
 /** Where a command reads and writes: the three streams of a process. */
 export interface CliIo {
   readonly stdin: TerminalInput;
   /** What a script reads. */
-  readonly stdout: Writable;
+  readonly stdout: TerminalOutput;
   /** What a person reads. */
-  readonly stderr: Writable;
+  readonly stderr: TerminalOutput;
+}
+
+const waitMs = 1000;
+const CLEAR_LINE = "\r\u001b[K";
+
+/** At a terminal, a line that says what takes so long, once it takes longer than a second. Call the answer at its end. */
+export function showWaiting({ stderr }: CliIo, doing: string): () => void {
+  if (stderr.isTTY !== true) return () => undefined;
+  const started = Date.now();
+  let shown = false;
+  const timer = setInterval(() => {
+    shown = true;
+    stderr.write(`${CLEAR_LINE}waiting to ${doing} … ${Math.round((Date.now() - started) / 1000)} s`);
+  }, waitMs);
+  return () => {
+    clearInterval(timer);
+    if (shown) stderr.write(CLEAR_LINE);
+  };
 }
 
 /** Everything on standard input, without the newline that `echo` adds. */

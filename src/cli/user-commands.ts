@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { isJsonObject, type Json } from "../oci/json.ts";
+import type { JsonObject } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
 import { CliError, UsageError } from "./errors.ts";
+import { apiPath } from "./paths.ts";
+import { field, writeList } from "./table.ts";
 import { askSecret, readStdin } from "./terminal.ts";
 
 const PASSWORD_STDIN = {
@@ -26,37 +28,73 @@ export const userCommands: readonly Command[] = [
     help: "Change a user's password; all tokens of the user end. (A user's own: add --as NAME.)",
     run: changePassword,
   },
+  {
+    noun: "user",
+    verb: "roles",
+    args: ["NAME", "admin|auditor|none..."],
+    help: "Set what a user is for the whole registry: admin may do everything, auditor sees everything but content.",
+    run: setRole,
+  },
+  {
+    noun: "user",
+    verb: "suspend",
+    args: ["NAME"],
+    help: "Keep a user out: password and tokens do nothing from the next request on.",
+    run: suspending(true),
+  },
+  { noun: "user", verb: "resume", args: ["NAME"], help: "Let a suspended user in again.", run: suspending(false) },
+  { noun: "user", verb: "delete", args: ["NAME"], help: "Delete a user who has no repositories.", run: deleteUser },
 ];
 
 async function addUser({ client, args: [name = ""], options, io }: CommandCall): Promise<void> {
   const given = options["password-stdin"] === true ? await readStdin(io) : undefined;
   const doing = `add user ${name}`;
-  if ((await client.find("GET", userPath(name), doing)) !== undefined) {
+  if ((await client.find("GET", apiPath("users", name), doing)) !== undefined) {
     throw new CliError(`there is a user ${name} already; goldseal user password ${name} changes the password`);
   }
   const password = given ?? randomBytes(18).toString("base64url");
 
-  await client.call("PUT", userPath(name), doing, { password });
+  await client.call("PUT", apiPath("users", name), doing, { password });
 
   io.stderr.write(`added user ${name}; repositories are ${name}/<name>\n`);
   if (given === undefined) io.stdout.write(`${password}\n`);
 }
 
-async function listUsers({ client, io }: CommandCall): Promise<void> {
-  const { body } = await client.call("GET", "/api/v1/users", "list users");
-  const users = Array.isArray(body.users) ? body.users.map(toLine) : [];
-  const width = Math.max(...users.map(([name]) => name.length), 4);
-  for (const [name, what] of users) io.stdout.write(`${`${name.padEnd(width)}  ${what}`.trimEnd()}\n`);
+async function listUsers(call: CommandCall): Promise<void> {
+  const users = await call.client.list(apiPath("users"), "users", "list users");
+  writeList(call, users, { user: field("name"), "": stateOf });
+}
+
+async function setRole({ client, args: [name = "", ...roles], io }: CommandCall): Promise<void> {
+  const none = roles.length === 1 && roles[0] === "none";
+  await client.call("PUT", apiPath("users", name), `change the roles of ${name}`, { roles: none ? [] : roles });
+  io.stderr.write(`roles of ${name}: ${roles.join(", ")}\n`);
+}
+
+function suspending(suspended: boolean) {
+  return async ({ client, args: [name = ""], io }: CommandCall): Promise<void> => {
+    const doing = `${suspended ? "suspend" : "let in"} ${name}`;
+    if ((await client.find("GET", apiPath("users", name), doing)) === undefined) throw noUser(name);
+    await client.call("PUT", apiPath("users", name), doing, { suspended });
+    io.stderr.write(
+      suspended ? `${name} is suspended: password and tokens do nothing\n` : `${name} may sign in again\n`,
+    );
+  };
+}
+
+async function deleteUser({ client, args: [name = ""], io }: CommandCall): Promise<void> {
+  await client.call("DELETE", apiPath("users", name), `delete user ${name}`);
+  io.stderr.write(`deleted user ${name}\n`);
 }
 
 async function changePassword({ client, args: [name = ""], options, io }: CommandCall): Promise<void> {
   const password = options["password-stdin"] === true ? await readStdin(io) : await askTwice(io, name);
   const doing = `change the password of ${name}`;
-  if ((await client.find("GET", userPath(name), doing)) === undefined) {
-    throw new CliError(`there is no user ${name}, or it is hidden from you; goldseal user list shows who there is`);
+  if ((await client.find("GET", apiPath("users", name), doing)) === undefined) {
+    throw noUser(name);
   }
 
-  await client.call("PUT", userPath(name), doing, { password });
+  await client.call("PUT", apiPath("users", name), doing, { password });
 
   io.stderr.write(`changed the password of ${name}; docker login again\n`);
 }
@@ -69,12 +107,11 @@ async function askTwice(io: CommandCall["io"], name: string): Promise<string> {
   return password;
 }
 
-function toLine(user: Json): [string, string] {
-  if (!isJsonObject(user)) return ["", ""];
-  const roles = Array.isArray(user.roles) ? user.roles.map(String) : [];
-  return [String(user.name), [...roles, ...(user.suspended === true ? ["suspended"] : [])].join(" ")];
+function stateOf({ roles, suspended }: JsonObject): string {
+  const texts = Array.isArray(roles) ? roles.map(String) : [];
+  return [...texts, ...(suspended === true ? ["suspended"] : [])].join(" ");
 }
 
-function userPath(name: string): string {
-  return `/api/v1/users/${encodeURIComponent(name)}`;
+function noUser(name: string): CliError {
+  return new CliError(`there is no user ${name}, or it is hidden from you; goldseal user list shows who there is`);
 }

@@ -8,15 +8,29 @@ import type { RepositoryName } from "./repository-name.ts";
 export type RepositoryAction = "list" | "pull" | "push" | "untag" | "delete" | "sign" | "promote" | "admin" | "create";
 
 /** What one bearer token names, by repository; the door to {@link Authorize} narrows to it. */
-export type GrantedScope = ReadonlyMap<string, ReadonlySet<string>>;
+export type GrantedScope = ReadonlyMap<string, NamedActions>;
+
+export interface NamedActions {
+  readonly actions: ReadonlySet<string>;
+  /** How many repositories had lived under the name when the token was issued: it means no later one. */
+  readonly epoch: number;
+}
 
 /** Whoever sent the request. Without `scope` (Basic) everything the user may do is meant. */
 export interface Actor {
-  readonly kind: "anonymous" | "user";
-  /** Row id of the user; 0 for anonymous. */
+  readonly kind: "anonymous" | "user" | "robot";
+  /** Row id of the user or robot; 0 for anonymous. */
   readonly id: number;
+  /** A robot's is `org+name`. */
   readonly name: string;
+  /** Row id of the personal token or robot's secret that it all began with; undefined for a password. */
+  readonly credential?: number | undefined;
   readonly scope?: GrantedScope;
+}
+
+/** Tells whoever began something from everybody else, for ever. */
+export function principalOf({ kind, id }: Actor): string {
+  return kind === "anonymous" ? kind : `${kind}:${id}`;
 }
 
 /** What a push may rely on: the repository it was judged for, and whether it may make it where there is none. */

@@ -4,8 +4,10 @@ import type { RobotGrant, TeamGrant } from "./permissions.ts";
 import { toUser, type User, userColumns } from "./users-store.ts";
 
 export interface AccessKey {
-  /** A user's name; empty for anonymous. */
+  /** A user's name, or a robot's (`org+name`); empty for anonymous. */
   readonly user: string;
+  /** Row id of a personal token or robot's secret, where it is to be good still. */
+  readonly credential?: number | undefined;
   /** A repository's name; empty where none is concerned. */
   readonly repository: string;
   /** A user or organization; default: that of the repository. */
@@ -22,10 +24,15 @@ export interface Robot {
 /** Everything that a permission depends on, as the database has it now. */
 export interface AccessFacts {
   readonly user: User | undefined;
+  /** Undefined for one that is past its time too. */
   readonly robot: Robot | undefined;
+  /** Whether the credential that was asked for is theirs, and good now. */
+  readonly credentialGood: boolean;
   /** Undefined when there is no such repository. */
   readonly repositoryId: number | undefined;
   readonly visibility: "public" | "private" | undefined;
+  /** How many repositories gave up the name, or came to it by a move. */
+  readonly nameEpoch: number;
   readonly namespaceExists: boolean;
   /** The user's role in the namespace, where that is an organization. */
   readonly orgRole: OrgRole | undefined;
@@ -39,8 +46,10 @@ export type FindAccess = (key: AccessKey) => Promise<AccessFacts>;
 const NOTHING: AccessFacts = {
   user: undefined,
   robot: undefined,
+  credentialGood: false,
   repositoryId: undefined,
   visibility: undefined,
+  nameEpoch: 0,
   namespaceExists: false,
   orgRole: undefined,
   grants: [],
@@ -49,16 +58,29 @@ const NOTHING: AccessFacts = {
 
 /** Every join and the one subquery is a probe of an index, whatever the number of rows. */
 const ACCESS = `
-  select ${userColumns}, r.id as repository_id, r.visibility, n.kind as namespace_kind, m.role,
+  select ${userColumns}, r.id as repository_id, r.visibility, e.epoch as name_epoch, n.kind as namespace_kind, m.role,
     case when m.role is not null then (
       select jsonb_agg(jsonb_build_object('team', t.name, 'level', g.level, 'extra', g.extra,
         'scope', case when g.repository_id is null then '*' else r.name end) order by t.name)
       from team_members tm join grants g on g.team_id = tm.team_id join teams t on t.id = tm.team_id
       where tm.user_id = u.id and tm.org = n.name and (g.repository_id is null or g.repository_id = r.id)
-    ) end as grants
-  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (user_name, repository, namespace, position)
-  left join users u on u.name = k.user_name
+    ) end as grants,
+    b.id as robot_id, b.org as robot_org, (p.id is not null or s.id is not null) as credential_good,
+    case when b.org = n.name then (
+      select jsonb_agg(jsonb_build_object('scope', coalesce(b.org || '/' || g.prefix || '*', r.name), 'actions', g.actions))
+      from robot_grants g
+      where g.robot_id = b.id and (g.repository_id = r.id or starts_with(k.repository, b.org || '/' || g.prefix))
+    ) end as robot_grants
+  from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) with ordinality
+    as k (principal, repository, namespace, credential, position)
+  left join users u on u.name = k.principal
+  left join robots b on b.full_name = k.principal and (b.expires_at is null or b.expires_at > now())
+  left join personal_tokens p on p.id = k.credential and p.user_id = u.id
+    and (p.expires_at is null or p.expires_at > now())
+  left join robot_secrets s on s.id = k.credential and s.robot_id = b.id
+    and (s.expires_at is null or s.expires_at > now())
   left join repositories r on r.name = k.repository
+  left join repository_names e on e.name = k.repository
   left join namespaces n on n.name = k.namespace
   left join org_members m on m.org = n.name and m.user_id = u.id
   order by k.position`;
@@ -73,6 +95,7 @@ export function openAccessLookup(database: Database): FindAccess {
       keys.map(({ user }) => user),
       keys.map(({ repository }) => repository),
       keys.map(({ repository, namespace }) => namespace ?? repository.slice(0, Math.max(0, repository.indexOf("/")))),
+      keys.map(({ credential }) => credential ?? null),
     ]);
     return rows.map(toFacts);
   });
@@ -82,12 +105,14 @@ export function openAccessLookup(database: Database): FindAccess {
 function toFacts(row: Row): AccessFacts {
   return {
     user: row.id === null ? undefined : toUser(row),
-    robot: undefined,
+    robot: row.robot_id === null ? undefined : { id: Number(row.robot_id), org: row.robot_org },
+    credentialGood: row.credential_good,
     repositoryId: row.repository_id === null ? undefined : Number(row.repository_id),
     visibility: row.visibility ?? undefined,
+    nameEpoch: row.name_epoch ?? 0,
     namespaceExists: row.namespace_kind !== null,
     orgRole: row.role ?? undefined,
     grants: row.grants ?? [],
-    robotGrants: [],
+    robotGrants: row.robot_grants ?? [],
   };
 }

@@ -2,9 +2,12 @@ import { type Actor, ANONYMOUS } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { isNamespaceName } from "../oci/repository-name.ts";
 import type { AccessFacts, AccessKey, FindAccess } from "./access-lookup.ts";
+import { principalKey, stands } from "./authorize.ts";
 import type { Credentials } from "./credentials.ts";
 import type { DirectoryOutcome, DirectorySignIn } from "./ldap/directory-sign-in.ts";
 import { nobodysHash, type Passwords, type VerifyAttempt } from "./passwords.ts";
+import { looksLikeSecret } from "./secrets.ts";
+import type { FindSecret } from "./secrets-lookup.ts";
 import type { Attempt, SignInLimits } from "./sign-in-limits.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
 
@@ -12,8 +15,8 @@ import type { TokenVerifier } from "./token-verifier.ts";
 export interface Identity {
   readonly actor: Actor;
   readonly facts: AccessFacts;
-  /** How the actor was recognised. */
-  readonly by: "nothing" | "password" | "token";
+  /** How the actor was recognised: `secret` is a personal token or that of a robot, `token` one of the token service. */
+  readonly by: "nothing" | "password" | "secret" | "token";
   /** Only for `token`: whether it names the list of repositories. */
   readonly catalog: boolean;
 }
@@ -28,6 +31,7 @@ const NOTHING: About = { repository: "" };
 
 export interface AuthenticatorDeps {
   readonly findAccess: FindAccess;
+  readonly findSecret: FindSecret;
   readonly passwords: Passwords;
   readonly limits: SignInLimits;
   /** Undefined: all users are local. */
@@ -54,12 +58,22 @@ export class Authenticator {
     return { actor: ANONYMOUS, facts, by: "nothing", catalog: false };
   }
 
+  /** As REST does: a bearer token is a personal one or a robot's secret, never one of the token service. */
+  async identifyForRest(credentials: Credentials, source: string, about: About): Promise<Identity | undefined> {
+    if (credentials.kind === "basic") return this.byPassword(credentials, source, about);
+    if (credentials.kind === "bearer" && looksLikeSecret(credentials.token))
+      return this.#bySecret(credentials.token, about);
+    return undefined;
+  }
+
   /** Unknown and suspended users take the same path and the same time as a wrong password. */
   async byPassword(
     { name, password }: NameAndPassword,
     source: string,
     about: About = NOTHING,
   ): Promise<Identity | undefined> {
+    // Nobody guesses 256 random bits, so the limits are for passwords.
+    if (looksLikeSecret(password)) return this.#bySecret(password, about, name);
     const { findAccess, passwords, limits } = this.#deps;
     const attempt = { account: name, source };
     const admit = () => limits.admit(attempt);
@@ -114,14 +128,26 @@ export class Authenticator {
     await this.#deps.limits.count(attempt);
   }
 
+  /** With a `name` the secret must be of that user or robot. */
+  async #bySecret(secret: string, about: About, name?: string): Promise<Identity | undefined> {
+    const owner = await this.#deps.findSecret(secret);
+    if (owner === undefined || (name !== undefined && owner.name !== name)) return undefined;
+    const { credential } = owner;
+    const facts = await this.#deps.findAccess({ user: owner.name, credential, ...about });
+    const found = facts.robot ?? facts.user;
+    if (found === undefined) return undefined;
+    const kind = facts.robot === undefined ? "user" : "robot";
+    const actor: Actor = { kind, id: found.id, name: owner.name, credential };
+    return stands(actor, facts) ? { actor, facts, by: "secret", catalog: false } : undefined;
+  }
+
   async #byToken(token: string, about: About): Promise<Identity | undefined> {
     const claims = await this.#deps.tokens.verify(token);
     if (claims === undefined) return undefined;
-    const { name, userId, epoch, repositories: scope, catalog } = claims;
-    const facts = await this.#deps.findAccess({ user: userId === 0 ? "" : name, ...about });
-    if (userId === 0) return { actor: { ...ANONYMOUS, scope }, facts, by: "token", catalog };
-    const { user } = facts;
-    if (user === undefined || user.id !== userId || user.suspended || user.tokenEpoch !== epoch) return undefined;
-    return { actor: { kind: "user", id: userId, name, scope }, facts, by: "token", catalog };
+    const { catalog, epoch } = claims;
+    const facts = await this.#deps.findAccess({ ...principalKey(claims.actor), ...about });
+    const isOld = claims.actor.kind === "user" && facts.user?.tokenEpoch !== epoch;
+    if (isOld || !stands(claims.actor, facts)) return undefined;
+    return { actor: claims.actor, facts, by: "token", catalog };
   }
 }

@@ -1,23 +1,28 @@
 import type { Actor, Authorize } from "../oci/access.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
-import type { AccessFacts, FindAccess } from "./access-lookup.ts";
+import type { AccessFacts, AccessKey, FindAccess } from "./access-lookup.ts";
 import { decide, inScope, type PermissionRules } from "./permissions.ts";
 
 export function createAuthorize(findAccess: FindAccess, rules: PermissionRules): Authorize {
   return async (actor, repository, action) => {
-    if (!inScope(actor, repository, action)) return { allowed: false, why: "out-of-scope" };
     const facts = await factsOf(findAccess, actor, repository);
+    if (!inScope(actor, { repository, action, ...facts })) return { allowed: false, why: "out-of-scope" };
     if (!stands(actor, facts)) return { allowed: false, why: "hidden" };
     return decide(repository, action, facts, rules);
   };
 }
 
 export function factsOf(findAccess: FindAccess, actor: Actor, repository: RepositoryName | ""): Promise<AccessFacts> {
-  return findAccess({ user: actor.kind === "user" ? actor.name : "", repository });
+  return findAccess({ ...principalKey(actor), repository });
 }
 
-/** Still there, still the same behind the name, and not suspended. */
-export function stands(actor: Actor, { user }: AccessFacts): boolean {
-  if (actor.kind === "anonymous") return true;
-  return user !== undefined && user.id === actor.id && !user.suspended;
+export function principalKey({ kind, name, credential }: Actor): Pick<AccessKey, "user" | "credential"> {
+  return { user: kind === "anonymous" ? "" : name, credential };
+}
+
+/** Still there, still the same behind the name, not suspended, and whatever they signed in with not taken back. */
+export function stands({ kind, id, credential }: Actor, { user, robot, credentialGood }: AccessFacts): boolean {
+  if (kind === "anonymous") return true;
+  if (kind === "robot") return robot?.id === id && credentialGood;
+  return user?.id === id && !user.suspended && (credential === undefined || credentialGood);
 }

@@ -57,8 +57,9 @@ interface Matter {
 function judge(deps: GateDeps, request: Request, identity: Identity, { name, action, challenge }: Matter): Admission {
   const { actor, facts } = identity;
   const decision = decide(name, action, facts, deps.rules);
-  request.judgement = toJudgement(decision, inScope(actor, name, action));
-  if (!inScope(actor, name, action)) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
+  const isInScope = inScope(actor, { repository: name, action, ...facts });
+  request.judgement = toJudgement(decision, isInScope);
+  if (!isInScope) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   if (decision.allowed) {
     const mayCreate = action === "push" && facts.repositoryId === undefined;
     return { repositoryId: facts.repositoryId, mayCreate };

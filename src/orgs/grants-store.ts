@@ -91,6 +91,11 @@ export class GrantsStore {
   }
 }
 
+/** A repository that leaves the organization takes nothing of its teams along. */
+export async function dropGrantsOf(sql: Sql, repositoryId: number): Promise<void> {
+  await sql.query("grants-drop", "delete from grants where repository_id = $1", [repositoryId]);
+}
+
 /** Null for all. The lock holds off a deletion or a move until the grant is written. @throws OrgsError not-found */
 async function findRepositoryId(sql: Sql, { org, scope }: GrantKey): Promise<string | null> {
   if (scope === WHOLE) return null;

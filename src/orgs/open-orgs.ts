@@ -15,8 +15,11 @@ import { openDirectories } from "./ldap/open-directories.ts";
 import { openAudit } from "./open-audit.ts";
 import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
+import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
+import { RobotsStore } from "./robots-store.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
+import { openSecretsLookup } from "./secrets-lookup.ts";
 import { SignInLimits } from "./sign-in-limits.ts";
 import { TeamsStore } from "./teams-store.ts";
 import { TokenKeys } from "./token-keys.ts";
@@ -85,8 +88,9 @@ export async function openOrgs({
     settings.ldapFile === undefined
       ? undefined
       : await openDirectories({ file: settings.ldapFile, database, passwords, audit, log, now });
+  const findSecret = openSecretsLookup(database);
   const authenticator = new Authenticator({
-    ...{ findAccess, passwords, limits, directories: directories?.signIn },
+    ...{ findAccess, findSecret, passwords, limits, directories: directories?.signIn },
     tokens: new TokenVerifier(tokenSettings),
   });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
@@ -97,8 +101,11 @@ export async function openOrgs({
   const teams = new TeamsStore(database);
   const grants = new GrantsStore(database);
   const orgs = new OrgsStore(database);
+  const robots = new RobotsStore(database);
+  const personalTokens = new PersonalTokensStore(database);
+  const stores = { users, orgs, teams, grants, robots, personalTokens, repositories };
   const operations = orgsOperationsOf({
-    ...{ users, passwords, orgs, teams, grants, repositories, listVisible, keys },
+    ...{ ...stores, passwords, listVisible, authorize, keys },
     ...{ audit, auditStore, findAccess, rules, directories },
   });
   log.info("orgs.open", { service, anonymous: rules.anonymous });

@@ -4,7 +4,7 @@ import type { Request } from "../http/request.ts";
 import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
-import { notFound } from "./errors.ts";
+import { notFound, OrgsError } from "./errors.ts";
 import type { Org, OrgMember, OrgsStore } from "./orgs-store.ts";
 import { nameParam, nameSchema, precondition, replyWith, timeSchema, visibilitySchema } from "./rest-words.ts";
 import type { UsersStore } from "./users-store.ts";
@@ -79,13 +79,15 @@ export const orgsOperations = (deps: OrgsApiDeps): RestOperation[] => [
 
 function listOrgs({ orgs, users }: OrgsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    const self = await users.findById(request.actor.id);
+    const { kind, id } = request.actor;
+    if (kind !== "user") throw new OrgsError("forbidden", "robots are of one organization, and do not list them");
+    const self = await users.findById(id);
     const all = self?.systemAdmin === true || self?.auditor === true;
     return replyPage(request, {
       name: "orgs",
       keyOf: ({ name }) => name,
       toWire: toOrgWire,
-      read: (page) => orgs.list(all ? page : { ...page, memberId: request.actor.id }),
+      read: (page) => orgs.list(all ? page : { ...page, memberId: id }),
     });
   };
 }

@@ -109,6 +109,11 @@ function robotRights(org: string, { robotGrants }: AccessFacts): Right[] {
   }));
 }
 
+/** No repository has this name, so that only what is given on a whole organization counts for it. */
+export function everythingIn(org: string): RepositoryName {
+  return `${org}/*` as RepositoryName;
+}
+
 /** Who may not even list must not learn whether there is such a repository: that is `hidden`, for every action. */
 export function decide(
   repository: RepositoryName,
@@ -154,10 +159,18 @@ export const TOKEN_ACTION: Readonly<Record<RepositoryAction, string | undefined>
   admin: "*",
 };
 
-/** Whether the token that `actor` came with (if any) names `action` on `repository`. */
-export function inScope({ scope }: Actor, repository: RepositoryName, action: RepositoryAction): boolean {
+export interface Target {
+  readonly repository: RepositoryName;
+  readonly action: RepositoryAction;
+  /** Of the repository's name, as it is now. */
+  readonly nameEpoch: number;
+}
+
+/** Whether the token that `actor` came with (if any) names `action` on this very repository. */
+export function inScope({ scope }: Actor, { repository, action, nameEpoch }: Target): boolean {
   if (scope === undefined) return true;
-  const named = TOKEN_ACTION[action];
-  const actions = scope.get(repository);
-  return named !== undefined && actions !== undefined && (actions.has("*") || actions.has(named));
+  const wanted = TOKEN_ACTION[action];
+  const named = scope.get(repository);
+  if (wanted === undefined || named === undefined || named.epoch !== nameEpoch) return false;
+  return named.actions.has("*") || named.actions.has(wanted);
 }

@@ -1,21 +1,30 @@
 import { z } from "zod";
-import type { Reply } from "../http/reply.ts";
+import { empty, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
+import type { Authorize } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
-import type { RepositoryStore } from "../storage/repository-store.ts";
+import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { Sql } from "../storage/database.ts";
+import { deleteManifests } from "../storage/manifest-store.ts";
+import { reservedDays } from "../storage/repository-names.ts";
+import { type NameObstacle, type RepositoryStore, reservedMessage } from "../storage/repository-store.ts";
 import { notFound, OrgsError } from "./errors.ts";
+import { dropGrantsOf } from "./grants-store.ts";
 import { nameParam, precondition, replyWith, repositoryParam, visibilitySchema } from "./rest-words.ts";
+import { dropRobotGrantsOf } from "./robots-store.ts";
 import type { ListVisible, VisibleRepository } from "./visible-repositories.ts";
 
 export interface RepositoriesApiDeps {
   readonly repositories: RepositoryStore;
   readonly listVisible: ListVisible;
+  readonly authorize: Authorize;
 }
 
 const repositorySchema = z.strictObject({ name: z.string(), visibility: visibilitySchema });
+const renameBody = z.strictObject({ name: z.string().describe("<user or organization>/<name>") });
 const repositoryBody = z.strictObject({ visibility: visibilitySchema });
 
 const USER: Access = { kind: "user" };
@@ -45,6 +54,18 @@ export const repositoriesOperations = (deps: RepositoriesApiDeps): RestOperation
     answers: { 200: repositorySchema, 201: repositorySchema },
     act: putRepository(deps),
   }),
+  operation(["repository-delete", "DELETE", ONE, ADMIN], {
+    summary: `Delete a repository with all it holds. No push makes it again for ${reservedDays} days; a PUT here does.`,
+    answers: { 204: undefined },
+    act: deleteRepository(deps),
+  }),
+  bodyOperation(["repository-rename", "POST", `${ONE}/rename`, ADMIN], {
+    summary: `Give a repository another name, in another organization too: then teams and robots of the old one lose it.
+      The old name answers as missing, and nobody can have it for ${reservedDays} days.`,
+    body: renameBody,
+    answers: { 200: repositorySchema },
+    act: renameRepository(deps),
+  }),
 ];
 
 function listRepositories({ listVisible }: RepositoriesApiDeps) {
@@ -71,10 +92,55 @@ function getRepository({ repositories }: RepositoriesApiDeps) {
 function putRepository(deps: RepositoriesApiDeps) {
   return async (request: Request, { visibility }: z.infer<typeof repositoryBody>): Promise<Reply> => {
     const name = repositoryParam(request);
-    const made = await deps.repositories.put(name, visibility, precondition(request)).catch((cause: unknown) => {
-      if (!(cause instanceof OciError) || cause.code !== "NAME_UNKNOWN") throw cause;
-      throw new OrgsError("not-found", `there is no user or organization ${request.param("org")}`, { cause });
-    });
-    return getRepository(deps)(request, made ? 201 : 200);
+    const done = await deps.repositories.put(name, visibility, precondition(request)).catch(noNamespace(name));
+    if (done !== "made" && done !== "changed") throw obstructed(name, done);
+    return getRepository(deps)(request, done === "made" ? 201 : 200);
   };
+}
+
+function deleteRepository({ repositories }: RepositoriesApiDeps) {
+  return async (request: Request): Promise<Reply> => {
+    const deletion = { name: repositoryParam(request), check: precondition(request), empty: deleteManifests };
+    if (!(await repositories.delete(deletion))) throw notFound();
+    return empty(204);
+  };
+}
+
+/** @throws OrgsError not-found, forbidden, name-taken, name-reserved, precondition-failed */
+function renameRepository({ repositories, authorize }: RepositoriesApiDeps) {
+  return async (request: Request, body: z.infer<typeof renameBody>): Promise<Reply> => {
+    const [from, to] = [repositoryParam(request), parseRepositoryName(body.name)];
+    if (namespaceOf(from) !== namespaceOf(to)) {
+      const { name: who } = request.actor;
+      const decision = await authorize(request.actor, to, "create");
+      if (!decision.allowed && decision.why !== "no-namespace")
+        throw new OrgsError("forbidden", `${who} may not make repositories in ${namespaceOf(to)}`);
+    }
+
+    const move = { from, to, check: precondition(request), leave: leaveOrg };
+    const obstacle = await repositories.move(move).catch(noNamespace(to));
+    if (obstacle !== undefined) throw obstructed(to, obstacle);
+
+    const found = await repositories.find(to);
+    if (found === undefined) throw notFound();
+    return replyWith(200, { name: to, visibility: found.visibility }, found.version);
+  };
+}
+
+async function leaveOrg(sql: Sql, repositoryId: number): Promise<void> {
+  await dropGrantsOf(sql, repositoryId);
+  await dropRobotGrantsOf(sql, repositoryId);
+}
+
+function noNamespace(name: RepositoryName) {
+  return (cause: unknown): never => {
+    if (!(cause instanceof OciError) || cause.code !== "NAME_UNKNOWN") throw cause;
+    const message = `there is no such repository, or no user or organization ${namespaceOf(name)}`;
+    throw new OrgsError("not-found", message, { cause });
+  };
+}
+
+function obstructed(name: RepositoryName, obstacle: NameObstacle): OrgsError {
+  if (obstacle.kind === "taken") return new OrgsError("name-taken", `there is a repository ${name} already`);
+  return new OrgsError("name-reserved", reservedMessage(name, obstacle));
 }

@@ -7,7 +7,7 @@ import type { Authenticator, Identity } from "./authenticator.ts";
 import { BASIC_CHALLENGE } from "./challenge.ts";
 import { parseAuthorization } from "./credentials.ts";
 import { notFound, OrgsError } from "./errors.ts";
-import { decide, type PermissionRules, rightsOn } from "./permissions.ts";
+import { decide, everythingIn, type PermissionRules } from "./permissions.ts";
 import type { TeamsStore } from "./teams-store.ts";
 
 /** What REST routes may ask for. */
@@ -57,16 +57,13 @@ export function createRestGate(deps: RestGateDeps): (request: Request, access: R
 async function signIn({ authenticator }: RestGateDeps, request: Request, access: RestAccess): Promise<Identity> {
   const credentials = parseAuthorization(request.headerAll("authorization"));
   if (credentials.kind === "basic") request.claimedName = credentials.name;
-  const identity =
-    credentials.kind === "basic"
-      ? await authenticator.identify(credentials, request.remoteAddress, about(request, access))
-      : undefined;
+  const identity = await authenticator.identifyForRest(credentials, request.remoteAddress, about(request, access));
   if (identity !== undefined) return identity;
   throw new OciError("UNAUTHORIZED", {
     message:
       credentials.kind === "basic"
         ? BAD_PASSWORD
-        : "send a user name and password (Basic); other credentials, a registry token too, are not taken here",
+        : "send a user name and password (Basic), or a personal token or a robot's secret (Bearer); a registry token is not taken here",
     headers: { "WWW-Authenticate": BASIC_CHALLENGE },
   });
 }
@@ -123,9 +120,7 @@ function judgeRepository(
 /** A grant on everything is for those who administer everything. */
 function judgeWhole({ actor, facts }: Identity, request: Request, rules: PermissionRules): void {
   const org = request.param("org");
-  // No repository has this name, so only what is given on the whole organization counts.
-  const rights = rightsOn(`${org}/*` as RepositoryName, facts, rules);
-  if (rights.some(({ actions }) => actions.has("admin"))) return;
+  if (decide(everythingIn(org), "admin", facts, rules).allowed) return;
   if (facts.orgRole === undefined && facts.user?.auditor !== true) throw notFound();
   throw forbidden(`${actor.name} does not administer all of ${org}; one of its owners can do this`);
 }

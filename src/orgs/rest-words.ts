@@ -14,6 +14,7 @@ export const visibilitySchema = z.enum(["public", "private"]);
 export const levelSchema = z.enum(LEVELS);
 export const extraSchema = z.array(z.enum(EXTRAS));
 export const timeSchema = z.iso.datetime();
+export const futureTimeSchema = timeSchema.refine((text) => Date.parse(text) > Date.now(), "is in the past");
 
 /** Name of a user, organization or team in the path. @throws OrgsError invalid-request */
 export function nameParam(request: Request, name: string): string {

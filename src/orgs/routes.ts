@@ -9,7 +9,9 @@ import { type ExplainApiDeps, explainOperations } from "./explain-api.ts";
 import { type GrantsApiDeps, grantsOperations } from "./grants-api.ts";
 import { type DirectoriesApiDeps, directoriesOperations } from "./ldap/directories-api.ts";
 import { type OrgsApiDeps, orgsOperations } from "./orgs-api.ts";
+import { type PersonalTokensApiDeps, personalTokensOperations } from "./personal-tokens-api.ts";
 import { type RepositoriesApiDeps, repositoriesOperations } from "./repositories-api.ts";
+import { type RobotsApiDeps, robotsOperations } from "./robots-api.ts";
 import { type TeamsApiDeps, teamsOperations } from "./teams-api.ts";
 import { getKeys, getToken, postToken, type TokenEndpointDeps } from "./token-endpoint.ts";
 import type { TokenKeys } from "./token-keys.ts";
@@ -21,6 +23,8 @@ export interface OrgsDeps
     TeamsApiDeps,
     GrantsApiDeps,
     RepositoriesApiDeps,
+    RobotsApiDeps,
+    PersonalTokensApiDeps,
     ExplainApiDeps,
     DirectoriesApiDeps {
   readonly keys: TokenKeys;
@@ -36,6 +40,8 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
   ...teamsOperations(deps),
   ...grantsOperations(deps),
   ...repositoriesOperations(deps),
+  ...robotsOperations(deps),
+  ...personalTokensOperations(deps),
   ...auditOperations(deps),
   ...explainOperations(deps),
   ...directoriesOperations(deps),

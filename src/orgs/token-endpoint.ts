@@ -1,9 +1,10 @@
 import { json, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
-import { ANONYMOUS } from "../oci/access.ts";
+import { type Actor, ANONYMOUS } from "../oci/access.ts";
 import type { FindAccess } from "./access-lookup.ts";
-import type { Authenticator } from "./authenticator.ts";
+import type { Authenticator, Identity } from "./authenticator.ts";
+import { stands } from "./authorize.ts";
 import { BASIC_CHALLENGE } from "./challenge.ts";
 import { parseAuthorization } from "./credentials.ts";
 import { invalidRequest, OrgsError } from "./errors.ts";
@@ -41,9 +42,9 @@ export function getToken(deps: TokenEndpointDeps): Handler {
     const offline = request.query("offline_token") === "true";
     const clientId = request.query("client_id") ?? defaultClientId;
 
-    const user = await signIn(deps, request);
+    const who = await signIn(deps, request);
 
-    return issue(deps, request, { user, scopes, clientId, offline });
+    return issue(deps, request, { ...who, scopes, clientId, offline });
   };
 }
 
@@ -61,12 +62,12 @@ export function postToken(deps: TokenEndpointDeps): Handler {
     const clientId = form.one("client_id") ?? defaultClientId;
     const grant = form.one("grant_type");
 
-    const user =
+    const who =
       grant === "refresh_token" ? await refresh(deps, form, clientId) : await signInByForm(deps, request, form);
 
     const offline = grant === "password" && form.one("access_type") === "offline";
     const refreshToken = grant === "refresh_token" ? form.one("refresh_token") : undefined;
-    return issue(deps, request, { user, scopes, clientId, offline, refreshToken });
+    return issue(deps, request, { ...who, scopes, clientId, offline, refreshToken });
   };
 }
 
@@ -75,9 +76,13 @@ export function getKeys({ keys }: TokenEndpointDeps): Handler {
   return async () => json(200, await keys.jwks(), { "Cache-Control": "public, max-age=5" });
 }
 
-interface Ask {
-  /** Undefined: nobody signed in. */
+interface Who {
+  readonly actor: Actor;
+  /** Undefined for robots, and where nobody signed in. */
   readonly user: User | undefined;
+}
+
+interface Ask extends Who {
   readonly scopes: readonly string[];
   readonly clientId: string;
   readonly offline: boolean;
@@ -85,13 +90,12 @@ interface Ask {
 }
 
 async function issue(deps: TokenEndpointDeps, request: Request, ask: Ask): Promise<Reply> {
-  const { user, scopes, clientId, offline } = ask;
-  const actor = user === undefined ? ANONYMOUS : ({ kind: "user", id: user.id, name: user.name } as const);
+  const { actor, user, scopes, clientId, offline } = ask;
   request.actor = actor;
   const issued = await deps.tokens.issue({ actor, epoch: user?.tokenEpoch ?? 0 }, scopes);
   request.notes.scope = issued.scope.slice(0, 500);
   if (user === undefined || !offline) return toReply(issued, ask.refreshToken);
-  return toReply(issued, await deps.refreshTokens.create(user, { service: deps.service, clientId }));
+  return toReply(issued, await deps.refreshTokens.create(user, { service: deps.service, clientId }, actor.credential));
 }
 
 function toReply({ token, issuedAt, expiresInSeconds, scope }: IssuedToken, refreshToken: string | undefined): Reply {
@@ -106,35 +110,40 @@ function toReply({ token, issuedAt, expiresInSeconds, scope }: IssuedToken, refr
   return json(200, answer, { "Cache-Control": "no-store" });
 }
 
-async function signIn(deps: TokenEndpointDeps, request: Request): Promise<User | undefined> {
+async function signIn(deps: TokenEndpointDeps, request: Request): Promise<Who> {
   const credentials = parseAuthorization(request.headerAll("authorization"));
   if (credentials.kind === "none") {
-    if (deps.rules.anonymous) return undefined;
+    if (deps.rules.anonymous) return { actor: ANONYMOUS, user: undefined };
     throw refused("this registry has nothing for those who do not sign in: docker login first");
   }
   const { kind } = credentials;
   if (kind === "basic") request.claimedName = credentials.name;
-  const identity = kind === "basic" ? await deps.authenticator.identify(credentials, request.remoteAddress) : undefined;
-  if (identity?.facts.user === undefined) throw refused();
-  return identity.facts.user;
+  return toWho(kind === "basic" ? await deps.authenticator.identify(credentials, request.remoteAddress) : undefined);
 }
 
-async function signInByForm({ authenticator }: TokenEndpointDeps, request: Request, form: Form): Promise<User> {
+async function signInByForm({ authenticator }: TokenEndpointDeps, request: Request, form: Form): Promise<Who> {
   if (form.one("grant_type") !== "password") throw invalidRequest("grant_type is password or refresh_token");
   const name = form.one("username") ?? "";
   const password = form.one("password") ?? "";
   request.claimedName = name;
-  const identity = await authenticator.byPassword({ name, password }, request.remoteAddress);
-  if (identity?.facts.user === undefined) throw refused();
-  return identity.facts.user;
+  return toWho(await authenticator.byPassword({ name, password }, request.remoteAddress));
 }
 
-async function refresh({ refreshTokens, findAccess, service }: TokenEndpointDeps, form: Form, clientId: string) {
-  const name = await refreshTokens.use(form.one("refresh_token") ?? "", { service, clientId });
-  const user = name === undefined ? undefined : (await findAccess({ user: name, repository: "" })).user;
-  if (user === undefined || user.suspended)
+function toWho(identity: Identity | undefined): Who {
+  if (identity === undefined) throw refused();
+  return { actor: identity.actor, user: identity.facts.user };
+}
+
+async function refresh(deps: TokenEndpointDeps, form: Form, clientId: string): Promise<Who> {
+  const { refreshTokens, findAccess, service } = deps;
+  const found = await refreshTokens.use(form.one("refresh_token") ?? "", { service, clientId });
+  const key = { user: found?.name ?? "", credential: found?.credential, repository: "" } as const;
+  const facts = await findAccess(key);
+  const { user } = facts;
+  const actor: Actor = { kind: "user", id: user?.id ?? 0, name: key.user, credential: key.credential };
+  if (user === undefined || !stands(actor, facts))
     throw refused("the identity token is not valid, or no longer: docker login again");
-  return user;
+  return { actor, user };
 }
 
 /** One answer for every way to be wrong. */

@@ -5,6 +5,7 @@ import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { parseScope, type Scope } from "../oci/scope.ts";
 import type { AccessFacts, FindAccess } from "./access-lookup.ts";
+import { factsOf } from "./authorize.ts";
 import { decide, type PermissionRules, TOKEN_ACTION } from "./permissions.ts";
 import { type TokenKeys, tokenAlgorithm } from "./token-keys.ts";
 import { accessTokenType, type TokenSettings } from "./token-verifier.ts";
@@ -30,6 +31,11 @@ export interface IssuedToken {
   readonly scope: string;
 }
 
+/** One entry of the claim `access`. */
+interface NamedScope extends Scope {
+  readonly epoch?: number;
+}
+
 const ASKABLE = ["list", "pull", "push", "untag", "delete", "admin"] as const;
 
 /**
@@ -50,7 +56,7 @@ export class TokenService {
     const { kid, key } = await keys.signingKey();
     const issuedAt = now();
     const seconds = Math.floor(issuedAt.getTime() / 1000);
-    const token = await new SignJWT({ uid: bearer.actor.id, epoch: bearer.epoch, access })
+    const token = await new SignJWT({ ...whose(bearer), access })
       .setProtectedHeader({ alg: tokenAlgorithm, kid, typ: accessTokenType })
       .setIssuer(issuer)
       .setAudience(service)
@@ -64,24 +70,21 @@ export class TokenService {
     return { token, issuedAt, expiresInSeconds: tokenTtlSeconds, scope };
   }
 
-  async #grant(actor: Actor, scopes: readonly Scope[]): Promise<Scope[]> {
-    const granted = await Promise.all(
-      scopes.map(async (scope) => ({ ...scope, actions: await this.#grantedActions(actor, scope) })),
-    );
+  async #grant(actor: Actor, scopes: readonly Scope[]): Promise<NamedScope[]> {
+    const granted = await Promise.all(scopes.map((scope) => this.#grantOne(actor, scope)));
     return granted.filter(({ actions }) => actions.length > 0);
   }
 
-  async #grantedActions(actor: Actor, { type, name, actions }: Scope): Promise<readonly string[]> {
+  async #grantOne(actor: Actor, { type, name, actions }: Scope): Promise<NamedScope> {
     // What of the list is shown is decided when it is asked for.
-    if (type === "registry") return name === "catalog" && actions.includes("*") ? ["*"] : [];
+    const isCatalog = type === "registry" && name === "catalog" && actions.includes("*");
+    if (type === "registry") return { type, name, actions: isCatalog ? ["*"] : [] };
     const repository = type === "repository" ? tryParse(name) : undefined;
-    if (repository === undefined) return [];
-    const user = actor.kind === "user" ? actor.name : "";
-    const facts: AccessFacts = await this.#options.findAccess({ user, repository });
-    const names = this.#names(repository, facts);
-    if (!actions.includes("*")) return actions.filter((action) => names.has(action));
-    // Who asks for everything and is not its administrator gets what there is (skopeo asks `*` to delete).
-    return names.has("*") ? ["*"] : [...names];
+    if (repository === undefined) return { type, name, actions: [] };
+    const facts = await factsOf(this.#options.findAccess, actor, repository);
+    const granted = grantedActions(actions, this.#names(repository, facts));
+    // Left out where it is 0, which is what no epoch means.
+    return { type, name, actions: granted, ...(facts.nameEpoch === 0 ? {} : { epoch: facts.nameEpoch }) };
   }
 
   #names(repository: RepositoryName, facts: AccessFacts): Set<string> {
@@ -92,6 +95,17 @@ export class TokenService {
     });
     return new Set(allowed.map((action) => TOKEN_ACTION[action]).filter((name) => name !== undefined));
   }
+}
+
+function grantedActions(asked: readonly string[], names: ReadonlySet<string>): readonly string[] {
+  if (!asked.includes("*")) return asked.filter((action) => names.has(action));
+  // Who asks for everything and is not its administrator gets what there is (skopeo asks `*` to delete).
+  return names.has("*") ? ["*"] : [...names];
+}
+
+/** `cid` is left out for a password. */
+function whose({ actor: { id, credential }, epoch }: Bearer) {
+  return { uid: id, epoch, ...(credential === undefined ? {} : { cid: credential }) };
 }
 
 /** One entry for each resource, with the union of what was asked for it. */

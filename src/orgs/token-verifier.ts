@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, type ProtectedHeaderParameters } from "jose";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
-import type { GrantedScope } from "../oci/access.ts";
+import { type Actor, ANONYMOUS, type GrantedScope, type NamedActions } from "../oci/access.ts";
 import { type TokenKeys, tokenAlgorithm } from "./token-keys.ts";
 
 /** Tells our access tokens from whatever else may be signed with the same key one day. @see RFC 9068 section 2.1 */
@@ -18,11 +18,10 @@ export interface TokenSettings {
 
 /** What one of our tokens says, after its signature and every claim were checked. */
 export interface TokenClaims {
-  readonly name: string;
-  /** 0: nobody signed in to get it. */
-  readonly userId: number;
+  /** Whose it is, with what it names; anonymous where nobody signed in to get it. */
+  readonly actor: Actor;
+  /** Of the user. */
   readonly epoch: number;
-  readonly repositories: GrantedScope;
   readonly catalog: boolean;
   readonly expiresAtSeconds: number;
 }
@@ -46,8 +45,16 @@ const payloadSchema = z.object({
   exp: z.int(),
   jti: z.string().min(1),
   uid: z.int().nonnegative(),
+  cid: z.int().positive().optional(),
   epoch: z.int().nonnegative(),
-  access: z.array(z.object({ type: z.string(), name: z.string(), actions: z.array(z.string()) })),
+  access: z.array(
+    z.object({
+      type: z.string(),
+      name: z.string(),
+      actions: z.array(z.string()),
+      epoch: z.int().nonnegative().default(0),
+    }),
+  ),
 });
 
 /**
@@ -130,13 +137,19 @@ function readHeader(token: string): ProtectedHeaderParameters | undefined {
 function toClaims(payload: JWTPayload, tokenTtlSeconds: number): TokenClaims | undefined {
   const parsed = payloadSchema.safeParse(payload);
   if (!parsed.success || parsed.data.exp - parsed.data.iat > tokenTtlSeconds) return undefined;
-  const { sub, uid, epoch, access, exp } = parsed.data;
-  const repositories = new Map<string, ReadonlySet<string>>();
-  for (const { type, name, actions } of access) {
-    if (type === "repository") repositories.set(name, new Set([...(repositories.get(name) ?? []), ...actions]));
+  const { sub, uid, cid, epoch, access, exp } = parsed.data;
+  const scope = new Map<string, NamedActions>();
+  for (const { type, name, actions, epoch } of access) {
+    if (type === "repository") scope.set(name, { actions: new Set(actions), epoch });
   }
   const catalog = access.some(
     ({ type, name, actions }) => type === "registry" && name === "catalog" && actions.includes("*"),
   );
-  return { name: sub, userId: uid, epoch, repositories, catalog, expiresAtSeconds: exp };
+  return { actor: toActor(sub, uid, cid, scope), epoch, catalog, expiresAtSeconds: exp };
+}
+
+/** No user's name has a `+`, and every robot's has. */
+function toActor(name: string, id: number, credential: number | undefined, scope: GrantedScope): Actor {
+  if (id === 0) return { ...ANONYMOUS, scope };
+  return { kind: name.includes("+") ? "robot" : "user", id, name, credential, scope };
 }

@@ -58,7 +58,7 @@ export const usersOperations = (deps: UsersApiDeps): RestOperation[] => [
     },
   }),
   bodyOperation(["user-put", "PUT", ONE, USER], {
-    summary: "Change your password (every token of yours ends). System administrators make and change users.",
+    summary: "Change your password (docker login again afterwards). System administrators make and change users.",
     body: userBody,
     answers: { 200: userSchema, 201: userSchema },
     act: putUser(deps),
@@ -96,6 +96,9 @@ function putUser(deps: UsersApiDeps) {
 
     if (body.password !== undefined && (await deps.users.find(name))?.passwordHash === nobodysHash)
       throw new OrgsError("forbidden", `${name} signs in by a directory; the password is changed there`);
+    if (body.password !== undefined && self.name === name && request.actor.credential !== undefined)
+      throw new OrgsError("forbidden", "a token does not change its user's password; sign in with the password");
+
     const change = await toChange(deps, body);
     const made = await deps.users.put(name, change, precondition(request));
 

@@ -27,7 +27,7 @@ const EVERYTHING = `
 
 /**
  * Each branch reads at most one page from an index, so a page costs the same however many repositories there are:
- * what is public, what is in a namespace that is wholly visible to the user, and what single grants name.
+ * what is public, what is in a namespace that is wholly visible to the user, and what single grants name, of teams or of a robot.
  */
 const VISIBLE = `
   with whole as (
@@ -48,17 +48,26 @@ const VISIBLE = `
     (select r.name, r.visibility from team_members tm join grants g on g.team_id = tm.team_id
        join repositories r on r.id = g.repository_id
      where tm.user_id = $5 and ${IN_PLACE} order by r.name limit $3)
+    union
+    (select r.name, r.visibility from robot_grants g join repositories r on r.id = g.repository_id
+     where g.robot_id = $6 and 'pull' = any(g.actions) and ${IN_PLACE} order by r.name limit $3)
+    union
+    (select r.name, r.visibility from robot_grants g cross join lateral (
+       select name, visibility from repositories r
+       where ${IN_PLACE} and r.name >= g.org || '/' || g.prefix and r.name < g.org || '/' || g.prefix || chr(1114111)
+       order by r.name limit $3
+     ) r where g.robot_id = $6 and 'pull' = any(g.actions) order by r.name limit $3)
   ) visible order by name limit $3`;
 
 /** (owners of the rows: storage/repository-store.ts and the stores of this room; this only reads.) */
 export function createListVisible(database: Database, findAccess: FindAccess): ListVisible {
   return async (actor, { namespace, after, limit }) => {
     const facts = await factsOf(findAccess, actor, "");
-    const user = stands(actor, facts) ? facts.user : undefined;
+    const { user, robot } = stands(actor, facts) ? facts : {};
     const place = [after, namespace ?? null, limit];
     if (user?.systemAdmin === true || user?.auditor === true)
       return database.query<VisibleRepository>("repositories-all", EVERYTHING, place);
-    const whom = [user?.name ?? null, user?.id ?? 0];
+    const whom = [user?.name ?? null, user?.id ?? 0, robot?.id ?? 0];
     return database.query<VisibleRepository>("repositories-visible", VISIBLE, [...place, ...whom]);
   };
 }

@@ -21,7 +21,7 @@ export async function findMountSource(
     const source = parseRepositoryName(from);
     return (await authorize(actor, source, "pull")).allowed ? source : undefined;
   }
-  const unscoped: Actor = { kind: actor.kind, id: actor.id, name: actor.name };
+  const { scope: _, ...unscoped } = actor;
   for (const holder of await blobRows.findHolders(digest, maxHolders)) {
     if ((await authorize(unscoped, holder, "pull")).allowed) return holder;
   }

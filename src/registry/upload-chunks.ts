@@ -1,4 +1,5 @@
 import type { Request } from "../http/request.ts";
+import { principalOf } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { UploadSession } from "../storage/upload-store.ts";
@@ -57,7 +58,7 @@ export async function appendBody(
   if (next !== undefined) return next;
   await deps.blobs.discard([segment.name]);
   if (segment.size === 0) return session;
-  const current = await deps.uploads.get({ id: session.id, repository, userId: request.actor.id });
+  const current = await deps.uploads.get({ id: session.id, repository, principal: principalOf(request.actor) });
   throw new OciError("BLOB_UPLOAD_RANGE", { headers: progressHeaders(deps, repository, current) });
 }
 

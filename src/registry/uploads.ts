@@ -1,6 +1,7 @@
 import { empty, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
+import { principalOf } from "../oci/access.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
@@ -39,7 +40,7 @@ export function startUpload(deps: RegistryDeps): Handler {
       });
     }
     const repositoryId = await deps.repositories.ensure(repository, request.admission);
-    const id = await deps.uploads.create(repositoryId, request.actor.id, algorithm);
+    const id = await deps.uploads.create(repositoryId, principalOf(request.actor), algorithm);
     deps.failpoint("upload.created");
 
     return progress(deps, 202, repository, { id, size: 0 });
@@ -184,7 +185,7 @@ const SESSION_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 async function getSession(deps: RegistryDeps, request: Request, repository: RepositoryName): Promise<UploadSession> {
   const id = request.param("session");
   if (!SESSION_ID.test(id)) throw new OciError("BLOB_UPLOAD_UNKNOWN");
-  return deps.uploads.get({ id, repository, userId: request.actor.id });
+  return deps.uploads.get({ id, repository, principal: principalOf(request.actor) });
 }
 
 function optionalDigest(request: Request, name: string): Digest | undefined {

@@ -32,6 +32,9 @@ const AGAIN = new Set(["40001", "40P01"]);
 const FULL = new Set(["53100"]);
 /** Integrity violations are answers, not faults: the store that made the statement knows what they mean. */
 const CONSTRAINT = /^23/;
+/** A row for a repository that was deleted a moment ago. */
+const FOREIGN_KEY = "23503";
+const OF_REPOSITORY = /_repository_id_fkey$/;
 /** Classes of a server that is away: connection, resources, operator intervention, system error, read-only standby. */
 const AWAY = /^(?:08|53|57|58|25006|F0)/;
 
@@ -131,6 +134,8 @@ function translate(cause: unknown): unknown {
     if (FULL.has(code) || (code === "58030" && /space/i.test(cause.message)))
       return new OciError("INSUFFICIENT_STORAGE", { cause });
     if (AGAIN.has(code) || AWAY.test(code)) return unavailable(cause);
+    if (code === FOREIGN_KEY && OF_REPOSITORY.test(cause.constraint ?? ""))
+      return new OciError("NAME_UNKNOWN", { cause });
     return cause;
   }
   return isConnectionError(cause) ? unavailable(cause) : cause;

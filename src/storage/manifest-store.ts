@@ -5,7 +5,7 @@ import { OciError } from "../oci/error.ts";
 import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
-import { type Database, isViolation } from "./database.ts";
+import { type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
@@ -200,6 +200,12 @@ interface ReferrerSqlRow {
   size: number;
   artifact_type: string | null;
   annotations: string | null;
+}
+
+/** Everything that holds on to blobs of the repository, indexes before what they list. */
+export async function deleteManifests(sql: Sql, repositoryId: number): Promise<void> {
+  await sql.query("manifest-children-clear", "delete from manifest_children where repository_id = $1", [repositoryId]);
+  await sql.query("manifests-clear", "delete from manifests where repository_id = $1", [repositoryId]);
 }
 
 async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {

@@ -1,7 +1,8 @@
 import type { Admission } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
-import type { Database, Sql } from "./database.ts";
+import { type Database, isViolation, type Row, type Sql } from "./database.ts";
+import { findReservation, type Reservation, releaseName, reserveName, takeName } from "./repository-names.ts";
 
 export type Visibility = "public" | "private";
 
@@ -11,6 +12,27 @@ export interface RepositoryRow {
   readonly version: string;
 }
 
+/** Told the version of what a change finds, undefined for nothing; throws where that is not what its sender saw. */
+type Check = (version: string | undefined) => void;
+
+export interface Move {
+  readonly from: RepositoryName;
+  readonly to: RepositoryName;
+  readonly check: Check;
+  /** Called where the namespace changes: takes back what was given in the old one. */
+  leave(sql: Sql, repositoryId: number): Promise<void>;
+}
+
+export interface Deletion {
+  readonly name: RepositoryName;
+  readonly check: Check;
+  /** Removes what holds on to blobs: the rest goes with the row. */
+  empty(sql: Sql, repositoryId: number): Promise<void>;
+}
+
+/** Why nothing was made or moved: there is one already, or its name is kept for another. */
+export type NameObstacle = { readonly kind: "taken" } | ({ readonly kind: "reserved" } & Reservation);
+
 /** Rows of `repositories`. */
 export class RepositoryStore {
   readonly #database: Database;
@@ -19,7 +41,7 @@ export class RepositoryStore {
     this.#database = database;
   }
 
-  async find(name: RepositoryName): Promise<RepositoryRow | undefined> {
+  find(name: RepositoryName): Promise<RepositoryRow | undefined> {
     return findRepository(this.#database, name);
   }
 
@@ -30,22 +52,26 @@ export class RepositoryStore {
     return this.#database.transaction((sql) => ensureRepository(sql, name, admission));
   }
 
-  /** False when there is one by that name. @throws OciError NAME_UNKNOWN where there is no such namespace */
-  create(name: RepositoryName, visibility?: Visibility): Promise<boolean> {
-    return this.#database.transaction((sql) => insertRepository(sql, name, visibility));
+  /**
+   * Make it on purpose. The obstacle, where there is one.
+   * @throws OciError NAME_UNKNOWN where there is no such namespace
+   */
+  create(name: RepositoryName, visibility?: Visibility): Promise<NameObstacle | undefined> {
+    return this.#database.transaction((sql) => create(sql, name, visibility));
   }
 
   /**
-   * Make it, or change who may pull. `check` is told the version that is there. True when it was made.
+   * Make it, or change who may pull. `made`, `changed`, or why neither.
    * @throws OciError NAME_UNKNOWN where there is no such namespace
    */
-  put(name: RepositoryName, visibility: Visibility, check: (version: string | undefined) => void): Promise<boolean> {
+  put(name: RepositoryName, visibility: Visibility, check: Check): Promise<"made" | "changed" | NameObstacle> {
     return this.#database.transaction(async (sql) => {
-      await sql.query("repository-lock", "select 1 from repositories where name = $1 for no key update", [name]);
-      check((await findRepository(sql, name))?.version);
-      if (await insertRepository(sql, name, visibility)) return true;
+      check((await lockRepository(sql, name))?.version);
+      const obstacle = await create(sql, name, visibility);
+      if (obstacle === undefined) return "made";
+      if (obstacle.kind === "reserved") return obstacle;
       await setVisibility(sql, name, visibility);
-      return false;
+      return "changed";
     });
   }
 
@@ -53,6 +79,104 @@ export class RepositoryStore {
   setVisibility(name: RepositoryName, visibility: Visibility): Promise<boolean> {
     return setVisibility(this.#database, name, visibility);
   }
+
+  /**
+   * Give it another name, maybe in another namespace; the old one answers as missing from then on. The obstacle, where
+   * there is one.
+   * @throws OciError NAME_UNKNOWN for the repository or the new namespace
+   */
+  move({ from, to, check, leave }: Move): Promise<NameObstacle | undefined> {
+    return this.#database
+      .transaction(async (sql) => {
+        const row = await lockRepository(sql, from);
+        check(row?.version);
+        if (row === undefined) throw new OciError("NAME_UNKNOWN");
+        if (from === to) return { kind: "taken" } as const;
+        const reservation = await findReservation(sql, to);
+        if (reservation?.heldFor !== undefined && reservation.heldFor !== row.id)
+          return { kind: "reserved", ...reservation } as const;
+        await getDefaultVisibility(sql, to);
+        if (namespaceOf(from) !== namespaceOf(to)) await leave(sql, row.id);
+        const text = "update repositories set name = $2, namespace = $3 where id = $1";
+        await sql.query("repository-move", text, [row.id, to, namespaceOf(to)]);
+        await reserveName(sql, from, row.id);
+        await takeName(sql, to);
+        return undefined;
+      })
+      .catch((cause: unknown) => {
+        if (isViolation(cause, "repositories_name_key")) return { kind: "taken" } as const;
+        throw cause;
+      });
+  }
+
+  /** With everything in it. False when there is no such repository. */
+  delete({ name, check, empty }: Deletion): Promise<boolean> {
+    return this.#database.transaction(async (sql) => {
+      const row = await lockRepository(sql, name);
+      check(row?.version);
+      if (row === undefined) return false;
+      await empty(sql, row.id);
+      await sql.query("repository-delete", "delete from repositories where id = $1", [row.id]);
+      await reserveName(sql, name, undefined);
+      return true;
+    });
+  }
+}
+
+/**
+ * The id of the repository that a push was admitted to; a first push makes the row, and a push that fails leaves none
+ * behind. One that was deleted (or made anew) since the push was judged is not there for it. The row stays until the
+ * transaction ends.
+ * @throws OciError NAME_UNKNOWN, DENIED where the name is reserved
+ */
+export async function ensureRepository(sql: Sql, name: RepositoryName, admission: Admission): Promise<number> {
+  const found = await findId(sql, name);
+  if (found !== undefined && (found === admission.repositoryId || admission.mayCreate)) return found;
+  if (!admission.mayCreate) throw new OciError("NAME_UNKNOWN");
+  const reservation = await findReservation(sql, name);
+  if (reservation !== undefined) throw new OciError("DENIED", { message: reservedMessage(name, reservation) });
+  await insertRepository(sql, name, undefined);
+  const made = await findId(sql, name);
+  if (made === undefined) throw new OciError("NAME_UNKNOWN");
+  return made;
+}
+
+/** What to tell somebody who may have repositories in that namespace. */
+export function reservedMessage(name: RepositoryName, { until, heldFor }: Reservation): string {
+  const day = until.toISOString().slice(0, 10);
+  return heldFor === undefined
+    ? `${name} was deleted, and until ${day} no push makes it again; to make it anew: goldseal repository create ${name}`
+    : `${name} was moved to another name, and nobody can have the old one until ${day}`;
+}
+
+async function create(sql: Sql, name: RepositoryName, visibility?: Visibility): Promise<NameObstacle | undefined> {
+  const reservation = await findReservation(sql, name);
+  if (reservation?.heldFor !== undefined) return { kind: "reserved", ...reservation };
+  if (!(await insertRepository(sql, name, visibility))) return { kind: "taken" };
+  if (reservation !== undefined) await releaseName(sql, name);
+  return undefined;
+}
+
+/** False when it is there already. @throws OciError NAME_UNKNOWN where there is no such namespace (any more) */
+async function insertRepository(sql: Sql, name: RepositoryName, visibility: Visibility | undefined): Promise<boolean> {
+  const defaultVisibility = await getDefaultVisibility(sql, name);
+  const rows = await sql.query(
+    "repository-insert",
+    "insert into repositories (name, namespace, visibility) values ($1, $2, $3) on conflict do nothing returning 1",
+    [name, namespaceOf(name), visibility ?? defaultVisibility],
+  );
+  return rows.length > 0;
+}
+
+/** Of the namespace, whose deletion is held off until this is committed. @throws OciError NAME_UNKNOWN */
+async function getDefaultVisibility(sql: Sql, name: RepositoryName): Promise<Visibility> {
+  const [namespace] = await sql.query<{ default_visibility: Visibility }>(
+    "repository-namespace",
+    "select default_visibility from namespaces where name = $1 for key share",
+    [namespaceOf(name)],
+  );
+  if (namespace === undefined) throw new OciError("NAME_UNKNOWN");
+  return namespace.default_visibility;
 }
 
 async function setVisibility(sql: Sql, name: RepositoryName, visibility: Visibility): Promise<boolean> {
@@ -60,48 +184,25 @@ async function setVisibility(sql: Sql, name: RepositoryName, visibility: Visibil
   return (await sql.query("repository-visibility", text, [name, visibility])).length > 0;
 }
 
-/**
- * The id of the repository that a push was admitted to; a first push makes the row, and a push that fails leaves none
- * behind. One that was deleted (or made anew) since the push was judged is not there for it.
- * @throws OciError NAME_UNKNOWN
- */
-export async function ensureRepository(sql: Sql, name: RepositoryName, admission: Admission): Promise<number> {
-  const found = await findId(sql, name);
-  if (found !== undefined && (found === admission.repositoryId || admission.mayCreate)) return found;
-  if (!admission.mayCreate) throw new OciError("NAME_UNKNOWN");
-  await insertRepository(sql, name, undefined);
-  const made = await findId(sql, name);
-  if (made === undefined) throw new OciError("NAME_UNKNOWN");
-  return made;
-}
-
-/** False when it is there already. @throws OciError NAME_UNKNOWN where there is no such namespace (any more) */
-async function insertRepository(sql: Sql, name: RepositoryName, visibility: Visibility | undefined): Promise<boolean> {
-  // The lock holds off a deletion of the namespace until this is committed.
-  const [namespace] = await sql.query<{ default_visibility: Visibility }>(
-    "repository-namespace",
-    "select default_visibility from namespaces where name = $1 for key share",
-    [namespaceOf(name)],
-  );
-  if (namespace === undefined) throw new OciError("NAME_UNKNOWN");
-  const rows = await sql.query(
-    "repository-insert",
-    "insert into repositories (name, namespace, visibility) values ($1, $2, $3) on conflict do nothing returning 1",
-    [name, namespaceOf(name), visibility ?? namespace.default_visibility],
-  );
-  return rows.length > 0;
-}
+const rowColumns = "id, visibility, xmin::text as version";
 
 async function findRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
-  const [row] = await sql.query<{ id: string; visibility: Visibility; version: string }>(
-    "repository-find",
-    "select id, visibility, xmin::text as version from repositories where name = $1",
-    [name],
-  );
-  return row === undefined ? undefined : { ...row, id: Number(row.id) };
+  return toRow(await sql.query("repository-find", `select ${rowColumns} from repositories where name = $1`, [name]));
 }
 
+/** Waits for pushes into it that are under way, and holds off those to come. */
+async function lockRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
+  const text = `select ${rowColumns} from repositories where name = $1 for update`;
+  return toRow(await sql.query("repository-lock", text, [name]));
+}
+
+function toRow([row]: Row[]): RepositoryRow | undefined {
+  return row === undefined ? undefined : { id: Number(row.id), visibility: row.visibility, version: row.version };
+}
+
+/** The lock keeps the repository until the push that asks is committed. */
 async function findId(sql: Sql, name: RepositoryName): Promise<number | undefined> {
-  const [row] = await sql.query<{ id: string }>("repository-id", "select id from repositories where name = $1", [name]);
+  const text = "select id from repositories where name = $1 for key share";
+  const [row] = await sql.query<{ id: string }>("repository-id", text, [name]);
   return row === undefined ? undefined : Number(row.id);
 }

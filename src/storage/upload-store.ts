@@ -30,7 +30,8 @@ export interface Segment {
 export interface UploadKey {
   readonly id: string;
   readonly repository: RepositoryName;
-  readonly userId: number;
+  /** As `principalOf` names them. */
+  readonly principal: string;
 }
 
 interface SessionRow {
@@ -58,25 +59,25 @@ export class UploadStore {
   }
 
   /** Returns the id: 128 random bits in the form of a UUID. */
-  async create(repositoryId: number, userId: number, algorithm: DigestAlgorithm): Promise<string> {
+  async create(repositoryId: number, principal: string, algorithm: DigestAlgorithm): Promise<string> {
     const hex = randomBytes(16).toString("hex");
     const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
     await this.#database.query(
       "upload-create",
-      "insert into upload_sessions (id, repository_id, user_id, algorithm) values ($1, $2, $3, $4)",
-      [id, repositoryId, userId, algorithm],
+      "insert into upload_sessions (id, repository_id, principal, algorithm) values ($1, $2, $3, $4)",
+      [id, repositoryId, principal, algorithm],
     );
     return id;
   }
 
   /** @throws OciError BLOB_UPLOAD_UNKNOWN, also for the upload of someone else or of another repository */
-  async get({ id, repository, userId }: UploadKey): Promise<UploadSession> {
+  async get({ id, repository, principal }: UploadKey): Promise<UploadSession> {
     const [row] = await this.#database.query<SessionRow>(
       "upload-get",
       `select u.id, u.repository_id, u.algorithm, u.size, u.digest, u.segments
        from upload_sessions u join repositories r on r.id = u.repository_id
-       where u.id = $1 and r.name = $2 and u.user_id = $3`,
-      [id, repository, userId],
+       where u.id = $1 and r.name = $2 and u.principal = $3`,
+      [id, repository, principal],
     );
     if (row === undefined) throw new OciError("BLOB_UPLOAD_UNKNOWN");
     return toSession(row);

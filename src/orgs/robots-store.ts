@@ -1,0 +1,143 @@
+import type { Precondition } from "../http/precondition.ts";
+import type { Page } from "../http/rest-page.ts";
+import type { Database, Sql } from "../storage/database.ts";
+import { notFound, OrgsError } from "./errors.ts";
+import { type InOrg, inOrg } from "./org-rows.ts";
+import type { RobotGrant } from "./permissions.ts";
+import { hashOfSecret, newSecret } from "./secrets.ts";
+
+export interface RobotRow {
+  readonly name: string;
+  /** Scopes are names within the organization, or the beginning of names and `*`. */
+  readonly grants: readonly RobotGrant[];
+  readonly expiresAt: Date | null;
+  readonly createdAt: Date;
+  readonly lastUsedAt: Date | null;
+  readonly version: string;
+}
+
+export interface RobotChange {
+  readonly grants: readonly RobotGrant[];
+  readonly expiresAt: Date | undefined;
+}
+
+const columns = `
+  b.name, b.expires_at as "expiresAt", b.created_at as "createdAt", b.xmin::text as version,
+  (select max(s.last_used_at) from robot_secrets s where s.robot_id = b.id) as "lastUsedAt",
+  coalesce((select jsonb_agg(jsonb_build_object('scope', w.scope, 'actions', w.actions) order by w.scope) from (
+    select coalesce(g.prefix || '*', substr(r.name, length(b.org) + 2)) collate "C" as scope, g.actions
+    from robot_grants g left join repositories r on r.id = g.repository_id where g.robot_id = b.id) w), '[]') as grants`;
+
+/** Rows of `robots`, their secrets and their grants. */
+export class RobotsStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  list(org: string, { after, limit }: Page): Promise<RobotRow[]> {
+    return this.#database.query<RobotRow>(
+      "robots-list",
+      `select ${columns} from robots b where b.org = $1 and b.name > $2 order by b.name limit $3`,
+      [org, after, limit],
+    );
+  }
+
+  find(where: InOrg): Promise<RobotRow | undefined> {
+    return findRobot(this.#database, where);
+  }
+
+  /**
+   * Make it, or replace what it may do. The secret of a new one, which can be shown only now.
+   * @throws OrgsError not-found for a repository that a grant names
+   */
+  put(where: InOrg, { grants, expiresAt }: RobotChange, check: Precondition): Promise<string | undefined> {
+    return inOrg(this.#database, where.org, async (sql) => {
+      const before = await findRobot(sql, where);
+      check(before?.version);
+      const [row] = await sql.query<{ id: string }>(
+        "robot-put",
+        `insert into robots (org, name, expires_at) values ($1, $2, $3)
+         on conflict (full_name) do update set expires_at = excluded.expires_at returning id`,
+        [where.org, where.name, expiresAt ?? null],
+      );
+      const id = Number(row?.id);
+      await sql.query("robot-grants-clear", "delete from robot_grants where robot_id = $1", [id]);
+      for (const grant of grants) await insertGrant(sql, { id, org: where.org }, grant);
+      return before === undefined ? addSecret(sql, id) : undefined;
+    });
+  }
+
+  /** A new secret; those before it stay good for `overlapSeconds`. @throws OrgsError not-found */
+  rotate(where: InOrg, overlapSeconds: number, check: Precondition): Promise<string> {
+    return inOrg(this.#database, where.org, async (sql) => {
+      check((await findRobot(sql, where))?.version);
+      const id = await getRobotId(sql, where);
+      await sql.query("robot-secrets-dead", "delete from robot_secrets where robot_id = $1 and expires_at <= now()", [
+        id,
+      ]);
+      await sql.query(
+        "robot-secrets-end",
+        `update robot_secrets set expires_at = least(expires_at, now() + make_interval(secs => $2)) where robot_id = $1`,
+        [id, overlapSeconds],
+      );
+      return addSecret(sql, id);
+    });
+  }
+
+  /** @throws OrgsError not-found */
+  async delete(where: InOrg, check: Precondition): Promise<void> {
+    await inOrg(this.#database, where.org, async (sql) => {
+      check((await findRobot(sql, where))?.version);
+      await sql.query("robot-delete", "delete from robots where id = $1", [await getRobotId(sql, where)]);
+    });
+  }
+}
+
+/** A repository that leaves the organization is out of reach of its robots. */
+export async function dropRobotGrantsOf(sql: Sql, repositoryId: number): Promise<void> {
+  await sql.query("robot-grants-drop", "delete from robot_grants where repository_id = $1", [repositoryId]);
+}
+
+async function findRobot(sql: Sql, { org, name }: InOrg): Promise<RobotRow | undefined> {
+  const text = `select ${columns} from robots b where b.org = $1 and b.name = $2`;
+  const [row] = await sql.query<RobotRow>("robot-find", text, [org, name]);
+  return row;
+}
+
+/** @throws OrgsError not-found */
+async function getRobotId(sql: Sql, { org, name }: InOrg): Promise<number> {
+  const text = "select id from robots where org = $1 and name = $2";
+  const [row] = await sql.query<{ id: string }>("robot-id", text, [org, name]);
+  if (row === undefined) throw notFound();
+  return Number(row.id);
+}
+
+async function insertGrant(
+  sql: Sql,
+  robot: { id: number; org: string },
+  { scope, actions }: RobotGrant,
+): Promise<void> {
+  const prefix = scope.endsWith("*") ? scope.slice(0, -1) : null;
+  const rows = await sql.query(
+    "robot-grant-insert",
+    `insert into robot_grants (robot_id, org, repository_id, prefix, actions)
+     select $1, $2, r.id, $3, $4
+     from (select 1) one left join repositories r on $3::text is null and r.name = $2 || '/' || $5
+     where $3 is not null or r.id is not null
+     on conflict on constraint robot_grants_scope do update set actions = excluded.actions returning 1`,
+    [robot.id, robot.org, prefix, actions, scope],
+  );
+  if (rows.length === 0)
+    throw new OrgsError("not-found", `there is no repository ${robot.org}/${scope}; make it first, or name a pattern`);
+}
+
+async function addSecret(sql: Sql, robotId: number): Promise<string> {
+  const secret = newSecret("gsb_");
+  await sql.query("robot-secret-add", "insert into robot_secrets (robot_id, secret_hash) values ($1, $2)", [
+    robotId,
+    hashOfSecret(secret),
+  ]);
+  return secret;
+}
