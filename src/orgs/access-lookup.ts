@@ -61,9 +61,10 @@ const ACCESS = `
   select ${userColumns}, r.id as repository_id, r.visibility, e.epoch as name_epoch, n.kind as namespace_kind, m.role,
     case when m.role is not null then (
       select jsonb_agg(jsonb_build_object('team', t.name, 'level', g.level, 'extra', g.extra,
-        'scope', case when g.repository_id is null then '*' else r.name end) order by t.name)
-      from team_members tm join grants g on g.team_id = tm.team_id join teams t on t.id = tm.team_id
-      where tm.user_id = u.id and tm.org = n.name and (g.repository_id is null or g.repository_id = r.id)
+        'scope', case when g.repository_id is null then '*' else r.name end))
+      from team_members tm join grants g on g.team_id = tm.team_id and g.scope_id in (0, r.id)
+      join teams t on t.id = tm.team_id
+      where tm.user_id = u.id and tm.org = n.name
     ) end as grants,
     b.id as robot_id, b.org as robot_org, (p.id is not null or s.id is not null) as credential_good,
     case when b.org = n.name then (

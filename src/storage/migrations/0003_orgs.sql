@@ -47,9 +47,10 @@ create table grants (
   team_id        bigint not null,
   org            text   collate "C" not null,
   repository_id  bigint,                            -- null: every repository of the organization, those to come too
+  scope_id       bigint not null generated always as (coalesce(repository_id, 0)) stored,  -- an index finds both kinds
   level          text   not null check (level in ('read-only', 'read-write', 'admin')),
   extra          text[] not null default '{}' check (extra <@ array['sign', 'promote', 'delete']),
-  constraint grants_scope unique nulls not distinct (team_id, repository_id),
+  constraint grants_scope unique (team_id, scope_id),
   foreign key (team_id, org) references teams (id, org) on delete cascade,
   foreign key (repository_id, org) references repositories (id, namespace) on delete cascade
 );
