@@ -52,8 +52,11 @@ async function install() {
   const npm = process.env.npm_execpath;
   const [command, before] = npm?.endsWith("npm-cli.js") ? [process.execPath, [npm]] : ["npm", []];
   const status = await waitFor(
-    // Standard output belongs to the command that was asked for.
-    spawn(command, [...before, "ci", "--no-audit", "--no-fund"], { cwd: ROOT, stdio: ["ignore", 2, 2] }),
+    // Standard output belongs to the command that was asked for. Warnings speak of tools that run on the pinned Node only.
+    spawn(command, [...before, "ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: ROOT,
+      stdio: ["ignore", 2, 2],
+    }),
   );
   if (status !== 0) fail(`goldseal: npm ci failed (status ${status}); mend what it says above and start again`, 1);
   if (!existsSync(NODE)) {
@@ -68,9 +71,14 @@ async function handOver(target, { isServer }) {
   const env = { ...process.env };
   // Keeps the stripped and compiled sources between starts. Not for scripts: it would hide coverage.
   if (isServer) env.NODE_COMPILE_CACHE ??= join(MODULES, ".cache", "goldseal");
+  // Syncs of uploads may take seconds: of Node's four threads for files they would leave none to read blobs with.
+  if (isServer) env.UV_THREADPOOL_SIZE ??= "16";
   // The channel carries nothing: its end tells the server that this process was killed.
   const stdio = isServer ? ["inherit", "inherit", "inherit", "ipc"] : "inherit";
-  const child = spawn(NODE, target, { env, stdio });
+  // A young generation of 4 MiB is collected before the bodies that pass through add up to 64 MiB, at which V8 would
+  // mark the whole heap. Workers inherit it.
+  const flags = isServer ? ["--max-semi-space-size=4"] : [];
+  const child = spawn(NODE, [...flags, ...target], { env, stdio });
   if (isServer) stopWithNpm(child);
   process.exitCode = await waitFor(child);
   process.exit();

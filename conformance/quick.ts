@@ -16,11 +16,13 @@ async function runBin(name: string, args: readonly string[], timeoutSeconds: num
   if (status !== 0) throw new Error(`${name} ${args[0]} exited ${status}\n${stdout}${stderr}`);
 }
 
+/** Vitest's JSON report, as far as it is read here. */
 interface VitestResult {
-  readonly numPassedTests: number;
-  readonly numFailedTests: number;
-  readonly numPendingTests: number;
-  readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+  }[];
 }
 
 async function runVitest(report: Report): Promise<void> {
@@ -35,17 +37,29 @@ async function runVitest(report: Report): Promise<void> {
   }
   try {
     const result: VitestResult = JSON.parse(readFileSync(file, "utf8"));
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    report.passAll(`vitest: ${result.numPassedTests} tests (${seconds} s)`, result.numPassedTests);
-    for (let i = 0; i < result.numFailedTests; i++) report.fail(`vitest: failed test ${i + 1}`, i === 0 ? problem : "");
-    const left = result.numPendingTests + result.numTodoTests;
-    for (let i = 0; i < left; i++) report.skip("vitest: a test", "marked skip or todo");
-    if (problem && result.numFailedTests === 0) report.fail("vitest", problem);
+    if (problem) console.log(problem);
+    addResults(report, result, `${((performance.now() - started) / 1000).toFixed(1)} s`);
+    if (problem && report.counts.failed === 0) report.fail("vitest", "see above");
   } catch {
     report.fail("vitest", problem || "it wrote no report");
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function addResults(report: Report, { testResults }: VitestResult, took: string): void {
+  const tests = testResults.flatMap((file) => file.assertionResults);
+  const named = (wanted: (status: string) => boolean) => tests.filter(({ status }) => wanted(status));
+  const passed = named((status) => status === "passed");
+  for (const { fullName } of named((status) => status === "failed")) report.fail(`vitest: ${fullName}`, "see above");
+  // Not "passed" nor "failed": skip, todo, pending.
+  for (const { fullName, status } of named((status) => !/^(passed|failed)$/.test(status)))
+    report.skip(fullName, status);
+  // A file that cannot be loaded has no tests to fail.
+  for (const file of testResults.filter((one) => one.status === "failed" && one.assertionResults.length === 0)) {
+    report.fail(`vitest: ${file.name}`, "see above");
+  }
+  report.passAll(`vitest: ${passed.length} tests in ${testResults.length} files (${took})`, passed.length);
 }
 
 const report = new Report();

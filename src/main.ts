@@ -78,16 +78,22 @@ async function withConfig(args: string[], act: (sources: Sources) => Promise<num
     const yamlText = await readConfigFile(values.config);
     return await act({ env: process.env, ...(yamlText !== undefined && { yamlText }) });
   } catch (error) {
-    complain(error instanceof Error ? error.message : String(error));
+    const { message } = error instanceof Error ? error : { message: String(error) };
+    complain(
+      isArgumentError(error) ? `${message}\nsettings are environment variables; see npm start -- --help` : message,
+    );
     return isMisuse(error) ? 2 : 1;
   }
+}
+
+function isArgumentError(error: unknown): boolean {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
 }
 
 /** Wrong settings or arguments, as against something that failed. */
 function isMisuse(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const code = "code" in error ? String(error.code) : "";
-  return error.name === "ConfigError" || code.startsWith("ERR_PARSE_ARGS") || code === "ENOENT";
+  return error.name === "ConfigError" || isArgumentError(error) || ("code" in error && error.code === "ENOENT");
 }
 
 /** `./goldseal.yaml` may be absent; a file that was named may not. */

@@ -58,11 +58,15 @@ export class Client {
     this.#agent.destroy();
   }
 
-  #send(method: string, path: string, { headers = {}, body }: Ask): Promise<Answer> {
+  #send(method: string, path: string, ask: Ask): Promise<Answer> {
+    const { headers = {}, body } = ask;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const broken = (error: Error): void => {
-      const refused = "code" in error && error.code === "ECONNREFUSED";
-      reject(refused ? new NobodyThere(error.message) : new NoAnswer(`${method} ${path}: ${error.message}`));
+      const isRead = method === "GET" || method === "HEAD";
+      // The server closed it as idle in the moment we took it up; a read may simply be sent again.
+      if (outgoing.reusedSocket && isRead) resolve(this.#send(method, path, ask));
+      else if ("code" in error && error.code === "ECONNREFUSED") reject(new NobodyThere(error.message));
+      else reject(new NoAnswer(`${method} ${path}: ${error.message}`));
     };
     const length = { "content-length": String(body?.length ?? 0) };
     const outgoing = request(new URL(path, this.#url), {

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { projectRoot } from "../harness/server.ts";
 import { Loop } from "./loop.ts";
-import { runMutants } from "./mutate.ts";
+import { findStale, runMutants } from "./mutate.ts";
 import { Violation } from "./violation.ts";
 
 const DEFAULT_CYCLES = 1_000_000;
@@ -24,6 +24,8 @@ const { values } = parseArgs({
     writers: { type: "string", default: "8" },
     failpoints: { type: "string" },
     mutant: { type: "string" },
+    // How a mutant's copy is run.
+    mutated: { type: "boolean", default: false },
   },
 });
 process.exitCode = await (values.mutant === undefined ? main() : runMutants(values.mutant, mutantArgs()));
@@ -50,8 +52,10 @@ async function main(): Promise<number> {
   rmSync(folder, { recursive: true, force: true });
   const unhit = loop.unhit();
   if (unhit.length > 0) console.log(`FAILED: a full run that did not reach ${unhit.join(", ")}`);
+  const stale = values.mutated ? [] : findStale();
+  if (stale.length > 0) console.log(`FAILED: mutants whose lines are no longer in the source: ${stale.join(", ")}`);
   console.log(loop.summary("0 lost"));
-  return unhit.length > 0 ? 1 : 0;
+  return unhit.length + stale.length > 0 ? 1 : 0;
 }
 
 /** Mutants are to be found soon. */

@@ -23,7 +23,7 @@ const FILES = "src/storage/fs-blob-store.ts";
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "blob-row-before-bytes",
-    at: ["blob.afterHash", "blob.afterRename"],
+    at: ["blob.afterHash", "blob.beforeCommit"],
     edits: [
       {
         file: UPLOADS,
@@ -42,13 +42,13 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    const size = await deps.blobs.publish(segments, digest, known);
+        find: `    const size = await deps.blobs.publish(all, digest, known);
     deps.failpoint("blob.beforeCommit");
     await deps.uploads.finish(session, digest, size);`,
-        replace: `    const size = ownPieces ? await deps.blobs.publish(segments, digest, known) : session.size;
+        replace: `    const size = own.length > 0 ? await deps.blobs.publish(all, digest, known) : session.size;
     await deps.uploads.finish(session, digest, size);
     deps.failpoint("blob.beforeCommit");
-    if (!ownPieces) await deps.blobs.publish(segments, digest, known);`,
+    if (own.length === 0) await deps.blobs.publish(all, digest, known);`,
       },
     ],
   },
@@ -59,7 +59,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: UPLOADS,
         find: `    await deps.uploads.finish(session, digest, size);`,
-        replace: `    await deps.blobs.discard(segments);
+        replace: `    await deps.blobs.discard(all);
     await deps.uploads.finish(session, digest, size);`,
       },
     ],
@@ -110,11 +110,22 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "no-transaction",
-    at: ["manifest.afterInsert", "manifest.afterLock"],
+    name: "manifest-without-transaction",
+    at: ["manifest.afterInsert", "manifest.afterLock", "tag.beforeCommit"],
     edits: [
-      { file: DATABASE, find: `await client.query("begin");`, replace: `await client.query("select 1");` },
-      { file: DATABASE, find: `await client.query("commit");`, replace: `await client.query("select 1");` },
+      {
+        file: MANIFEST_STORE,
+        find: `    await this.#database.transaction(async (sql) => {`,
+        replace: `    const sql = this.#database;
+    await (async () => {`,
+      },
+      {
+        file: MANIFEST_STORE,
+        find: `    });
+    this.#failpoint("manifest.afterCommit");`,
+        replace: `    })();
+    this.#failpoint("manifest.afterCommit");`,
+      },
     ],
   },
   {
@@ -129,6 +140,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "tag-delete-not-awaited",
+    at: ["del.beforeRow"],
     edits: [
       {
         file: MANIFESTS,

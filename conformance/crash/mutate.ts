@@ -4,16 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectRoot } from "../harness/server.ts";
 import { run } from "../harness/tools.ts";
-import { MUTANTS, type Mutant } from "./mutants.ts";
+import { type Edit, MUTANTS, type Mutant } from "./mutants.ts";
 
 const COPIED = ["bin", "src", "conformance", "package.json", "package-lock.json"];
 const PATIENCE_SECONDS = 300;
 
 /** Answers the exit status: 0 when every mutant named (`all`: each there is) made the suite fail. */
-export async function runMutants(name: string, args: readonly string[]): Promise<number> {
-  const chosen = MUTANTS.filter((mutant) => name === "all" || mutant.name === name);
+export async function runMutants(names: string, args: readonly string[]): Promise<number> {
+  const chosen = MUTANTS.filter(({ name }) => names === "all" || names.split(",").includes(name));
   if (chosen.length === 0) {
-    console.log(`no mutant ${name}; there are: all, ${MUTANTS.map((mutant) => mutant.name).join(", ")}`);
+    console.log(`no mutant ${names}; there are: all, ${MUTANTS.map((mutant) => mutant.name).join(", ")}`);
     return 2;
   }
   let survivors = 0;
@@ -26,6 +26,13 @@ export async function runMutants(name: string, args: readonly string[]): Promise
   return survivors > 0 ? 1 : 0;
 }
 
+/** Mutants whose place in the source is no longer there: until they are mended they prove nothing. */
+export function findStale(): string[] {
+  const isGone = ({ file, find }: Edit): boolean =>
+    readFileSync(join(projectRoot, file), "utf8").split(find).length !== 2;
+  return MUTANTS.filter(({ edits }) => edits.some(isGone)).map(({ name }) => name);
+}
+
 /** What the suite said against it; undefined when it found nothing wrong. */
 async function runMutant({ name, edits, at }: Mutant, args: readonly string[]): Promise<string | undefined> {
   const folder = mkdtempSync(join(tmpdir(), `goldseal-mutant-${name}-`));
@@ -34,7 +41,7 @@ async function runMutant({ name, edits, at }: Mutant, args: readonly string[]): 
     symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
     for (const { file, find, replace } of edits) edit(join(folder, file), find, replace);
     const script = [join(folder, "bin", "goldseal.mjs"), "run", "conformance/crash/main.ts"];
-    const failpoints = at ? ["--failpoints", at.join()] : [];
+    const failpoints = ["--mutated", ...(at ? ["--failpoints", at.join()] : [])];
     const { status, stdout, stderr } = await run(process.execPath, [...script, ...args, ...failpoints], {
       cwd: folder,
       // Where it keeps the data of its failure, which is of no use here.

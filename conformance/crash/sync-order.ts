@@ -73,7 +73,8 @@ class Disk {
       this.#make(second, this.#names.get(first)?.file ?? { isDirty: true }, end);
       this.#names.delete(first);
     } else if (name === "unlink") this.#names.delete(first);
-    else if (/^p?writev?(?:64)?$/.test(name)) this.#write(fdPath(args), end);
+    else if (/^(?:p?writev?(?:64)?|sendfile)$/.test(name)) this.#write(fdPath(args), end);
+    else if (name === "copy_file_range") this.#write([...args.matchAll(/<([^>]*)>/g)][1]?.[1] ?? "", end);
     else if (name === "fsync" || name === "fdatasync") return this.#sync(fdPath(args), start);
     return false;
   }
@@ -81,7 +82,9 @@ class Disk {
   mustBeDurable(when: string): void {
     const lost = [...this.#names].filter(([, { file, isDurable }]) => file.isDirty || !isDurable);
     if (lost.length === 0) return;
-    const words = lost.slice(0, 3).map(([path, { file }]) => `${file.isDirty ? "the bytes" : "the name"} of ${path}`);
+    const words = lost
+      .slice(0, 3)
+      .map(([path, { file }]) => `${file.isDirty ? "the bytes" : "the name"} of ${path.slice(this.#root.length + 1)}`);
     throw new Violation("LOSS", `in a power cut: ${words.join(", ")} not synced before ${when}`);
   }
 

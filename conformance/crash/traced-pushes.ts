@@ -16,7 +16,8 @@ import { Client } from "./client.ts";
 import { createHand, type HandOptions } from "./hand.ts";
 import { checkSyncOrder, type SyncCounts } from "./sync-order.ts";
 
-const CALLS = "openat,mkdir,link,rename,unlink,write,writev,pwrite64,pwritev,fsync,fdatasync,sendto,sendmsg";
+const CALLS =
+  "openat,mkdir,link,rename,unlink,write,writev,pwrite64,pwritev,sendfile,copy_file_range,fsync,fdatasync,sendto,sendmsg";
 const SHAPES = [pushWhole, pushLikeDocker, pushChunked, pushInPut, leaveUpload, cancelUpload, mountBlob];
 const ROUNDS = 3;
 

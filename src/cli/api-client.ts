@@ -146,7 +146,7 @@ function unreachable({ origin }: URL, cause: unknown): CliError {
   const why = cause instanceof Error ? cause.message : String(cause);
   const next =
     code === "ECONNREFUSED"
-      ? "is it running (npm start)? Another address goes into --url or GOLDSEAL_PUBLIC_URL"
+      ? "is it running (npm start)? Another address goes into --url"
       : /CERT|SIGNATURE|ISSUER/.test(code)
         ? "its certificate is not trusted here: name the CA with --ca <data folder>/ca.crt, and use a name that the certificate has"
         : "check --url and the network";

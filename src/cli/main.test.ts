@@ -24,7 +24,7 @@ interface Typing {
   readonly stdin?: string;
   /** Lines typed at a terminal, one after the other question. */
   readonly typed?: readonly string[];
-  readonly env?: Record<string, string>;
+  readonly env?: Record<string, string | undefined>;
 }
 
 async function goldseal(line: string, { stdin, typed, env: extra = {} }: Typing = {}) {
@@ -345,6 +345,15 @@ describe("goldseal, refused", () => {
     expect([wrong.status, nowhere.status]).toEqual([1, 1]);
     expect(wrong.err).toMatch(/401 unauthorized.*set GOLDSEAL_PASSWORD/s);
     expect(nowhere.err).toMatch(/cannot talk to http:\/\/127\.0\.0\.1:1: .*is it running/s);
+  });
+
+  it("finds a registry by the environment that it was started with", async () => {
+    const started = { GOLDSEAL_PUBLIC_URL: undefined, GOLDSEAL_LISTEN: `127.0.0.1:${server.port}` };
+    const plain = await goldseal("user list", { env: { ...started, GOLDSEAL_TLS: "off" } });
+    const tls = await goldseal("user list", { env: started });
+
+    expect([plain.status, tls.status]).toEqual([0, 1]);
+    expect(tls.err).toContain(`cannot talk to https://127.0.0.1:${server.port}`);
   });
 
   it.each([

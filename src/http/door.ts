@@ -21,7 +21,7 @@ export interface DoorOptions {
 
 export type RequestListener = (message: IncomingMessage, response: ServerResponse) => void;
 
-/** Bodies that are held whole (manifests, forms) share so many bytes: many large ones at once wait in line. */
+/** Manifests, which are held whole, share so many bytes: many at once wait in line. */
 const heldBodyBytes = 32 * 1024 * 1024;
 
 /** A request whose path belongs to no protocol, or whose first line is not one that a server answers. */
@@ -138,8 +138,11 @@ async function answer(
   try {
     if (protocol === undefined) return json(400, { errors: [{ code: "UNSUPPORTED", message: "bad request target" }] });
     if (refusal !== undefined) throw refusal;
-    await gate(request, request.route.access);
-    const reply = await request.route.handler(request);
+    const { access, handler, lookAhead } = request.route;
+    const found = lookAhead?.(request);
+    found?.catch(() => undefined); // where the gate refuses, nobody asks what became of it
+    await gate(request, access);
+    const reply = found === undefined ? await handler(request) : await (await found)();
     await witness.answered(request, reply);
     return reply;
   } catch (thrown) {
@@ -164,14 +167,13 @@ interface Report {
 
 function report({ exchange: { request }, reply, bytes, started, log, metrics, message }: Report): void {
   const seconds = (performance.now() - started) / 1000;
-  const received = message.headers["content-length"] === undefined ? 0 : Number(message.headers["content-length"]);
   metrics.observe({
     route: request.route.id,
     method: request.method,
     status: reply.status,
     seconds,
     sent: bytes,
-    received,
+    received: request.bytesRead,
   });
   log.info("http", {
     requestId: request.id,

@@ -52,7 +52,12 @@ export async function listen(handler: Handler, { host, port, tls }: ListenOption
   // An upgrade that is passed over leaves Node deaf to what comes after it in the same packet, a body even.
   for (const event of ["upgrade", "connect"])
     server.on(event, (_request, socket: Duplex) => endWith("400 Bad Request", socket));
-  server.on("clientError", (error, socket) => refuse(error, socket, last.get(socket)));
+  const refused = new WeakSet<Duplex>();
+  server.on("clientError", (error, socket) => {
+    // Told again with every piece that still comes in.
+    if (!refused.has(socket)) refuse(error, socket, last.get(socket));
+    refused.add(socket);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host, port, backlog: 1024 }, resolve);
@@ -94,16 +99,20 @@ function refuse(error: Error & { code?: string }, socket: Duplex, last: Exchange
   else end();
 }
 
+/**
+ * Says `status` and hangs up. What the client is still sending is let go for a while: a socket that is closed over
+ * unread bytes is reset, and the client would lose the answer.
+ */
 function endWith(status: string, socket: Duplex): void {
   socket.on("error", () => undefined);
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
+  setTimeout(() => socket.destroy(), lingerMs).unref();
   const body = refusalBody(status);
-  socket.end(`HTTP/1.1 ${status}\r\n${REFUSAL_HEADERS}Content-Length: ${body.length}\r\n\r\n${body}`);
+  if (socket.writable)
+    socket.end(`HTTP/1.1 ${status}\r\n${REFUSAL_HEADERS}Content-Length: ${body.length}\r\n\r\n${body}`);
+  socket.resume();
 }
 
+const lingerMs = 2_000;
 const REFUSAL_HEADERS = "Connection: close\r\nContent-Type: application/json\r\n";
 
 function refusalBody(status: string): string {

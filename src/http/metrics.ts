@@ -5,7 +5,7 @@ export interface Observation {
   readonly method: string;
   readonly status: number;
   readonly seconds: number;
-  /** Bytes of body out and in. */
+  /** Bytes of body sent, and read. */
   readonly sent: number;
   readonly received: number;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
 import type { JsonObject } from "../oci/json.ts";
-import { readBody, streamBody } from "./body.ts";
+import { type BodySource, readBody, streamBody } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { Judgement, Route } from "./route.ts";
 
@@ -14,7 +14,7 @@ export interface RequestParts {
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
-  /** What all bodies held whole share. */
+  /** What all larger bodies held whole share. */
   readonly budget: ByteBudget;
   readonly badRequest: (message: string) => Error;
 }
@@ -37,6 +37,7 @@ export class Request {
   /** What the log line says was done, to what; handlers may add. Never a secret. */
   readonly notes: Record<string, string | number> = {};
   readonly #parts: RequestParts;
+  #bytesRead = 0;
 
   constructor(parts: RequestParts) {
     this.id = parts.id;
@@ -97,15 +98,27 @@ export class Request {
     return this.#parts.message.socket.remoteAddress ?? "";
   }
 
+  /** Bytes of the body that were read so far. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
   /** The whole body, refused above the route's `maxBodyBytes` before it is buffered. */
   body(): Promise<Buffer> {
-    const { message, response, budget } = this.#parts;
-    return readBody(message, response, { maxBytes: this.route.maxBodyBytes, budget });
+    return readBody(this.#source(), { maxBytes: this.route.maxBodyBytes, budget: this.#parts.budget });
   }
 
   /** The body in pieces as they arrive; throws when the client stops sending or goes away. */
   bodyStream(): AsyncIterable<Uint8Array> {
-    return streamBody(this.#parts.message, this.#parts.response);
+    return streamBody(this.#source());
+  }
+
+  #source(): BodySource {
+    const { message, response } = this.#parts;
+    const count = (bytes: number): void => {
+      this.#bytesRead += bytes;
+    };
+    return { message, response, count };
   }
 
   badRequest(message: string): Error {

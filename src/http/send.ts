@@ -62,6 +62,8 @@ function discardRest({ req, res }: Context): void {
 async function pump(res: ServerResponse, body: ByteStream, requestId: string, log: Log): Promise<number> {
   let sent = 0;
   res.on("error", () => undefined);
+  // The socket's own clock: it sees a slow reader take a part of a piece, which no callback tells.
+  res.setTimeout(idleMs, () => res.destroy(new Error("the client read nothing for 30 s")));
   try {
     for await (const chunk of body.chunks()) {
       await write(res, chunk);
@@ -78,13 +80,11 @@ async function pump(res: ServerResponse, body: ByteStream, requestId: string, lo
   return sent;
 }
 
-/** Resolves once the kernel has taken the chunk; a reader that takes nothing for 30 s is cut. */
+/** Resolves once the kernel has taken the chunk. */
 function write(res: ServerResponse, chunk: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    const silence = setTimeout(() => res.destroy(new Error("the client read nothing for 30 s")), idleMs);
     const closed = (): void => settle(new Error("the client went away"));
     const settle = (error?: Error | null): void => {
-      clearTimeout(silence);
       res.off("close", closed);
       if (error) reject(error);
       else resolve();

@@ -79,6 +79,8 @@ function checkData(data: Json | undefined, { digest, size }: Descriptor, where: 
   if (data === undefined || data === null) return;
   if (typeof data !== "string" || !BASE64.test(data)) throw invalid(`${where}.data must be base64`);
   const content = Buffer.from(data, "base64");
+  // Bits left over at the end: strict readers refuse them, others do not see them.
+  if (content.toString("base64") !== data) throw invalid(`${where}.data must be base64`);
   const algorithm = digest.startsWith("sha512:") ? "sha512" : "sha256";
   if (content.length !== size || digestOf(content, algorithm) !== digest) {
     throw invalid(`${where}.data is not the content that its digest and size describe`);

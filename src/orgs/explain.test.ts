@@ -100,6 +100,18 @@ describe("GET /api/v1/explain?user=&action=&repository=", () => {
     }
   });
 
+  it("knows robots", async () => {
+    const body = JSON.stringify({ grants: [{ scope: "app", actions: ["pull"] }] });
+    const made = await server.send("PUT", "/api/v1/orgs/acme/robots/ci", { headers: root, body });
+    expect([made.status, made.text]).toEqual([201, expect.anything()]);
+
+    expect((await explain("acme+ci", "pull", "acme/app")).body).toMatchObject({
+      allowed: true,
+      says: "acme+ci may pull acme/app: is a robot of acme that may pull in acme/app",
+    });
+    expect((await explain("acme+ci", "push", "acme/app")).body.allowed).toBe(false);
+  });
+
   it("says that a suspended user may do nothing", async () => {
     expect((await explain("sue", "pull", "alice/open")).body).toMatchObject({ allowed: false, why: "suspended" });
   });

@@ -128,6 +128,8 @@ describe("GET /token", () => {
     ["another service", "service=staging.test"],
     ["an empty service", "service="],
     ["two services", `service=${service}&service=${service}`],
+    ["a NUL in the client's id", "client_id=a%00b&offline_token=true"],
+    ["a client's id that is too long", `client_id=${"x".repeat(257)}`],
   ])("refuses %s with 400", async (_, query) => {
     expect((await server.send("GET", `/token?${query}`, { headers: alice })).status).toBe(400);
   });

@@ -28,6 +28,8 @@ const maxScopes = 100;
 const maxScopeLength = 1024;
 /** docker sends one; who sends none shares this one. */
 const defaultClientId = "docker";
+/** RFC 6749 appendix A.1: visible characters and spaces. */
+const CLIENT_ID = /^[\x20-\x7e]{1,256}$/;
 
 /**
  * `GET /token?service=&scope=&scope=&client_id=&offline_token=true` with Basic, or without credentials for what is
@@ -40,7 +42,7 @@ export function getToken(deps: TokenEndpointDeps): Handler {
     checkService(deps, request.query("service"));
     const scopes = toScopes(request.queryAll("scope"));
     const offline = request.query("offline_token") === "true";
-    const clientId = request.query("client_id") ?? defaultClientId;
+    const clientId = parseClientId(request.query("client_id"));
 
     const who = await signIn(deps, request);
 
@@ -59,7 +61,7 @@ export function postToken(deps: TokenEndpointDeps): Handler {
     const form = parseForm(request, await request.body());
     checkService(deps, form.one("service"));
     const scopes = toScopes(form.all("scope"));
-    const clientId = form.one("client_id") ?? defaultClientId;
+    const clientId = parseClientId(form.one("client_id"));
     const grant = form.one("grant_type");
 
     const who =
@@ -154,6 +156,12 @@ function refused(message = "user name or password is wrong, or the account is su
 function checkService({ service }: TokenEndpointDeps, asked: string | undefined): void {
   if (asked !== undefined && asked !== service)
     throw invalidRequest(`this token service issues for service ${service}`);
+}
+
+function parseClientId(text: string | undefined): string {
+  if (text !== undefined && text !== "" && !CLIENT_ID.test(text))
+    throw invalidRequest("client_id is 1 to 256 visible characters");
+  return text || defaultClientId;
 }
 
 /** Several parameters, or several scopes in one with spaces between: clients do both. */

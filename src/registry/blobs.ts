@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { matchesETag } from "../http/etag.ts";
 import { type ByteRange, parseRange } from "../http/range.ts";
 import { bytes, empty, type Reply, type ReplyHeaders } from "../http/reply.ts";
-import type { Handler } from "../http/route.ts";
+import type { Handler, LookAhead } from "../http/route.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
@@ -18,23 +18,25 @@ const maxCacheBytes = 16 * 1024 * 1024;
  * @throws OciError NAME_INVALID, DIGEST_INVALID, BLOB_UNKNOWN, RANGE_INVALID
  * @see distribution-spec v1.1 end-2, RFC 9110 section 14 (ranges) and 13 (conditions)
  */
-export function getBlob({ blobRows, blobs }: RegistryDeps): Handler {
+export function getBlob({ blobRows, blobs }: RegistryDeps): LookAhead {
   const cache = new LRUCache<Digest, Buffer>({ maxSize: maxCacheBytes, sizeCalculation: ({ length }) => length + 256 });
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
     const size = await blobRows.findSize(repository, digest);
-    if (size === undefined) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
 
-    const etag = `"${digest}"`;
-    const headers = blobHeaders(digest, etag);
-    if (matchesETag(request.header("If-None-Match"), etag)) return empty(304, headers);
-    const range = rangeOf(request.method, request.header("Range"), request.header("If-Range"), etag, size);
+    return async () => {
+      if (size === undefined) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
+      const etag = `"${digest}"`;
+      const headers = blobHeaders(digest, etag);
+      if (matchesETag(request.header("If-None-Match"), etag)) return empty(304, headers);
+      const range = rangeOf(request.method, request.header("Range"), request.header("If-Range"), etag, size);
 
-    if (request.method === "HEAD")
-      return empty(200, { ...headers, "Content-Type": OCTETS, "Content-Length": String(size) });
-    if (size <= maxCachedBlobBytes) return small(await load(cache, blobs, digest, size), range, headers);
-    return large(await openBlob(blobs, digest, size), range, headers);
+      if (request.method === "HEAD")
+        return empty(200, { ...headers, "Content-Type": OCTETS, "Content-Length": String(size) });
+      if (size <= maxCachedBlobBytes) return small(await load(cache, blobs, digest, size), range, headers);
+      return large(await openBlob(blobs, digest, size), range, headers);
+    };
   };
 }
 
@@ -48,6 +50,7 @@ export function deleteBlob({ blobRows, failpoint }: RegistryDeps): Handler {
     const repository: RepositoryName = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
 
+    failpoint("del.beforeRow");
     await blobRows.unlink(repository, digest);
     failpoint("del.afterRow");
 

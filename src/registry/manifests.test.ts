@@ -187,6 +187,26 @@ describe("end-7 PUT", () => {
   });
 });
 
+describe("end-7 PUT beside end-9 DELETE of the same manifest", () => {
+  it("stores all of it or is deleted whole, in every round", async () => {
+    const body = variant("pushed and deleted at once");
+    const path = `/v2/alice/manifests/manifests/${digestOf(body)}`;
+    for (let round = 0; round < 40; round++) {
+      await putManifest(place, "beside", body);
+
+      const answers = await Promise.all([
+        ...Array.from({ length: 4 }, () => putManifest(place, "beside", body)),
+        app.ask("DELETE", path, { as: "alice" }),
+      ]);
+
+      expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201, 202]);
+      const [tag, digest] = [await get("beside"), await get(digestOf(body))];
+      expect(tag.status).toBe(digest.status);
+      if (tag.status === 200) expect([tag.body.toString(), digest.body.toString()]).toEqual([body, body]);
+    }
+  });
+});
+
 describe("end-9 DELETE", () => {
   const remove = (reference: string) =>
     app.ask("DELETE", `/v2/alice/manifests/manifests/${reference}`, { as: "alice" });
@@ -202,6 +222,18 @@ describe("end-9 DELETE", () => {
       expect((await get(reference)).status).toBe(404);
       expect((await remove(reference)).code).toBe("MANIFEST_UNKNOWN");
     }
+  });
+
+  it("and pushes of the same manifest never fail each other", async () => {
+    const body = variant("to and fro");
+    const rounds = Array.from({ length: 40 }, (_, index) => index);
+
+    const answers = await Promise.all(
+      rounds.flatMap((index) => [putManifest(place, `fro-${index % 3}`, body), remove(digestOf(body))]),
+    );
+
+    const statuses = answers.map(({ status }, index) => (index % 2 === 0 ? [status] : [status, "removed"]));
+    for (const [status, removed] of statuses) expect(removed ? [202, 404] : [201]).toContain(status);
   });
 
   it("answers 409 DENIED while an index lists the manifest", async () => {

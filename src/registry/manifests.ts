@@ -1,7 +1,7 @@
 import { matchesETag } from "../http/etag.ts";
 import { bytes, empty, type ReplyHeaders } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
-import type { Handler } from "../http/route.ts";
+import type { Handler, LookAhead } from "../http/route.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
@@ -18,24 +18,23 @@ const maxTags = 100;
  * @throws OciError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, MANIFEST_UNKNOWN
  * @see distribution-spec v1.1 end-3
  */
-export function getManifest({ manifests }: RegistryDeps): Handler {
+export function getManifest({ manifests }: RegistryDeps): LookAhead {
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const reference = parseReference(request.param("reference"));
+    const row = await manifests.find(repository, reference);
 
-    if (request.method === "HEAD") {
-      const row = await manifests.find(repository, reference);
+    return async () => {
       if (row === undefined) throw unknown(reference);
       const headers = manifestHeaders(row.digest, reference);
       if (matchesETag(request.header("If-None-Match"), `"${row.digest}"`)) return empty(304, headers);
-      return empty(200, { ...headers, "Content-Type": row.mediaType, "Content-Length": String(row.size) });
-    }
-    const manifest = await manifests.findContent(repository, reference);
-    if (manifest === undefined) throw unknown(reference);
-
-    const headers = manifestHeaders(manifest.digest, reference);
-    if (matchesETag(request.header("If-None-Match"), `"${manifest.digest}"`)) return empty(304, headers);
-    return bytes(200, manifest.mediaType, manifest.content, headers);
+      if (request.method === "HEAD") {
+        return empty(200, { ...headers, "Content-Type": row.mediaType, "Content-Length": String(row.size) });
+      }
+      const content = await manifests.findContent(row);
+      if (content === undefined) throw unknown(reference);
+      return bytes(200, row.mediaType, content, headers);
+    };
   };
 }
 

@@ -3,8 +3,8 @@ import type { Digest } from "../oci/digest.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { RegistryDeps } from "./deps.ts";
 
-/** So many holders of a blob are asked for one that the actor may pull; blobs in more are everyone's base layers. */
-const maxHolders = 100;
+/** So many holders of a blob are asked about at once; they share one query. */
+const holdersAtOnce = 256;
 
 /**
  * The repository to mount `digest` from: `from` if the actor may pull it, or, without `from`, any holder that the
@@ -22,8 +22,12 @@ export async function findMountSource(
     return (await authorize(actor, source, "pull")).allowed ? source : undefined;
   }
   const { scope: _, ...unscoped } = actor;
-  for (const holder of await blobRows.findHolders(digest, maxHolders)) {
-    if ((await authorize(unscoped, holder, "pull")).allowed) return holder;
+  for (let last = ""; ; ) {
+    const holders = await blobRows.findHolders(digest, last, holdersAtOnce);
+    const decisions = await Promise.all(holders.map((holder) => authorize(unscoped, holder, "pull")));
+    const source = holders.find((_, index) => decisions[index]?.allowed);
+    const [end] = holders.slice(-1);
+    if (source !== undefined || end === undefined) return source;
+    last = end;
   }
-  return undefined;
 }

@@ -1,5 +1,5 @@
 import { json } from "../http/reply.ts";
-import { type Handler, type Protocol, type Route, route } from "../http/route.ts";
+import { type Handler, type Protocol, type Route, readRoute, route } from "../http/route.ts";
 import { OciError } from "../oci/error.ts";
 import { maxManifestBytes } from "../oci/manifest.ts";
 import { deleteBlob, getBlob } from "./blobs.ts";
@@ -23,8 +23,8 @@ const manifestBody = { maxBodyBytes: maxManifestBytes };
 /** The Distribution API, in the order of distribution-spec v1.1 "Endpoints". */
 export const registryRoutes = (deps: RegistryDeps): Route[] => [
   route("end-1", "GET", "/v2/", PING, getBase()),
-  route("end-2", "GET", "/v2/<name>/blobs/<digest>", PULL, getBlob(deps)),
-  route("end-3", "GET", "/v2/<name>/manifests/<reference>", PULL, getManifest(deps)),
+  readRoute("end-2", "GET", "/v2/<name>/blobs/<digest>", PULL, getBlob(deps)),
+  readRoute("end-3", "GET", "/v2/<name>/manifests/<reference>", PULL, getManifest(deps)),
   route("end-4", "POST", "/v2/<name>/blobs/uploads/", PUSH, startUpload(deps), streamed),
   route("end-5", "PATCH", "/v2/<name>/blobs/uploads/<session>", PUSH, patchUpload(deps), streamed),
   route("end-6", "PUT", "/v2/<name>/blobs/uploads/<session>", PUSH, finishUpload(deps), streamed),

@@ -13,7 +13,7 @@ import { progressHeaders } from "./upload-progress.ts";
 
 /**
  * `POST /v2/<name>/blobs/uploads/`: begin an upload (202), or be done at once (201) by `?mount=<digest>[&from=]` or by
- * `?digest=<digest>` with the whole blob as body. A mount that cannot be made begins an upload, whatever the reason.
+ * `?digest=<digest>` with the whole blob as body. A mount that cannot be made begins an upload, whatever the reason; only a `from` that is no name at all is refused.
  * @throws OciError NAME_INVALID, DIGEST_INVALID, BLOB_UPLOAD_INVALID
  * @see distribution-spec v1.1 end-4a, end-4b, end-4c, end-11
  */
@@ -108,6 +108,7 @@ export function cancelUpload(deps: RegistryDeps): Handler {
     const repository = parseRepositoryName(request.param("name"));
     const session = await getSession(deps, request, repository);
 
+    deps.failpoint("del.beforeRow");
     if (!(await deps.uploads.remove(session.id))) throw new OciError("BLOB_UPLOAD_UNKNOWN");
     deps.failpoint("del.afterRow");
     await deps.blobs.discard(session.segments);

@@ -19,15 +19,14 @@ export interface Workers extends AsyncDisposable {
 }
 
 /** Starts `count` processes of `file` with the argument `worker`; they load while the database starts. */
-export function startWorkers(options: { file: string; count: number; log: SetupLog }): Workers {
-  const { log } = options;
+export function startWorkers({ file, count, log }: { file: string; count: number; log: SetupLog }): Workers {
   let goal: { settings: ServeSettings; address?: Address } | undefined;
   let isStopping = false;
   let quickDeaths = 0;
-  cluster.setupPrimary({ exec: options.file, args: ["worker"] });
+  cluster.setupPrimary({ exec: file, args: ["worker"] });
   const crew = new Set<Worker>();
   const hearFigures = openGathering(crew);
-  for (let index = 0; index < options.count; index++) hire();
+  for (let index = 0; index < count; index++) hire();
 
   function hire(): Worker {
     const worker = cluster.fork();

@@ -24,13 +24,13 @@ export class BlobRows {
     return this.#sizes.find({ repository, digest });
   }
 
-  /** Names of repositories that have the blob, at most `limit`: where a mount without `from` may look. */
-  async findHolders(digest: Digest, limit: number): Promise<RepositoryName[]> {
+  /** Names of repositories that have the blob, after `last`, at most `limit`: where a mount without `from` may look. */
+  async findHolders(digest: Digest, last: string, limit: number): Promise<RepositoryName[]> {
     const rows = await this.#database.query<{ name: RepositoryName }>(
       "blob-holders",
       `select r.name from repository_blobs b join repositories r on r.id = b.repository_id
-       where b.digest = $1 order by b.repository_id limit $2`,
-      [digest, limit],
+       where b.digest = $1 and r.name > $2 order by r.name limit $3`,
+      [digest, last, limit],
     );
     return rows.map(({ name }) => name);
   }

@@ -1,8 +1,12 @@
 import type { FileHandle } from "node:fs/promises";
 
-const chunkBytes = 1024 * 1024;
+const largeBytes = 1024 * 1024;
 const maxPooled = 16;
 const pool: Buffer[] = [];
+/** So many readers at once have large buffers; the others small ones, since clients may pause and hold theirs. */
+const maxLarge = 64;
+const smallBytes = 64 * 1024;
+let readers = 0;
 
 /**
  * The bytes from `first` to `last` of a file, in two buffers by turns: the next piece is read while the last one is
@@ -11,19 +15,17 @@ const pool: Buffer[] = [];
 export async function* readChunks(handle: FileHandle, first: number, last: number): AsyncGenerator<Uint8Array> {
   if (last < first) return;
   const length = last - first + 1;
-  if (length <= chunkBytes) {
-    yield await readFully(handle, Buffer.allocUnsafeSlow(length), first, length);
-    return;
-  }
-  const buffers: [Buffer, Buffer] = [take(), take()];
+  const pieceBytes = Math.min(length, readers < maxLarge ? largeBytes : smallBytes);
+  readers++;
+  const buffers = length > pieceBytes ? [take(pieceBytes), take(pieceBytes)] : [take(pieceBytes)];
   let pending: Promise<Uint8Array> | undefined;
   try {
     let position = first;
     let turn = 0;
     const start = (): Promise<Uint8Array> | undefined => {
-      const size = Math.min(chunkBytes, last + 1 - position);
+      const size = Math.min(pieceBytes, last + 1 - position);
       if (size <= 0) return undefined;
-      const read = readFully(handle, buffers[turn++ % 2] as Buffer, position, size);
+      const read = readFully(handle, buffers[turn++ % buffers.length] as Buffer, position, size);
       read.catch(() => undefined);
       position += size;
       return read;
@@ -37,6 +39,7 @@ export async function* readChunks(handle: FileHandle, first: number, last: numbe
   } finally {
     await pending?.catch(() => undefined);
     give(buffers);
+    readers--;
   }
 }
 
@@ -50,10 +53,10 @@ async function readFully(handle: FileHandle, buffer: Buffer, position: number, s
   return buffer.subarray(0, size);
 }
 
-function take(): Buffer {
-  return pool.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
+function take(bytes: number): Buffer {
+  return (bytes === largeBytes ? pool.pop() : undefined) ?? Buffer.allocUnsafeSlow(bytes);
 }
 
 function give(buffers: readonly Buffer[]): void {
-  for (const buffer of buffers) if (pool.length < maxPooled) pool.push(buffer);
+  for (const buffer of buffers) if (buffer.length === largeBytes && pool.length < maxPooled) pool.push(buffer);
 }

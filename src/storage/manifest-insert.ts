@@ -39,10 +39,12 @@ export async function insertManifest(
 ): Promise<void> {
   const held = await findHeld(sql, repositoryId, manifest);
   const references = resolve(manifest, held);
+  // "do update … where false" changes nothing but locks the row that is there: nobody deletes it before its tags name it.
   await sql.query(
     "manifest-insert",
     `insert into manifests (repository_id, digest, media_type, content, size, subject_digest, artifact_type, annotations)
-     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8)
+     on conflict (repository_id, digest) do update set media_type = excluded.media_type where false`,
     [
       repositoryId,
       manifest.digest,

@@ -17,10 +17,6 @@ export interface ManifestRow {
   readonly size: number;
 }
 
-export interface ManifestContent extends ManifestRow {
-  readonly content: Buffer;
-}
-
 /** One entry of the referrers list, as its row keeps it. */
 export interface ReferrerRow extends ManifestRow {
   readonly artifactType: string | undefined;
@@ -48,7 +44,7 @@ interface ManifestKey {
   readonly reference: Reference;
 }
 
-interface FoundManifest extends ManifestRow {
+export interface FoundManifest extends ManifestRow {
   readonly repositoryId: number;
 }
 
@@ -73,16 +69,14 @@ export class ManifestStore {
     this.#rows = new BatchedLookup((keys) => findRows(database, keys));
   }
 
-  find(repository: RepositoryName, reference: Reference): Promise<ManifestRow | undefined> {
+  /** Undefined when the repository has no such tag or digest. */
+  find(repository: RepositoryName, reference: Reference): Promise<FoundManifest | undefined> {
     return this.#rows.find({ repository, reference });
   }
 
-  /** The row and the exact bytes received; undefined when the repository has no such tag or digest. */
-  async findContent(repository: RepositoryName, reference: Reference): Promise<ManifestContent | undefined> {
-    const row = await this.#rows.find({ repository, reference });
-    if (row === undefined) return undefined;
-    const content = this.#contents.get(row.digest) ?? (await this.#load(row));
-    return content === undefined ? undefined : { ...row, content };
+  /** The exact bytes received; undefined when the manifest was deleted since its row was read. */
+  async findContent(row: FoundManifest): Promise<Buffer | undefined> {
+    return this.#contents.get(row.digest) ?? (await this.#load(row));
   }
 
   /**
@@ -111,6 +105,7 @@ export class ManifestStore {
 
   /** @throws OciError MANIFEST_UNKNOWN */
   async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
+    this.#failpoint("del.beforeRow");
     const rows = await this.#database.query(
       "tag-delete",
       `delete from tags t using repositories r
@@ -126,6 +121,7 @@ export class ManifestStore {
    * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
+    this.#failpoint("del.beforeRow");
     const rows = await this.#database
       .query(
         "manifest-delete",
@@ -208,14 +204,18 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
   await sql.query("manifests-clear", "delete from manifests where repository_id = $1", [repositoryId]);
 }
 
+/**
+ * The tag is read by a subquery, not a join: while PostgreSQL has no statistics of the tables yet (a registry just filled)
+ * it would join tags last, and go through every manifest of the repository for each key.
+ */
 async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {
   const rows = await database.query<{ at: string; id: string; digest: Digest; media_type: string; size: number }>(
     "manifest-rows",
     `select k.at, r.id, m.digest, m.media_type, m.size
      from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
      join repositories r on r.name = k.repository
-     left join tags t on t.repository_id = r.id and t.name = k.tag
-     join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest, t.manifest_digest)`,
+     join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
+       (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`,
     [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),

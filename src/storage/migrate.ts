@@ -9,10 +9,14 @@ const folder = new URL("./migrations/", import.meta.url);
  */
 export async function migrate(database: Database): Promise<string[]> {
   const files = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();
-  await database.query(
-    "",
-    "create table if not exists schema_migrations (name text primary key, applied_at timestamptz not null default now())",
-  );
+  await database.transaction(async (sql) => {
+    // "if not exists" alone fails when two processes find it missing at the same moment.
+    await sql.query("", "select pg_advisory_xact_lock(hashtext('schema_migrations'))");
+    await sql.query(
+      "",
+      "create table if not exists schema_migrations (name text primary key, applied_at timestamptz not null default now())",
+    );
+  });
   const applied: string[] = [];
   for (const name of files) {
     const text = await readFile(new URL(name, folder), "utf8");

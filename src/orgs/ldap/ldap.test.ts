@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseRepositoryName } from "../../oci/repository-name.ts";
 import { openCertificates } from "../../setup/certificates.ts";
+import { digestOf, OCI_MANIFEST, pathOf } from "../../testing/images.ts";
+import { openTestApp } from "../../testing/open-test-app.ts";
 import { basic, bearer, openTestServer, type TestServer } from "../test-server.ts";
 import {
   addPerson,
@@ -247,6 +249,32 @@ describe.skipIf(!hasSlapd)("sign-in by a directory (skipped without slapd: confo
       ...{ guessed: 503, unknown: 503, afterGrace: 503 },
     });
     expect(await ping("ann", passwordOf("ann"))).toBe(200);
+  });
+
+  it("lets a push end that began before the directory stopped, a new token in the middle included", async () => {
+    await using app = await openTestApp({ GOLDSEAL_LDAP: await configure("push.yaml") });
+    const scope = "scope=repository:ann/app:pull,push";
+    const tokenOf = async (authorization: string) => {
+      const { body } = await app.ask("GET", `/token?${scope}`, { headers: { authorization } });
+      return bearer(JSON.parse(body.toString()).token);
+    };
+    const password = basic("ann", passwordOf("ann")).authorization;
+    const first = await tokenOf(password);
+    const begun = await app.ask("POST", "/v2/ann/app/blobs/uploads/", { headers: first });
+    await slapd.stop();
+
+    const layer = "layer of a long push";
+    const put = await app.ask("PUT", `${pathOf(begun)}?digest=${digestOf(layer)}`, { headers: first, body: layer });
+    const second = await tokenOf(password);
+    const config = { mediaType: OCI_MANIFEST, digest: digestOf(layer), size: layer.length };
+    const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [config] };
+    const named = await app.ask("PUT", "/v2/ann/app/manifests/v1", {
+      headers: { ...second, "content-type": OCI_MANIFEST },
+      body: JSON.stringify(manifest),
+    });
+    await slapd.start();
+
+    expect([begun.status, put.status, named.status]).toEqual([202, 201, 201]);
   });
 
   it("forgets the old password when the directory says it changed", async () => {

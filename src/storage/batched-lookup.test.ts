@@ -1,0 +1,110 @@
+import { describe, expect, it } from "vitest";
+import { BatchedLookup } from "./batched-lookup.ts";
+
+/** A loader that notes its batches and answers when told to. */
+function openLoader() {
+  const batches: number[][] = [];
+  const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  const load = async (keys: readonly number[]): Promise<(string | undefined)[]> => {
+    batches.push([...keys]);
+    await new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
+    return keys.map((key) => (key < 0 ? undefined : `value of ${key}`));
+  };
+  return { batches, waiting, load };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("BatchedLookup", () => {
+  it("answers each key with its own value, undefined where there is none", async () => {
+    const lookup = new BatchedLookup(async (keys: readonly number[]) =>
+      keys.map((key) => (key % 3 === 0 ? undefined : key * 2)),
+    );
+
+    const found = await Promise.all(Array.from({ length: 1_000 }, (_, key) => lookup.find(key)));
+
+    expect(found).toEqual(Array.from({ length: 1_000 }, (_, key) => (key % 3 === 0 ? undefined : key * 2)));
+  });
+
+  it("asks for everything of one moment in one query, and for what comes meanwhile in the next", async () => {
+    const { batches, waiting, load } = openLoader();
+    const lookup = new BatchedLookup(load);
+    const first = [1, 2, 3].map((key) => lookup.find(key));
+    await turn();
+    const second = [4, 5].map((key) => lookup.find(key));
+    await turn();
+
+    expect(batches).toEqual([[1, 2, 3]]);
+    waiting[0]?.resolve();
+    await Promise.all(first);
+    await turn();
+    expect(batches).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+    waiting[1]?.resolve();
+    expect(await Promise.all(second)).toEqual(["value of 4", "value of 5"]);
+  });
+
+  it("lets a crowd not wait for the query under way, and has two at most", async () => {
+    const { batches, waiting, load } = openLoader();
+    const lookup = new BatchedLookup(load);
+    const all = [lookup.find(0)];
+    await turn();
+    for (let round = 0; round < 3; round++) {
+      for (let key = 1; key <= 40; key++) all.push(lookup.find(round * 40 + key));
+      await turn();
+    }
+
+    expect(batches.map(({ length }) => length)).toEqual([1, 40]);
+    for (let answered = 0; answered < waiting.length; answered++) {
+      waiting[answered]?.resolve();
+      await turn();
+      await turn();
+    }
+    expect(await Promise.all(all)).toEqual(Array.from({ length: 121 }, (_, key) => `value of ${key}`));
+  });
+
+  it("splits what is more than one query may ask for, and forgets nobody", async () => {
+    const sizes: number[] = [];
+    const lookup = new BatchedLookup(async (keys: readonly number[]) => {
+      sizes.push(keys.length);
+      return keys;
+    }, 10);
+
+    const found = await Promise.all(Array.from({ length: 95 }, (_, key) => lookup.find(key)));
+
+    expect(found).toEqual(Array.from({ length: 95 }, (_, key) => key));
+    expect(Math.max(...sizes)).toBe(10);
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(95);
+  });
+
+  it("fails those of a failed query alone, and goes on", async () => {
+    const { waiting, load } = openLoader();
+    const lookup = new BatchedLookup(load);
+    const bad = [1, 2].map((key) => lookup.find(key));
+    await turn();
+    const good = lookup.find(3);
+
+    waiting[0]?.reject(new Error("the database went away"));
+
+    for (const result of await Promise.allSettled(bad)) expect(result.status).toBe("rejected");
+    await turn();
+    waiting[1]?.resolve();
+    expect(await good).toBe("value of 3");
+    const later = lookup.find(4);
+    await turn();
+    waiting[2]?.resolve();
+    expect(await later).toBe("value of 4");
+  });
+
+  it("keeps nothing: the same key is asked for again", async () => {
+    let calls = 0;
+    const lookup = new BatchedLookup(async (keys: readonly string[]) => {
+      calls++;
+      return keys.map(() => calls);
+    });
+
+    expect([await lookup.find("a"), await lookup.find("a")]).toEqual([1, 2]);
+  });
+});
