@@ -7,7 +7,6 @@ let app: TestApp;
 let place: Place;
 beforeAll(async () => {
   app = await openTestApp();
-  await app.addOrg("crowd");
   place = { app, as: "alice", repository: "alice/uploads" };
 });
 afterAll(async () => {
