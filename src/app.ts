@@ -6,6 +6,7 @@ import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { registryProtocol } from "./registry/routes.ts";
 import { BlobRows } from "./storage/blob-rows.ts";
@@ -59,6 +60,7 @@ export async function prepareDatabase(
   settings: AppSettings,
   { adminPassword, log }: PrepareOptions,
 ): Promise<{ generatedAdminPassword?: string }> {
+  if (settings.config.ldapFile !== undefined) await readDirectories(settings.config.ldapFile);
   const database = new Database({ url: settings.databaseUrl, maxConnections: 2 });
   try {
     const faults = await findDurabilityFaults(database);
@@ -105,21 +107,22 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
   const protocols = [registry, ...orgs.protocols, operations];
-  const handler = openDoor({ protocols, gate: orgs.gate, log, metrics });
+  const handler = openDoor({ protocols, gate: orgs.gate, witness: orgs.witness, log, metrics });
   const stopSweeping = sweepRegularly({ uploads, blobs, ttlHours: config.uploadTtlHours }, log);
   return {
     handler,
     metrics,
     close: async () => {
       await stopSweeping();
+      await orgs.close();
       await database.close();
     },
   };
 }
 
 function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
-  const { authChallenge, tokenTtlSeconds, anonymousPull } = config;
-  return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull };
+  const { authChallenge, tokenTtlSeconds, anonymousPull, ldapFile } = config;
+  return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile };
 }
 
 function openBlobStore({ blobs }: Config, failpoint: Failpoint): Promise<FsBlobStore> {

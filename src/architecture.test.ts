@@ -39,6 +39,7 @@ const DOORS: Readonly<Record<string, RegExp>> = {
   koa: /^src\/(http\/|app\.ts$)/,
   pg: /^src\/storage\/database\.ts$/,
   jose: /^src\/orgs\/token-[\w-]+\.ts$/,
+  ldapts: /^src\/orgs\/ldap\/directory\.ts$/,
   tweetnacl: /^src\/keys\//,
   "node-forge": /^src\/setup\//,
 };

@@ -17,6 +17,9 @@ commands
   repository      list, show, create, visibility, rename, delete, grants
   robot, token    what programs sign in with: accounts of an organization, personal tokens
   token-keys      rotate: sign tokens with a new key
+  directory       list, sync: the directories (LDAP) that users sign in by
+  audit           search, export: who did what, and who was refused what
+  why             why something was refused, or what rule lets somebody do something
   completion      bash: complete all of this
                   (each explains itself: npm run goldseal -- team --help)
 
@@ -39,6 +42,7 @@ environment
   GOLDSEAL_UPLOAD_TTL_HOURS   24                how long an upload lives without progress
   GOLDSEAL_DELETE             on                on or off: whether anything can be deleted
   GOLDSEAL_ANONYMOUS          on                on or off: pull of public repositories without login
+  GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
   GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release
 `;

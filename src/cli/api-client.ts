@@ -1,6 +1,8 @@
 import { once } from "node:events";
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
+import type { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { rootCertificates } from "node:tls";
 import { isJsonObject, type Json, type JsonObject, parseJson } from "../oci/json.ts";
 import { CliError } from "./errors.ts";
@@ -63,6 +65,21 @@ export class ApiClient {
     return entries;
   }
 
+  /** Writes the body of an answer to `output` as it arrives. @throws CliError as {@link call} does */
+  async stream(path: string, accept: string, doing: string, output: Writable): Promise<void> {
+    const { url, onWait } = this.#options;
+    const done = onWait?.(doing);
+    try {
+      const incoming = await this.#request("GET", path, undefined, { accept });
+      if (incoming.statusCode === 200) await pipeline(incoming, output, { end: false });
+      else this.#expect(await readAnswer(incoming), doing);
+    } catch (cause) {
+      throw cause instanceof CliError ? cause : unreachable(url, cause);
+    } finally {
+      done?.();
+    }
+  }
+
   #expect(answer: Answer, doing: string): Answer {
     const { status, body } = answer;
     if (status < 300) return answer;
@@ -79,7 +96,24 @@ export class ApiClient {
   }
 
   async #send(method: string, path: string, doing: string, body: Json | undefined): Promise<Answer> {
-    const { url, ca, name, password, onWait } = this.#options;
+    const { url, onWait } = this.#options;
+    const done = onWait?.(doing);
+    try {
+      return await readAnswer(await this.#request(method, path, body));
+    } catch (cause) {
+      throw unreachable(url, cause);
+    } finally {
+      done?.();
+    }
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    body: Json | undefined,
+    headers: OutgoingHttpHeaders = {},
+  ): Promise<IncomingMessage> {
+    const { url, ca, name, password } = this.#options;
     const send = url.protocol === "https:" ? httpsRequest : httpRequest;
     const outgoing = send(new URL(path, url), {
       method,
@@ -87,25 +121,19 @@ export class ApiClient {
       headers: {
         authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
         "content-type": "application/json",
+        ...headers,
       },
       ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
     });
     outgoing.on("timeout", () => outgoing.destroy(new Error("no answer for 30 s")));
-    const done = onWait?.(doing);
-    try {
-      outgoing.end(body === undefined ? undefined : JSON.stringify(body));
-      const [incoming]: IncomingMessage[] = await once(outgoing, "response");
-      return await readAnswer(incoming);
-    } catch (cause) {
-      throw unreachable(url, cause);
-    } finally {
-      done?.();
-    }
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+    const [incoming]: IncomingMessage[] = await once(outgoing, "response");
+    if (incoming === undefined) throw new Error("no answer");
+    return incoming;
   }
 }
 
-async function readAnswer(incoming: IncomingMessage | undefined): Promise<Answer> {
-  if (incoming === undefined) throw new Error("no answer");
+async function readAnswer(incoming: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
   const isJson = /json/.test(incoming.headers["content-type"] ?? "");

@@ -19,7 +19,7 @@ export interface CommandOption {
 
 interface Description {
   readonly noun: string;
-  /** Empty: the noun alone is the command. */
+  /** Empty: the noun alone; such commands are told apart by how many arguments they take. */
   readonly verb: string;
   /** Names of the arguments, as the help shows them. `USER...` at the end is one or more, `[USER]...` none or more. */
   readonly args: readonly string[];

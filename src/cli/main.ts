@@ -1,7 +1,9 @@
 import { parseArgs } from "node:util";
+import { auditCommands } from "./audit-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
+import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
@@ -11,6 +13,7 @@ import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
+import { whyCommands } from "./why-commands.ts";
 
 const COMMANDS: readonly Command[] = [
   ...loginCommands,
@@ -20,6 +23,9 @@ const COMMANDS: readonly Command[] = [
   ...repositoryCommands,
   ...robotCommands,
   ...tokenKeysCommands,
+  ...directoryCommands,
+  ...auditCommands,
+  ...whyCommands,
   {
     noun: "completion",
     verb: "bash",
@@ -48,21 +54,25 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
   const ofNoun = COMMANDS.filter((command) => command.noun === noun);
   if (noun === undefined || isHelp(noun)) return show(io, COMMANDS);
   if (ofNoun.length === 0) throw new UsageError(`unknown command ${JSON.stringify(noun)}; see goldseal --help`);
-  const alone = ofNoun.find((command) => command.verb === "");
-  if (alone !== undefined) return run(alone, verb === undefined ? [] : [verb, ...rest], env, io);
+  const alone = ofNoun.filter((command) => command.verb === "");
+  if (alone.length > 0) return run(alone, verb === undefined ? [] : [verb, ...rest], env, io);
   if (verb === undefined || isHelp(verb)) return show(io, ofNoun);
-  const command = ofNoun.find((candidate) => candidate.verb === verb);
-  if (command === undefined)
+  const named = ofNoun.filter((candidate) => candidate.verb === verb);
+  if (named.length === 0)
     throw new UsageError(`goldseal ${noun} has no ${JSON.stringify(verb)}; see goldseal ${noun} --help`);
-  return run(command, rest, env, io);
+  return run(named, rest, env, io);
 }
 
-async function run(command: Command, argv: readonly string[], env: Env, io: CliIo): Promise<number> {
-  const own = Object.fromEntries(Object.entries(command.options ?? {}).map(([name, { type }]) => [name, { type }]));
+/** `commands` differ in how many arguments they take. */
+async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
+  const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
+  const own = Object.fromEntries(ownOptions.map(([name, { type }]) => [name, { type }]));
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
-  if (values.help === true) return show(io, [command]);
-  if (!isCount(command, positionals.length)) throw new UsageError(`usage: goldseal ${usageOf(command)}`);
+  if (values.help === true) return show(io, commands);
+  const command = commands.find((one) => isCount(one, positionals.length));
+  if (command === undefined)
+    throw new UsageError(`usage: ${commands.map((one) => `goldseal ${usageOf(one)}`).join("\n   or: ")}`);
   const call = { args: positionals, options: values, io, env };
   if ("runLocally" in command) await command.runLocally(call);
   else await command.run({ ...call, client: await connect(values, env, io) });

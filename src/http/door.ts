@@ -7,13 +7,14 @@ import { describeError, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { empty, json, type Reply } from "./reply.ts";
 import { Request } from "./request.ts";
-import type { Gate, Protocol, Route } from "./route.ts";
+import type { Gate, Protocol, Route, Witness } from "./route.ts";
 import { Router } from "./router.ts";
 import { send } from "./send.ts";
 
 export interface DoorOptions {
   readonly protocols: readonly Protocol[];
   readonly gate: Gate;
+  readonly witness: Witness;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -37,7 +38,7 @@ const noRoute: Route = {
  * The one door: finds the route, lets the gate judge, runs the handler, turns errors into the protocol's words, sends
  * the answer, writes one log line and the metrics.
  */
-export function openDoor({ protocols, gate, log, metrics }: DoorOptions): RequestListener {
+export function openDoor({ protocols, gate, witness, log, metrics }: DoorOptions): RequestListener {
   const entries = protocols.map((protocol) => ({ protocol, router: new Router(protocol) }));
   const budget = new ByteBudget(heldBodyBytes);
   const koa = new Koa();
@@ -47,7 +48,7 @@ export function openDoor({ protocols, gate, log, metrics }: DoorOptions): Reques
   koa.use(async (context) => {
     const started = performance.now();
     const exchange = begin(entries, budget, context.req, context.res);
-    const reply = await answer(exchange, gate, log);
+    const reply = await answer(exchange, { gate, witness, log });
     const bytes = await send(context, reply, exchange.request.id, log);
     report({ exchange, reply, bytes, started, log, metrics, message: context.req });
   });
@@ -130,7 +131,10 @@ function splitTarget(target: string): [string, string] {
   return question < 0 ? [target, ""] : [target.slice(0, question), target.slice(question + 1)];
 }
 
-async function answer({ protocol, request, refusal }: Exchange, gate: Gate, log: Log): Promise<Reply> {
+async function answer(
+  { protocol, request, refusal }: Exchange,
+  { gate, witness, log }: Pick<DoorOptions, "gate" | "witness" | "log">,
+): Promise<Reply> {
   try {
     if (protocol === undefined) return json(400, { errors: [{ code: "UNSUPPORTED", message: "bad request target" }] });
     if (refusal !== undefined) throw refusal;
@@ -138,8 +142,11 @@ async function answer({ protocol, request, refusal }: Exchange, gate: Gate, log:
     const found = lookAhead?.(request);
     found?.catch(() => undefined); // where the gate refuses, nobody asks what became of it
     await gate(request, access);
-    return found === undefined ? await handler(request) : await (await found)();
-  } catch (error) {
+    const reply = found === undefined ? await handler(request) : await (await found)();
+    await witness.answered(request, reply);
+    return reply;
+  } catch (thrown) {
+    const error = witness.refused(request, thrown);
     const reply = protocol?.errorReply(error, request);
     if (reply !== undefined) return reply;
     if (error instanceof BodyAbortedError) return empty(499);

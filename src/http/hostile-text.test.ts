@@ -6,6 +6,7 @@ let app: TestApp;
 let place: Place;
 beforeAll(async () => {
   app = await openTestApp();
+  await app.addOrg("al-ice_x");
   place = { app, as: "alice", repository: "alice/door" };
   const { manifest } = await pushParts(place);
   await putManifest(place, "v1", manifest);

@@ -14,6 +14,7 @@ const problem = z.object({
   status: z.int(),
   code: z.string().describe("stable; for programs"),
   detail: z.string().describe("one sentence for people"),
+  decision: z.string().optional().describe("of a refusal: the id to ask explain about"),
 });
 
 /** The document at `/api/v1/openapi.json`, made of the same schemas that check what comes in. */

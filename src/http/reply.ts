@@ -1,6 +1,7 @@
 /** Bytes that are sent piece by piece; a piece is valid until the next one is asked for. */
 export interface ByteStream {
-  readonly length: number;
+  /** Undefined: not known before the end. */
+  readonly length: number | undefined;
   chunks(): AsyncIterable<Uint8Array>;
   /** Called once, whether or not the chunks were read. */
   close(): Promise<void>;

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
+import type { JsonObject } from "../oci/json.ts";
 import { type BodySource, readBody, streamBody } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
-import type { Route } from "./route.ts";
+import type { Judgement, Route } from "./route.ts";
 
 export interface RequestParts {
   readonly id: string;
@@ -28,6 +29,11 @@ export class Request {
   actor: Actor = ANONYMOUS;
   /** Set by the gate for routes of one repository. */
   admission: Admission = { repositoryId: undefined, mayCreate: false };
+  /** The user name that came with a password, believed or not; empty for none. */
+  claimedName = "";
+  judgement: Judgement | undefined;
+  /** What a body of REST asked for, without its secrets; for the record. */
+  asked: JsonObject | undefined;
   /** What the log line says was done, to what; handlers may add. Never a secret. */
   readonly notes: Record<string, string | number> = {};
   readonly #parts: RequestParts;

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { JsonError, parseJson } from "../oci/json.ts";
+import { type Json, JsonError, type JsonObject, parseJson } from "../oci/json.ts";
 import type { Reply } from "./reply.ts";
 import type { Request } from "./request.ts";
 import { type Access, type Method, type Route, route } from "./route.ts";
@@ -50,8 +50,18 @@ export function bodyOperation<B>(where: Where, { act, body, ...rest }: BodyOpera
 /** Throws the protocol's bad request with everything that is wrong. */
 async function readRestBody<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
   const parsed = schema.safeParse(parseBytes(request, await request.body()));
-  if (parsed.success) return parsed.data;
-  throw request.badRequest(toText(parsed.error));
+  if (!parsed.success) throw request.badRequest(toText(parsed.error));
+  request.asked = withoutSecrets(parsed.data);
+  return parsed.data;
+}
+
+const SECRET = /password|secret|token/i;
+
+/** For the record: what is called a secret is only said to be there. */
+function withoutSecrets(body: unknown): JsonObject {
+  if (typeof body !== "object" || body === null) return {};
+  const fields = Object.entries(body).map(([name, value]) => [name, SECRET.test(name) ? "(secret)" : (value as Json)]);
+  return { asked: Object.fromEntries(fields) };
 }
 
 /** Throws the protocol's bad request. */

@@ -1,4 +1,5 @@
 import type { RepositoryAction } from "../oci/access.ts";
+import type { JsonObject } from "../oci/json.ts";
 import type { Reply } from "./reply.ts";
 import type { Request } from "./request.ts";
 
@@ -79,6 +80,21 @@ export interface Protocol {
   readonly methodNotAllowed: (allowed: readonly Method[]) => Error;
   /** Thrown for anything else that is wrong with the request line, its query or its body's length. */
   readonly badRequest: (message: string) => Error;
+}
+
+/** How the gate judged, for the record: set where it refused, and where a right was used that few have. */
+export interface Judgement {
+  readonly why: string;
+  /** The rule path. */
+  readonly verdict?: JsonObject;
+}
+
+/** Sees how requests end, before their answers go out. */
+export interface Witness {
+  /** Returns the error to answer with: it may give one that refuses somebody an id to ask about. */
+  refused(request: Request, error: unknown): unknown;
+  /** Resolves when what must be on record is; a throw is answered in place of the reply. */
+  answered(request: Request, reply: Reply): Promise<void> | undefined;
 }
 
 /**

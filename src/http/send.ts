@@ -34,8 +34,9 @@ function headerList({ status, headers, body }: Reply, requestId: string): string
     if (typeof value === "string") list.push(name, value);
     else for (const each of value) list.push(name, each);
   }
-  if (body !== undefined) list.push("Content-Length", String(body.length));
-  else if (status !== 204 && status !== 304 && headers["Content-Length"] === undefined)
+  if (body !== undefined) {
+    if (body.length !== undefined) list.push("Content-Length", String(body.length));
+  } else if (status !== 204 && status !== 304 && headers["Content-Length"] === undefined)
     list.push("Content-Length", "0");
   return list;
 }

@@ -1,11 +1,14 @@
 import { type Actor, ANONYMOUS } from "../oci/access.ts";
+import { OciError } from "../oci/error.ts";
 import { isNamespaceName } from "../oci/repository-name.ts";
 import type { AccessFacts, AccessKey, FindAccess } from "./access-lookup.ts";
 import { principalKey, stands } from "./authorize.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Passwords } from "./passwords.ts";
+import type { DirectoryOutcome, DirectorySignIn } from "./ldap/directory-sign-in.ts";
+import { nobodysHash, type Passwords, type VerifyAttempt } from "./passwords.ts";
 import { looksLikeSecret } from "./secrets.ts";
 import type { FindSecret } from "./secrets-lookup.ts";
+import type { Attempt, SignInLimits } from "./sign-in-limits.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
 
 /** Who a request is from, with the rows that its permission is decided by. */
@@ -18,6 +21,10 @@ export interface Identity {
   readonly catalog: boolean;
 }
 
+export interface NameAndPassword {
+  readonly name: string;
+  readonly password: string;
+}
 /** What a request concerns; a repository "" is none. */
 export type About = Pick<AccessKey, "repository" | "namespace">;
 const NOTHING: About = { repository: "" };
@@ -26,6 +33,9 @@ export interface AuthenticatorDeps {
   readonly findAccess: FindAccess;
   readonly findSecret: FindSecret;
   readonly passwords: Passwords;
+  readonly limits: SignInLimits;
+  /** Undefined: all users are local. */
+  readonly directories: DirectorySignIn | undefined;
   readonly tokens: TokenVerifier;
 }
 
@@ -36,30 +46,86 @@ export class Authenticator {
     this.#deps = deps;
   }
 
-  /** Undefined when the credentials are bad in whatever way; what the request is about is read in the same query. */
-  async identify(credentials: Credentials, about: About = NOTHING): Promise<Identity | undefined> {
+  /**
+   * Undefined when the credentials are bad in whatever way; what the request is about is read in the same query.
+   * @throws OciError TOOMANYREQUESTS after too many bad passwords
+   */
+  async identify(credentials: Credentials, source: string, about: About = NOTHING): Promise<Identity | undefined> {
     if (credentials.kind === "malformed") return undefined;
-    if (credentials.kind === "basic") return this.byPassword(credentials.name, credentials.password, about);
+    if (credentials.kind === "basic") return this.byPassword(credentials, source, about);
     if (credentials.kind === "bearer") return this.#byToken(credentials.token, about);
     const facts = await this.#deps.findAccess({ user: "", ...about });
     return { actor: ANONYMOUS, facts, by: "nothing", catalog: false };
   }
 
   /** As REST does: a bearer token is a personal one or a robot's secret, never one of the token service. */
-  async identifyForRest(credentials: Credentials, about: About): Promise<Identity | undefined> {
-    if (credentials.kind === "basic") return this.byPassword(credentials.name, credentials.password, about);
+  async identifyForRest(credentials: Credentials, source: string, about: About): Promise<Identity | undefined> {
+    if (credentials.kind === "basic") return this.byPassword(credentials, source, about);
     if (credentials.kind === "bearer" && looksLikeSecret(credentials.token))
       return this.#bySecret(credentials.token, about);
     return undefined;
   }
 
   /** Unknown and suspended users take the same path and the same time as a wrong password. */
-  async byPassword(name: string, password: string, about: About = NOTHING): Promise<Identity | undefined> {
+  async byPassword(
+    { name, password }: NameAndPassword,
+    source: string,
+    about: About = NOTHING,
+  ): Promise<Identity | undefined> {
+    // Nobody guesses 256 random bits, so the limits are for passwords.
     if (looksLikeSecret(password)) return this.#bySecret(password, about, name);
-    const facts = await this.#deps.findAccess({ user: isNamespaceName(name) ? name : "", ...about });
-    const right = await this.#deps.passwords.verify(facts.user, password);
-    if (!right || facts.user === undefined || facts.user.suspended) return undefined;
-    return { actor: { kind: "user", id: facts.user.id, name: facts.user.name }, facts, by: "password", catalog: false };
+    const { findAccess, passwords, limits } = this.#deps;
+    const attempt = { account: name, source };
+    const admit = () => limits.admit(attempt);
+    const [facts] = await Promise.all([findAccess({ user: isNamespaceName(name) ? name : "", ...about }), admit()]);
+    const isLocal = facts.user !== undefined && facts.user.passwordHash !== nobodysHash;
+    const { directories } = this.#deps;
+    if (directories === undefined || isLocal) {
+      const right = await passwords.verify(facts.user, password, { source, admit });
+      return right && isLocal ? this.#welcome(facts, attempt) : this.#reject(attempt);
+    }
+    const outcome = await this.#askDirectories(directories, { name, password }, { source, admit });
+    if (outcome.kind === "right") {
+      return this.#welcome(await findAccess({ user: outcome.name, ...about }), attempt);
+    }
+    if (outcome.kind === "wrong" || outcome.counts) await this.#reject(attempt);
+    if (outcome.kind === "wrong") return undefined;
+    throw new OciError("UNAVAILABLE", {
+      message: "the directory that would know this user cannot be reached right now; try again in a moment",
+      headers: { "Retry-After": "5" },
+    });
+  }
+
+  /** Asked while a password is hashed for nobody, in the turn of that: local and other users take the same time. */
+  async #askDirectories(
+    directories: DirectorySignIn,
+    { name, password }: NameAndPassword,
+    { source, admit }: Required<VerifyAttempt>,
+  ): Promise<DirectoryOutcome> {
+    const remembered = directories.findRemembered(name, password, source);
+    if (remembered !== undefined) return { kind: "right", name: remembered };
+    let asked: Promise<DirectoryOutcome> | undefined;
+    const ask = () => directories.signIn(name, password, source);
+    await this.#deps.passwords.verify(undefined, password, {
+      source,
+      admit: async () => {
+        await admit();
+        asked = ask();
+        // Awaited below; until then nobody minds.
+        asked.catch(() => undefined);
+      },
+    });
+    return password === "" ? { kind: "wrong" } : (asked ?? ask());
+  }
+
+  async #welcome(facts: AccessFacts, attempt: Attempt): Promise<Identity | undefined> {
+    const { user } = facts;
+    if (user === undefined || user.suspended) return this.#reject(attempt);
+    return { actor: { kind: "user", id: user.id, name: user.name }, facts, by: "password", catalog: false };
+  }
+
+  async #reject(attempt: Attempt): Promise<undefined> {
+    await this.#deps.limits.count(attempt);
   }
 
   /** With a `name` the secret must be of that user or robot. */

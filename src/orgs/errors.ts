@@ -40,16 +40,25 @@ const STATUS: Readonly<Record<OrgsCode, number>> = {
   unavailable: 503,
 };
 
+export interface OrgsErrorOptions {
+  readonly headers?: ReplyHeaders;
+  readonly cause?: unknown;
+  readonly decision?: string | undefined;
+}
+
 /** A refusal of the REST API or of the token service. */
 export class OrgsError extends Error {
   readonly code: OrgsCode;
   readonly headers: ReplyHeaders;
+  /** Of a refusal: the id to ask about it. */
+  readonly decision: string | undefined;
 
-  constructor(code: OrgsCode, message: string, options: { headers?: ReplyHeaders; cause?: unknown } = {}) {
+  constructor(code: OrgsCode, message: string, options: OrgsErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "OrgsError";
     this.code = code;
     this.headers = options.headers ?? {};
+    this.decision = options.decision;
   }
 }
 
@@ -64,17 +73,19 @@ export function problemReply(error: unknown): Reply | undefined {
     status,
     code: known.code,
     detail: known.message,
+    ...(known.decision === undefined ? {} : { decision: known.decision }),
   };
   return bytes(status, "application/problem+json", Buffer.from(JSON.stringify(problem)), known.headers);
 }
 
-/** The token service's form, which docker prints: the one of the Distribution API. */
+/** The token service's form, which docker prints: the one of the Distribution API, in its codes where it has them. */
 export function tokenErrorReply(error: unknown): Reply | undefined {
   const known = toOrgsError(error);
   if (known === undefined) return undefined;
-  const code = known.code.toUpperCase().replaceAll("-", "_");
+  const code = error instanceof OciError ? error.code : known.code.toUpperCase().replaceAll("-", "_");
   const headers = { "Cache-Control": "no-store", ...known.headers };
-  return json(STATUS[known.code], { errors: [{ code, message: known.message }] }, headers);
+  const detail = known.decision === undefined ? {} : { detail: { decision: known.decision } };
+  return json(STATUS[known.code], { errors: [{ code, message: known.message, ...detail }] }, headers);
 }
 
 export function notFound(): OrgsError {
@@ -108,5 +119,11 @@ function toOrgsError(error: unknown): OrgsError | undefined {
     return new OrgsError("body-too-large", "the body is larger than this path takes");
   if (!(error instanceof OciError)) return undefined;
   const code = FROM_OCI[error.code];
-  return code === undefined ? undefined : new OrgsError(code, error.message, { headers: error.headers, cause: error });
+  if (code === undefined) return undefined;
+  return new OrgsError(code, error.message, { headers: error.headers, cause: error, decision: decisionOf(error) });
+}
+
+function decisionOf({ detail }: OciError): string | undefined {
+  const isOne = typeof detail === "object" && detail !== null && "decision" in detail;
+  return isOne && typeof detail.decision === "string" ? detail.decision : undefined;
 }

@@ -1,12 +1,13 @@
 import type { Request } from "../http/request.ts";
-import type { Access, Gate } from "../http/route.ts";
+import type { Access, Gate, Judgement } from "../http/route.ts";
 import type { Actor, Admission, RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
 import { type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
-import { decide, inScope, type PermissionRules } from "./permissions.ts";
+import { toJson } from "./explain.ts";
+import { decide, inScope, type PermissionRules, type Verdict } from "./permissions.ts";
 import { BAD_PASSWORD, createRestGate, isRest } from "./rest-gate.ts";
 import type { TeamsStore } from "./teams-store.ts";
 
@@ -26,19 +27,22 @@ export function createGate(deps: GateDeps): Gate {
     if (access.kind === "open") return;
     if (isRest(access)) return judgeRest(request, access);
     const credentials = parseAuthorization(request.headerAll("authorization"));
+    if (credentials.kind === "basic") request.claimedName = credentials.name;
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
     const challenge = challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
-    const identity = await deps.authenticator.identify(credentials, { repository });
+    const identity = await deps.authenticator.identify(credentials, request.remoteAddress, { repository });
     if (identity === undefined) throw badCredentials(deps, credentials, challenge);
     request.actor = identity.actor;
     if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
     if (name instanceof OciError) throw name;
     if (access.kind === "ping" && identity.by === "nothing") throw signInFirst(deps, identity, challenge);
-    if (access.kind === "catalog" && identity.by === "token" && !identity.catalog)
+    if (access.kind === "catalog" && identity.by === "token" && !identity.catalog) {
+      request.judgement = { why: "out-of-scope" };
       throw outOfScope(deps, identity, challenge, "list repositories");
+    }
     if (access.kind === "repository" && name !== undefined)
-      request.admission = judge(deps, identity, { name, action: access.action, challenge });
+      request.admission = judge(deps, request, identity, { name, action: access.action, challenge });
   };
 }
 
@@ -48,11 +52,12 @@ interface Matter {
   readonly challenge: Challenge;
 }
 
-function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: Matter): Admission {
+function judge(deps: GateDeps, request: Request, identity: Identity, { name, action, challenge }: Matter): Admission {
   const { actor, facts } = identity;
-  if (!inScope(actor, { repository: name, action, ...facts }))
-    throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   const decision = decide(name, action, facts, deps.rules);
+  const isInScope = inScope(actor, { repository: name, action, ...facts });
+  request.judgement = toJudgement(decision, isInScope);
+  if (!isInScope) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
   if (decision.allowed) {
     const mayCreate = action === "push" && facts.repositoryId === undefined;
     return { repositoryId: facts.repositoryId, mayCreate };
@@ -64,6 +69,13 @@ function judge(deps: GateDeps, identity: Identity, { name, action, challenge }: 
   const why =
     decision.why === "denied" && action === "push" && facts.repositoryId === undefined ? "missing" : decision.why;
   throw new OciError("DENIED", { message: refusal(actor, name, action, why) });
+}
+
+/** Undefined where a right that is given to somebody was used: that is what it is for. */
+function toJudgement(verdict: Verdict, isInScope: boolean): Judgement | undefined {
+  if (!isInScope) return { why: "out-of-scope", verdict: toJson(verdict) };
+  if (!verdict.allowed) return { why: verdict.why, verdict: toJson(verdict) };
+  return verdict.via.every(({ kind }) => kind === "system-admin") ? { why: "system-admin" } : undefined;
 }
 
 function refusal({ name: who }: Actor, name: RepositoryName, action: RepositoryAction, why: string): string {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../http/log.ts";
-import type { Gate, Protocol } from "../http/route.ts";
+import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Actor, Authorize } from "../oci/access.ts";
 import type { Database } from "../storage/database.ts";
@@ -11,6 +11,8 @@ import { createAuthorize } from "./authorize.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
 import { GrantsStore } from "./grants-store.ts";
+import { openDirectories } from "./ldap/open-directories.ts";
+import { openAudit } from "./open-audit.ts";
 import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
 import { PersonalTokensStore } from "./personal-tokens-store.ts";
@@ -18,6 +20,7 @@ import { RefreshTokensStore } from "./refresh-tokens-store.ts";
 import { RobotsStore } from "./robots-store.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
 import { openSecretsLookup } from "./secrets-lookup.ts";
+import { SignInLimits } from "./sign-in-limits.ts";
 import { TeamsStore } from "./teams-store.ts";
 import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
@@ -33,6 +36,8 @@ export interface OrgsSettings {
   readonly tokenTtlSeconds: number;
   /** Whether those who do not sign in may pull what is public. */
   readonly anonymous: boolean;
+  /** The file that describes the directories users may sign in by. */
+  readonly ldapFile?: string | undefined;
 }
 
 export interface OrgsOptions {
@@ -49,6 +54,10 @@ export interface Orgs {
   readonly authorize: Authorize;
   readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
   readonly protocols: readonly Protocol[];
+  /** Puts on record what the door sees. */
+  readonly witness: Witness;
+  /** Ends background work and writes what waits; requests must have drained before. */
+  close(): Promise<void>;
 }
 
 /** Everything about who may do what, put together; the token service has a key to sign with when this returns. */
@@ -68,11 +77,20 @@ export async function openOrgs({
   await keys.ensure();
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
+  const limits = new SignInLimits(database, now);
+  const {
+    audit,
+    auditStore,
+    witness,
+    close: closeAudit,
+  } = await openAudit({ database, log, now, sweep: () => limits.sweep() });
+  const directories =
+    settings.ldapFile === undefined
+      ? undefined
+      : await openDirectories({ file: settings.ldapFile, database, passwords, audit, log, now });
   const findSecret = openSecretsLookup(database);
   const authenticator = new Authenticator({
-    findAccess,
-    findSecret,
-    passwords,
+    ...{ findAccess, findSecret, passwords, limits, directories: directories?.signIn },
     tokens: new TokenVerifier(tokenSettings),
   });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
@@ -86,7 +104,10 @@ export async function openOrgs({
   const robots = new RobotsStore(database);
   const personalTokens = new PersonalTokensStore(database);
   const stores = { users, orgs, teams, grants, robots, personalTokens, repositories };
-  const operations = orgsOperationsOf({ ...stores, passwords, listVisible, authorize, keys });
+  const operations = orgsOperationsOf({
+    ...{ ...stores, passwords, listVisible, authorize, keys },
+    ...{ audit, auditStore, findAccess, rules, directories },
+  });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {
     gate: createGate({ authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } }),
@@ -96,6 +117,11 @@ export async function openOrgs({
       tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
       restProtocol(operations, publicUrl),
     ],
+    witness,
+    close: async () => {
+      await directories?.close();
+      await closeAudit();
+    },
   };
 }
 

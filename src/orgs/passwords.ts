@@ -20,6 +20,13 @@ export interface PasswordOwner {
   readonly passwordHash: string;
 }
 
+export interface VerifyAttempt {
+  /** What was right from one source is remembered for that one only: others cannot guess at the memory. */
+  readonly source?: string;
+  /** Asked when the turn comes, which may be long after the request: throws when it is too late to try. */
+  readonly admit?: () => Promise<void>;
+}
+
 /** Hashes and verifies passwords with argon2id; what was verified once is remembered for this process only. */
 export class Passwords {
   readonly #verified = new LRUCache<string, true>({ max: 4096, ttl: 5 * 60_000 });
@@ -36,17 +43,20 @@ export class Passwords {
   }
 
   /** An unknown `owner` costs what a known one costs, and is never right. */
-  async verify(owner: PasswordOwner | undefined, password: string): Promise<boolean> {
+  async verify(owner: PasswordOwner | undefined, password: string, attempt: VerifyAttempt = {}): Promise<boolean> {
     if (password === "" || Buffer.byteLength(password) > maxPasswordBytes) return false;
-    const key = this.#keyOf(owner, password);
+    const key = this.#keyOf(owner, password, attempt.source ?? "");
     if (this.#verified.has(key)) return true;
-    const running = this.#underWay.get(key) ?? this.#start(key, owner, password);
+    const running = this.#underWay.get(key) ?? this.#start(key, owner, password, attempt);
     return running;
   }
 
-  #start(key: string, owner: PasswordOwner | undefined, password: string): Promise<boolean> {
+  #start(key: string, owner: PasswordOwner | undefined, password: string, { admit }: VerifyAttempt): Promise<boolean> {
     const running = this.#turns
-      .take(() => matches(owner?.passwordHash ?? nobodysHash, password))
+      .take(async () => {
+        await admit?.();
+        return matches(owner?.passwordHash ?? nobodysHash, password);
+      })
       .then((right) => {
         if (right && owner !== undefined) this.#verified.set(key, true);
         return right && owner !== undefined;
@@ -57,8 +67,8 @@ export class Passwords {
   }
 
   /** Made of the stored hash too: a changed password, or another user with the old name, never meets an old entry. */
-  #keyOf(owner: PasswordOwner | undefined, password: string): string {
-    const parts = JSON.stringify([owner?.id ?? 0, owner?.passwordHash ?? "", password]);
+  #keyOf(owner: PasswordOwner | undefined, password: string, source: string): string {
+    const parts = JSON.stringify([owner?.id ?? 0, owner?.passwordHash ?? "", password, source]);
     return createHmac("sha256", this.#cacheKey).update(parts).digest("base64");
   }
 }
@@ -127,4 +137,5 @@ function unpadded(bytes: Buffer): string {
   return bytes.toString("base64").replace(/=+$/, "");
 }
 
-const nobodysHash = toPhc({ ...cost, nonce: Buffer.alloc(saltBytes), tag: Buffer.alloc(tagBytes) });
+/** No password has this hash. Users of a directory have it: see ldap/. */
+export const nobodysHash = toPhc({ ...cost, nonce: Buffer.alloc(saltBytes), tag: Buffer.alloc(tagBytes) });

@@ -57,7 +57,8 @@ export function createRestGate(deps: RestGateDeps): (request: Request, access: R
 
 async function signIn({ authenticator }: RestGateDeps, request: Request, access: RestAccess): Promise<Identity> {
   const credentials = parseAuthorization(request.headerAll("authorization"));
-  const identity = await authenticator.identifyForRest(credentials, about(request, access));
+  if (credentials.kind === "basic") request.claimedName = credentials.name;
+  const identity = await authenticator.identifyForRest(credentials, request.remoteAddress, about(request, access));
   if (identity !== undefined) return identity;
   throw new OciError("UNAUTHORIZED", {
     message:

@@ -3,8 +3,11 @@ import { toOpenApi } from "../http/openapi.ts";
 import { json } from "../http/reply.ts";
 import { maxRestBodyBytes, operation, type RestOperation } from "../http/rest-operation.ts";
 import { type Access, type Protocol, type Route, route } from "../http/route.ts";
+import { auditOperations } from "./audit-api.ts";
 import { invalidRequest, methodNotAllowed, notFound, problemReply, tokenErrorReply } from "./errors.ts";
+import { type ExplainApiDeps, explainOperations } from "./explain-api.ts";
 import { type GrantsApiDeps, grantsOperations } from "./grants-api.ts";
+import { type DirectoriesApiDeps, directoriesOperations } from "./ldap/directories-api.ts";
 import { type OrgsApiDeps, orgsOperations } from "./orgs-api.ts";
 import { type PersonalTokensApiDeps, personalTokensOperations } from "./personal-tokens-api.ts";
 import { type RepositoriesApiDeps, repositoriesOperations } from "./repositories-api.ts";
@@ -21,7 +24,9 @@ export interface OrgsDeps
     GrantsApiDeps,
     RepositoriesApiDeps,
     RobotsApiDeps,
-    PersonalTokensApiDeps {
+    PersonalTokensApiDeps,
+    ExplainApiDeps,
+    DirectoriesApiDeps {
   readonly keys: TokenKeys;
 }
 
@@ -37,6 +42,9 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
   ...repositoriesOperations(deps),
   ...robotsOperations(deps),
   ...personalTokensOperations(deps),
+  ...auditOperations(deps),
+  ...explainOperations(deps),
+  ...directoriesOperations(deps),
   operation(["token-keys-rotate", "POST", "/api/v1/token-keys/rotate", SYSTEM_ADMIN], {
     summary: "Sign tokens with a new key from now on.",
     answers: { 201: z.strictObject({ kid: z.string() }) },

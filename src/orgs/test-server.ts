@@ -29,6 +29,8 @@ export interface Answer {
 export interface Ask {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string;
+  /** Where the request comes from: an address of the loopback network. */
+  readonly from?: string;
 }
 
 export type TestServer = Awaited<ReturnType<typeof openTestServer>>;
@@ -47,12 +49,21 @@ export async function openTestServer(settings: Partial<OrgsSettings> = {}) {
   const openWorker = async () => {
     const orgs = await openOrgs({ database, ring, repositories, settings: whole, log, now: () => clock.now });
     const protocols = [...orgs.protocols, probeProtocol(orgs)];
-    const door = openDoor({ protocols, gate: orgs.gate, log, metrics: new Metrics(() => database.pool) });
+    const door = openDoor({
+      protocols,
+      gate: orgs.gate,
+      witness: orgs.witness,
+      log,
+      metrics: new Metrics(() => database.pool),
+    });
     const listener = await listen(door, { host: "127.0.0.1", port: 0 });
     return {
       port: listener.port,
       send: (method: string, path: string, ask: Ask = {}) => send(listener.port, method, path, ask),
-      close: () => listener.drain(1000),
+      close: async () => {
+        await listener.drain(1000);
+        await orgs.close();
+      },
     };
   };
   const worker = await openWorker();
@@ -83,15 +94,16 @@ export function bearer(token: string) {
   return { authorization: `Bearer ${token}` };
 }
 
-async function send(port: number, method: string, path: string, { headers = {}, body }: Ask): Promise<Answer> {
-  const outgoing = request({ host: "127.0.0.1", port, method, path, agent: false });
+async function send(port: number, method: string, path: string, ask: Ask): Promise<Answer> {
+  const { headers = {}, body, from = "127.0.0.1" } = ask;
+  const outgoing = request({ host: "127.0.0.1", port, method, path, agent: false, localAddress: from });
   for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value);
   outgoing.end(body);
   const [incoming] = await once(outgoing, "response");
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
   const text = Buffer.concat(chunks).toString();
-  const isJson = /json/.test(incoming.headers["content-type"] ?? "");
+  const isJson = /[/+]json/.test(incoming.headers["content-type"] ?? "");
   return {
     status: incoming.statusCode ?? 0,
     headers: incoming.headers,
@@ -111,7 +123,9 @@ const STATUS: Partial<Record<OciCode, number>> = {
   DENIED: 403,
   NAME_INVALID: 400,
   NAME_UNKNOWN: 404,
+  TOOMANYREQUESTS: 429,
   UNAUTHORIZED: 401,
+  UNAVAILABLE: 503,
   UNSUPPORTED_REQUEST: 400,
 };
 

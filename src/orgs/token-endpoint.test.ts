@@ -147,11 +147,12 @@ describe("GET /token", () => {
 
     const answers = await Promise.all(bad.map((headers) => get({ service }, headers)));
 
+    const withoutId = (text = "") => text.replaceAll(/(decision\W+)[a-z2-9]{16}/g, "$1<id>");
     for (const { status, headers, text } of answers) {
-      expect({ status, challenge: headers["www-authenticate"], text }).toEqual({
+      expect({ status, challenge: headers["www-authenticate"], text: withoutId(text) }).toEqual({
         status: 401,
         challenge: 'Basic realm="goldseal"',
-        text: answers[0]?.text,
+        text: withoutId(answers[0]?.text),
       });
     }
   });

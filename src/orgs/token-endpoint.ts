@@ -6,7 +6,7 @@ import type { FindAccess } from "./access-lookup.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
 import { stands } from "./authorize.ts";
 import { BASIC_CHALLENGE } from "./challenge.ts";
-import { type Credentials, parseAuthorization } from "./credentials.ts";
+import { parseAuthorization } from "./credentials.ts";
 import { invalidRequest, OrgsError } from "./errors.ts";
 import type { PermissionRules } from "./permissions.ts";
 import type { RefreshTokensStore } from "./refresh-tokens-store.ts";
@@ -44,7 +44,7 @@ export function getToken(deps: TokenEndpointDeps): Handler {
     const offline = request.query("offline_token") === "true";
     const clientId = parseClientId(request.query("client_id"));
 
-    const who = await signIn(deps, parseAuthorization(request.headerAll("authorization")));
+    const who = await signIn(deps, request);
 
     return issue(deps, request, { ...who, scopes, clientId, offline });
   };
@@ -64,7 +64,8 @@ export function postToken(deps: TokenEndpointDeps): Handler {
     const clientId = parseClientId(form.one("client_id"));
     const grant = form.one("grant_type");
 
-    const who = grant === "refresh_token" ? await refresh(deps, form, clientId) : await signInByForm(deps, form, grant);
+    const who =
+      grant === "refresh_token" ? await refresh(deps, form, clientId) : await signInByForm(deps, request, form);
 
     const offline = grant === "password" && form.one("access_type") === "offline";
     const refreshToken = grant === "refresh_token" ? form.one("refresh_token") : undefined;
@@ -111,21 +112,23 @@ function toReply({ token, issuedAt, expiresInSeconds, scope }: IssuedToken, refr
   return json(200, answer, { "Cache-Control": "no-store" });
 }
 
-async function signIn(deps: TokenEndpointDeps, credentials: Credentials): Promise<Who> {
+async function signIn(deps: TokenEndpointDeps, request: Request): Promise<Who> {
+  const credentials = parseAuthorization(request.headerAll("authorization"));
   if (credentials.kind === "none") {
     if (deps.rules.anonymous) return { actor: ANONYMOUS, user: undefined };
     throw refused("this registry has nothing for those who do not sign in: docker login first");
   }
   const { kind } = credentials;
-  const identity = kind === "basic" ? await deps.authenticator.identify(credentials) : undefined;
-  return toWho(identity);
+  if (kind === "basic") request.claimedName = credentials.name;
+  return toWho(kind === "basic" ? await deps.authenticator.identify(credentials, request.remoteAddress) : undefined);
 }
 
-async function signInByForm({ authenticator }: TokenEndpointDeps, form: Form, grant: string | undefined): Promise<Who> {
-  if (grant !== "password") throw invalidRequest("grant_type is password or refresh_token");
+async function signInByForm({ authenticator }: TokenEndpointDeps, request: Request, form: Form): Promise<Who> {
+  if (form.one("grant_type") !== "password") throw invalidRequest("grant_type is password or refresh_token");
   const name = form.one("username") ?? "";
   const password = form.one("password") ?? "";
-  return toWho(await authenticator.byPassword(name, password));
+  request.claimedName = name;
+  return toWho(await authenticator.byPassword({ name, password }, request.remoteAddress));
 }
 
 function toWho(identity: Identity | undefined): Who {

@@ -5,7 +5,7 @@ import { bodyOperation, operation, type RestOperation } from "../http/rest-opera
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import { notFound, OrgsError } from "./errors.ts";
-import { maxPasswordBytes, type Passwords } from "./passwords.ts";
+import { maxPasswordBytes, nobodysHash, type Passwords } from "./passwords.ts";
 import { nameParam, nameSchema, precondition, replyWith, timeSchema } from "./rest-words.ts";
 import type { User, UserChange, UsersStore } from "./users-store.ts";
 
@@ -94,6 +94,8 @@ function putUser(deps: UsersApiDeps) {
     if (!self.systemAdmin && (body.roles !== undefined || body.suspended !== undefined))
       throw new OrgsError("forbidden", `${self.name} is not a system administrator; ask one to change roles`);
 
+    if (body.password !== undefined && (await deps.users.find(name))?.passwordHash === nobodysHash)
+      throw new OrgsError("forbidden", `${name} signs in by a directory; the password is changed there`);
     if (body.password !== undefined && self.name === name && request.actor.credential !== undefined)
       throw new OrgsError("forbidden", "a token does not change its user's password; sign in with the password");
 

@@ -158,7 +158,8 @@ describe("end-8 tags/list", () => {
     ];
 
     expect([missing.status, missing.code]).toEqual([404, "NAME_UNKNOWN"]);
-    expect([hidden.status, hidden.body.toString()]).toEqual([404, missing.body.toString()]);
+    const told = (body: Buffer) => body.toString().replaceAll(/(decision\W+)[a-z2-9]{16}/g, "$1<id>");
+    expect([hidden.status, told(hidden.body)]).toEqual([404, told(missing.body)]);
   });
 });
 

@@ -1,0 +1,246 @@
+import { type Database, isViolation, type Sql } from "../../storage/database.ts";
+import { getTeamId } from "../teams-store.ts";
+import type { DirectoryEntry } from "./directory.ts";
+
+/** A user of ours whose password a directory decides. */
+export interface DirectoryUser {
+  readonly userId: number;
+  readonly name: string;
+  readonly directory: string;
+  readonly externalId: string;
+  readonly dn: string;
+  readonly graceHash: string | undefined;
+  readonly verifiedAt: Date | undefined;
+  readonly isSuspended: boolean;
+  /** Suspended by a sync, not by an administrator. */
+  readonly isGone: boolean;
+}
+
+/** Whose name folds to one that another one holds. */
+export class NameCollisionError extends Error {}
+
+export interface UserOfEntry {
+  readonly userId: number;
+  /** As it was when the entry was first seen; a new name in the directory changes nothing here. */
+  readonly name: string;
+}
+
+const COLUMNS = `d.user_id as "userId", u.name, d.directory, d.external_id as "externalId", d.dn,
+  d.grace_hash as "graceHash", d.verified_at as "verifiedAt", u.suspended as "isSuspended",
+  d.gone_at is not null as "isGone"`;
+
+/** Rows of `directory_users`, `directory_team_members` and `directory_syncs`. */
+export class DirectoryStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async find(name: string): Promise<DirectoryUser | undefined> {
+    const [row] = await this.#database.query(
+      "directory-user",
+      `select ${COLUMNS} from directory_users d join users u on u.id = d.user_id where u.name = $1`,
+      [name],
+    );
+    return row === undefined ? undefined : toUser(row);
+  }
+
+  async list(directory: string): Promise<DirectoryUser[]> {
+    const text = `select ${COLUMNS} from directory_users d join users u on u.id = d.user_id where d.directory = $1`;
+    return (await this.#database.query("directory-users", text, [directory])).map(toUser);
+  }
+
+  /**
+   * The user of ours that this entry is; made when it is seen for the first time.
+   * @throws NameCollisionError when the name is another one's
+   */
+  async ensure(directory: string, name: string, entry: DirectoryEntry, nobodysHash: string): Promise<UserOfEntry> {
+    try {
+      return await this.#database.transaction(async (sql) => {
+        const known = await findByEntry(sql, directory, entry);
+        if (known !== undefined) return known;
+        await sql.query("user-name", "insert into namespaces (name, kind) values ($1, 'user')", [name]);
+        const [user] = await sql.query<{ id: string }>(
+          "directory-user-make",
+          "insert into users (name, password_hash) values ($1, $2) returning id",
+          [name, nobodysHash],
+        );
+        await sql.query(
+          "directory-user-link",
+          "insert into directory_users (user_id, directory, external_id, dn) values ($1, $2, $3, $4)",
+          [user?.id, directory, entry.externalId, entry.dn],
+        );
+        return { userId: Number(user?.id), name };
+      });
+    } catch (cause) {
+      const known = await findByEntry(this.#database, directory, entry);
+      if (known !== undefined) return known;
+      if (!isViolation(cause, "namespaces_pkey")) throw cause;
+      throw new NameCollisionError(`${entry.dn} would be ${name}, which is somebody else's name`, { cause });
+    }
+  }
+
+  async isTaken(name: string): Promise<boolean> {
+    const rows = await this.#database.query("name-taken", "select 1 from namespaces where name = $1", [name]);
+    return rows.length > 0;
+  }
+
+  /** The directory took this password now. */
+  async markVerified(userId: number, dn: string, graceHash: string | undefined, at: Date): Promise<void> {
+    await this.#database.query(
+      "directory-verified",
+      "update directory_users set dn = $2, grace_hash = $3, verified_at = $4 where user_id = $1",
+      [userId, dn, graceHash ?? null, at],
+    );
+  }
+
+  /** The directory refused the password that is remembered, or the entry is gone: nothing is taken on its word now. */
+  async forget(userId: number): Promise<void> {
+    await this.#database.query(
+      "directory-forget",
+      "update directory_users set grace_hash = null, verified_at = null where user_id = $1",
+      [userId],
+    );
+  }
+
+  /** Suspends, and ends every token. */
+  async markGone(userIds: readonly number[], at: Date): Promise<void> {
+    await this.#database.query(
+      "directory-gone",
+      `with gone as (
+         update users set suspended = true, token_epoch = token_epoch + 1
+         where id = any($1::bigint[]) and not suspended returning id)
+       update directory_users set gone_at = $2, grace_hash = null where user_id in (select id from gone)`,
+      [userIds, at],
+    );
+  }
+
+  /** Only what a sync suspended comes back; what an administrator suspended stays. Answers how many did. */
+  async markBack(userIds: readonly number[]): Promise<number> {
+    return this.#database.transaction(async (sql) => {
+      const back = await sql.query<{ user_id: string }>(
+        "directory-back",
+        `update directory_users set gone_at = null where user_id = any($1::bigint[]) and gone_at is not null
+         returning user_id`,
+        [userIds],
+      );
+      await sql.query("directory-back-user", "update users set suspended = false where id = any($1::bigint[])", [
+        back.map(({ user_id }) => user_id),
+      ]);
+      return back.length;
+    });
+  }
+
+  /** Members that the directory put into a team. Undefined when there is no such team. */
+  async listTeam(directory: string, team: string): Promise<{ synced: number[]; all: number[] } | undefined> {
+    const [org = "", name = ""] = team.split("/");
+    const [row] = await this.#database.query<{ id: string }>(
+      "directory-team",
+      "select id from teams where org = $1 and name = $2",
+      [org, name],
+    );
+    if (row === undefined) return undefined;
+    const rows = await this.#database.query<{ user_id: string; synced: boolean }>(
+      "directory-team-members",
+      `select m.user_id, d.user_id is not null as synced from team_members m
+       left join directory_team_members d
+         on d.team_id = m.team_id and d.user_id = m.user_id and d.directory = $2
+       where m.team_id = $1`,
+      [row.id, directory],
+    );
+    const ids = (some: typeof rows) => some.map(({ user_id }) => Number(user_id));
+    return { synced: ids(rows.filter(({ synced }) => synced)), all: ids(rows) };
+  }
+
+  /** Puts users into a team, and takes out of it those of `remove` whom this directory had put there. */
+  async changeTeam(
+    directory: string,
+    team: string,
+    { add, remove }: { readonly add: readonly number[]; readonly remove: readonly number[] },
+  ): Promise<void> {
+    const [org = "", name = ""] = team.split("/");
+    await this.#database.transaction(async (sql) => {
+      await sql.query("org-lock", "select 1 from namespaces where name = $1 and kind = 'org' for no key update", [org]);
+      const teamId = await getTeamId(sql, { org, name });
+      await addMembers(sql, { directory, org, teamId, add });
+      await sql.query(
+        "directory-team-remove",
+        `delete from team_members m using directory_team_members d
+         where m.team_id = $1 and m.user_id = any($2::bigint[]) and d.team_id = m.team_id and d.user_id = m.user_id
+           and d.directory = $3`,
+        [teamId, remove, directory],
+      );
+    });
+  }
+
+  /** True for the one process that may sync now: nobody began within `everyMinutes`. */
+  async claimSync(directory: string, now: Date, everyMinutes: number): Promise<boolean> {
+    const rows = await this.#database.query(
+      "directory-claim",
+      `insert into directory_syncs as s (directory, started_at) values ($1, $2)
+       on conflict (directory) do update set started_at = $2, ended_at = null, outcome = null
+         where s.started_at <= $2::timestamptz - make_interval(mins => $3)
+       returning 1`,
+      [directory, now, everyMinutes],
+    );
+    return rows.length > 0;
+  }
+
+  async endSync(directory: string, now: Date, outcome: string): Promise<void> {
+    await this.#database.query(
+      "directory-sync-end",
+      `insert into directory_syncs (directory, started_at, ended_at, outcome) values ($1, $2, $2, $3)
+       on conflict (directory) do update set ended_at = $2, outcome = $3`,
+      [directory, now, outcome],
+    );
+  }
+}
+
+interface Adding {
+  readonly directory: string;
+  readonly org: string;
+  readonly teamId: number;
+  readonly add: readonly number[];
+}
+
+async function addMembers(sql: Sql, { directory, org, teamId, add }: Adding): Promise<void> {
+  await sql.query(
+    "directory-org-add",
+    `insert into org_members (org, user_id, role) select $1, unnest($2::bigint[]), 'member' on conflict do nothing`,
+    [org, add],
+  );
+  // Whom an owner had put there already stays the owner's: only a row that is made here can be unmade.
+  await sql.query(
+    "directory-team-add",
+    `with made as (
+       insert into team_members (team_id, org, user_id) select $1, $2, unnest($3::bigint[])
+       on conflict do nothing returning team_id, user_id)
+     insert into directory_team_members (team_id, user_id, directory) select team_id, user_id, $4 from made`,
+    [teamId, org, add, directory],
+  );
+}
+
+async function findByEntry(
+  sql: Sql,
+  directory: string,
+  { externalId }: DirectoryEntry,
+): Promise<UserOfEntry | undefined> {
+  const [row] = await sql.query<{ id: string; name: string }>(
+    "directory-entry",
+    `select u.id, u.name from directory_users d join users u on u.id = d.user_id
+     where d.directory = $1 and d.external_id = $2`,
+    [directory, externalId],
+  );
+  return row === undefined ? undefined : { userId: Number(row.id), name: row.name };
+}
+
+function toUser(row: Record<string, unknown>): DirectoryUser {
+  const { userId, graceHash, verifiedAt, ...rest } = row;
+  return {
+    ...(rest as Pick<DirectoryUser, "name" | "directory" | "externalId" | "dn" | "isSuspended" | "isGone">),
+    userId: Number(userId),
+    graceHash: typeof graceHash === "string" ? graceHash : undefined,
+    verifiedAt: verifiedAt instanceof Date ? verifiedAt : undefined,
+  };
+}
