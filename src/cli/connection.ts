@@ -15,8 +15,7 @@ export const connectionOptions = {
   json: { type: "boolean" },
 } as const;
 
-export const connectionHelp = `  --url URL   the registry (default: GOLDSEAL_PUBLIC_URL, else GOLDSEAL_LISTEN, else the last goldseal login, else
-              https://127.0.0.1:5443)
+export const connectionHelp = `  --url URL   the registry (default: GOLDSEAL_PUBLIC_URL, else the last goldseal login, else GOLDSEAL_LISTEN)
   --ca FILE   its CA (default: that of the login, else ca.crt in GOLDSEAL_DATA, else in ./data, where there is one)
   --as NAME   who signs in (default: who logged in, else admin). The password is GOLDSEAL_ADMIN_PASSWORD (for admin)
               or GOLDSEAL_PASSWORD, else the token of goldseal login; without them it is asked for at a terminal
@@ -52,9 +51,7 @@ export async function connectByPassword(values: OptionValues, env: Env, io: CliI
 
 export async function findRegistry(values: OptionValues, env: Env): Promise<Registry> {
   const { current, logins } = await readLogins(env);
-  const url = parseUrl(
-    text(values.url) ?? env.GOLDSEAL_PUBLIC_URL ?? (env.GOLDSEAL_LISTEN ? listenUrl(env) : current) ?? listenUrl(env),
-  );
+  const url = parseUrl(text(values.url) ?? env.GOLDSEAL_PUBLIC_URL ?? current ?? listenUrl(env));
   const login = logins[url.origin];
   const named = text(values.ca) ?? login?.ca;
   const caFile = resolve(named ?? join(env.GOLDSEAL_DATA ?? "data", "ca.crt"));

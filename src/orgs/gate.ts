@@ -68,7 +68,9 @@ function judge(deps: GateDeps, request: Request, identity: Identity, { name, act
   // A repository that is hidden and one that is missing get the same answer, to the byte.
   const isRead = action === "pull" || action === "list";
   if (isRead && decision.why === "hidden") throw new OciError("NAME_UNKNOWN");
-  throw new OciError("DENIED", { message: refusal(actor, name, action, decision.why) });
+  const why =
+    decision.why === "denied" && action === "push" && facts.repositoryId === undefined ? "missing" : decision.why;
+  throw new OciError("DENIED", { message: refusal(actor, name, action, why) });
 }
 
 /** Undefined where a right that is given to somebody was used: that is what it is for. */
@@ -82,6 +84,9 @@ function refusal({ name: who }: Actor, name: RepositoryName, action: RepositoryA
   const namespace = namespaceOf(name);
   if (why === "no-namespace")
     return `there is no user or organization ${namespace}; make it first: goldseal org create ${namespace}`;
+  // Only to those who may see everything there: to all others it is hidden.
+  if (why === "missing")
+    return `there is no repository ${name}, and ${who} may not make one; whoever administers all of ${namespace} may`;
   return (
     `${who} has no right to ${DOING[action]} ${name}; ` +
     `its owner or a system administrator can give it, if there is such a repository`

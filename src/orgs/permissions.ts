@@ -61,12 +61,16 @@ const LEVEL_ACTIONS: Readonly<Record<Level, readonly RepositoryAction[]>> = {
   "read-write": WRITE,
   admin: ADMIN,
 };
+/** Deleting a manifest takes its tags along, so whoever may do that may also delete a tag alone. */
+const EXTRA: Readonly<Record<Extra, readonly RepositoryAction[]>> = {
+  sign: ["sign"],
+  promote: ["promote"],
+  delete: ["untag", "delete"],
+};
 const ROBOT: Readonly<Record<RobotAction, readonly RepositoryAction[]>> = {
   pull: READ,
   push: ["push"],
-  delete: ["untag", "delete"],
-  sign: ["sign"],
-  promote: ["promote"],
+  ...EXTRA,
   create: ["create"],
 };
 
@@ -95,7 +99,10 @@ export function rightsOn(repository: RepositoryName, facts: AccessFacts, rules: 
 
 function grantRights(org: string, { grants }: AccessFacts): Right[] {
   return grants.map((grant) => {
-    const actions = new Set<RepositoryAction>([...LEVEL_ACTIONS[grant.level], ...grant.extra]);
+    const actions = new Set<RepositoryAction>([
+      ...LEVEL_ACTIONS[grant.level],
+      ...grant.extra.flatMap((extra) => EXTRA[extra]),
+    ]);
     // Admin of the whole organization is what lets a team make repositories.
     if (grant.scope === "*" && grant.level === "admin") actions.add("create");
     return { via: { kind: "grant", org, ...grant }, actions };

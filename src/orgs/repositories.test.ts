@@ -171,6 +171,70 @@ describe("POST /api/v1/orgs/{org}/repositories/{repo}/rename", () => {
   });
 });
 
+describe("a push that goes on", () => {
+  const begin = async (headers: Record<string, string>) => {
+    const { status, headers: sent } = await app.ask("POST", `/v2/${org}/app/blobs/uploads/`, { headers });
+    expect(status).toBe(202);
+    return new URL(String(sent.location)).pathname;
+  };
+
+  it("survives the renewal of its token, and is cut by the very next request after the right is gone", async () => {
+    const scope = `repository:${org}/app:pull,push`;
+    const session = await begin(await tokenOf("bob", scope));
+    const renewed = await tokenOf("bob", scope);
+    const patch = (start: number) =>
+      app.ask("PATCH", session, { headers: { ...renewed, "content-range": `${start}-${start + 4}` }, body: "12345" });
+    const before = await patch(0);
+
+    await must("DELETE", `orgs/${org}/teams/dev/members/bob`);
+    const after = [
+      await patch(5),
+      await app.ask("PUT", `${session}?digest=sha256:${"0".repeat(64)}`, { headers: renewed }),
+    ];
+    await must("PUT", `orgs/${org}/teams/dev/members/bob`, {});
+
+    expect(before.status).toBe(202);
+    expect(after.map(({ status, code }) => [status, code])).toEqual([
+      [403, "DENIED"],
+      [403, "DENIED"],
+    ]);
+    expect((await patch(5)).status).toBe(202);
+  });
+
+  it("races with the deletion of its organization: one of the two is refused, and nothing is half there", async () => {
+    const lone = `lone${run}`;
+    for (let round = 0; round < 5; round++) {
+      await must("PUT", `orgs/${lone}`, {});
+      const [pushed, deleted] = await Promise.all([
+        app.ask("POST", `/v2/${lone}/r${round}/blobs/uploads/`, { as: "admin" }),
+        rest("DELETE", `orgs/${lone}`),
+      ]);
+
+      expect([pushed.status, deleted.status]).toEqual(
+        deleted.status === 204 ? [expect.toBeOneOf([403, 404]), 204] : [202, 409],
+      );
+      if (deleted.status === 409) await must("DELETE", `orgs/${lone}/repositories/r${round}`);
+    }
+  });
+
+  it("pulls by digest all through a rename, by the one name or the other", async () => {
+    const place = { app, as: "alice", repository: `${org}/app` };
+    const { manifest } = await pushParts(place);
+    const digest = String((await putManifest(place, "v1", manifest)).headers["docker-content-digest"]);
+    const pull = (name: string) => app.ask("GET", `/v2/${org}/${name}/manifests/${digest}`, { as: "alice" });
+
+    const [before, , during, after] = await Promise.all([
+      pull("app"),
+      rename("app", `${org}/renamed`),
+      pull("renamed"),
+      pull("app"),
+    ]);
+
+    for (const { status } of [before, during, after]) expect([200, 404]).toContain(status);
+    expect([(await pull("renamed")).status, (await pull("app")).status]).toEqual([200, 404]);
+  });
+});
+
 describe("an upload session", () => {
   it("is its user's, and not that of a robot whose row has the same id", async () => {
     const grants = [{ scope: "app", actions: ["pull", "push"] }];

@@ -80,7 +80,7 @@ describe("rights of teams", () => {
     ["reader", "list pull", "list pull", ""],
     ["writer", "list pull", WRITE, ""],
     ["signer", "list pull", "list pull sign promote", ""],
-    ["deleter", "list pull", "list pull delete", ""],
+    ["deleter", "list pull", "list pull untag delete", ""],
     ["keeper", "list pull", ALL, ""],
     ["wholly", WRITE, WRITE, WRITE],
     ["maker", ALL, ALL, ALL],

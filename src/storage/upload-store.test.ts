@@ -8,8 +8,9 @@ import { UploadStore } from "./upload-store.ts";
 
 const repository = parseRepositoryName("alice/app");
 const digest = digestOf("content");
+const firstPush = { repositoryId: undefined, mayCreate: true };
+const principal = "user:7";
 const unknown = { code: "BLOB_UPLOAD_UNKNOWN" };
-const mayCreate = { repositoryId: undefined, mayCreate: true };
 let opened: TestDatabase;
 let uploads: UploadStore;
 let repositoryId: number;
@@ -17,18 +18,18 @@ beforeAll(async () => {
   opened = await openTestDatabase();
   uploads = new UploadStore(opened.database);
   await opened.database.query("", "insert into namespaces (name, kind) values ('alice', 'org'), ('crowd', 'org')");
-  repositoryId = await new RepositoryStore(opened.database).ensure(repository, mayCreate);
+  repositoryId = await new RepositoryStore(opened.database).ensure(repository, firstPush);
 });
 afterAll(() => opened.close());
 
 const begin = async () =>
-  uploads.get({ id: await uploads.create(repositoryId, "user:7", "sha256"), repository, principal: "user:7" });
+  uploads.get({ id: await uploads.create(repositoryId, principal, "sha256"), repository, principal });
 const piece = (name: string, size = 5) => ({ name, size, digest });
 
 describe("UploadStore", () => {
   it("gives 1,000 different ids of 128 bits", async () => {
     const ids = await Promise.all(
-      Array.from({ length: 1_000 }, () => uploads.create(repositoryId, "user:7", "sha256")),
+      Array.from({ length: 1_000 }, () => uploads.create(repositoryId, principal, "sha256")),
     );
 
     expect(new Set(ids).size).toBe(1_000);
@@ -38,12 +39,12 @@ describe("UploadStore", () => {
   it("finds an upload only for its user and its repository", async () => {
     const { id } = await begin();
 
-    await expect(uploads.get({ id, repository, principal: "user:8" })).rejects.toMatchObject(unknown);
-    await expect(
-      uploads.get({ id, repository: parseRepositoryName("alice/other"), principal: "user:7" }),
-    ).rejects.toMatchObject(unknown);
-    await expect(uploads.get({ id: randomUUID(), repository, principal: "user:7" })).rejects.toMatchObject(unknown);
-    expect(await uploads.get({ id, repository, principal: "user:7" })).toMatchObject({
+    await expect(uploads.get({ id, repository, principal: "robot:7" })).rejects.toMatchObject(unknown);
+    await expect(uploads.get({ id, repository: parseRepositoryName("alice/other"), principal })).rejects.toMatchObject(
+      unknown,
+    );
+    await expect(uploads.get({ id: randomUUID(), repository, principal })).rejects.toMatchObject(unknown);
+    expect(await uploads.get({ id, repository, principal })).toMatchObject({
       id,
       size: 0,
       segments: [],
@@ -68,7 +69,7 @@ describe("UploadStore", () => {
 
     const winners = results.filter((result) => result !== undefined);
     expect(winners.length).toBe(1);
-    expect(await uploads.get({ id: session.id, repository, principal: "user:7" })).toEqual(winners[0]);
+    expect(await uploads.get({ id: session.id, repository, principal })).toEqual(winners[0]);
   });
 
   it("lets one of 8 finishes win, and none beside an append that came first", async () => {
@@ -93,13 +94,13 @@ describe("UploadStore", () => {
       [repositoryId, digestOf("linked")],
     );
     expect(rows).toEqual([{ size: 6 }]);
-    await expect(uploads.get({ id: session.id, repository, principal: "user:7" })).rejects.toMatchObject(unknown);
+    await expect(uploads.get({ id: session.id, repository, principal })).rejects.toMatchObject(unknown);
   });
 
   it("links one blob whole from 16 pushes at once, making its repository", async () => {
     const name = parseRepositoryName("crowd/first");
 
-    await Promise.all(Array.from({ length: 16 }, () => uploads.linkWhole(name, mayCreate, digestOf("crowd"), 5)));
+    await Promise.all(Array.from({ length: 16 }, () => uploads.linkWhole(name, firstPush, digestOf("crowd"), 5)));
 
     const rows = await opened.database.query("", "select 1 from repositories where name = $1", [name]);
     expect(rows.length).toBe(1);
