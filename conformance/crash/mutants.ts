@@ -29,8 +29,8 @@ export const MUTANTS: readonly Mutant[] = [
         file: UPLOADS,
         find: `    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
     deps.failpoint("blob.beforeCommit");
-    await deps.uploads.linkWhole(repository, digest, size);`,
-        replace: `    await deps.uploads.linkWhole(repository, digest, segment.size);
+    await deps.uploads.linkWhole(repository, request.admission, digest, size);`,
+        replace: `    await deps.uploads.linkWhole(repository, request.admission, digest, segment.size);
     deps.failpoint("blob.beforeCommit");
     await deps.blobs.publish([segment.name], digest, segment.digest);`,
       },
@@ -92,9 +92,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MANIFESTS,
-        find: `    await deps.manifests.put(repository, { ...manifest, digest, content, subject: manifest.subject?.digest }, tags);`,
-        replace: `    const put = { ...manifest, digest, content, subject: manifest.subject?.digest };
-    setImmediate(() => void deps.manifests.put(repository, put, tags).catch(() => undefined));`,
+        find: `    await deps.manifests.put({ repository, admission, manifest: row, tags });`,
+        replace: `    const put = { repository, admission, manifest: row, tags };
+    setImmediate(() => void deps.manifests.put(put).catch(() => undefined));`,
       },
     ],
   },

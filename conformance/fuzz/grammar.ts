@@ -177,9 +177,29 @@ const restPath: Late<string> = weighted<(world: World) => string>(
       ),
   ],
   [
+    4,
+    fc
+      .tuple(
+        fc.constantFrom("public", "alice", "no", "public%00"),
+        fc.constantFrom(
+          ...["members", "members/alice", "teams", "teams/dev", "teams/dev/members/bob", "teams/dev/grants"],
+          ...["teams/dev/grants/*", "teams/dev/grants/base", "teams/dev/grants/a%00", "robots", "robots/ci"],
+          ...["repositories", "repositories?after=%00", "repositories?limit=0", "members?after=%ff&limit=9e9"],
+        ),
+      )
+      .map(
+        ([org, rest]) =>
+          () =>
+            `/api/v1/orgs/${org}/${rest}`,
+      ),
+  ],
+  [
     1,
     fc
-      .tuple(fc.constantFrom("/api/v1/users/", "/api/v1/orgs/alice/repositories/", "/api/v1/orgs/"), hostile)
+      .tuple(
+        fc.constantFrom("/api/v1/tokens/", "/api/v1/users/", "/api/v1/orgs/alice/repositories/", "/api/v1/orgs/"),
+        hostile,
+      )
       .map((parts) => () => parts.join("")),
   ],
 );

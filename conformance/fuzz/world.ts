@@ -48,6 +48,7 @@ export class World {
     for (const name of ["alice", "bob", "keeper"]) {
       await this.#must(201, "PUT", `/api/v1/users/${name}`, admin, JSON.stringify({ password: PASSWORD }));
     }
+    await this.#must(201, "PUT", "/api/v1/orgs/public", admin, "{}");
     for (const repository of [...this.repositories, KEPT]) await this.#pushImage(repository, admin);
     await this.#must(200, "PUT", "/api/v1/orgs/public/repositories/base", admin, '{"visibility":"public"}');
     for (const [user, scope] of [
