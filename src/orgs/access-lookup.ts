@@ -91,16 +91,22 @@ const ACCESS = `
  * rows: the stores of this room and storage/repository-store.ts; this only reads.)
  */
 export function openAccessLookup(database: Database): FindAccess {
-  const lookup = new BatchedLookup<AccessKey, AccessFacts>(async (keys) => {
-    const rows = await database.query("access", ACCESS, [
-      keys.map(({ user }) => user),
-      keys.map(({ repository }) => repository),
-      keys.map(({ repository, namespace }) => namespace ?? repository.slice(0, Math.max(0, repository.indexOf("/")))),
-      keys.map(({ credential }) => credential ?? null),
-    ]);
-    return rows.map(toFacts);
+  const lookup = new BatchedLookup<AccessKey, AccessFacts>((keys) => load(database, keys), {
+    // As JSON, because a user's name is whatever somebody sent: no two keys have the same text.
+    nameOf: ({ user, credential, repository, namespace }) =>
+      JSON.stringify([user, credential ?? null, repository, namespace ?? null]),
   });
   return async (key) => (await lookup.find(key)) ?? NOTHING;
+}
+
+async function load(database: Database, keys: readonly AccessKey[]): Promise<AccessFacts[]> {
+  const rows = await database.query("access", ACCESS, [
+    keys.map(({ user }) => user),
+    keys.map(({ repository }) => repository),
+    keys.map(({ repository, namespace }) => namespace ?? repository.slice(0, Math.max(0, repository.indexOf("/")))),
+    keys.map(({ credential }) => credential ?? null),
+  ]);
+  return rows.map(toFacts);
 }
 
 function toFacts(row: Row): AccessFacts {

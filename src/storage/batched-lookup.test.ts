@@ -67,10 +67,13 @@ describe("BatchedLookup", () => {
 
   it("splits what is more than one query may ask for, and forgets nobody", async () => {
     const sizes: number[] = [];
-    const lookup = new BatchedLookup(async (keys: readonly number[]) => {
-      sizes.push(keys.length);
-      return keys;
-    }, 10);
+    const lookup = new BatchedLookup(
+      async (keys: readonly number[]) => {
+        sizes.push(keys.length);
+        return keys;
+      },
+      { maxKeys: 10 },
+    );
 
     const found = await Promise.all(Array.from({ length: 95 }, (_, key) => lookup.find(key)));
 
@@ -96,6 +99,23 @@ describe("BatchedLookup", () => {
     await turn();
     waiting[2]?.resolve();
     expect(await later).toBe("value of 4");
+  });
+
+  it("asks once for keys of one name that wait together, and answers each", async () => {
+    const { batches, waiting, load } = openLoader();
+    const lookup = new BatchedLookup(load, { nameOf: String });
+    const found = [7, -1, 7, 8, 7, -1].map((key) => lookup.find(key));
+    await turn();
+    const late = lookup.find(7);
+
+    waiting[0]?.resolve();
+    const values = await Promise.all(found);
+    await turn();
+    waiting[1]?.resolve();
+    await late;
+
+    expect(values).toEqual(["value of 7", undefined, "value of 7", "value of 8", "value of 7", undefined]);
+    expect(batches).toEqual([[7, -1, 8], [7]]);
   });
 
   it("keeps nothing: the same key is asked for again", async () => {

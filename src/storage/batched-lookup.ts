@@ -5,13 +5,21 @@
 export class BatchedLookup<K, V> {
   readonly #load: (keys: readonly K[]) => Promise<readonly (V | undefined)[]>;
   readonly #maxKeys: number;
+  readonly #nameOf: ((key: K) => string) | undefined;
   #waiting: Waiting<K, V>[] = [];
   #inFlight = 0;
 
-  /** `load` answers in the order of its keys. */
-  constructor(load: (keys: readonly K[]) => Promise<readonly (V | undefined)[]>, maxKeys = 256) {
+  /**
+   * `load` answers in the order of its keys. With `nameOf`, keys of one name that wait together are looked up once: a
+   * hundred nodes that pull one tag at the same moment ask one question.
+   */
+  constructor(
+    load: (keys: readonly K[]) => Promise<readonly (V | undefined)[]>,
+    { maxKeys = 256, nameOf }: { readonly maxKeys?: number; readonly nameOf?: (key: K) => string } = {},
+  ) {
     this.#load = load;
     this.#maxKeys = maxKeys;
+    this.#nameOf = nameOf;
   }
 
   find(key: K): Promise<V | undefined> {
@@ -25,15 +33,31 @@ export class BatchedLookup<K, V> {
     if (this.#waiting.length === 0 || this.#inFlight >= this.#allowed()) return;
     const batch = this.#waiting.splice(0, this.#maxKeys);
     this.#inFlight++;
-    this.#load(batch.map(({ key }) => key))
+    const { keys, places } = this.#distinct(batch);
+    this.#load(keys)
       .then(
-        (values) => batch.forEach(({ resolve }, index) => void resolve(values[index])),
+        (values) => batch.forEach(({ resolve }, index) => void resolve(values[places[index] ?? index])),
         (error: unknown) => batch.forEach(({ reject }) => void reject(error)),
       )
       .finally(() => {
         this.#inFlight--;
         this.#flush();
       });
+  }
+
+  /** The keys to look up, and for each that waits which of them is its own. */
+  #distinct(batch: readonly Waiting<K, V>[]): { keys: K[]; places: number[] } {
+    const keys: K[] = [];
+    const places: number[] = [];
+    const seen = new Map<string, number>();
+    for (const { key } of batch) {
+      const name = this.#nameOf?.(key);
+      const place = name === undefined ? keys.length : (seen.get(name) ?? keys.length);
+      if (place === keys.length) keys.push(key);
+      if (name !== undefined) seen.set(name, place);
+      places.push(place);
+    }
+    return { keys, places };
   }
 
   /** A query costs far more than a key in it, so few keys wait for the query under way and many do not. */

@@ -16,7 +16,9 @@ export class BlobRows {
 
   constructor(database: Database) {
     this.#database = database;
-    this.#sizes = new BatchedLookup((keys) => findSizes(database, keys));
+    this.#sizes = new BatchedLookup((keys) => findSizes(database, keys), {
+      nameOf: ({ repository, digest }) => `${repository}\n${digest}`,
+    });
   }
 
   /** Size in bytes, undefined when this repository does not have the blob. */

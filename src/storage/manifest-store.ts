@@ -66,7 +66,10 @@ export class ManifestStore {
   constructor(database: Database, failpoint: Failpoint = noFailpoint) {
     this.#database = database;
     this.#failpoint = failpoint;
-    this.#rows = new BatchedLookup((keys) => findRows(database, keys));
+    this.#rows = new BatchedLookup((keys) => findRows(database, keys), {
+      nameOf: ({ repository, reference }) =>
+        `${repository}\n${reference.kind === "tag" ? reference.tag : reference.digest}`,
+    });
   }
 
   /** Undefined when the repository has no such tag or digest. */
