@@ -73,6 +73,8 @@ async function handOver(target, { isServer }) {
   if (isServer) env.NODE_COMPILE_CACHE ??= join(MODULES, ".cache", "goldseal");
   // Syncs of uploads may take seconds: of Node's four threads for files they would leave none to read blobs with.
   if (isServer) env.UV_THREADPOOL_SIZE ??= "16";
+  // One heap of the C library for each of those threads would keep what it once held: 40 MiB and more for a worker.
+  if (isServer) env.MALLOC_ARENA_MAX ??= "2";
   // The channel carries nothing: its end tells the server that this process was killed.
   const stdio = isServer ? ["inherit", "inherit", "inherit", "ipc"] : "inherit";
   // A young generation of 4 MiB is collected before the bodies that pass through add up to 64 MiB, at which V8 would

@@ -161,7 +161,7 @@ export const query = (parts: readonly string[]): string => {
 };
 
 const GOOD_USERS = [...Array.from({ length: 7 }, () => "admin"), "alice", "alice", "bob"];
-/** Who asks. Wrong passwords cost the server 30 ms each, by design, so there are few. */
+/** Who asks. No wrong passwords: ten in a minute end every sign-in by password from this source, by design. */
 export const authorization: Late<string | undefined> = weighted<(world: World) => string | undefined>(
   [
     60,
@@ -169,7 +169,6 @@ export const authorization: Late<string | undefined> = weighted<(world: World) =
   ],
   [12, index.map((i) => (world) => `Bearer ${pick(world.tokens, i)}`)],
   [10, fc.constant(() => undefined)],
-  [1, fc.constantFrom("admin", "nobody", "alice").map((name) => () => basic(name, "wrong"))],
   [
     4,
     fc
@@ -183,7 +182,7 @@ export const authorization: Late<string | undefined> = weighted<(world: World) =
           "Bearer a.b.c",
           "Digest x",
           "",
-          "basic Og==",
+          "basic Zm9v",
           `Bearer ${"x".repeat(7_000)}`,
         ),
         fc.tuple(index, index).map(([i, at]) => `late ${i} ${at}`),
