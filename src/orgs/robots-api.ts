@@ -9,10 +9,18 @@ import type { Authorize } from "../oci/access.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { everythingIn, ROBOT_ACTIONS, type RobotGrant } from "./permissions.ts";
-import { futureTimeSchema, nameParam, nameSchema, precondition, replyWith, timeSchema } from "./rest-words.ts";
+import {
+  type ChangeDeps,
+  changeOf,
+  futureTimeSchema,
+  nameParam,
+  nameSchema,
+  replyWith,
+  timeSchema,
+} from "./rest-words.ts";
 import type { RobotRow, RobotsStore } from "./robots-store.ts";
 
-export interface RobotsApiDeps {
+export interface RobotsApiDeps extends ChangeDeps {
   readonly robots: RobotsStore;
   readonly authorize: Authorize;
 }
@@ -111,25 +119,25 @@ function getRobot({ robots }: RobotsApiDeps) {
 /** @throws OrgsError forbidden, not-found, precondition-failed */
 function putRobot(deps: RobotsApiDeps) {
   return async (request: Request, { grants, expiresAt }: z.infer<typeof robotBody>): Promise<Reply> => {
-    const [where, check] = [robotParams(request), await checkRight(deps, request, grants)];
+    const [where, change] = [robotParams(request), await checkRight(deps, request, grants)];
     const until = expiresAt === undefined ? undefined : new Date(expiresAt);
-    const secret = await deps.robots.put(where, { grants: merged(grants), expiresAt: until }, check);
+    const secret = await deps.robots.put(where, { grants: merged(grants), expiresAt: until }, change);
     return secret === undefined ? getRobot(deps)(request) : replyWithSecret(deps, request, secret);
   };
 }
 
 function rotateRobot(deps: RobotsApiDeps) {
   return async (request: Request, { overlapSeconds }: z.infer<typeof rotateBody>): Promise<Reply> => {
-    const check = await checkRight(deps, request, []);
-    const secret = await deps.robots.rotate(robotParams(request), overlapSeconds, check);
+    const change = await checkRight(deps, request, []);
+    const secret = await deps.robots.rotate(robotParams(request), overlapSeconds, change);
     return replyWithSecret(deps, request, secret);
   };
 }
 
 function deleteRobot(deps: RobotsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    const check = await checkRight(deps, request, []);
-    await deps.robots.delete(robotParams(request), check);
+    const change = await checkRight(deps, request, []);
+    await deps.robots.delete(robotParams(request), change);
     return empty(204);
   };
 }
@@ -146,20 +154,23 @@ async function replyWithSecret({ robots }: RobotsApiDeps, request: Request, secr
  * What the robot may do and what it shall be let do must both be the sender's to give. The answer is the condition
  * under which that was judged: that the robot is still as it was read.
  */
-async function checkRight({ robots, authorize }: RobotsApiDeps, request: Request, wanted: readonly RobotGrant[]) {
+async function checkRight(deps: RobotsApiDeps, request: Request, wanted: readonly RobotGrant[]) {
   const where = robotParams(request);
-  const before = await robots.find(where);
+  const before = await deps.robots.find(where);
   if (before === undefined && wanted.length === 0) throw notFound();
   for (const { scope, actions } of [...(before?.grants ?? []), ...wanted]) {
     const isWhole = scope.endsWith("*") || actions.includes("create");
     const name = isWhole ? everythingIn(where.org) : parseRepositoryName(`${where.org}/${scope}`);
-    if ((await authorize(request.actor, name, "admin")).allowed) continue;
+    if ((await deps.authorize(request.actor, name, "admin")).allowed) continue;
     throw new OrgsError("forbidden", `${request.actor.name} does not administer ${where.org}/${isWhole ? "*" : scope}`);
   }
-  const check = precondition(request);
-  return (version: string | undefined): void => {
-    check(version);
-    if (version !== before?.version) throw new OrgsError("precondition-failed", "the robot was changed just now");
+  const { check, confirm } = changeOf(deps, request);
+  return {
+    confirm,
+    check: (version: string | undefined): void => {
+      check(version);
+      if (version !== before?.version) throw new OrgsError("precondition-failed", "the robot was changed just now");
+    },
   };
 }
 
