@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
+import { ByteBudget } from "../oci/byte-budget.ts";
 import { BodyAbortedError } from "./body.ts";
-import { ByteBudget } from "./byte-budget.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { empty, json, type Reply } from "./reply.ts";
