@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Ask, basic, bearer, openTestServer, publicUrl, type TestServer } from "./test-server.ts";
+
+/** Who learns or changes by REST what is not theirs to. */
+let server: TestServer;
+
+const as = (name: string) => basic(name, `${name}'s password`);
+const root = as("root");
+
+beforeAll(async () => {
+  server = await openTestServer();
+  await server.addUser("root", "root's password", { systemAdmin: true });
+  for (const name of ["owner", "keeper", "member", "stranger"]) await server.addUser(name, `${name}'s password`);
+  await must("PUT", "orgs/lab", {});
+  await must("PUT", "orgs/lab/members/owner", { role: "owner" });
+  for (const name of ["keeper", "member"]) await must("PUT", `orgs/lab/members/${name}`, { role: "member" });
+  for (const repo of ["app", "secret%2Fplan"])
+    await must("PUT", `orgs/lab/repositories/${repo}`, { visibility: "private" });
+  await must("PUT", "orgs/lab/teams/keepers", {});
+  await must("PUT", "orgs/lab/teams/keepers/members/keeper", { admin: true });
+  await must("PUT", "orgs/lab/teams/keepers/grants/app", { level: "admin" });
+  await must("PUT", "orgs/lab/teams/planners", {});
+  await must("PUT", "orgs/lab/teams/planners/grants/secret%2Fplan", { level: "admin" });
+});
+
+beforeEach(() => server.database.query("", "delete from sign_in_failures"));
+
+afterAll(() => server.close());
+
+function rest(method: string, path: string, body: unknown, headers: Ask["headers"] = root) {
+  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+  return server.send(method, `/api/v1/${path}`, { headers: { ...headers }, ...sent });
+}
+
+async function must(method: string, path: string, body?: unknown) {
+  const answer = await rest(method, path, body);
+  if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text}`);
+  return answer.body;
+}
+
+describe("a robot whose row has the id of the system administrator", () => {
+  it("reads no audit and explains nobody but itself", async () => {
+    const { secret } = await must("PUT", "orgs/lab/robots/twin", { grants: [{ scope: "app", actions: ["pull"] }] });
+    const [ids] = await server.database.query(
+      "",
+      "select (select id from users where name = 'root') = (select id from robots where name = 'twin') as same",
+    );
+    expect(ids?.same).toBe(true);
+
+    const audit = await rest("GET", "audit", undefined, bearer(secret));
+    const other = await rest("GET", "explain?user=owner&action=pull&repository=lab/app", undefined, bearer(secret));
+    const self = await rest("GET", "explain?action=pull&repository=lab/app", undefined, bearer(secret));
+
+    expect([audit.status, audit.body.entries]).toEqual([200, []]);
+    expect([other.status, self.status, self.body.allowed]).toEqual([404, 200, true]);
+  });
+});
