@@ -55,3 +55,40 @@ describe("a robot whose row has the id of the system administrator", () => {
     expect([other.status, self.status, self.body.allowed]).toEqual([404, 200, true]);
   });
 });
+
+describe("a robot that lost all its repositories", () => {
+  it("is rotated, changed and deleted by owners only", async () => {
+    await must("PUT", "orgs/lab/repositories/gone", { visibility: "private" });
+    await must("PUT", "orgs/lab/robots/bare", { grants: [{ scope: "gone", actions: ["pull"] }] });
+    await must("DELETE", "orgs/lab/repositories/gone");
+
+    const rotated = await rest("POST", "orgs/lab/robots/bare/rotate", {}, as("member"));
+    const taken = await rest(
+      "PUT",
+      "orgs/lab/robots/bare",
+      { grants: [{ scope: "app", actions: ["pull"] }] },
+      as("keeper"),
+    );
+    const deleted = await rest("DELETE", "orgs/lab/robots/bare", undefined, as("member"));
+
+    expect([rotated.status, taken.status, deleted.status]).toEqual([403, 403, 403]);
+    expect((await rest("POST", "orgs/lab/robots/bare/rotate", {}, as("owner"))).status).toBe(201);
+  });
+});
+
+describe("what a plain member of an organization sees", () => {
+  it("names no repository that is hidden from the member", async () => {
+    await must("PUT", "orgs/lab/robots/planner", { grants: [{ scope: "secret/plan", actions: ["pull"] }] });
+    const paths = [
+      "orgs/lab/teams/planners/grants",
+      "orgs/lab/teams/planners/grants/secret%2Fplan",
+      "orgs/lab/robots",
+      "orgs/lab/robots/planner",
+      "orgs/lab/repositories",
+    ];
+    for (const path of paths) {
+      const { text } = await rest("GET", path, undefined, as("member"));
+      expect([path, text]).toEqual([path, expect.not.stringContaining("secret")]);
+    }
+  });
+});
