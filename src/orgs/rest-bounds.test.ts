@@ -92,3 +92,25 @@ describe("what a plain member of an organization sees", () => {
     }
   });
 });
+
+describe("who there is", () => {
+  it("is not told to a team's administrator: unknown or of another organization is one answer", async () => {
+    const put = (user: string) => rest("PUT", `orgs/lab/teams/keepers/members/${user}`, {}, as("keeper"));
+    const [outside, nobody] = [await put("stranger"), await put("nonesuch")];
+
+    expect(nobody.text.replaceAll("nonesuch", "x")).toBe(outside.text.replaceAll("stranger", "x"));
+    expect([outside.status, nobody.status]).toEqual([409, 409]);
+  });
+
+  it("is not told by explain, which every user may ask about the own namespace", async () => {
+    for (const user of ["owner", "nonesuch", "root"]) {
+      const { status } = await rest(
+        "GET",
+        `explain?user=${user}&action=pull&repository=stranger/x`,
+        undefined,
+        as("stranger"),
+      );
+      expect([user, status]).toEqual([user, 404]);
+    }
+  });
+});
