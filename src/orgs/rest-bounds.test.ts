@@ -114,3 +114,48 @@ describe("who there is", () => {
     }
   });
 });
+
+describe("odd input", () => {
+  it.each([
+    "audit?actor=%00",
+    "audit?action=a%00",
+    "audit?target=%00*",
+    "explain?user=%00&action=pull&repository=lab/app",
+  ])("answers 400 to %s", async (path) => {
+    const { status, body } = await rest("GET", path, undefined);
+    expect([status, body.code]).toEqual([400, "invalid-request"]);
+  });
+
+  it.each(["users?sort=password_hash", "users?password_hash=a", "audit?actr=ann", "orgs/lab?expand=members"])(
+    "refuses a query parameter that the path does not have: %s",
+    async (path) => {
+      const { status, body } = await rest("GET", path, undefined);
+      expect([status, body.code]).toEqual([400, "invalid-request"]);
+    },
+  );
+
+  it("takes no slash in the organization of a path, which would put the change on nobody's record", async () => {
+    await must("PUT", "orgs/lab/repositories/in%2Fside", { visibility: "private" });
+    const { status } = await rest("DELETE", "orgs/lab%2Fin/repositories/side", undefined);
+    expect(status).toBe(400);
+  });
+});
+
+describe("a browser that another site's page drives", () => {
+  it("changes nothing with the password that it remembers", async () => {
+    const headers = { ...as("owner"), origin: "https://evil.test", "content-type": "text/plain" };
+    const { status, body } = await rest("POST", "orgs/lab/repositories/app/rename", { name: "lab/evil" }, headers);
+    expect([status, body.code]).toEqual([403, "forbidden"]);
+
+    const own = { ...as("owner"), origin: publicUrl };
+    expect((await rest("PUT", "orgs/lab/repositories/app", { visibility: "private" }, own)).status).toBe(200);
+  });
+});
+
+describe("GET of one thing", () => {
+  it("answers 304 to whom has it already", async () => {
+    const { headers } = await rest("GET", "orgs/lab", undefined);
+    const again = await rest("GET", "orgs/lab", undefined, { ...root, "if-none-match": headers.etag ?? "" });
+    expect([again.status, again.text, again.headers.etag]).toEqual([304, "", headers.etag]);
+  });
+});
