@@ -159,3 +159,15 @@ describe("GET of one thing", () => {
     expect([again.status, again.text, again.headers.etag]).toEqual([304, "", headers.etag]);
   });
 });
+
+describe("a new password", () => {
+  it("ends the user's personal tokens too", async () => {
+    await server.addUser("robbed", "robbed's password");
+    const { body } = await rest("POST", "tokens", { name: "thief" }, as("robbed"));
+    expect((await rest("GET", "users/robbed", undefined, bearer(body.secret))).status).toBe(200);
+
+    await must("PUT", "users/robbed", { password: "another password" });
+
+    expect((await rest("GET", "users/robbed", undefined, bearer(body.secret))).status).toBe(401);
+  });
+});
