@@ -32,7 +32,8 @@ const grantSchema = z.strictObject({
 });
 const grantBody = z.strictObject({ level: levelSchema, extra: extraSchema.default([]) });
 
-const VIEW: Access = { kind: "org", right: "view" };
+/** What a team has names repositories, which are hidden from members of the organization who have no right there. */
+const VIEW: Access = { kind: "team-member" };
 const GRANT: Access = { kind: "grant" };
 const ADMIN: Access = { kind: "org-repository", action: "admin" };
 

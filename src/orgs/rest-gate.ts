@@ -4,22 +4,24 @@ import type { RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { isNamespaceName, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
-import { BASIC_CHALLENGE } from "./challenge.ts";
+import { BASIC_CHALLENGE, type ChallengeSettings } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
-import { notFound, OrgsError } from "./errors.ts";
+import { invalidRequest, notFound, OrgsError } from "./errors.ts";
 import { decide, everythingIn, type PermissionRules } from "./permissions.ts";
+import { nameRule } from "./rest-words.ts";
 import type { InTeam, TeamMember, TeamsStore } from "./teams-store.ts";
 
 /** What REST routes may ask for. */
 export type RestAccess = Extract<
   Access,
-  { readonly kind: "user" | "system-admin" | "auditor" | "org" | "team" | "grant" | "org-repository" }
+  { readonly kind: "user" | "system-admin" | "auditor" | "org" | "team" | "team-member" | "grant" | "org-repository" }
 >;
 
 export interface RestGateDeps {
   readonly authenticator: Authenticator;
   readonly rules: PermissionRules;
   readonly teams: TeamsStore;
+  readonly challenge: Pick<ChallengeSettings, "publicUrl">;
 }
 
 export function isRest(access: Access): access is RestAccess {
@@ -31,12 +33,24 @@ export const BAD_PASSWORD = "user name or password is wrong, or the account is s
 
 /** Judges requests to REST: who is it, may they, and only then whether it exists. */
 export function createRestGate(deps: RestGateDeps): (request: Request, access: RestAccess) => Promise<void> {
+  const { origin } = new URL(deps.challenge.publicUrl);
   return async (request, access) => {
+    refuseOtherSites(request, origin);
     const identity = await signIn(deps, request, access);
     request.actor = identity.actor;
     const findTeamMember = (where: InTeam) => deps.teams.findMember(where);
     await judgeRest(identity, request, { access, rules: deps.rules, findTeamMember });
   };
+}
+
+/**
+ * A browser that was given a password once sends it along with whatever a page of another site makes it send, and says
+ * whose page that is. Programs say nothing.
+ */
+function refuseOtherSites(request: Request, own: string): void {
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  const origin = request.header("origin");
+  if (!isRead && origin !== undefined && origin !== own) throw forbidden("a page of another site changes nothing here");
 }
 
 export interface RestMatter {
@@ -61,7 +75,9 @@ export async function judgeRest(identity: Asking, request: Request, matter: Rest
     case "org":
       return judgeOrg(identity, request, access.right);
     case "team":
-      return judgeTeam(matter, identity, request);
+      return judgeTeam(matter, identity, request, "admin");
+    case "team-member":
+      return judgeTeam(matter, identity, request, "member");
     case "grant":
       if (isWhole(request, access)) return judgeWhole(identity, request, rules);
       return judgeRepository(matter, identity, request, "admin");
@@ -93,7 +109,8 @@ export function about(request: Request, access: RestAccess): { repository: Repos
   if (access.kind === "user" || access.kind === "system-admin" || access.kind === "auditor") return { repository: "" };
   const org = request.param("org");
   const namespace = isNamespaceName(org) ? org : "";
-  if (access.kind === "org" || access.kind === "team" || isWhole(request, access)) return { repository: "", namespace };
+  const isOfOrg = access.kind === "org" || access.kind === "team" || access.kind === "team-member";
+  if (isOfOrg || isWhole(request, access)) return { repository: "", namespace };
   const name = tryRepositoryName(`${org}/${request.param("repo")}`);
   return { repository: name ?? "" };
 }
@@ -113,18 +130,31 @@ function judgeOrg({ actor, facts }: Asking, request: Request, right: "view" | "m
   throw forbidden(`${actor.name} does not own ${request.param("org")}; one of its owners can do this`);
 }
 
-async function judgeTeam({ findTeamMember }: RestMatter, identity: Asking, request: Request): Promise<void> {
+async function judgeTeam(
+  { findTeamMember }: RestMatter,
+  identity: Asking,
+  request: Request,
+  needed: "admin" | "member",
+): Promise<void> {
   judgeOrg(identity, request, "view");
   const { user, orgRole } = identity.facts;
   if (user?.systemAdmin === true || orgRole === "owner") return;
+  if (needed === "member" && user?.auditor === true) return;
   const [org, team] = [request.param("org"), request.param("team")];
   const member = isNamespaceName(team) ? await findTeamMember({ org, team, user: identity.actor.name }) : undefined;
-  if (member?.admin !== true)
-    throw forbidden(`${identity.actor.name} administers neither ${org} nor its team ${team}; who does can do this`);
+  if (needed === "member" ? member !== undefined : member?.admin === true) return;
+  const who = identity.actor.name;
+  throw forbidden(
+    needed === "member"
+      ? `${who} neither owns ${org} nor is in its team ${team}; who does or is can see this`
+      : `${who} administers neither ${org} nor its team ${team}; who does can do this`,
+  );
 }
 
 /** Nobody but whoever may list a repository learns that it is there. */
 function judgeRepository({ rules }: RestMatter, identity: Asking, request: Request, action: RepositoryAction): void {
+  // `org%2Fteam` would be a part of the repository's name: judged well, but on nobody's record.
+  if (!isNamespaceName(request.param("org"))) throw invalidRequest(nameRule);
   const name = parseRepositoryName(`${request.param("org")}/${request.param("repo")}`);
   const decision = decide(name, action, identity.facts, rules);
   if (decision.allowed) return;
