@@ -87,25 +87,41 @@ export const robotsOperations = (deps: RobotsApiDeps): RestOperation[] => [
   }),
 ];
 
-function listRobots({ robots }: RobotsApiDeps) {
+function listRobots(deps: RobotsApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const org = nameParam(request, "org");
     return replyPage<RobotRow>(request, {
       name: "robots",
       keyOf: ({ name }) => name,
       toWire: (robot) => toWire(org, robot),
-      read: (page) => robots.list(org, page),
+      read: async (page) => {
+        const robots = await deps.robots.list(org, page);
+        return Promise.all(robots.map((robot) => withVisibleGrants(deps, request, robot)));
+      },
     });
   };
 }
 
-function getRobot({ robots }: RobotsApiDeps) {
+function getRobot(deps: RobotsApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const where = robotParams(request);
-    const robot = await robots.find(where);
+    const robot = await deps.robots.find(where);
     if (robot === undefined) throw notFound();
-    return replyWith(200, toWire(where.org, robot), robot.version);
+    const shown = await withVisibleGrants(deps, request, robot);
+    return replyWith(200, toWire(where.org, shown), robot.version);
   };
+}
+
+/** Members of an organization see its robots, but learn of no repository by them that is hidden from them. */
+async function withVisibleGrants({ authorize }: RobotsApiDeps, request: Request, robot: RobotRow): Promise<RobotRow> {
+  const visible = await Promise.all(
+    robot.grants.map(async ({ scope }) => {
+      if (scope.endsWith("*")) return true;
+      const name = parseRepositoryName(`${request.param("org")}/${scope}`);
+      return (await authorize(request.actor, name, "list")).allowed;
+    }),
+  );
+  return { ...robot, grants: robot.grants.filter((_, index) => visible[index]) };
 }
 
 /** @throws OrgsError forbidden, not-found, precondition-failed */
@@ -154,7 +170,9 @@ async function checkRight({ robots, authorize }: RobotsApiDeps, request: Request
     const isWhole = scope.endsWith("*") || actions.includes("create");
     const name = isWhole ? everythingIn(where.org) : parseRepositoryName(`${where.org}/${scope}`);
     if ((await authorize(request.actor, name, "admin")).allowed) continue;
-    throw new OrgsError("forbidden", `${request.actor.name} does not administer ${where.org}/${isWhole ? "*" : scope}`);
+    // Of what the robot reaches now the sender may not know the names.
+    const what = `everything that ${where.org}+${where.name} reaches, or is to reach`;
+    throw new OrgsError("forbidden", `${request.actor.name} does not administer ${what}`);
   }
   const check = precondition(request);
   return (version: string | undefined): void => {
