@@ -2,6 +2,7 @@
 import type { Report } from "../harness/report.ts";
 import type { Stage } from "./cells.ts";
 import { MODES } from "./credentials.ts";
+import { inLanes, lanes } from "./lanes.ts";
 import { ACTORS, type ActorId } from "./oracle.ts";
 import { type Answer, type Ask, codeOf } from "./wire.ts";
 import { ORG, PASSWORD, USERS } from "./world.ts";
@@ -134,16 +135,15 @@ function expected(actor: ActorId, { who, ok, robots }: Row): readonly [number, s
 }
 
 export async function runRestCells(report: Report, stage: Stage): Promise<void> {
-  for (const [route, row] of Object.entries(REST_ROWS)) {
-    for (const actor of ACTORS) {
-      await report.quietly(`${actor} ${route}`, async () => {
-        for (const mode of MODES) {
-          const rest = row.who === "anyone" ? {} : await stage.credentials.forRest(actor, mode);
-          mustBe(await tryRow(stage, row, actor, rest), expectedOf(actor, route, row));
-        }
-      });
-    }
-  }
+  const cells = Object.entries(REST_ROWS).flatMap(([route, row]) => ACTORS.map((actor) => ({ route, row, actor })));
+  await inLanes(cells, lanes, ({ route, row, actor }) =>
+    report.quietly(`${actor} ${route}`, async () => {
+      for (const mode of MODES) {
+        const rest = row.who === "anyone" ? {} : await stage.credentials.forRest(actor, mode);
+        mustBe(await tryRow(stage, row, actor, rest), expectedOf(actor, route, row));
+      }
+    }),
+  );
   for (const actor of ACTORS) await report.quietly(`${actor} ${TOKEN_CREATE}`, () => runTokenCreate(stage, actor));
 }
 

@@ -3,13 +3,11 @@ import type { Report } from "../harness/report.ts";
 import type { RunningServer } from "../harness/server.ts";
 import { type Cell, runPlain, type Stage } from "./cells.ts";
 import { Credentials, MODES } from "./credentials.ts";
+import { inLanes, lanes } from "./lanes.ts";
 import { keeperOf, PLAIN, type PlainName } from "./operations.ts";
 import { ACTORS, OPERATIONS, type OperationName, REPOSITORIES, TRUST_OPERATIONS } from "./oracle.ts";
 import { runSpecial, type SPECIAL } from "./special-cells.ts";
 import { NAMES, World } from "./world.ts";
-
-/** At once; both workers have always something to do. */
-const lanes = 10;
 
 export async function openStage({ url, admin }: RunningServer): Promise<Stage> {
   const world = new World(url, admin.password);
@@ -86,12 +84,4 @@ async function snapshot({ world, uploads }: Stage): Promise<string> {
     await world.must(204, "GET", uploads.get(name) ?? "");
   }
   return lines.join("\n");
-}
-
-export async function inLanes<T>(source: Iterable<T>, count: number, work: (each: T) => Promise<void>): Promise<void> {
-  const iterator = source[Symbol.iterator]();
-  const lane = async (): Promise<void> => {
-    for (let next = iterator.next(); !next.done; next = iterator.next()) await work(next.value);
-  };
-  await Promise.all(Array.from({ length: count }, lane));
 }

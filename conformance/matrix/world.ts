@@ -16,7 +16,7 @@ export const NAMES: Readonly<Record<RepositoryId, string>> = {
   R5: `${ORG}/ded`,
   R6: `${ORG}/old`,
 };
-const RENAMED = `${ORG}/new`;
+export const RENAMED = `${ORG}/new`;
 /** Where there is nothing and never was. */
 export const MISSING: Readonly<Record<string, string>> = { [ORG]: `${ORG}/nil`, [OTHER]: `${OTHER}/nil` };
 export const SOURCES = { readable: `${ORG}/src`, unreadable: `${HOARD}/src`, missing: `${HOARD}/nil` } as const;
