@@ -5,6 +5,7 @@ import { openDoor } from "./http/door.ts";
 import { describeError, type Log } from "./http/log.ts";
 import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
+import type { Route } from "./http/route.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
@@ -37,6 +38,8 @@ export interface AppSettings {
 export interface App {
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   readonly metrics: Metrics;
+  /** Everything that is served, as the door has it. */
+  readonly routes: readonly Route[];
   /** Stop background work and close the pool; requests must have drained before. */
   close(): Promise<void>;
 }
@@ -130,6 +133,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   return {
     handler,
     metrics,
+    routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
       await orgs.close();
