@@ -109,6 +109,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
+    confirm: orgs.confirm,
     blobs,
     blobRows: new BlobRows(database),
     uploads,

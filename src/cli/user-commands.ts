@@ -96,7 +96,9 @@ async function changePassword({ client, args: [name = ""], options, io }: Comman
 
   await client.call("PUT", apiPath("users", name), doing, { password });
 
-  io.stderr.write(`changed the password of ${name}; docker login again\n`);
+  io.stderr.write(
+    `changed the password of ${name}; every token of ${name} ended: docker login and goldseal login again\n`,
+  );
 }
 
 async function askTwice(io: CommandCall["io"], name: string): Promise<string> {

@@ -65,6 +65,10 @@ export class Request {
     return this.#parts.query.getAll(name);
   }
 
+  get queryNames(): readonly string[] {
+    return [...this.#parts.query.keys()];
+  }
+
   /** `name[]=`, `name[key]=`: what some frameworks read as lists and objects. */
   get hasBracketedQuery(): boolean {
     return this.#parts.query.size > 0 && [...this.#parts.query.keys()].some((name) => name.includes("["));

@@ -20,6 +20,8 @@ export type Access =
   | { readonly kind: "org"; readonly right: "view" | "manage" }
   /** REST: an owner of `<org>`, or an administrator of its `<team>`. */
   | { readonly kind: "team" }
+  /** REST: a member of `<team>`, an owner of `<org>`, or an auditor. */
+  | { readonly kind: "team-member" }
   /** REST: whoever administers `<repo>` of `<org>`; for `*`, the whole of it. */
   | { readonly kind: "grant" }
   /** REST: `action` on the repository `<repo>` of `<org>`. */

@@ -99,7 +99,8 @@ export async function visibleNamespaces(
   { users, auditStore }: Pick<AuditApiDeps, "users" | "auditStore">,
   request: Request,
 ): Promise<readonly string[] | undefined> {
-  const user = await users.findById(request.actor.id);
+  // Ids of robots are not those of users.
+  const user = request.actor.kind === "user" ? await users.findById(request.actor.id) : undefined;
   if (user === undefined) return [];
   if (user.systemAdmin || user.auditor) return undefined;
   return [user.name, ...(await auditStore.findOwnedOrgs(user.id))];

@@ -46,13 +46,19 @@ export function createGate(deps: GateDeps): Gate {
   };
 }
 
-interface Matter {
+export interface Matter {
   readonly name: RepositoryName;
   readonly action: RepositoryAction;
   readonly challenge: Challenge;
 }
 
-function judge(deps: GateDeps, request: Request, identity: Identity, { name, action, challenge }: Matter): Admission {
+/** @throws OciError UNAUTHORIZED, DENIED, NAME_UNKNOWN */
+export function judge(
+  deps: GateDeps,
+  request: Request,
+  identity: Identity,
+  { name, action, challenge }: Matter,
+): Admission {
   const { actor, facts } = identity;
   const decision = decide(name, action, facts, deps.rules);
   const isInScope = inScope(actor, { repository: name, action, ...facts });
@@ -113,7 +119,7 @@ function tryRepositoryName(text: string): RepositoryName | OciError {
   }
 }
 
-function challengeFor(request: Request, access: Access, name: RepositoryName | undefined): Challenge {
+export function challengeFor(request: Request, access: Access, name: RepositoryName | undefined): Challenge {
   if (access.kind === "catalog") return { scope: "registry:catalog:*" };
   if (access.kind !== "repository" || name === undefined) return {};
   const scopes = [repositoryScope(name, access.action), ...mountScope(request)];
@@ -128,7 +134,11 @@ function mountScope(request: Request): string[] {
   return source instanceof OciError ? [] : [repositoryScope(source, "pull")];
 }
 
-function badCredentials({ challenge: settings }: GateDeps, { kind }: Credentials, challenge: Challenge): OciError {
+export function badCredentials(
+  { challenge: settings }: GateDeps,
+  { kind }: Credentials,
+  challenge: Challenge,
+): OciError {
   const message =
     kind === "bearer"
       ? "the token is not valid here, or no longer: get a new one from the token service"

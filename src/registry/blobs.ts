@@ -53,13 +53,13 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
  * @throws OciError BLOB_UNKNOWN, IN_USE when a manifest needs it, UNSUPPORTED when deletion is off
  * @see distribution-spec v1.1 end-10
  */
-export function deleteBlob({ blobRows, failpoint }: RegistryDeps): Handler {
+export function deleteBlob({ blobRows, confirm, failpoint }: RegistryDeps): Handler {
   return async (request) => {
     const repository: RepositoryName = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
 
     failpoint("del.beforeRow");
-    await blobRows.unlink(repository, digest);
+    await blobRows.unlink(repository, digest, confirm(request));
     failpoint("del.afterRow");
 
     return empty(202);

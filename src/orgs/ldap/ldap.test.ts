@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseRepositoryName } from "../../oci/repository-name.ts";
 import { openCertificates } from "../../setup/certificates.ts";
+import { unconfirmed } from "../../storage/test-database.ts";
 import { digestOf, OCI_MANIFEST, pathOf } from "../../testing/images.ts";
 import { openTestApp } from "../../testing/open-test-app.ts";
 import { basic, bearer, openTestServer, type TestServer } from "../test-server.ts";
@@ -44,7 +45,7 @@ describe.skipIf(!hasSlapd)("sign-in by a directory (skipped without slapd: confo
     const put = (path: string, body: string) => server.send("PUT", `/api/v1/${path}`, { headers: root, body });
     await put("orgs/acme", "{}");
     for (const team of ["dev", "everyone"]) await put(`orgs/acme/teams/${team}`, "{}");
-    await server.repositories.ensure(parseRepositoryName("acme/app"), MAY_CREATE);
+    await server.repositories.ensure(parseRepositoryName("acme/app"), MAY_CREATE, unconfirmed);
     await put("orgs/acme/teams/dev/grants/app", '{"level":"read-write","extra":[]}');
   });
 
