@@ -129,7 +129,7 @@ function whyNoObject({ bucket, endpoint = "AWS" }: S3Settings, fault: string): s
     ? `make the bucket ${bucket}, or mend its name`
     : /CredentialsProvider|credential/i.test(fault)
       ? "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where an AWS role is given"
-      : /InvalidAccessKeyId|SignatureDoesNotMatch/.test(fault)
+      : /InvalidAccessKeyId|SignatureDoesNotMatch|UserNotFound/.test(fault)
         ? "mend AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         : /RequestTimeTooSkewed/.test(fault)
           ? "set the clock of this machine, or of the S3 server"
