@@ -67,7 +67,7 @@ export class Directory {
   findById(externalId: string): Promise<DirectoryEntry | undefined> {
     return this.#asReader(async (client) => {
       const { base, id: attribute } = this.config.users;
-      const filter = this.#userFilter(new EqualityFilter({ attribute, value: externalId }));
+      const filter = this.#userFilter(new EqualityFilter({ attribute, value: fromId(externalId) }));
       const { searchEntries } = await client.search(base, {
         scope: "sub",
         filter,
@@ -233,11 +233,24 @@ async function inTime(work: Promise<void>, ms: number): Promise<void> {
   await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
 }
 
+const BYTES = /^0x((?:[0-9a-f]{2})*)$/;
+
+/** Active Directory's objectGUID is bytes, most often no text; they are looked for as the bytes that they are. */
+function toId(value: Buffer | string): string {
+  if (typeof value === "string" && !BYTES.test(value)) return value;
+  return `0x${Buffer.from(value).toString("hex")}`;
+}
+
+function fromId(id: string): Buffer | string {
+  const [, hex] = BYTES.exec(id) ?? [];
+  return hex === undefined ? id : Buffer.from(hex, "hex");
+}
+
 function textsOf(entry: Entry, attribute: string): string[] {
   const wanted = attribute.toLowerCase();
   const value = Object.entries(entry).find(([name]) => name.toLowerCase() === wanted)?.[1];
   const values = Array.isArray(value) ? value : value === undefined ? [] : [value];
-  return values.map((each) => (Buffer.isBuffer(each) ? each.toString("hex") : String(each)));
+  return values.map(toId);
 }
 
 function messageOf(cause: unknown): string {
