@@ -7,7 +7,7 @@ import type { Database } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import { Authenticator } from "./authenticator.ts";
-import { createAuthorize } from "./authorize.ts";
+import { createAuthorize, createListable, type Listable } from "./authorize.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
 import { GrantsStore } from "./grants-store.ts";
@@ -53,6 +53,7 @@ export interface Orgs {
   readonly gate: Gate;
   readonly authorize: Authorize;
   readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
+  readonly listable: Listable;
   readonly protocols: readonly Protocol[];
   /** Puts on record what the door sees. */
   readonly witness: Witness;
@@ -113,6 +114,7 @@ export async function openOrgs({
     gate: createGate({ authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } }),
     authorize,
     catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
+    listable: createListable(findAccess, rules),
     protocols: [
       tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
       restProtocol(operations, publicUrl),
