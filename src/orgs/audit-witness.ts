@@ -129,6 +129,11 @@ function matterOf(request: Request) {
   if (access.kind === "repository" && name !== undefined) {
     return { action: access.action, target: name, namespace: name.split("/", 1)[0] ?? "", rest };
   }
+  if (access.kind === "trust") {
+    // The name of the repository without the authority of our URL before it.
+    const target = params.gun?.slice(params.gun.indexOf("/") + 1) ?? "";
+    return { action: `trust-${access.action}`, target, namespace: target.split("/", 1)[0] ?? "", rest };
+  }
   const isRepository = path.endsWith("/orgs/<org>/repositories/<repo>");
   if (isRepository)
     return { action: id, target: `${params.org}/${params.repo}`, namespace: params.org ?? "", rest: {} };

@@ -25,7 +25,7 @@ export interface RestGateDeps {
 }
 
 export function isRest(access: Access): access is RestAccess {
-  return !["open", "ping", "catalog", "repository"].includes(access.kind);
+  return !["open", "ping", "catalog", "repository", "trust"].includes(access.kind);
 }
 
 /** One answer for every way to be wrong. */
