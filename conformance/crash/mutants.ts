@@ -27,12 +27,13 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.linkWhole(repository, request.admission, digest, size);`,
-        replace: `    await deps.uploads.linkWhole(repository, request.admission, digest, segment.size);
-    deps.failpoint("blob.beforeCommit");
-    await deps.blobs.publish([segment.name], digest, segment.digest);`,
+        find: `    const blob = await publish(deps, [segment.name], digest, segment.digest);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.linkWhole(repository, request.admission, blob);`,
+        replace: `    const blob = { digest, size: segment.size, ensureBytes: async () => undefined };
+    await deps.uploads.linkWhole(repository, request.admission, blob);
+    await deps.failpoint("blob.beforeCommit");
+    await publish(deps, [segment.name], digest, segment.digest);`,
       },
     ],
   },
@@ -42,13 +43,14 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    const size = await deps.blobs.publish(all, digest, known);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.finish(session, digest, size);`,
-        replace: `    const size = own.length > 0 ? await deps.blobs.publish(all, digest, known) : session.size;
-    await deps.uploads.finish(session, digest, size);
-    deps.failpoint("blob.beforeCommit");
-    if (own.length === 0) await deps.blobs.publish(all, digest, known);`,
+        find: `    const blob = await publish(deps, all, digest, known);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.finish(session, blob);`,
+        replace: `    const later = { digest, size: session.size, ensureBytes: async () => undefined };
+    const blob = own.length > 0 ? await publish(deps, all, digest, known) : later;
+    await deps.uploads.finish(session, blob);
+    await deps.failpoint("blob.beforeCommit");
+    if (own.length === 0) await publish(deps, all, digest, known);`,
       },
     ],
   },
@@ -58,9 +60,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    await deps.uploads.finish(session, digest, size);`,
+        find: `    await deps.uploads.finish(session, blob);`,
         replace: `    await deps.blobs.discard(all);
-    await deps.uploads.finish(session, digest, size);`,
+    await deps.uploads.finish(session, blob);`,
       },
     ],
   },
@@ -122,9 +124,9 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: MANIFEST_STORE,
         find: `    });
-    this.#failpoint("manifest.afterCommit");`,
+    await this.#failpoint("manifest.afterCommit");`,
         replace: `    })();
-    this.#failpoint("manifest.afterCommit");`,
+    await this.#failpoint("manifest.afterCommit");`,
       },
     ],
   },

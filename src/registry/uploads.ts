@@ -5,7 +5,7 @@ import { principalOf } from "../oci/access.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
-import type { UploadSession } from "../storage/upload-store.ts";
+import type { NewBlob, UploadSession } from "../storage/upload-store.ts";
 import type { RegistryDeps } from "./deps.ts";
 import { findMountSource } from "./mount.ts";
 import { appendBody, type Chunk, checkChunk } from "./upload-chunks.ts";
@@ -28,7 +28,7 @@ export function startUpload(deps: RegistryDeps): Handler {
       const source = await findMountSource(deps, request.actor, mount, request.query("from"));
       const repositoryId = await deps.repositories.ensure(repository, request.admission);
       if (source !== undefined && (await deps.blobRows.mount(repositoryId, mount, source))) {
-        deps.failpoint("mount.afterRow");
+        await deps.failpoint("mount.afterRow");
         return created(deps, repository, mount);
       }
     } else if (digest !== undefined) {
@@ -41,7 +41,7 @@ export function startUpload(deps: RegistryDeps): Handler {
     }
     const repositoryId = await deps.repositories.ensure(repository, request.admission);
     const id = await deps.uploads.create(repositoryId, principalOf(request.actor), algorithm);
-    deps.failpoint("upload.created");
+    await deps.failpoint("upload.created");
 
     return progress(deps, 202, repository, { id, size: 0 });
   };
@@ -108,9 +108,9 @@ export function cancelUpload(deps: RegistryDeps): Handler {
     const repository = parseRepositoryName(request.param("name"));
     const session = await getSession(deps, request, repository);
 
-    deps.failpoint("del.beforeRow");
+    await deps.failpoint("del.beforeRow");
     if (!(await deps.uploads.remove(session.id))) throw new OciError("BLOB_UPLOAD_UNKNOWN");
-    deps.failpoint("del.afterRow");
+    await deps.failpoint("del.afterRow");
     await deps.blobs.discard(session.segments);
 
     return empty(204);
@@ -152,15 +152,29 @@ async function finish(
   { all, own, known }: Pieces,
 ): Promise<void> {
   try {
-    const size = await deps.blobs.publish(all, digest, known);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.finish(session, digest, size);
-    deps.failpoint("blob.afterCommit");
+    const blob = await publish(deps, all, digest, known);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.finish(session, blob);
+    await deps.failpoint("blob.afterCommit");
   } catch (error) {
     await deps.blobs.discard(own);
     throw error;
   }
   await deps.blobs.discard([...session.segments, ...own]);
+}
+
+/** The pieces are there until the row is committed, so what a collection takes meanwhile can be put back. */
+async function publish(
+  { blobs }: RegistryDeps,
+  pieces: readonly string[],
+  digest: Digest,
+  known: Digest | undefined,
+): Promise<NewBlob> {
+  const size = await blobs.publish(pieces, digest, known);
+  const ensureBytes = async (): Promise<void> => {
+    if ((await blobs.findSize(digest)) !== size) await blobs.publish(pieces, digest, digest);
+  };
+  return { digest, size, ensureBytes };
 }
 
 async function putWhole(
@@ -171,10 +185,10 @@ async function putWhole(
 ): Promise<Reply> {
   const segment = await deps.blobs.writeSegment(request.bodyStream(), algorithmOf(digest));
   try {
-    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.linkWhole(repository, request.admission, digest, size);
-    deps.failpoint("blob.afterCommit");
+    const blob = await publish(deps, [segment.name], digest, segment.digest);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.linkWhole(repository, request.admission, blob);
+    await deps.failpoint("blob.afterCommit");
   } finally {
     await deps.blobs.discard([segment.name]);
   }

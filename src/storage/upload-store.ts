@@ -3,7 +3,7 @@ import type { Admission } from "../oci/access.ts";
 import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
-import { linkBlob } from "./blob-rows.ts";
+import { type BlobLink, linkBlob } from "./blob-rows.ts";
 import type { Database } from "./database.ts";
 import { ensureRepository } from "./repository-store.ts";
 
@@ -33,6 +33,9 @@ export interface UploadKey {
   /** As `principalOf` names them. */
   readonly principal: string;
 }
+
+/** A blob whose bytes are in the blob store already. */
+export type NewBlob = Omit<BlobLink, "repositoryId">;
 
 interface SessionRow {
   id: string;
@@ -98,10 +101,10 @@ export class UploadStore {
   }
 
   /**
-   * End the session and link its blob, whose bytes are in the blob store already.
+   * End the session and link its blob.
    * @throws OciError BLOB_UPLOAD_UNKNOWN when another request ended it first
    */
-  async finish(session: UploadSession, digest: Digest, size: number): Promise<void> {
+  async finish(session: UploadSession, blob: NewBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
       const rows = await sql.query(
         "upload-finish",
@@ -109,14 +112,14 @@ export class UploadStore {
         [session.id, session.size],
       );
       if (rows.length === 0) throw new OciError("BLOB_UPLOAD_UNKNOWN");
-      await linkBlob(sql, session.repositoryId, digest, size);
+      await linkBlob(sql, { repositoryId: session.repositoryId, ...blob });
     });
   }
 
   /** Link a blob that came without a session, making the repository at a first push. */
-  async linkWhole(repository: RepositoryName, admission: Admission, digest: Digest, size: number): Promise<void> {
+  async linkWhole(repository: RepositoryName, admission: Admission, blob: NewBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
-      await linkBlob(sql, await ensureRepository(sql, repository, admission), digest, size);
+      await linkBlob(sql, { repositoryId: await ensureRepository(sql, repository, admission), ...blob });
     });
   }
 
