@@ -90,10 +90,12 @@ export class TeamsStore {
       const rows = await sql.query(
         "team-member-put",
         `insert into team_members (team_id, org, user_id, admin)
-         select $1, org, user_id, $4 from org_members where org = $2 and user_id = $3
+         select $1, m.org, m.user_id, $4 from org_members m join users u on u.id = m.user_id
+         where m.org = $2 and u.name = $3
          on conflict (team_id, user_id) do update set admin = excluded.admin returning 1`,
-        [teamId, org, await getUserId(sql, user), admin],
+        [teamId, org, user, admin],
       );
+      // The same of a user who is not there: whoever administers a team learns of nobody outside the organization.
       if (rows.length === 0)
         throw new OrgsError("not-a-member", `${user} is not a member of ${org}; teams take members only`);
       return before === undefined;
