@@ -51,7 +51,8 @@ const wanted = (name: string): boolean => positionals.length === 0 || positional
 const failed: string[] = [];
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
-process.exitCode = positionals[0] === "access" ? await accessBench(pace, values.json) : await main();
+process.exitCode =
+  positionals[0] === "access" ? await accessBench(pace, positionals.slice(1), values.json) : await main();
 
 async function main(): Promise<number> {
   const missing = missingTools(["docker-registry", "wrk"]);
