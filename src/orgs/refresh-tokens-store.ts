@@ -1,6 +1,6 @@
 import type { Database } from "../storage/database.ts";
+import type { Account } from "./access-lookup.ts";
 import { hashOfSecret, newSecret } from "./secrets.ts";
-import type { User } from "./users-store.ts";
 
 /** What a refresh token is good for: only the client it was given to may use it, and only at this service. */
 export interface RefreshBinding {
@@ -26,7 +26,11 @@ export class RefreshTokensStore {
     this.#database = database;
   }
 
-  async create(user: User, { service, clientId }: RefreshBinding, credential?: number): Promise<string> {
+  async create(
+    user: Pick<Account, "id" | "tokenEpoch">,
+    { service, clientId }: RefreshBinding,
+    credential?: number,
+  ): Promise<string> {
     const token = newSecret("gsr_");
     await this.#database.query(
       "refresh-create",

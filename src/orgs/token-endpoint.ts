@@ -2,7 +2,7 @@ import { json, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
 import { type Actor, ANONYMOUS } from "../oci/access.ts";
-import type { FindAccess } from "./access-lookup.ts";
+import type { Account, FindAccess } from "./access-lookup.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
 import { stands } from "./authorize.ts";
 import { BASIC_CHALLENGE } from "./challenge.ts";
@@ -12,7 +12,6 @@ import type { PermissionRules } from "./permissions.ts";
 import type { RefreshTokensStore } from "./refresh-tokens-store.ts";
 import type { TokenKeys } from "./token-keys.ts";
 import type { IssuedToken, TokenService } from "./token-service.ts";
-import type { User } from "./users-store.ts";
 
 export interface TokenEndpointDeps {
   readonly service: string;
@@ -81,7 +80,7 @@ export function getKeys({ keys }: TokenEndpointDeps): Handler {
 interface Who {
   readonly actor: Actor;
   /** Undefined for robots, and where nobody signed in. */
-  readonly user: User | undefined;
+  readonly user: Account | undefined;
 }
 
 interface Ask extends Who {

@@ -83,17 +83,20 @@ export async function linkBlob(sql: Sql, repositoryId: number, digest: Digest, s
   );
 }
 
+const FIND_SIZES = `
+  select k.at, s.size
+  from unnest($1::text[], $2::text[]) with ordinality as k (name, digest, at)
+  join repositories r on r.name = k.name
+  join repository_blobs b on b.repository_id = r.id and b.digest = k.digest
+  join blobs s on s.digest = b.digest`;
+
 async function findSizes(database: Database, keys: readonly BlobKey[]): Promise<(number | undefined)[]> {
-  const rows = await database.query<{ at: string; size: string }>(
-    "blob-sizes",
-    `select k.at, s.size
-     from unnest($1::text[], $2::text[]) with ordinality as k (name, digest, at)
-     join repositories r on r.name = k.name
-     join repository_blobs b on b.repository_id = r.id and b.digest = k.digest
-     join blobs s on s.digest = b.digest`,
-    [keys.map(({ repository }) => repository), keys.map(({ digest }) => digest)],
-  );
+  const rows = await database.lookUp({
+    name: "blob-sizes",
+    text: FIND_SIZES,
+    keys: [keys.map(({ repository }) => repository), keys.map(({ digest }) => digest)],
+  });
   const sizes: (number | undefined)[] = Array.from({ length: keys.length });
-  for (const { at, size } of rows) sizes[Number(at) - 1] = Number(size);
+  for (const [at, size] of rows) sizes[Number(at) - 1] = Number(size);
   return sizes;
 }
