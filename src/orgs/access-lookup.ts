@@ -133,10 +133,10 @@ function nameOf({ user, credential, repository, namespace }: AccessKey): string 
   return JSON.stringify([user, credential ?? null, repository, namespace ?? null]);
 }
 
-async function loadVersion(sql: Sql): Promise<RightsVersion[]> {
-  const text = "select version, now() as now from rights_version";
-  const rows = await sql.query<{ version: string; now: Date }>("rights-version", text);
-  return rows.map(({ version, now }) => ({ version, now: now.getTime() }));
+async function loadVersion(database: Database): Promise<RightsVersion[]> {
+  const text = "select version, extract(epoch from now()) * 1000 from rights_version";
+  const rows = await database.lookUp({ name: "rights-version", text, keys: [] });
+  return rows.map(([version, now]) => ({ version: version ?? "", now: Number(now) }));
 }
 
 /** As a transaction sees it. */

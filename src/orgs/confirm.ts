@@ -34,8 +34,8 @@ async function judgePush(sql: Sql, deps: GateDeps, request: Request, action: Rep
   const name = parseRepositoryName(request.param("name"));
   await holdRights(sql, { shared: [orgLock(namespaceOf(name)), userLock(actor.name)] });
   const facts = await readAccess(sql, { ...principalKey(actor), repository: name });
-  const challenge = challengeFor(request, route.access, name);
-  if (!stands(actor, facts)) throw badCredentials(deps, credentialsOf(request), challenge);
+  const challenge = () => challengeFor(request, route.access, name);
+  if (!stands(actor, facts)) throw badCredentials(deps, credentialsOf(request), challenge());
   const by = actor.scope === undefined ? "password" : "token";
   judge(deps, request, { actor, facts, by, catalog: false }, { name, action, challenge });
 }
