@@ -53,8 +53,8 @@ export interface Fault {
 export type UpdateDetail = Fault | string | Readonly<Record<string, never>> | undefined;
 
 /**
- * A push refused.
- * @see notary.md "Errors" in docs/decisions/0010: code and detail are part of the protocol
+ * A push refused; code and detail are part of the protocol.
+ * @see docs/decisions/0010
  */
 export class UpdateError extends Error {
   readonly code: UpdateCode;
