@@ -1,5 +1,5 @@
 /**
- * `npm run matrix`: the access matrix against the running product. `-- --timing [--pairs N]` prints instead whether time tells
+ * `npm run matrix [-- --only GROUP]`: the access matrix against the running product. `-- --timing [--pairs N]` prints instead whether time tells
  * what is hidden from what is missing (N pairs for each operation, default 2,000).
  */
 import { parseArgs } from "node:util";
@@ -20,7 +20,11 @@ import { runLifeCells } from "./token-life.ts";
 import { runScopeCells } from "./token-scopes.ts";
 
 const { values } = parseArgs({
-  options: { timing: { type: "boolean", default: false }, pairs: { type: "string", default: "2000" } },
+  options: {
+    timing: { type: "boolean", default: false },
+    pairs: { type: "string", default: "2000" },
+    only: { type: "string", multiple: true, default: [] },
+  },
 });
 process.exitCode = await main();
 
@@ -58,6 +62,7 @@ async function runMatrix(server: RunningServer, stage: Stage): Promise<number> {
   };
   await report.check("every route is covered", () => checkCoverage(readRouteTable()));
   for (const [name, run] of Object.entries(groups)) {
+    if (values.only.length > 0 && !values.only.includes(name)) continue;
     const [started, before] = [performance.now(), report.counts];
     await run();
     const { passed, failed } = report.counts;
