@@ -107,7 +107,7 @@ export class Credentials {
   }
 }
 
-/** The actions that a registry token of `actor` for a repository can name: what the rights are worth there. */
+/** Whether what the actor has of R5 is of the one that was deleted. */
 export function isHeir(actor: ActorId): boolean {
   return HEIRS.some((heir) => heir === actor);
 }
