@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Config } from "./config.ts";
+import { BlockList, isIP } from "node:net";
+import type { BlobRedirect, Config } from "./config.ts";
 import { openDoor } from "./http/door.ts";
 import { describeError, type Log } from "./http/log.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -11,6 +12,7 @@ import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { registryProtocol } from "./registry/routes.ts";
 import { BlobRows } from "./storage/blob-rows.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
@@ -29,6 +31,8 @@ export interface AppSettings {
   readonly databaseUrl: string;
   /** Content of the master key file. */
   readonly masterKeys: string;
+  /** What {@link prepareBlobs} found; default: yes. */
+  readonly s3Checksums?: boolean;
 }
 
 export interface App {
@@ -79,6 +83,18 @@ export async function prepareDatabase(
   }
 }
 
+/**
+ * Once per start: whether the bucket can be used, and what it offers. Nothing for a folder, which is made as needed.
+ * @throws Error with what it lacks and what to do, one line each
+ */
+export async function prepareBlobs({ blobs }: Config): Promise<{ s3Checksums?: boolean }> {
+  if (blobs.kind === "fs") return {};
+  const { probeS3 } = await import("./storage/s3-probe.ts");
+  const { hasChecksums, faults } = await probeS3(blobs);
+  if (faults.length > 0) throw new Error(["GOLDSEAL_BLOBS: this bucket cannot keep blobs", ...faults].join("\n"));
+  return { s3Checksums: hasChecksums };
+}
+
 /** The product: every room, wired. Tests open the system through it too. */
 export async function openApp(settings: AppSettings, dependencies: AppDependencies): Promise<App> {
   const { config, publicUrl } = settings;
@@ -89,13 +105,14 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
-  const blobs = await openBlobStore(config, failpoint);
+  const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
+    confirm: orgs.confirm,
     blobs,
     blobRows: new BlobRows(database),
     uploads,
@@ -103,6 +120,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,
+    redirects: redirectsFor(config.blobRedirect),
     failpoint,
   });
 
@@ -129,9 +147,32 @@ function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
   return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile };
 }
 
-function openBlobStore({ blobs }: Config, failpoint: Failpoint): Promise<FsBlobStore> {
-  if (blobs.kind !== "fs") throw new Error("S3 is not there yet: set GOLDSEAL_BLOBS=fs:<folder>");
-  return FsBlobStore.open(blobs.root, failpoint);
+interface BlobParts {
+  readonly database: Database;
+  readonly failpoint: Failpoint;
+  readonly now: () => Date;
+}
+
+async function openBlobStore({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<BlobStore> {
+  const { blobs } = config;
+  if (blobs.kind === "fs") return FsBlobStore.open(blobs.root, parts.failpoint);
+  // Its client takes time and memory to load that an installation on a folder should not pay.
+  const [{ S3BlobStore }, { S3Bucket }] = await Promise.all([
+    import("./storage/s3-blob-store.ts"),
+    import("./storage/s3-bucket.ts"),
+  ]);
+  return new S3BlobStore({ ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) });
+}
+
+function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
+  if (redirect === "off" || redirect === "on") return () => redirect === "on";
+  const networks = new BlockList();
+  for (const { address, bits, family } of redirect) networks.addSubnet(address, bits, family);
+  return (address) => {
+    // A socket for both families shows IPv4 like this.
+    const plain = address.replace(/^::ffff:(?=[\d.]+$)/, "");
+    return networks.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
+  };
 }
 
 function openFailpoint({ failpoint }: Config): Failpoint {

@@ -42,6 +42,8 @@ const DOORS: Readonly<Record<string, RegExp>> = {
   ldapts: /^src\/orgs\/ldap\/directory\.ts$/,
   tweetnacl: /^src\/keys\//,
   "node-forge": /^src\/setup\//,
+  "@aws-sdk": /^src\/storage\/s3-[\w-]+\.ts$/,
+  "@smithy": /^src\/storage\/s3-client\.ts$/,
 };
 
 /** The access matrix must hear of every route: this one file may read the tables of them, and nothing more. */
@@ -163,6 +165,7 @@ describe("the import table", () => {
     ["jose outside the token files", "src/orgs/permissions.ts", 'import { jwtVerify } from "jose";'],
     ["tweetnacl outside keys", "src/orgs/token-service.ts", 'import nacl from "tweetnacl";'],
     ["node-forge outside the set-up", "src/http/listener.ts", 'import forge from "node-forge";'],
+    ["S3 outside its driver", "src/registry/blobs.ts", 'import { S3Client } from "@aws-sdk/client-s3";'],
     ["files in the vocabulary", "src/oci/manifest.ts", 'import { readFile } from "node:fs/promises";'],
     ["the environment outside main", "src/app.ts", "const port = process.env.PORT;"],
     ["JSON.parse outside its one place", "src/registry/manifests.ts", "const m = JSON.parse(text);"],

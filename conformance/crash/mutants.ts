@@ -29,8 +29,11 @@ export const MUTANTS: readonly Mutant[] = [
         file: UPLOADS,
         find: `    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
     deps.failpoint("blob.beforeCommit");
-    await deps.uploads.linkWhole(repository, request.admission, digest, size);`,
-        replace: `    await deps.uploads.linkWhole(repository, request.admission, digest, segment.size);
+    const { admission } = request;
+    await deps.uploads.linkWhole({ repository, admission, digest, size, confirm: deps.confirm(request) });`,
+        replace: `    const { admission } = request;
+    const { size } = segment;
+    await deps.uploads.linkWhole({ repository, admission, digest, size, confirm: deps.confirm(request) });
     deps.failpoint("blob.beforeCommit");
     await deps.blobs.publish([segment.name], digest, segment.digest);`,
       },
@@ -44,9 +47,9 @@ export const MUTANTS: readonly Mutant[] = [
         file: UPLOADS,
         find: `    const size = await deps.blobs.publish(all, digest, known);
     deps.failpoint("blob.beforeCommit");
-    await deps.uploads.finish(session, digest, size);`,
+    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });`,
         replace: `    const size = own.length > 0 ? await deps.blobs.publish(all, digest, known) : session.size;
-    await deps.uploads.finish(session, digest, size);
+    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });
     deps.failpoint("blob.beforeCommit");
     if (own.length === 0) await deps.blobs.publish(all, digest, known);`,
       },
@@ -58,9 +61,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    await deps.uploads.finish(session, digest, size);`,
+        find: `    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });`,
         replace: `    await deps.blobs.discard(all);
-    await deps.uploads.finish(session, digest, size);`,
+    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });`,
       },
     ],
   },
@@ -92,8 +95,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MANIFESTS,
-        find: `    await deps.manifests.put({ repository, admission, manifest: row, tags });`,
-        replace: `    const put = { repository, admission, manifest: row, tags };
+        find: `    await deps.manifests.put({ repository, admission, manifest: row, tags, confirm: deps.confirm(request) });`,
+        replace: `    const put = { repository, admission, manifest: row, tags, confirm: deps.confirm(request) };
     setImmediate(() => void deps.manifests.put(put).catch(() => undefined));`,
       },
     ],
@@ -105,7 +108,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: MANIFEST_STORE,
         find: `      if (tags.length > 0) {`,
-        replace: `    }); await this.#database.transaction(async (sql) => {\n      const repositoryId = await ensureRepository(sql, repository);\n      if (tags.length > 0) {`,
+        replace: `    }); await this.#database.transaction(async (sql) => {\n      const repositoryId = await ensureRepository(sql, repository, admission);\n      if (tags.length > 0) {`,
       },
     ],
   },
@@ -115,9 +118,12 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MANIFEST_STORE,
-        find: `    await this.#database.transaction(async (sql) => {`,
+        find: `    await this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      const repositoryId`,
         replace: `    const sql = this.#database;
-    await (async () => {`,
+    await (async () => {
+      const repositoryId`,
       },
       {
         file: MANIFEST_STORE,
@@ -144,8 +150,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MANIFESTS,
-        find: `      await manifests.deleteTag(repository, reference.tag);`,
-        replace: `      setImmediate(() => void manifests.deleteTag(repository, reference.tag).catch(() => undefined));`,
+        find: `      await manifests.deleteTag(repository, reference.tag, confirm(request));`,
+        replace: `      setImmediate(() => void manifests.deleteTag(repository, reference.tag, confirm(request)).catch(() => undefined));`,
       },
     ],
   },

@@ -9,17 +9,18 @@ import { parseRepositoryName } from "../oci/repository-name.ts";
 import { notFound } from "./errors.ts";
 import type { Grant, GrantKey, GrantsStore } from "./grants-store.ts";
 import {
+  type ChangeDeps,
+  changeOf,
   extraSchema,
   levelSchema,
   nameParam,
   nameSchema,
-  precondition,
   replyWith,
   repositoryParam,
 } from "./rest-words.ts";
 import type { TeamsStore } from "./teams-store.ts";
 
-export interface GrantsApiDeps {
+export interface GrantsApiDeps extends ChangeDeps {
   readonly grants: GrantsStore;
   readonly teams: TeamsStore;
   readonly authorize: Authorize;
@@ -108,14 +109,14 @@ function getGrant(deps: GrantsApiDeps) {
 function putGrant(deps: GrantsApiDeps) {
   return async (request: Request, { level, extra }: z.infer<typeof grantBody>): Promise<Reply> => {
     const change = { level, extra: [...new Set(extra)].sort() };
-    const made = await deps.grants.put(grantKey(request), change, precondition(request));
+    const made = await deps.grants.put(grantKey(request), change, changeOf(deps, request));
     return getGrant(deps)(request, made ? 201 : 200);
   };
 }
 
-function deleteGrant({ grants }: GrantsApiDeps) {
+function deleteGrant(deps: GrantsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    await grants.delete(grantKey(request), precondition(request));
+    await deps.grants.delete(grantKey(request), changeOf(deps, request));
     return empty(204);
   };
 }

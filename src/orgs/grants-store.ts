@@ -1,6 +1,5 @@
-import type { Precondition } from "../http/precondition.ts";
 import type { Page } from "../http/rest-page.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Change, Database, Sql } from "../storage/database.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { type InOrg, inOrg } from "./org-rows.ts";
 import type { Extra, Level } from "./permissions.ts";
@@ -61,8 +60,8 @@ export class GrantsStore {
   }
 
   /** True when it is new. @throws OrgsError not-found for the team or the repository */
-  put(key: GrantKey, { level, extra }: Pick<Grant, "level" | "extra">, check: Precondition): Promise<boolean> {
-    return inOrg(this.#database, key.org, async (sql) => {
+  put(key: GrantKey, { level, extra }: Pick<Grant, "level" | "extra">, { check, confirm }: Change): Promise<boolean> {
+    return inOrg(this.#database, { org: key.org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org: key.org, name: key.team });
       const before = await findGrant(sql, key);
       check(before?.version);
@@ -77,8 +76,8 @@ export class GrantsStore {
   }
 
   /** @throws OrgsError not-found */
-  async delete(key: GrantKey, check: Precondition): Promise<void> {
-    await inOrg(this.#database, key.org, async (sql) => {
+  async delete(key: GrantKey, { check, confirm }: Change): Promise<void> {
+    await inOrg(this.#database, { org: key.org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org: key.org, name: key.team });
       const before = await findGrant(sql, key);
       check(before?.version);

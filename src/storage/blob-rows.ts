@@ -2,7 +2,14 @@ import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
-import { type Database, isViolation, type Sql } from "./database.ts";
+import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
+
+export interface Mount {
+  readonly repositoryId: number;
+  readonly digest: Digest;
+  readonly source: RepositoryName;
+  readonly confirm: Confirm;
+}
 
 interface BlobKey {
   readonly repository: RepositoryName;
@@ -38,30 +45,45 @@ export class BlobRows {
   }
 
   /** Link a blob that `source` has into another repository. False when `source` does not have it (any more). */
-  async mount(repositoryId: number, digest: Digest, source: RepositoryName): Promise<boolean> {
-    const rows = await this.#database.query(
-      "blob-mount",
-      `insert into repository_blobs (repository_id, digest)
-       select $1, b.digest from repository_blobs b join repositories r on r.id = b.repository_id
-       where b.digest = $2 and r.name = $3
-       on conflict (repository_id, digest) do update set digest = excluded.digest returning 1`,
-      [repositoryId, digest, source],
+  async mount({ repositoryId, digest, source, confirm }: Mount): Promise<boolean> {
+    if ((await this.findSize(source, digest)) === undefined) return false;
+    const mounting = this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      const rows = await sql.query(
+        "blob-mount",
+        `insert into repository_blobs (repository_id, digest)
+         select $1, b.digest from repository_blobs b join repositories r on r.id = b.repository_id
+         where b.digest = $2 and r.name = $3
+         on conflict (repository_id, digest) do update set digest = excluded.digest returning 1`,
+        [repositoryId, digest, source],
+      );
+      if (rows.length === 0) throw new OciError("BLOB_UNKNOWN");
+    });
+    return mounting.then(
+      () => true,
+      (cause: unknown) => {
+        if (cause instanceof OciError && cause.code === "BLOB_UNKNOWN") return false;
+        throw cause;
+      },
     );
-    return rows.length > 0;
   }
 
   /**
    * Take the blob out of one repository; its bytes stay while any repository has it.
    * @throws OciError BLOB_UNKNOWN, IN_USE when a manifest of the repository needs it
    */
-  async unlink(repository: RepositoryName, digest: Digest): Promise<void> {
-    const rows = await this.#database
-      .query(
-        "blob-unlink",
-        `delete from repository_blobs b using repositories r
-         where r.id = b.repository_id and r.name = $1 and b.digest = $2 returning 1`,
-        [repository, digest],
-      )
+  async unlink(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
+    await this.#database
+      .transaction(async (sql) => {
+        await confirm(sql);
+        const rows = await sql.query(
+          "blob-unlink",
+          `delete from repository_blobs b using repositories r
+           where r.id = b.repository_id and r.name = $1 and b.digest = $2 returning 1`,
+          [repository, digest],
+        );
+        if (rows.length === 0) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
+      })
       .catch((cause: unknown) => {
         if (!isViolation(cause, "manifest_blobs_blob")) throw cause;
         throw new OciError("IN_USE", {
@@ -69,7 +91,6 @@ export class BlobRows {
           cause,
         });
       });
-    if (rows.length === 0) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
   }
 }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestOf } from "../oci/digest.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { RepositoryStore } from "./repository-store.ts";
-import { openTestDatabase, type TestDatabase } from "./test-database.ts";
+import { unconfirmed as confirm, openTestDatabase, type TestDatabase } from "./test-database.ts";
 import { UploadStore } from "./upload-store.ts";
 
 const repository = parseRepositoryName("alice/app");
@@ -18,7 +18,7 @@ beforeAll(async () => {
   opened = await openTestDatabase();
   uploads = new UploadStore(opened.database);
   await opened.database.query("", "insert into namespaces (name, kind) values ('alice', 'org'), ('crowd', 'org')");
-  repositoryId = await new RepositoryStore(opened.database).ensure(repository, firstPush);
+  repositoryId = await new RepositoryStore(opened.database).ensure(repository, firstPush, confirm);
 });
 afterAll(() => opened.close());
 
@@ -74,19 +74,21 @@ describe("UploadStore", () => {
 
   it("lets one of 8 finishes win, and none beside an append that came first", async () => {
     const session = await begin();
-    const ended = await Promise.allSettled(Array.from({ length: 8 }, () => uploads.finish(session, digest, 7)));
+    const ended = await Promise.allSettled(
+      Array.from({ length: 8 }, () => uploads.finish(session, { digest, size: 7, confirm })),
+    );
 
     expect(ended.filter(({ status }) => status === "fulfilled").length).toBe(1);
     for (const result of ended) if (result.status === "rejected") expect(result.reason).toMatchObject(unknown);
     const other = await begin();
     await uploads.append(other, piece("a"));
-    await expect(uploads.finish(other, digest, 7)).rejects.toMatchObject(unknown);
+    await expect(uploads.finish(other, { digest, size: 7, confirm })).rejects.toMatchObject(unknown);
   });
 
   it("links the blob in the same transaction that ends the upload", async () => {
     const session = await begin();
 
-    await uploads.finish(session, digestOf("linked"), 6);
+    await uploads.finish(session, { digest: digestOf("linked"), size: 6, confirm });
 
     const rows = await opened.database.query(
       "",
@@ -100,7 +102,9 @@ describe("UploadStore", () => {
   it("links one blob whole from 16 pushes at once, making its repository", async () => {
     const name = parseRepositoryName("crowd/first");
 
-    await Promise.all(Array.from({ length: 16 }, () => uploads.linkWhole(name, firstPush, digestOf("crowd"), 5)));
+    const whole = { repository: name, admission: firstPush, digest: digestOf("crowd"), size: 5, confirm };
+
+    await Promise.all(Array.from({ length: 16 }, () => uploads.linkWhole(whole)));
 
     const rows = await opened.database.query("", "select 1 from repositories where name = $1", [name]);
     expect(rows.length).toBe(1);

@@ -4,7 +4,7 @@ import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { linkBlob } from "./blob-rows.ts";
-import type { Database } from "./database.ts";
+import type { Confirm, Database } from "./database.ts";
 import { ensureRepository } from "./repository-store.ts";
 
 /** An upload as far as it was acknowledged. */
@@ -24,6 +24,19 @@ export interface Segment {
   readonly name: string;
   readonly size: number;
   readonly digest: Digest;
+}
+
+/** A blob whose bytes are in the blob store. */
+export interface StoredBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly confirm: Confirm;
+}
+
+export interface WholeBlob extends StoredBlob {
+  readonly repository: RepositoryName;
+  readonly admission: Admission;
 }
 
 /** Who may continue an upload: the one who began it, in the repository it was begun in. */
@@ -98,11 +111,12 @@ export class UploadStore {
   }
 
   /**
-   * End the session and link its blob, whose bytes are in the blob store already.
+   * End the session and link its blob.
    * @throws OciError BLOB_UPLOAD_UNKNOWN when another request ended it first
    */
-  async finish(session: UploadSession, digest: Digest, size: number): Promise<void> {
+  async finish(session: UploadSession, { digest, size, confirm }: StoredBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
+      await confirm(sql);
       const rows = await sql.query(
         "upload-finish",
         "delete from upload_sessions where id = $1 and size = $2 returning id",
@@ -114,8 +128,9 @@ export class UploadStore {
   }
 
   /** Link a blob that came without a session, making the repository at a first push. */
-  async linkWhole(repository: RepositoryName, admission: Admission, digest: Digest, size: number): Promise<void> {
+  async linkWhole({ repository, admission, digest, size, confirm }: WholeBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
+      await confirm(sql);
       await linkBlob(sql, await ensureRepository(sql, repository, admission), digest, size);
     });
   }

@@ -44,8 +44,11 @@ export interface Node extends AsyncDisposable {
   ask(method: string, path: string, ask?: Ask): Promise<Answer>;
 }
 
-/** The whole system on the loopback, with the users admin (system administrator), alice and bob. */
-export async function openTestApp(env: Readonly<Record<string, string>> = {}): Promise<TestApp> {
+/**
+ * The whole system on the loopback, with the users admin (system administrator), alice and bob. `now` is the clock of
+ * this process, where a test moves it.
+ */
+export async function openTestApp(env: Readonly<Record<string, string>> = {}, now?: () => Date): Promise<TestApp> {
   const { database, url, close } = await openTestDatabase();
   const folder = await mkdtemp(join(tmpdir(), "goldseal-app-"));
   const log: Record<string, unknown>[] = [];
@@ -58,7 +61,7 @@ export async function openTestApp(env: Readonly<Record<string, string>> = {}): P
   // The test server syncs nothing, so prepareDatabase would rightly refuse it; its template is migrated already.
   await ensureAdmin(database, PASSWORD);
   const openNode = async (more: Readonly<Record<string, string>> = {}): Promise<RootNode> => {
-    const app = await openApp(settings(more), { log: logger });
+    const app = await openApp(settings(more), { log: logger, ...(now === undefined ? {} : { now }) });
     return toNode(app, await listen(app.handler, { host: "127.0.0.1", port: 0 }));
   };
   const node = await openNode();
