@@ -7,7 +7,7 @@ import { Report } from "../harness/report.ts";
 import { type RunningServer, startServer } from "../harness/server.ts";
 import type { Stage } from "./cells.ts";
 import { checkCoverage } from "./coverage.ts";
-import { runAuditCells, runCatalogCells, runNameCells, runReferrerCells } from "./listing-cells.ts";
+import { runAuditCells, runCatalogCells, runNameCells, runReferrerCells, runScopeLists } from "./listing-cells.ts";
 import { runMountCells } from "./mount-cells.ts";
 import { runRestCells } from "./rest-cells.ts";
 import { readRouteTable } from "./route-table.ts";
@@ -58,7 +58,10 @@ async function runMatrix(server: RunningServer, stage: Stage): Promise<number> {
     "life of tokens": () => runLifeCells(report, world),
     uploads: () => runSessionCells(report, world),
     referrers: () => runReferrerCells(report, stage),
-    names: () => runNameCells(report, stage),
+    names: async () => {
+      await runNameCells(report, stage);
+      await runScopeLists(report, stage);
+    },
   };
   await report.check("every route is covered", () => checkCoverage(readRouteTable()));
   for (const [name, run] of Object.entries(groups)) {
