@@ -21,6 +21,7 @@ const SUITES: readonly Suite[] = [
   { name: "oci", file: "conformance/oci/main.ts" },
   { name: "clients", file: "conformance/clients/main.ts" },
   { name: "replicas", file: "conformance/replicas/main.ts" },
+  { name: "s3", file: "conformance/s3/main.ts" },
   { name: "crash", file: "conformance/crash/main.ts", loop: true },
   { name: "fuzz", file: "conformance/fuzz/main.ts", loop: true },
 ];

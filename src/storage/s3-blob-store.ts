@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { algorithmOf, type Digest, type DigestAlgorithm, DigestHasher } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { BlobReader, BlobStore, StoredSegment } from "./blob-store.ts";
@@ -63,9 +62,8 @@ export class S3BlobStore implements BlobStore {
   }
 
   async writeSegment(content: AsyncIterable<Uint8Array>, algorithm: DigestAlgorithm): Promise<StoredSegment> {
-    const key = randomBytes(16).toString("hex");
     const hasher = new DigestHasher(algorithm);
-    const writer = await S3ObjectWriter.create(key, this.#writing);
+    const writer = await S3ObjectWriter.create(this.#writing);
     try {
       for await (const chunk of content) {
         hasher.update(chunk);
@@ -74,12 +72,12 @@ export class S3BlobStore implements BlobStore {
       await this.#writing.failpoint("upload.afterWrite");
       await writer.finish();
       await this.#writing.failpoint("upload.afterSync");
-      return { name: key, size: writer.size, digest: hasher.digest() };
+      return { name: writer.key, size: writer.size, digest: hasher.digest() };
     } catch (error) {
       await writer.close();
       // What the bucket did not answer to in time it may still do: only the sweep can tell that nothing came of it.
-      if (isUnavailable(error)) await this.#objects.doom([key]);
-      else await this.discard([key]);
+      if (isUnavailable(error)) await this.#objects.doom([writer.key]);
+      else await this.discard([writer.key]);
       throw error;
     } finally {
       await writer.close();
@@ -169,8 +167,10 @@ export class S3BlobStore implements BlobStore {
 
   /** Objects whose rows are doomed: when the bucket cannot be asked now, the next sweep finds the rows. */
   async #removeAll(doomed: readonly DoomedObject[]): Promise<void> {
-    for (const { key, isWhole } of doomed) {
+    for (const { key, isWhole, uploadId } of doomed) {
       try {
+        // The one that is known is not looked up in a list, which may be stale.
+        if (uploadId !== undefined) await this.#bucket.abort({ key, uploadId });
         if (!isWhole) await this.#bucket.abortAll(key);
         if (!isWhole) await this.#writing.failpoint("mpu.afterAbort");
         await this.#bucket.remove(key);

@@ -16,6 +16,8 @@ export interface DoomedObject {
   readonly key: string;
   /** False: parts of it may be there. */
   readonly isWhole: boolean;
+  /** Of the multipart upload that was to write it, where that is known. */
+  readonly uploadId: string | undefined;
 }
 
 /** A part of an object, as the bucket acknowledged it. */
@@ -135,7 +137,7 @@ export class S3Objects {
     const rows = await this.#database.query<DoomedRow>(
       "s3-release",
       `update s3_objects set state = 'doomed', touched_at = now()
-       where digest = $1 and state = 'blob' returning key, size`,
+       where digest = $1 and state = 'blob' returning key, size, upload_id`,
       [digest],
     );
     return rows.map(toDoomed);
@@ -146,7 +148,7 @@ export class S3Objects {
     const rows = await this.#database.query<DoomedRow>(
       "s3-doom",
       `update s3_objects set state = 'doomed', touched_at = now()
-       where key = any($1::text[]) and state <> 'blob' returning key, size`,
+       where key = any($1::text[]) and state <> 'blob' returning key, size, upload_id`,
       [keys],
     );
     return rows.map(toDoomed);
@@ -172,10 +174,11 @@ export class S3Objects {
 interface DoomedRow {
   key: string;
   size: string | null;
+  upload_id: string | null;
 }
 
-function toDoomed({ key, size }: DoomedRow): DoomedObject {
-  return { key, isWhole: size !== null };
+function toDoomed({ key, size, upload_id: uploadId }: DoomedRow): DoomedObject {
+  return { key, isWhole: size !== null, uploadId: uploadId ?? undefined };
 }
 
 async function keep(sql: Sql, digest: Digest, keys: readonly string[]): Promise<void> {
