@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { RegistryClient, sha256 } from "../harness/registry-client.ts";
 import { Report } from "../harness/report.ts";
 import { hasS3Server, S3_KINDS, type S3Kind, type S3Server, startS3Server } from "../harness/s3-servers.ts";
-import { launcher, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
+import { freshFolder, launcher, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
 import { run } from "../harness/tools.ts";
 
 const MIB = 1024 * 1024;
@@ -64,7 +64,7 @@ async function checkDoctor(s3: S3Server): Promise<void> {
 }
 
 async function goldseal(command: string, env: Record<string, string>): Promise<{ status: number; text: string }> {
-  const data = mkdtempSync(join(tmpdir(), "goldseal-data-"));
+  const data = freshFolder();
   const all = { GOLDSEAL_DATA: data, GOLDSEAL_LISTEN: "127.0.0.1:0", ...env };
   try {
     const { status, stdout, stderr } = await run("node", [launcher, command], { cwd: projectRoot, env: all });
@@ -76,7 +76,7 @@ async function goldseal(command: string, env: Record<string, string>): Promise<{
 
 /** One folder and one bucket through all the kills: what was acknowledged before stays. */
 async function checkKills(s3: S3Server): Promise<void> {
-  const data = mkdtempSync(join(tmpdir(), "goldseal-data-"));
+  const data = freshFolder();
   const kept: string[] = [];
   try {
     for (const failpoint of KILLS) {
@@ -115,8 +115,9 @@ async function killAt(s3: S3Server, data: string, failpoint: string): Promise<vo
   });
 }
 
-const reached = (server: RunningServer, failpoint: string): boolean =>
-  server.output().includes(`failpoint ${failpoint.split(":")[0]}`);
+function reached(server: RunningServer, failpoint: string): boolean {
+  return server.output().includes(`failpoint ${failpoint.split(":")[0]}`);
+}
 
 async function withServer(
   s3: S3Server,
