@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: Goldseal and Debian's docker-registry side by side on this machine, by turns, as medians and ratios.
  *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
+ *   -- s3         only the S3 cases: the same server for all, see s3.ts
  *   -- --seconds N   of each run (default 4)     --rounds N  runs of each lane (default 3)
  *   -- --quick       1 s, one round, smaller blobs
  *   -- --json FILE   all figures
@@ -20,6 +21,7 @@ import { timeSecondStarts } from "./cases/start.ts";
 import { tagCases } from "./cases/tags.ts";
 import { type Lane, lanesOf } from "./lanes.ts";
 import { type CaseResult, measure, median } from "./measure.ts";
+import { benchS3 } from "./s3.ts";
 import { seedAll } from "./seed.ts";
 import { type Server, startGoldseal, startPeer } from "./servers.ts";
 import { figure, header, lines, memoryTable } from "./table.ts";
@@ -49,7 +51,7 @@ const wanted = (name: string): boolean => positionals.length === 0 || positional
 const failed: string[] = [];
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
-process.exitCode = await main();
+process.exitCode = positionals[0] === "s3" ? await benchS3({ ...pace, quick: values.quick }) : await main();
 
 async function main(): Promise<number> {
   const missing = missingTools(["docker-registry", "wrk"]);
