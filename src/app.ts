@@ -5,12 +5,13 @@ import { openDoor } from "./http/door.ts";
 import { describeError, type Log } from "./http/log.ts";
 import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
+import type { Route } from "./http/route.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { registryProtocol } from "./registry/routes.ts";
-import { BlobRows } from "./storage/blob-rows.ts";
+import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
@@ -37,6 +38,8 @@ export interface AppSettings {
 export interface App {
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   readonly metrics: Metrics;
+  /** Everything that is served, as the door has it. */
+  readonly routes: readonly Route[];
   /** Stop background work and close the pool; requests must have drained before. */
   close(): Promise<void>;
 }
@@ -54,7 +57,8 @@ export interface PrepareOptions {
 }
 
 const sweepEveryMs = 10 * 60_000;
-const connectionsPerWorker = 10;
+/** Of one worker. Whoever pushes waits for a row that a collection holds, but not for long. */
+const poolSettings = { maxConnections: 10, lockMs: 5_000 };
 
 /**
  * Once per start, before any worker: refuse a database that cannot keep promises, migrate it, prove that this key ring
@@ -97,7 +101,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const { config, publicUrl } = settings;
   const { log } = dependencies;
   const onIdleError = (error: Error): void => log.warn("database.connection", describeError(error));
-  const database = new Database({ url: settings.databaseUrl, maxConnections: connectionsPerWorker, onIdleError });
+  const database = new Database({ ...poolSettings, url: settings.databaseUrl, onIdleError });
   const ring = parseKeyRing(settings.masterKeys);
   await checkKeyRing(database, ring);
 
@@ -105,15 +109,16 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
+  const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
   const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
     confirm: orgs.confirm,
     blobs,
-    blobRows: new BlobRows(database),
+    blobRows: new BlobRows(database, seeBytes),
     uploads,
-    manifests: new ManifestStore(database, failpoint),
+    manifests: new ManifestStore(database, { seeBytes, failpoint }),
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,
@@ -130,6 +135,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   return {
     handler,
     metrics,
+    routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
       await orgs.close();

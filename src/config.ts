@@ -82,6 +82,8 @@ export interface Config {
   readonly deleteEnabled: boolean;
   /** GOLDSEAL_ANONYMOUS=on (default) or off: whether public repositories can be pulled without logging in. */
   readonly anonymousPull: boolean;
+  /** GOLDSEAL_TRUST_KEYS=ed25519 (default) or ecdsa (P-256): what new keys that the server signs trust data with are. */
+  readonly trustKeys: "ed25519" | "ecdsa";
   /** GOLDSEAL_LDAP: a YAML file that describes the directories users sign in by; default: users are local. */
   readonly ldapFile?: string;
   /** GOLDSEAL_LOG_LEVEL=info (default), warn, error or off. */
@@ -120,6 +122,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_UPLOAD_TTL_HOURS",
   "GOLDSEAL_DELETE",
   "GOLDSEAL_ANONYMOUS",
+  "GOLDSEAL_TRUST_KEYS",
   "GOLDSEAL_LDAP",
   "GOLDSEAL_LOG_LEVEL",
   "GOLDSEAL_FAILPOINT",
@@ -192,6 +195,7 @@ function readAll(read: Read): Config {
     uploadTtlHours: read("GOLDSEAL_UPLOAD_TTL_HOURS", wholeNumber(1, 8760), 24),
     deleteEnabled: read("GOLDSEAL_DELETE", oneOf("on", "off"), "on") === "on",
     anonymousPull: read("GOLDSEAL_ANONYMOUS", oneOf("on", "off"), "on") === "on",
+    trustKeys: read("GOLDSEAL_TRUST_KEYS", oneOf("ed25519", "ecdsa"), "ed25519"),
     ...defined("ldapFile", read("GOLDSEAL_LDAP", parsePath, undefined)),
     logLevel: read("GOLDSEAL_LOG_LEVEL", oneOf("info", "warn", "error", "off"), "info"),
     ...defined("failpoint", read("GOLDSEAL_FAILPOINT", parseFailpoint, undefined)),

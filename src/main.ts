@@ -43,6 +43,7 @@ environment
   GOLDSEAL_UPLOAD_TTL_HOURS   24                how long an upload lives without progress
   GOLDSEAL_DELETE             on                on or off: whether anything can be deleted
   GOLDSEAL_ANONYMOUS          on                on or off: pull of public repositories without login
+  GOLDSEAL_TRUST_KEYS         ed25519           ed25519 or ecdsa: new keys that the server signs trust data with
   GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
   GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release

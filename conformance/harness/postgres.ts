@@ -1,9 +1,9 @@
 /** A PostgreSQL of the suites' own, with the product's binaries: what an operator brings to several replicas. */
 import { spawn } from "node:child_process";
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./port.ts";
 import { projectRoot } from "./server.ts";
 
 const USER = "goldseal";
@@ -23,8 +23,8 @@ export interface RunningPostgres {
   close(): Promise<void>;
 }
 
-/** Syncs like any PostgreSQL in production. `settings` are further `-c name=value`. */
-export async function startPostgres(settings: readonly string[] = []): Promise<RunningPostgres> {
+/** Syncs like any PostgreSQL in production. */
+export async function startPostgres(): Promise<RunningPostgres> {
   const folder = mkdtempSync(join(tmpdir(), "goldseal-postgres-"));
   const [data, sockets] = [join(folder, "data"), join(folder, "sockets")];
   for (const path of [data, sockets]) mkdirSync(path, { mode: 0o700 });
@@ -35,9 +35,8 @@ export async function startPostgres(settings: readonly string[] = []): Promise<R
   const port = await freePort();
   const url = `postgres://${USER}@127.0.0.1:${port}/postgres`;
   await as(owner, bin("initdb"), ["-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale"]);
-  const options = [
-    ...["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${sockets}`, ...settings],
-  ].flatMap((setting) => ["-c", setting]);
+  const settings = ["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${sockets}`];
+  const options = settings.flatMap((setting) => ["-c", setting]);
   const control = (...args: string[]) => as(owner, bin("pg_ctl"), ["-w", "-D", data, ...args]);
   const postgres: RunningPostgres = {
     url,
@@ -94,16 +93,6 @@ async function as(owner: Owner | undefined, program: string, args: readonly stri
     child.stderr.destroy();
     if (status === 0) resolve();
     else reject(new Error(`${program} ${args.join(" ")} ended with ${status}: ${complaint}`));
-  });
-  return promise;
-}
-
-export function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer().once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
   });
   return promise;
 }

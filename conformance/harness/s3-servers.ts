@@ -1,10 +1,10 @@
 /** Real S3 servers on the loopback, each with one empty bucket; they end with the process that started them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { freePort } from "./port.ts";
 import { findTool, getTool } from "./tools.ts";
 
 export type S3Kind = "minio" | "versitygw";
@@ -91,15 +91,6 @@ async function ready(endpoint: string, child: ChildProcess): Promise<void> {
     if (status > 0 && status < 500) return;
   }
   throw new Error(`the S3 server does not answer at ${endpoint}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -1,8 +1,9 @@
 /**
- * `npm run replicas [-- --only sharing,restarts,database]`: three replicas of the product over one PostgreSQL and one blob
- * store behind nginx, and what must hold there.
+ * `npm run replicas [-- --only sharing --blobs fs|s3 --s3 minio|versitygw]`: three replicas of the product over one
+ * PostgreSQL and one bucket (MinIO's by default) behind nginx, and what must hold there.
  */
 import { parseArgs } from "node:util";
+import { blobsOptions, findBlobsMistake, openBlobs } from "../harness/blobs-option.ts";
 import { Report } from "../harness/report.ts";
 import { missingTools } from "../harness/tools.ts";
 import { checkDatabaseFaults } from "./database-faults.ts";
@@ -15,17 +16,24 @@ const GROUPS: Readonly<Record<string, (report: Report, world: World) => Promise<
   restarts: checkRestarts,
   database: checkDatabaseFaults,
 };
-const { values } = parseArgs({ options: { only: { type: "string", multiple: true, default: [] } } });
+const { values } = parseArgs({
+  options: {
+    ...blobsOptions,
+    blobs: { type: "string", default: "s3" },
+    only: { type: "string", multiple: true, default: [] },
+  },
+});
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   const report = new Report();
-  const missing = missingTools(["nginx", "openssl"]);
-  if (missing.length > 0) {
-    report.skip("replicas behind nginx", `${missing.join(", ")} not found`);
+  const missing = missingTools(["nginx", "openssl"]).map((tool) => `${tool} not found`);
+  const why = missing[0] ?? findBlobsMistake(values);
+  if (why !== undefined) {
+    report.skip("replicas behind nginx", why);
     return report.finish();
   }
-  await openWorld().then(
+  await openWorld(await openBlobs(values)).then(
     (world) => checkGroups(report, world),
     (error: unknown) => report.fail("start PostgreSQL, three replicas and nginx", String(error)),
   );

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../harness/postgres.ts";
+import { freePort } from "../harness/port.ts";
 import { RegistryClient, sha256 } from "../harness/registry-client.ts";
 import type { Report } from "../harness/report.ts";
 import { startServer } from "../harness/server.ts";

@@ -3,7 +3,9 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, type RunningPostgres, startPostgres } from "../harness/postgres.ts";
+import type { Blobs } from "../harness/blobs-option.ts";
+import { freePort } from "../harness/port.ts";
+import { type RunningPostgres, startPostgres } from "../harness/postgres.ts";
 import { type Credentials, RegistryClient } from "../harness/registry-client.ts";
 import { type RunningServer, startServer } from "../harness/server.ts";
 import { type Nginx, startNginx } from "./nginx.ts";
@@ -34,11 +36,11 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** `blobs` is GOLDSEAL_BLOBS, the same for every replica; default: a folder that they share. */
-export async function openWorld(blobs?: string, postgresSettings: readonly string[] = []): Promise<World> {
+/** `blobs` says where all of them keep their blobs; by default a folder that they share. */
+export async function openWorld(blobs: Blobs): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "goldseal-replicas-"));
   chmodSync(folder, 0o711);
-  const postgres = await startPostgres(postgresSettings);
+  const postgres = await startPostgres();
   const keys = join(folder, "master.key");
   writeFileSync(keys, `k1 ${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
   const publicPort = await freePort();
@@ -49,9 +51,10 @@ export async function openWorld(blobs?: string, postgresSettings: readonly strin
     GOLDSEAL_TLS: "off",
     GOLDSEAL_ADMIN_PASSWORD: ADMIN.password,
     GOLDSEAL_DATABASE_URL: postgres.url,
-    GOLDSEAL_BLOBS: blobs ?? `fs:${join(folder, "blobs")}`,
+    GOLDSEAL_BLOBS: `fs:${join(folder, "blobs")}`,
     GOLDSEAL_MASTER_KEY_FILE: keys,
     GOLDSEAL_WORKERS: "1",
+    ...blobs.env,
   });
   const replicas: Replica[] = [];
   for (let index = 0; index < REPLICAS; index++) {
@@ -73,6 +76,7 @@ export async function openWorld(blobs?: string, postgresSettings: readonly strin
       await Promise.allSettled(replicas.map((replica) => replica.stop()));
       await nginx.stop();
       await postgres.close();
+      await blobs.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };

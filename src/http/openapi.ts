@@ -103,8 +103,6 @@ function describeAccess(access: Access): string {
       return access.right === "view" ? "Members of the organization." : "Owners of the organization.";
     case "team":
       return "Owners of the organization and administrators of the team.";
-    case "team-member":
-      return "Owners of the organization and members of the team.";
     case "grant":
       return "Whoever administers what is granted: one repository, or the organization.";
     case "org-repository":

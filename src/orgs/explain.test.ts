@@ -185,6 +185,9 @@ describe("GET /api/v1/explain/{id}", () => {
     const { body } = await ask(decisionOf(refused), bob);
 
     expect(refused.status).toBe(401);
+    // What docker prints.
+    const described = `error_description="${refused.body.errors[0].message}"`;
+    expect(refused.headers["www-authenticate"]).toContain(described);
     expect(body.detail).toMatchObject({ why: "out-of-scope", verdict: { allowed: true } });
   });
 

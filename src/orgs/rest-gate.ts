@@ -14,7 +14,7 @@ import type { InTeam, TeamMember, TeamsStore } from "./teams-store.ts";
 /** What REST routes may ask for. */
 export type RestAccess = Extract<
   Access,
-  { readonly kind: "user" | "system-admin" | "auditor" | "org" | "team" | "team-member" | "grant" | "org-repository" }
+  { readonly kind: "user" | "system-admin" | "auditor" | "org" | "team" | "grant" | "org-repository" }
 >;
 
 export interface RestGateDeps {
@@ -25,7 +25,7 @@ export interface RestGateDeps {
 }
 
 export function isRest(access: Access): access is RestAccess {
-  return !["open", "ping", "catalog", "repository"].includes(access.kind);
+  return !["open", "ping", "catalog", "repository", "trust"].includes(access.kind);
 }
 
 /** One answer for every way to be wrong. */
@@ -75,9 +75,7 @@ export async function judgeRest(identity: Asking, request: Request, matter: Rest
     case "org":
       return judgeOrg(identity, request, access.right);
     case "team":
-      return judgeTeam(matter, identity, request, "admin");
-    case "team-member":
-      return judgeTeam(matter, identity, request, "member");
+      return judgeTeam(matter, identity, request);
     case "grant":
       if (isWhole(request, access)) return judgeWhole(identity, request, rules);
       return judgeRepository(matter, identity, request, "admin");
@@ -109,8 +107,7 @@ export function about(request: Request, access: RestAccess): { repository: Repos
   if (access.kind === "user" || access.kind === "system-admin" || access.kind === "auditor") return { repository: "" };
   const org = request.param("org");
   const namespace = isNamespaceName(org) ? org : "";
-  const isOfOrg = access.kind === "org" || access.kind === "team" || access.kind === "team-member";
-  if (isOfOrg || isWhole(request, access)) return { repository: "", namespace };
+  if (access.kind === "org" || access.kind === "team" || isWhole(request, access)) return { repository: "", namespace };
   const name = tryRepositoryName(`${org}/${request.param("repo")}`);
   return { repository: name ?? "" };
 }
@@ -130,25 +127,14 @@ function judgeOrg({ actor, facts }: Asking, request: Request, right: "view" | "m
   throw forbidden(`${actor.name} does not own ${request.param("org")}; one of its owners can do this`);
 }
 
-async function judgeTeam(
-  { findTeamMember }: RestMatter,
-  identity: Asking,
-  request: Request,
-  needed: "admin" | "member",
-): Promise<void> {
+async function judgeTeam({ findTeamMember }: RestMatter, identity: Asking, request: Request): Promise<void> {
   judgeOrg(identity, request, "view");
   const { user, orgRole } = identity.facts;
   if (user?.systemAdmin === true || orgRole === "owner") return;
-  if (needed === "member" && user?.auditor === true) return;
   const [org, team] = [request.param("org"), request.param("team")];
   const member = isNamespaceName(team) ? await findTeamMember({ org, team, user: identity.actor.name }) : undefined;
-  if (needed === "member" ? member !== undefined : member?.admin === true) return;
-  const who = identity.actor.name;
-  throw forbidden(
-    needed === "member"
-      ? `${who} neither owns ${org} nor is in its team ${team}; who does or is can see this`
-      : `${who} administers neither ${org} nor its team ${team}; who does can do this`,
-  );
+  if (member?.admin !== true)
+    throw forbidden(`${identity.actor.name} administers neither ${org} nor its team ${team}; who does can do this`);
 }
 
 /** Nobody but whoever may list a repository learns that it is there. */

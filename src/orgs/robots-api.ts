@@ -180,7 +180,9 @@ async function checkRight(deps: RobotsApiDeps, request: Request, wanted: readonl
     const isWhole = scope.endsWith("*") || actions.includes("create");
     const name = isWhole ? everythingIn(where.org) : parseRepositoryName(`${where.org}/${scope}`);
     if ((await deps.authorize(request.actor, name, "admin")).allowed) continue;
-    throw new OrgsError("forbidden", `${request.actor.name} does not administer ${where.org}/${isWhole ? "*" : scope}`);
+    // Of what the robot reaches now the sender may not know the names.
+    const what = `everything that ${where.org}+${where.name} reaches, or is to reach`;
+    throw new OrgsError("forbidden", `${request.actor.name} does not administer ${what}`);
   }
   const { check, confirm } = changeOf(deps, request);
   return {

@@ -61,6 +61,11 @@ export class S3BlobStore implements BlobStore {
     };
   }
 
+  async findSize(digest: Digest): Promise<number | undefined> {
+    const objects = await this.#objects.findBlob(digest);
+    return objects.length > 0 && (await this.#areThere(objects)) ? sizeOf(objects) : undefined;
+  }
+
   async writeSegment(content: AsyncIterable<Uint8Array>, algorithm: DigestAlgorithm): Promise<StoredSegment> {
     const hasher = new DigestHasher(algorithm);
     const writer = await S3ObjectWriter.create(this.#writing);

@@ -13,13 +13,13 @@ import { ecdsaKey, ed25519Key, inCertificate, signWith, type TestKey } from "./t
 
 export const NOW = new Date("2026-11-22T12:00:00Z");
 export const DAY_MS = 86_400_000;
-export const after = (days: number): Date => new Date(NOW.getTime() + days * DAY_MS);
+export const inDays = (days: number): Date => new Date(NOW.getTime() + days * DAY_MS);
 export const GUN = parseGun("registry.example.com:5000/team/app");
 
 export const certificateFor = (gun: string): Omit<CertificateOptions, "publicKey" | "privateKey"> => ({
   commonNames: [gun],
-  notBefore: after(-1),
-  notAfter: after(3650),
+  notBefore: inDays(-1),
+  notAfter: inDays(3650),
 });
 
 export const keyJsonOf = ({ type, publicBytes }: Key): Loose => ({
