@@ -5,8 +5,9 @@ import type { Database } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 import { PartMemory, partBytes, S3ObjectWriter, type WriterParts } from "./s3-object-writer.ts";
-import { type DoomedObject, type S3Object, S3Objects } from "./s3-objects.ts";
+import { type S3Object, S3Objects } from "./s3-objects.ts";
 import { readObjects } from "./s3-reader.ts";
+import { isUnavailable, removeDoomed } from "./s3-removal.ts";
 
 const KEY = /^[0-9a-f]{32}$/;
 /** What S3 takes as a part. A piece below this is too small to be left an object of its own among others. */
@@ -107,7 +108,7 @@ export class S3BlobStore implements BlobStore {
 
   async discard(segments: readonly string[]): Promise<void> {
     checkKeys(segments);
-    if (segments.length > 0) await this.#removeAll(await this.#objects.doom(segments));
+    if (segments.length > 0) await removeDoomed(this.#writing, await this.#objects.doom(segments));
   }
 
   async listIdleSegments(ms: number): Promise<string[]> {
@@ -159,7 +160,7 @@ export class S3BlobStore implements BlobStore {
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       const present = await this.#objects.findBlob(digest);
       if (present.length > 0 && (await this.#areThere(present))) return;
-      if (present.length > 0) await this.#removeAll(await this.#objects.release(digest));
+      if (present.length > 0) await removeDoomed(this.#writing, await this.#objects.release(digest));
       if (await this.#objects.keep(digest, keys)) return;
     }
     throw new Error(`blob ${digest} was stored and deleted by others ${maxAttempts} times`);
@@ -168,24 +169,6 @@ export class S3BlobStore implements BlobStore {
   async #areThere(objects: readonly S3Object[]): Promise<boolean> {
     const sizes = await Promise.all(objects.map(({ key }) => this.#bucket.findSize(key)));
     return objects.every(({ size }, index) => sizes[index] === size);
-  }
-
-  /** Objects whose rows are doomed: when the bucket cannot be asked now, the next sweep finds the rows. */
-  async #removeAll(doomed: readonly DoomedObject[]): Promise<void> {
-    for (const { key, isWhole, uploadId } of doomed) {
-      try {
-        // The one that is known is not looked up in a list, which may be stale.
-        if (uploadId !== undefined) await this.#bucket.abort({ key, uploadId });
-        if (!isWhole) await this.#bucket.abortAll(key);
-        if (!isWhole) await this.#writing.failpoint("mpu.afterAbort");
-        await this.#bucket.remove(key);
-        await this.#writing.failpoint("del.afterUnlink");
-      } catch (error) {
-        if (isUnavailable(error)) continue;
-        throw error;
-      }
-      await this.#objects.forget(key);
-    }
   }
 }
 
@@ -204,10 +187,6 @@ function toRuns(pieces: readonly S3Object[], digest: Digest): S3Object[][] {
 
 function isFree(object: S3Object, digest: Digest): boolean {
   return object.digest === undefined || object.digest === digest;
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof OciError && error.code === "UNAVAILABLE";
 }
 
 function sizeOf(objects: readonly S3Object[]): number {
