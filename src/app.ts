@@ -6,13 +6,17 @@ import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { notFound } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
+import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { registryProtocol } from "./registry/routes.ts";
+import type { BlobInventory } from "./storage/blob-inventory.ts";
 import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
+import { FsBlobInventory } from "./storage/fs-blob-inventory.ts";
 import { FsBlobStore } from "./storage/fs-blob-store.ts";
 import { ManifestStore } from "./storage/manifest-store.ts";
 import { migrate } from "./storage/migrate.ts";
@@ -91,7 +95,17 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
-  const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
+  const metrics = new Metrics(() => database.pool);
+  const inventory = openBlobInventory(config);
+  const garbage = openGarbageCollection({
+    ...{ database, inventory, seeBytes, failpoint, log, notFound, metrics: metrics.registry },
+    ...gcSettings(config),
+  });
+  const orgs = await openOrgs({
+    ...{ ...dependencies, database, ring, repositories },
+    settings: orgsSettings(settings),
+    operations: garbage.operations,
+  });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
@@ -105,7 +119,6 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     failpoint,
   });
 
-  const metrics = new Metrics(() => database.pool);
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
   const protocols = [registry, ...orgs.protocols, operations];
@@ -116,6 +129,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     metrics,
     close: async () => {
       await stopSweeping();
+      await garbage.close();
       await orgs.close();
       await database.close();
     },
@@ -130,6 +144,20 @@ function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
 function openBlobStore({ blobs }: Config, failpoint: Failpoint): Promise<FsBlobStore> {
   if (blobs.kind !== "fs") throw new Error("S3 is not there yet: set GOLDSEAL_BLOBS=fs:<folder>");
   return FsBlobStore.open(blobs.root, failpoint);
+}
+
+function openBlobInventory({ blobs }: Config): BlobInventory {
+  if (blobs.kind !== "fs") throw new Error("S3 is not there yet: set GOLDSEAL_BLOBS=fs:<folder>");
+  return new FsBlobInventory(blobs.root);
+}
+
+/** Times in seconds; undefined for never. */
+function gcSettings({ gcEveryMinutes, gcGraceHours, gcUntaggedHours }: Config) {
+  return {
+    everySeconds: gcEveryMinutes === "off" ? undefined : gcEveryMinutes * 60,
+    graceSeconds: gcGraceHours * 3600,
+    untaggedSeconds: gcUntaggedHours === "off" ? undefined : gcUntaggedHours * 3600,
+  };
 }
 
 function openFailpoint({ failpoint }: Config): Failpoint {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../http/log.ts";
+import type { RestOperation } from "../http/rest-operation.ts";
 import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Actor, Authorize } from "../oci/access.ts";
@@ -47,6 +48,8 @@ export interface OrgsOptions {
   readonly settings: OrgsSettings;
   readonly log: Log;
   readonly now?: () => Date;
+  /** Of other rooms: the REST API is one. */
+  readonly operations?: readonly RestOperation[];
 }
 
 export interface Orgs {
@@ -68,6 +71,7 @@ export async function openOrgs({
   settings,
   log,
   now = () => new Date(),
+  operations: others = [],
 }: OrgsOptions): Promise<Orgs> {
   const { publicUrl, authChallenge, tokenTtlSeconds } = settings;
   const rules = { anonymous: settings.anonymous };
@@ -115,7 +119,7 @@ export async function openOrgs({
     catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
     protocols: [
       tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
-      restProtocol(operations, publicUrl),
+      restProtocol([...operations, ...others], publicUrl),
     ],
     witness,
     close: async () => {
