@@ -1,5 +1,5 @@
 /** Runs a suite on a copy of the tree with one promise broken; the tree itself is never touched. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectRoot } from "./server.ts";
@@ -59,6 +59,8 @@ export function findStale(mutants: readonly Mutant[]): string[] {
 /** What the suite said against it; undefined when it found nothing wrong. */
 async function runMutant(suite: MutatedSuite, mutant: Mutant): Promise<string | undefined> {
   const folder = mkdtempSync(join(tmpdir(), `goldseal-mutant-${mutant.name}-`));
+  // The suite's PostgreSQL runs as nobody when we are root, and must pass.
+  chmodSync(folder, 0o711);
   try {
     for (const path of COPIED) cpSync(join(projectRoot, path), join(folder, path), { recursive: true });
     symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
