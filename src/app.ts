@@ -8,14 +8,18 @@ import { operationsProtocol } from "./http/operations.ts";
 import type { Route } from "./http/route.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { notFound } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
+import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { registryProtocol } from "./registry/routes.ts";
+import type { BlobInventory } from "./storage/blob-inventory.ts";
 import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
+import { FsBlobInventory } from "./storage/fs-blob-inventory.ts";
 import { FsBlobStore } from "./storage/fs-blob-store.ts";
 import { ManifestStore } from "./storage/manifest-store.ts";
 import { migrate } from "./storage/migrate.ts";
@@ -113,11 +117,21 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
-  const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
+  const now = dependencies.now ?? (() => new Date());
+  const { blobs, inventory } = await openBlobs(settings, { database, failpoint, now });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
-  const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
+  const metrics = new Metrics(() => database.pool);
+  const garbage = openGarbageCollection({
+    ...{ database, inventory, seeBytes, failpoint, log, notFound, metrics: metrics.registry },
+    ...gcSettings(config),
+  });
+  const orgs = await openOrgs({
+    ...{ ...dependencies, database, ring, repositories },
+    settings: orgsSettings(settings),
+    operations: garbage.operations,
+  });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
@@ -133,7 +147,6 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     failpoint,
   });
 
-  const metrics = new Metrics(() => database.pool);
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
   const protocols = [registry, ...orgs.protocols, operations];
@@ -145,6 +158,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
+      await garbage.close();
       await orgs.close();
       await database.close();
     },
@@ -162,15 +176,27 @@ interface BlobParts {
   readonly now: () => Date;
 }
 
-async function openBlobStore({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<BlobStore> {
+interface Blobs {
+  readonly blobs: BlobStore;
+  readonly inventory: BlobInventory;
+}
+
+async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<Blobs> {
   const { blobs } = config;
-  if (blobs.kind === "fs") return FsBlobStore.open(blobs.root, parts.failpoint);
+  if (blobs.kind === "fs") {
+    return {
+      blobs: await FsBlobStore.open(blobs.root, parts.failpoint),
+      inventory: new FsBlobInventory(blobs.root),
+    };
+  }
   // Its client takes time and memory to load that an installation on a folder should not pay.
-  const [{ S3BlobStore }, { S3Bucket }] = await Promise.all([
+  const [{ S3BlobStore }, { S3BlobInventory }, { S3Bucket }] = await Promise.all([
     import("./storage/s3-blob-store.ts"),
+    import("./storage/s3-blob-inventory.ts"),
     import("./storage/s3-bucket.ts"),
   ]);
-  return new S3BlobStore({ ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) });
+  const bucket = new S3Bucket(blobs, { hasChecksums: s3Checksums });
+  return { blobs: new S3BlobStore({ ...parts, bucket }), inventory: new S3BlobInventory({ ...parts, bucket }) };
 }
 
 function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
@@ -181,6 +207,15 @@ function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
     // A socket for both families shows IPv4 like this.
     const plain = address.replace(/^::ffff:(?=[\d.]+$)/, "");
     return networks.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
+  };
+}
+
+/** Times in seconds; undefined for never. */
+function gcSettings({ gcEveryMinutes, gcGraceHours, gcUntaggedHours }: Config) {
+  return {
+    everySeconds: gcEveryMinutes === "off" ? undefined : gcEveryMinutes * 60,
+    graceSeconds: gcGraceHours * 3600,
+    untaggedSeconds: gcUntaggedHours === "off" ? undefined : gcUntaggedHours * 3600,
   };
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../http/log.ts";
 import type { Request } from "../http/request.ts";
+import type { RestOperation } from "../http/rest-operation.ts";
 import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
@@ -49,6 +50,8 @@ export interface OrgsOptions {
   readonly settings: OrgsSettings;
   readonly log: Log;
   readonly now?: () => Date;
+  /** Of other rooms: the REST API is one. */
+  readonly operations?: readonly RestOperation[];
 }
 
 export interface Orgs {
@@ -73,6 +76,7 @@ export async function openOrgs({
   settings,
   log,
   now = () => new Date(),
+  operations: others = [],
 }: OrgsOptions): Promise<Orgs> {
   const { publicUrl, authChallenge, tokenTtlSeconds } = settings;
   const rules = { anonymous: settings.anonymous };
@@ -134,7 +138,7 @@ export async function openOrgs({
         ...{ service, rules, authenticator, findAccess, tokens, keys, refreshTokens },
         confirmSignIn: (request) => (sql) => witness.recordSignIn(sql, request),
       }),
-      restProtocol(operations, publicUrl),
+      restProtocol([...operations, ...others], publicUrl),
     ],
     witness,
     close: async () => {
