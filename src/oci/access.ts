@@ -40,6 +40,8 @@ export interface Admission {
   /** Undefined: there was none by that name. */
   readonly repositoryId: number | undefined;
   readonly mayCreate: boolean;
+  /** Whether anybody may read there without signing in. */
+  readonly isPublic?: boolean;
 }
 
 /** `hidden`: to this actor the repository must look exactly as if it did not exist. */

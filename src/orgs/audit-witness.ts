@@ -129,6 +129,11 @@ function matterOf(request: Request) {
   if (access.kind === "repository" && name !== undefined) {
     return { action: access.action, target: name, namespace: name.split("/", 1)[0] ?? "", rest };
   }
+  if (access.kind === "trust") {
+    // The name of the repository without the authority of our URL before it.
+    const target = params.gun?.slice(params.gun.indexOf("/") + 1) ?? "";
+    return { action: `trust-${access.action}`, target, namespace: target.split("/", 1)[0] ?? "", rest };
+  }
   const isRepository = path.endsWith("/orgs/<org>/repositories/<repo>");
   if (isRepository)
     return { action: id, target: `${params.org}/${params.repo}`, namespace: params.org ?? "", rest: {} };
@@ -151,7 +156,16 @@ function withDecision(error: OciError | OrgsError, decision: string): OciError |
   const message = `${error.message} (decision ${decision})`;
   if (error instanceof OrgsError)
     return new OrgsError(error.code, message, { headers: error.headers, cause: error, decision });
-  return new OciError(error.code, { message, detail: { decision }, headers: error.headers, cause: error });
+  const headers = withDescription(error.headers, message);
+  return new OciError(error.code, { message, detail: { decision }, headers, cause: error });
+}
+
+/** docker shows this of a refusal in place of the body. @see RFC 6750 section 3: what its text may hold */
+function withDescription(headers: OciError["headers"], message: string): OciError["headers"] {
+  const challenge = headers["WWW-Authenticate"];
+  if (typeof challenge !== "string" || !challenge.endsWith('error="insufficient_scope"')) return headers;
+  const text = message.replace(/[^\x20-\x7e]|["\\]/g, "'");
+  return { ...headers, "WWW-Authenticate": `${challenge},error_description="${text}"` };
 }
 
 const ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789";

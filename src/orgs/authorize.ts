@@ -12,6 +12,20 @@ export function createAuthorize(findAccess: FindAccess, rules: PermissionRules):
   };
 }
 
+/** Which of the repositories the actor may list; what a token names does not matter, as for the catalog. */
+export type Listable = (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
+
+export function createListable(findAccess: FindAccess, rules: PermissionRules): Listable {
+  return async (actor, names) => {
+    const mayList = async (name: RepositoryName): Promise<boolean> => {
+      const facts = await factsOf(findAccess, actor, name);
+      return stands(actor, facts) && decide(name, "list", facts, rules).allowed;
+    };
+    const shown = await Promise.all(names.map(mayList));
+    return new Set(names.filter((_, index) => shown[index]));
+  };
+}
+
 export function factsOf(findAccess: FindAccess, actor: Actor, repository: RepositoryName | ""): Promise<AccessFacts> {
   return findAccess({ ...principalKey(actor), repository });
 }

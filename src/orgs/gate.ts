@@ -10,6 +10,7 @@ import { toJson } from "./explain.ts";
 import { decide, inScope, type PermissionRules, type Verdict } from "./permissions.ts";
 import { BAD_PASSWORD, createRestGate, isRest } from "./rest-gate.ts";
 import type { TeamsStore } from "./teams-store.ts";
+import { createTrustGate } from "./trust-gate.ts";
 
 export interface GateDeps {
   readonly authenticator: Authenticator;
@@ -23,8 +24,10 @@ const SIGN_IN = "sign in with docker login, or send a user name and password";
 /** Judges each request before its handler runs: first the credentials, then the right, and only then existence. */
 export function createGate(deps: GateDeps): Gate {
   const judgeRest = createRestGate(deps);
+  const judgeTrust = createTrustGate(deps);
   return async (request, access) => {
     if (access.kind === "open") return;
+    if (access.kind === "trust") return judgeTrust(request, access);
     if (isRest(access)) return judgeRest(request, access);
     const credentials = parseAuthorization(request.headerAll("authorization"));
     if (credentials.kind === "basic") request.claimedName = credentials.name;

@@ -44,8 +44,9 @@ export class GrantsStore {
     );
   }
 
-  /** That concern one repository, those of the whole organization too; by team and scope. */
-  listOfRepository({ org, name }: InOrg): Promise<Grant[]> {
+  /** That concern one repository, those of the whole organization too; by team and scope. @throws OrgsError not-found */
+  async listOfRepository({ org, name }: InOrg): Promise<Grant[]> {
+    await findRepositoryId(this.#database, { org, scope: name });
     return this.#database.query<Grant>(
       "grants-repository",
       `select ${grantColumns} from ${grantTables}
@@ -96,7 +97,7 @@ export async function dropGrantsOf(sql: Sql, repositoryId: number): Promise<void
 }
 
 /** Null for all. The lock holds off a deletion or a move until the grant is written. @throws OrgsError not-found */
-async function findRepositoryId(sql: Sql, { org, scope }: GrantKey): Promise<string | null> {
+async function findRepositoryId(sql: Sql, { org, scope }: Omit<GrantKey, "team">): Promise<string | null> {
   if (scope === WHOLE) return null;
   const text = "select id from repositories where name = $1 for key share";
   const [row] = await sql.query<{ id: string }>("grant-repository", text, [`${org}/${scope}`]);

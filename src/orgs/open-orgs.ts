@@ -8,7 +8,7 @@ import type { Confirm, Database } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import { Authenticator } from "./authenticator.ts";
-import { createAuthorize } from "./authorize.ts";
+import { createAuthorize, createListable, type Listable } from "./authorize.ts";
 import { createConfirm } from "./confirm.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
@@ -55,6 +55,7 @@ export interface Orgs {
   readonly gate: Gate;
   readonly authorize: Authorize;
   readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
+  readonly listable: Listable;
   readonly protocols: readonly Protocol[];
   /** Of the change that a request makes: see confirm.ts. */
   readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
@@ -127,6 +128,7 @@ export async function openOrgs({
     authorize,
     confirm,
     catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
+    listable: createListable(findAccess, rules),
     protocols: [
       tokenProtocol({
         ...{ service, rules, authenticator, findAccess, tokens, keys, refreshTokens },

@@ -1,5 +1,5 @@
 import type { Page } from "../http/rest-page.ts";
-import { type Confirm, type Database, isViolation } from "../storage/database.ts";
+import { type Confirm, type Database, isViolation, type Sql } from "../storage/database.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { hashOfSecret, newSecret } from "./secrets.ts";
 
@@ -18,6 +18,11 @@ export interface NewPersonalToken {
 }
 
 const columns = 'name, created_at as "createdAt", expires_at as "expiresAt", last_used_at as "lastUsedAt"';
+
+/** With a password end the tokens that were made by it: who stole the one may have made the others. */
+export async function dropPersonalTokensOf(sql: Sql, userId: number): Promise<void> {
+  await sql.query("personal-tokens-drop", "delete from personal_tokens where user_id = $1", [userId]);
+}
 
 /** Rows of `personal_tokens`. */
 export class PersonalTokensStore {

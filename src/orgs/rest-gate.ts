@@ -4,10 +4,11 @@ import type { RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { isNamespaceName, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
-import { BASIC_CHALLENGE } from "./challenge.ts";
+import { BASIC_CHALLENGE, type ChallengeSettings } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
-import { notFound, OrgsError } from "./errors.ts";
+import { invalidRequest, notFound, OrgsError } from "./errors.ts";
 import { decide, everythingIn, type PermissionRules } from "./permissions.ts";
+import { nameRule } from "./rest-words.ts";
 import type { InTeam, TeamMember, TeamsStore } from "./teams-store.ts";
 
 /** What REST routes may ask for. */
@@ -20,10 +21,11 @@ export interface RestGateDeps {
   readonly authenticator: Authenticator;
   readonly rules: PermissionRules;
   readonly teams: TeamsStore;
+  readonly challenge: Pick<ChallengeSettings, "publicUrl">;
 }
 
 export function isRest(access: Access): access is RestAccess {
-  return !["open", "ping", "catalog", "repository"].includes(access.kind);
+  return !["open", "ping", "catalog", "repository", "trust"].includes(access.kind);
 }
 
 /** One answer for every way to be wrong. */
@@ -31,12 +33,24 @@ export const BAD_PASSWORD = "user name or password is wrong, or the account is s
 
 /** Judges requests to REST: who is it, may they, and only then whether it exists. */
 export function createRestGate(deps: RestGateDeps): (request: Request, access: RestAccess) => Promise<void> {
+  const { origin } = new URL(deps.challenge.publicUrl);
   return async (request, access) => {
+    refuseOtherSites(request, origin);
     const identity = await signIn(deps, request, access);
     request.actor = identity.actor;
     const findTeamMember = (where: InTeam) => deps.teams.findMember(where);
     await judgeRest(identity, request, { access, rules: deps.rules, findTeamMember });
   };
+}
+
+/**
+ * A browser that was given a password once sends it along with whatever a page of another site makes it send, and says
+ * whose page that is. Programs say nothing.
+ */
+function refuseOtherSites(request: Request, own: string): void {
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  const origin = request.header("origin");
+  if (!isRead && origin !== undefined && origin !== own) throw forbidden("a page of another site changes nothing here");
 }
 
 export interface RestMatter {
@@ -125,6 +139,8 @@ async function judgeTeam({ findTeamMember }: RestMatter, identity: Asking, reque
 
 /** Nobody but whoever may list a repository learns that it is there. */
 function judgeRepository({ rules }: RestMatter, identity: Asking, request: Request, action: RepositoryAction): void {
+  // `org%2Fteam` would be a part of the repository's name: judged well, but on nobody's record.
+  if (!isNamespaceName(request.param("org"))) throw invalidRequest(nameRule);
   const name = parseRepositoryName(`${request.param("org")}/${request.param("repo")}`);
   const decision = decide(name, action, identity.facts, rules);
   if (decision.allowed) return;

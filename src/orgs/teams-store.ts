@@ -91,11 +91,11 @@ export class TeamsStore {
         "team-member-put",
         `insert into team_members (team_id, org, user_id, admin)
          select $1, m.org, m.user_id, $4 from org_members m join users u on u.id = m.user_id
-         where m.org = $2 and u.name = $3
+         where m.org = $2 and u.name = $3 for key share of m
          on conflict (team_id, user_id) do update set admin = excluded.admin returning 1`,
         [teamId, org, user, admin],
       );
-      // The same of a user who is not there: whoever administers a team learns of nobody outside the organization.
+      // Unknown and of no concern to the organization are one: its teams' administrators are not told who there is.
       if (rows.length === 0)
         throw new OrgsError("not-a-member", `${user} is not a member of ${org}; teams take members only`);
       return before === undefined;

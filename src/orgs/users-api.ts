@@ -58,7 +58,8 @@ export const usersOperations = (deps: UsersApiDeps): RestOperation[] => [
     },
   }),
   bodyOperation(["user-put", "PUT", ONE, USER], {
-    summary: "Change your password (docker login again afterwards). System administrators make and change users.",
+    summary:
+      "Change your password, which ends every token of yours (docker login again afterwards). System administrators make and change users.",
     body: userBody,
     answers: { 200: userSchema, 201: userSchema },
     act: putUser(deps),

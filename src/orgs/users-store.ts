@@ -1,6 +1,7 @@
 import type { Page } from "../http/rest-page.ts";
 import { type Change, type Database, isViolation, type Row, type Sql } from "../storage/database.ts";
 import { invalidRequest, notFound, OrgsError } from "./errors.ts";
+import { dropPersonalTokensOf } from "./personal-tokens-store.ts";
 import { holdRights, userLock } from "./rights-locks.ts";
 
 export interface User {
@@ -87,6 +88,7 @@ export class UsersStore {
         const losesAdmin = change.systemAdmin === false || change.suspended === true;
         if (before?.systemAdmin === true && losesAdmin) await mustHaveAnotherAdmin(sql, name);
         await changeUser(sql, name, before === undefined ? { ...change, passwordHash: undefined } : change);
+        if (before !== undefined && change.passwordHash !== undefined) await dropPersonalTokensOf(sql, before.id);
         return before === undefined;
       })
       .catch((cause: unknown) => translate(name, cause));

@@ -24,5 +24,7 @@ export interface RegistryDeps {
   readonly publicUrl: string;
   /** False: tags, manifests and blobs cannot be deleted (405). */
   readonly deletion: boolean;
+  /** Whether a client at this address may be sent to the bucket for a large blob. */
+  readonly redirects: (address: string) => boolean;
   readonly failpoint: Failpoint;
 }

@@ -26,8 +26,15 @@ export interface DatabaseOptions {
   readonly url: string;
   /** Connections of this process. */
   readonly maxConnections?: number;
+  /** How long a statement waits for a row that another transaction holds; then it is 503. Default: for ever. */
+  readonly lockMs?: number;
   /** Told of a connection that broke while idle; the pool replaces it. */
   readonly onIdleError?: (error: Error) => void;
+}
+
+/** One connection that holds a lock of {@link Database.exclusively}: whoever loses it has lost the lock too. */
+export interface Session extends Sql {
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
 }
 
 export interface PoolState {
@@ -48,8 +55,8 @@ const CONSTRAINT = /^23/;
 /** A row for a repository that was deleted a moment ago. */
 const FOREIGN_KEY = "23503";
 const OF_REPOSITORY = /_repository_id_fkey$/;
-/** Classes of a server that is away: connection, resources, operator intervention, system error, read-only standby. */
-const AWAY = /^(?:08|53|57|58|25006|F0)/;
+/** Server away: connection, resources, operator intervention, system error, standby; and a row held for too long. */
+const AWAY = /^(?:08|53|57|58|25006|55P03|F0)/;
 
 /**
  * PostgreSQL behind one door. A server that cannot be reached is OciError UNAVAILABLE (503), a full disk is
@@ -58,12 +65,13 @@ const AWAY = /^(?:08|53|57|58|25006|F0)/;
 export class Database implements Sql {
   readonly #pool: pg.Pool;
 
-  constructor({ url, maxConnections = 10, onIdleError = () => undefined }: DatabaseOptions) {
+  constructor({ url, maxConnections = 10, lockMs, onIdleError = () => undefined }: DatabaseOptions) {
     this.#pool = new pg.Pool({
       connectionString: url,
       max: maxConnections,
       connectionTimeoutMillis: connectMs,
       statement_timeout: statementMs,
+      ...(lockMs === undefined ? {} : { lock_timeout: lockMs }),
       idleTimeoutMillis: 60_000,
       application_name: "goldseal",
       // Every statement is prepared and looks rows up by index: planning it anew for each call's parameters would cost
@@ -74,23 +82,49 @@ export class Database implements Sql {
     this.#pool.on("connect", (client) => client.on("error", onIdleError));
   }
 
-  async query<R extends Row>(name: string, text: string, values: readonly unknown[] = []): Promise<R[]> {
-    try {
-      return await run<R>(this.#pool, name, text, values);
-    } catch (error) {
-      throw translate(error);
-    }
+  query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]> {
+    return queryOn<R>(this.#pool, name, text, values);
   }
 
-  /** All of `work` or nothing. Repeated when PostgreSQL asks for it, so `work` must not act outside the database. */
-  async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
+  /** All of `work` or nothing. Repeated when PostgreSQL asks for it, so `work` must bear being done twice. */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return repeat(async () => {
+      const client = await this.#pool.connect();
+      let broken = false;
       try {
-        return await this.#once(work);
-      } catch (error) {
-        if (!AGAIN.has(codeOf(error)) || attempt > maxRetries) throw translate(error);
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** attempt));
+        return await transact(client, work, () => {
+          broken = true;
+        });
+      } finally {
+        client.release(broken);
       }
+    });
+  }
+
+  /**
+   * `work` while no other process does work of this `name`; undefined where one does. What it asks of the session goes
+   * over the connection that holds the lock: when that breaks, nothing more can be changed by it.
+   */
+  async exclusively<T>(name: string, work: (session: Session) => Promise<T>): Promise<T | undefined> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw translate(error);
+    });
+    let broken = false;
+    const breaks = (): void => {
+      broken = true;
+    };
+    const session: Session = {
+      query: (...asked) => queryOn(client, ...asked),
+      transaction: (inner) => repeat(() => transact(client, inner, breaks)),
+    };
+    try {
+      const lock = "select pg_try_advisory_lock(hashtext($1)) as taken";
+      const [row] = await session.query<{ taken: boolean }>("", lock, [name]);
+      if (row?.taken !== true) return undefined;
+      return await work(session);
+    } finally {
+      await client.query("select pg_advisory_unlock_all()").catch(breaks);
+      client.release(broken);
     }
   }
 
@@ -101,24 +135,42 @@ export class Database implements Sql {
   async close(): Promise<void> {
     await this.#pool.end();
   }
+}
 
-  async #once<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
-    let broken = false;
+async function queryOn<R extends Row>(
+  on: pg.Pool | pg.PoolClient,
+  name: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<R[]> {
+  try {
+    return await run<R>(on, name, text, values);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+async function repeat<T>(once: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
     try {
-      await client.query("begin");
-      const result = await work({ query: (name, text, values = []) => run(client, name, text, values) });
-      await client.query("commit");
-      return result;
+      return await once();
     } catch (error) {
-      broken = await client.query("rollback").then(
-        () => false,
-        () => true,
-      );
-      throw error;
-    } finally {
-      client.release(broken);
+      if (!AGAIN.has(codeOf(error)) || attempt > maxRetries) throw translate(error);
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** attempt));
     }
+  }
+}
+
+/** `breaks` is called when not even a rollback gets through. */
+async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>, breaks: () => void): Promise<T> {
+  try {
+    await client.query("begin");
+    const result = await work({ query: (name, text, values = []) => run(client, name, text, values) });
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback").catch(breaks);
+    throw error;
   }
 }
 
