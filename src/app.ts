@@ -11,7 +11,7 @@ import { checkKeyRing } from "./keys/key-ring-store.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { registryProtocol } from "./registry/routes.ts";
-import { BlobRows } from "./storage/blob-rows.ts";
+import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
@@ -57,7 +57,16 @@ export interface PrepareOptions {
 }
 
 const sweepEveryMs = 10 * 60_000;
-const connectionsPerWorker = 10;
+/** Of one worker. Whoever pushes waits for a row that a collection holds, but not for long. */
+const poolSettings = { maxConnections: 10, lockMs: 5_000 };
+
+/** What is wrong with the file of GOLDSEAL_LDAP and with what it names. */
+export async function findDirectoryMistakes(file: string): Promise<string[]> {
+  return readDirectories(file).then(
+    () => [],
+    (error: unknown) => (error instanceof Error ? error.message.split("\n") : [String(error)]),
+  );
+}
 
 /**
  * Once per start, before any worker: refuse a database that cannot keep promises, migrate it, prove that this key ring
@@ -67,7 +76,6 @@ export async function prepareDatabase(
   settings: AppSettings,
   { adminPassword, log }: PrepareOptions,
 ): Promise<{ generatedAdminPassword?: string }> {
-  if (settings.config.ldapFile !== undefined) await readDirectories(settings.config.ldapFile);
   const database = new Database({ url: settings.databaseUrl, maxConnections: 2 });
   try {
     const faults = await findDurabilityFaults(database);
@@ -100,7 +108,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const { config, publicUrl } = settings;
   const { log } = dependencies;
   const onIdleError = (error: Error): void => log.warn("database.connection", describeError(error));
-  const database = new Database({ url: settings.databaseUrl, maxConnections: connectionsPerWorker, onIdleError });
+  const database = new Database({ ...poolSettings, url: settings.databaseUrl, onIdleError });
   const ring = parseKeyRing(settings.masterKeys);
   await checkKeyRing(database, ring);
 
@@ -108,15 +116,16 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
+  const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
   const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
     confirm: orgs.confirm,
     blobs,
-    blobRows: new BlobRows(database),
+    blobRows: new BlobRows(database, seeBytes),
     uploads,
-    manifests: new ManifestStore(database, failpoint),
+    manifests: new ManifestStore(database, { seeBytes, failpoint }),
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,

@@ -27,15 +27,13 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
-    deps.failpoint("blob.beforeCommit");
-    const { admission } = request;
-    await deps.uploads.linkWhole({ repository, admission, digest, size, confirm: deps.confirm(request) });`,
-        replace: `    const { admission } = request;
-    const { size } = segment;
-    await deps.uploads.linkWhole({ repository, admission, digest, size, confirm: deps.confirm(request) });
-    deps.failpoint("blob.beforeCommit");
-    await deps.blobs.publish([segment.name], digest, segment.digest);`,
+        find: `    const blob = await publish(deps, [segment.name], digest, segment.digest);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.linkWhole({ repository, admission, ...blob, confirm: deps.confirm(request) });`,
+        replace: `    const blob = { digest, size: segment.size, ensureBytes: async () => undefined };
+    await deps.uploads.linkWhole({ repository, admission, ...blob, confirm: deps.confirm(request) });
+    await deps.failpoint("blob.beforeCommit");
+    await publish(deps, [segment.name], digest, segment.digest);`,
       },
     ],
   },
@@ -45,13 +43,14 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    const size = await deps.blobs.publish(all, digest, known);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });`,
-        replace: `    const size = own.length > 0 ? await deps.blobs.publish(all, digest, known) : session.size;
-    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });
-    deps.failpoint("blob.beforeCommit");
-    if (own.length === 0) await deps.blobs.publish(all, digest, known);`,
+        find: `    const blob = await publish(deps, all, digest, known);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });`,
+        replace: `    const later = { digest, size: session.size, ensureBytes: async () => undefined };
+    const blob = own.length > 0 ? await publish(deps, all, digest, known) : later;
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });
+    await deps.failpoint("blob.beforeCommit");
+    if (own.length === 0) await publish(deps, all, digest, known);`,
       },
     ],
   },
@@ -61,9 +60,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });`,
+        find: `    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });`,
         replace: `    await deps.blobs.discard(all);
-    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });`,
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });`,
       },
     ],
   },
@@ -128,9 +127,9 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: MANIFEST_STORE,
         find: `    });
-    this.#failpoint("manifest.afterCommit");`,
+    await this.#failpoint("manifest.afterCommit");`,
         replace: `    })();
-    this.#failpoint("manifest.afterCommit");`,
+    await this.#failpoint("manifest.afterCommit");`,
       },
     ],
   },

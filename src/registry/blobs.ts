@@ -27,23 +27,33 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
-    const size = await blobRows.findSize(repository, digest);
+    const row = await blobRows.find(repository, digest);
 
     return async () => {
-      if (size === undefined) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
+      if (row === undefined) throw unknown(digest);
+      const { size } = row;
       const etag = `"${digest}"`;
       const headers = blobHeaders(digest, etag);
       if (matchesETag(request.header("If-None-Match"), etag)) return empty(304, headers);
       const range = rangeOf(request.method, request.header("Range"), request.header("If-Range"), etag, size);
 
-      if (request.method === "HEAD")
+      if (request.method === "HEAD") {
+        // Who pushes asks so, and leaves out what is here.
+        if (row.unreferenced && !(await blobRows.keep(repository, digest))) throw unknown(digest);
         return empty(200, { ...headers, "Content-Type": OCTETS, "Content-Length": String(size) });
-      if (size <= maxCachedBlobBytes) return small(await load(cache, blobs, digest, size), range, headers);
-      if (redirects(request.remoteAddress)) {
-        const url = await blobs.presign(digest, redirectSeconds);
-        if (url !== undefined) return elsewhere(url, digest);
       }
-      return large(await openBlob(blobs, digest, size), range, headers);
+      try {
+        if (size <= maxCachedBlobBytes) return small(await load(cache, blobs, digest, size), range, headers);
+        if (redirects(request.remoteAddress)) {
+          const url = await blobs.presign(digest, redirectSeconds);
+          if (url !== undefined) return elsewhere(url, digest);
+        }
+        return large(await openBlob(blobs, digest, size), range, headers);
+      } catch (error) {
+        // It may have been deleted and collected since its row was read.
+        if ((await blobRows.find(repository, digest)) === undefined) throw unknown(digest);
+        throw error;
+      }
     };
   };
 }
@@ -58,12 +68,16 @@ export function deleteBlob({ blobRows, confirm, failpoint }: RegistryDeps): Hand
     const repository: RepositoryName = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
 
-    failpoint("del.beforeRow");
+    await failpoint("del.beforeRow");
     await blobRows.unlink(repository, digest, confirm(request));
-    failpoint("del.afterRow");
+    await failpoint("del.afterRow");
 
     return empty(202);
   };
+}
+
+function unknown(digest: Digest): OciError {
+  return new OciError("BLOB_UNKNOWN", { detail: { digest } });
 }
 
 const OCTETS = "application/octet-stream";

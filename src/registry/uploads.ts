@@ -5,7 +5,7 @@ import { principalOf } from "../oci/access.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
-import type { UploadSession } from "../storage/upload-store.ts";
+import type { NewBlob, UploadSession } from "../storage/upload-store.ts";
 import type { RegistryDeps } from "./deps.ts";
 import { findMountSource } from "./mount.ts";
 import { appendBody, type Chunk, checkChunk } from "./upload-chunks.ts";
@@ -29,7 +29,7 @@ export function startUpload(deps: RegistryDeps): Handler {
       const confirm = deps.confirm(request);
       const repositoryId = await deps.repositories.ensure(repository, request.admission, confirm);
       if (source !== undefined && (await deps.blobRows.mount({ repositoryId, digest: mount, source, confirm }))) {
-        deps.failpoint("mount.afterRow");
+        await deps.failpoint("mount.afterRow");
         return created(deps, repository, mount);
       }
     } else if (digest !== undefined) {
@@ -42,7 +42,7 @@ export function startUpload(deps: RegistryDeps): Handler {
     }
     const repositoryId = await deps.repositories.ensure(repository, request.admission, deps.confirm(request));
     const id = await deps.uploads.create(repositoryId, principalOf(request.actor), algorithm);
-    deps.failpoint("upload.created");
+    await deps.failpoint("upload.created");
 
     return progress(deps, 202, repository, { id, size: 0 });
   };
@@ -109,9 +109,9 @@ export function cancelUpload(deps: RegistryDeps): Handler {
     const repository = parseRepositoryName(request.param("name"));
     const session = await getSession(deps, request, repository);
 
-    deps.failpoint("del.beforeRow");
+    await deps.failpoint("del.beforeRow");
     if (!(await deps.uploads.remove(session.id))) throw new OciError("BLOB_UPLOAD_UNKNOWN");
-    deps.failpoint("del.afterRow");
+    await deps.failpoint("del.afterRow");
     await deps.blobs.discard(session.segments);
 
     return empty(204);
@@ -156,15 +156,29 @@ async function gather(deps: RegistryDeps, { request, session, chunk, algorithm }
 async function finish(deps: RegistryDeps, { request, session, digest, pieces }: Finished): Promise<void> {
   const { all, own, known } = pieces;
   try {
-    const size = await deps.blobs.publish(all, digest, known);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.finish(session, { digest, size, confirm: deps.confirm(request) });
-    deps.failpoint("blob.afterCommit");
+    const blob = await publish(deps, all, digest, known);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });
+    await deps.failpoint("blob.afterCommit");
   } catch (error) {
     await deps.blobs.discard(own);
     throw error;
   }
   await deps.blobs.discard([...session.segments, ...own]);
+}
+
+/** The pieces are there until the row is committed, so what a collection takes meanwhile can be put back. */
+async function publish(
+  { blobs }: RegistryDeps,
+  pieces: readonly string[],
+  digest: Digest,
+  known: Digest | undefined,
+): Promise<NewBlob> {
+  const size = await blobs.publish(pieces, digest, known);
+  const ensureBytes = async (): Promise<void> => {
+    if ((await blobs.findSize(digest)) !== size) await blobs.publish(pieces, digest, digest);
+  };
+  return { digest, size, ensureBytes };
 }
 
 async function putWhole(
@@ -175,11 +189,11 @@ async function putWhole(
 ): Promise<Reply> {
   const segment = await deps.blobs.writeSegment(request.bodyStream(), algorithmOf(digest));
   try {
-    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
-    deps.failpoint("blob.beforeCommit");
     const { admission } = request;
-    await deps.uploads.linkWhole({ repository, admission, digest, size, confirm: deps.confirm(request) });
-    deps.failpoint("blob.afterCommit");
+    const blob = await publish(deps, [segment.name], digest, segment.digest);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.linkWhole({ repository, admission, ...blob, confirm: deps.confirm(request) });
+    await deps.failpoint("blob.afterCommit");
   } finally {
     await deps.blobs.discard([segment.name]);
   }

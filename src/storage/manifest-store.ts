@@ -5,6 +5,7 @@ import { OciError } from "../oci/error.ts";
 import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
+import type { SeeBytes } from "./blob-rows.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
@@ -54,19 +55,26 @@ const maxCachedBytes = 32 * 1024 * 1024;
 
 const maxAnnotationBytes = 3 * 1024 * 1024;
 
+export interface ManifestStoreParts {
+  readonly seeBytes: SeeBytes;
+  readonly failpoint?: Failpoint;
+}
+
 /** Rows of `manifests`, their references, and `tags`. */
 export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
+  readonly #seeBytes: SeeBytes;
   readonly #rows: BatchedLookup<ManifestKey, FoundManifest>;
   readonly #contents = new LRUCache<Digest, Buffer>({
     maxSize: maxCachedBytes,
     sizeCalculation: ({ length }) => length + 256,
   });
 
-  constructor(database: Database, failpoint: Failpoint = noFailpoint) {
+  constructor(database: Database, { seeBytes, failpoint = noFailpoint }: ManifestStoreParts) {
     this.#database = database;
     this.#failpoint = failpoint;
+    this.#seeBytes = seeBytes;
     this.#rows = new BatchedLookup((keys) => findRows(database, keys), {
       nameOf: ({ repository, reference }) =>
         `${repository}\n${reference.kind === "tag" ? reference.tag : reference.digest}`,
@@ -91,7 +99,7 @@ export class ManifestStore {
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
       const repositoryId = await ensureRepository(sql, repository, admission);
-      await insertManifest(sql, repositoryId, manifest, this.#failpoint);
+      await insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes });
       if (tags.length > 0) {
         await sql.query(
           "tags-put",
@@ -100,17 +108,17 @@ export class ManifestStore {
            on conflict (repository_id, name) do update set manifest_digest = excluded.manifest_digest, updated_at = now()`,
           [repositoryId, tags, manifest.digest],
         );
-        this.#failpoint("tag.beforeCommit");
+        await this.#failpoint("tag.beforeCommit");
       }
-      this.#failpoint("manifest.beforeCommit");
+      await this.#failpoint("manifest.beforeCommit");
     });
-    this.#failpoint("manifest.afterCommit");
-    if (tags.length > 0) this.#failpoint("tag.afterCommit");
+    await this.#failpoint("manifest.afterCommit");
+    if (tags.length > 0) await this.#failpoint("tag.afterCommit");
   }
 
   /** @throws OciError MANIFEST_UNKNOWN */
   async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
-    this.#failpoint("del.beforeRow");
+    await this.#failpoint("del.beforeRow");
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
       const rows = await sql.query(
@@ -121,7 +129,7 @@ export class ManifestStore {
       );
       if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
     });
-    this.#failpoint("del.afterRow");
+    await this.#failpoint("del.afterRow");
   }
 
   /**
@@ -129,7 +137,7 @@ export class ManifestStore {
    * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
    */
   async delete(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
-    this.#failpoint("del.beforeRow");
+    await this.#failpoint("del.beforeRow");
     await this.#database
       .transaction(async (sql) => {
         await confirm(sql);
@@ -146,7 +154,7 @@ export class ManifestStore {
         const message = `an index of ${repository} lists ${digest}; delete the index first`;
         throw new OciError("IN_USE", { message, cause });
       });
-    this.#failpoint("del.afterRow");
+    await this.#failpoint("del.afterRow");
   }
 
   /** Tags after `last`, in ASCII order; undefined when there is no such repository. */
@@ -215,31 +223,30 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
   await sql.query("manifests-clear", "delete from manifests where repository_id = $1", [repositoryId]);
 }
 
-/**
- * The tag is read by a subquery, not a join: while PostgreSQL has no statistics of the tables yet (a registry just filled)
- * it would join tags last, and go through every manifest of the repository for each key.
- */
+const FIND_ROWS = `
+  select k.at, r.id, m.digest, m.media_type, m.size
+  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
+  join repositories r on r.name = k.repository
+  join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
+    (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
+
 async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {
-  const rows = await database.query<{ at: string; id: string; digest: Digest; media_type: string; size: number }>(
-    "manifest-rows",
-    `select k.at, r.id, m.digest, m.media_type, m.size
-     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
-     join repositories r on r.name = k.repository
-     join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
-       (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`,
-    [
+  const rows = await database.lookUp({
+    name: "manifest-rows",
+    text: FIND_ROWS,
+    keys: [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
-  );
+  });
   const found: (FoundManifest | undefined)[] = Array.from({ length: keys.length });
-  for (const row of rows) {
-    found[Number(row.at) - 1] = {
-      repositoryId: Number(row.id),
-      digest: row.digest,
-      mediaType: row.media_type,
-      size: row.size,
+  for (const [at, id, digest, mediaType, size] of rows) {
+    found[Number(at) - 1] = {
+      repositoryId: Number(id),
+      digest: digest as Digest,
+      mediaType: mediaType ?? "",
+      size: Number(size),
     };
   }
   return found;

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { digestOf } from "../oci/digest.ts";
+import { type Digest, digestOf } from "../oci/digest.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { RepositoryStore } from "./repository-store.ts";
 import { unconfirmed as confirm, openTestDatabase, type TestDatabase } from "./test-database.ts";
-import { UploadStore } from "./upload-store.ts";
+import { type LastBlob, UploadStore } from "./upload-store.ts";
 
 const repository = parseRepositoryName("alice/app");
 const digest = digestOf("content");
@@ -12,6 +12,14 @@ const firstPush = { repositoryId: undefined, mayCreate: true };
 const principal = "user:7";
 const unknown = { code: "BLOB_UPLOAD_UNKNOWN" };
 let opened: TestDatabase;
+/** These tests have rows only. */
+const stored = (digest: Digest, size: number): LastBlob => ({
+  digest,
+  size,
+  confirm,
+  ensureBytes: async () => undefined,
+});
+
 let uploads: UploadStore;
 let repositoryId: number;
 beforeAll(async () => {
@@ -74,21 +82,19 @@ describe("UploadStore", () => {
 
   it("lets one of 8 finishes win, and none beside an append that came first", async () => {
     const session = await begin();
-    const ended = await Promise.allSettled(
-      Array.from({ length: 8 }, () => uploads.finish(session, { digest, size: 7, confirm })),
-    );
+    const ended = await Promise.allSettled(Array.from({ length: 8 }, () => uploads.finish(session, stored(digest, 7))));
 
     expect(ended.filter(({ status }) => status === "fulfilled").length).toBe(1);
     for (const result of ended) if (result.status === "rejected") expect(result.reason).toMatchObject(unknown);
     const other = await begin();
     await uploads.append(other, piece("a"));
-    await expect(uploads.finish(other, { digest, size: 7, confirm })).rejects.toMatchObject(unknown);
+    await expect(uploads.finish(other, stored(digest, 7))).rejects.toMatchObject(unknown);
   });
 
   it("links the blob in the same transaction that ends the upload", async () => {
     const session = await begin();
 
-    await uploads.finish(session, { digest: digestOf("linked"), size: 6, confirm });
+    await uploads.finish(session, stored(digestOf("linked"), 6));
 
     const rows = await opened.database.query(
       "",
@@ -102,7 +108,7 @@ describe("UploadStore", () => {
   it("links one blob whole from 16 pushes at once, making its repository", async () => {
     const name = parseRepositoryName("crowd/first");
 
-    const whole = { repository: name, admission: firstPush, digest: digestOf("crowd"), size: 5, confirm };
+    const whole = { repository: name, admission: firstPush, ...stored(digestOf("crowd"), 5) };
 
     await Promise.all(Array.from({ length: 16 }, () => uploads.linkWhole(whole)));
 

@@ -3,7 +3,7 @@ import type { Admission } from "../oci/access.ts";
 import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
-import { linkBlob } from "./blob-rows.ts";
+import { type BlobLink, linkBlob } from "./blob-rows.ts";
 import type { Confirm, Database } from "./database.ts";
 import { ensureRepository } from "./repository-store.ts";
 
@@ -26,15 +26,14 @@ export interface Segment {
   readonly digest: Digest;
 }
 
-/** A blob whose bytes are in the blob store. */
-export interface StoredBlob {
-  readonly digest: Digest;
-  /** Bytes. */
-  readonly size: number;
+/** A blob whose bytes are in the blob store already. */
+export type NewBlob = Omit<BlobLink, "repositoryId">;
+
+export interface LastBlob extends NewBlob {
   readonly confirm: Confirm;
 }
 
-export interface WholeBlob extends StoredBlob {
+export interface WholeBlob extends LastBlob {
   readonly repository: RepositoryName;
   readonly admission: Admission;
 }
@@ -114,7 +113,7 @@ export class UploadStore {
    * End the session and link its blob.
    * @throws OciError BLOB_UPLOAD_UNKNOWN when another request ended it first
    */
-  async finish(session: UploadSession, { digest, size, confirm }: StoredBlob): Promise<void> {
+  async finish(session: UploadSession, { confirm, ...blob }: LastBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
       const rows = await sql.query(
@@ -123,15 +122,15 @@ export class UploadStore {
         [session.id, session.size],
       );
       if (rows.length === 0) throw new OciError("BLOB_UPLOAD_UNKNOWN");
-      await linkBlob(sql, session.repositoryId, digest, size);
+      await linkBlob(sql, { repositoryId: session.repositoryId, ...blob });
     });
   }
 
   /** Link a blob that came without a session, making the repository at a first push. */
-  async linkWhole({ repository, admission, digest, size, confirm }: WholeBlob): Promise<void> {
+  async linkWhole({ repository, admission, confirm, ...blob }: WholeBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
-      await linkBlob(sql, await ensureRepository(sql, repository, admission), digest, size);
+      await linkBlob(sql, { repositoryId: await ensureRepository(sql, repository, admission), ...blob });
     });
   }
 
