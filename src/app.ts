@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Config } from "./config.ts";
+import { BlockList, isIP } from "node:net";
+import type { BlobRedirect, Config } from "./config.ts";
 import { openDoor } from "./http/door.ts";
 import { describeError, type Log } from "./http/log.ts";
 import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
+import type { Route } from "./http/route.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
 import { notFound } from "./orgs/errors.ts";
@@ -13,6 +15,7 @@ import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { registryProtocol } from "./registry/routes.ts";
 import type { BlobInventory } from "./storage/blob-inventory.ts";
 import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
@@ -32,11 +35,15 @@ export interface AppSettings {
   readonly databaseUrl: string;
   /** Content of the master key file. */
   readonly masterKeys: string;
+  /** What {@link prepareBlobs} found; default: yes. */
+  readonly s3Checksums?: boolean;
 }
 
 export interface App {
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   readonly metrics: Metrics;
+  /** Everything that is served, as the door has it. */
+  readonly routes: readonly Route[];
   /** Stop background work and close the pool; requests must have drained before. */
   close(): Promise<void>;
 }
@@ -81,6 +88,18 @@ export async function prepareDatabase(
   }
 }
 
+/**
+ * Once per start: whether the bucket can be used, and what it offers. Nothing for a folder, which is made as needed.
+ * @throws Error with what it lacks and what to do, one line each
+ */
+export async function prepareBlobs({ blobs }: Config): Promise<{ s3Checksums?: boolean }> {
+  if (blobs.kind === "fs") return {};
+  const { probeS3 } = await import("./storage/s3-probe.ts");
+  const { hasChecksums, faults } = await probeS3(blobs);
+  if (faults.length > 0) throw new Error(["GOLDSEAL_BLOBS: this bucket cannot keep blobs", ...faults].join("\n"));
+  return { s3Checksums: hasChecksums };
+}
+
 /** The product: every room, wired. Tests open the system through it too. */
 export async function openApp(settings: AppSettings, dependencies: AppDependencies): Promise<App> {
   const { config, publicUrl } = settings;
@@ -91,24 +110,23 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
-  const blobs = await openBlobStore(config, failpoint);
+  const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
   const metrics = new Metrics(() => database.pool);
   const inventory = openBlobInventory(config);
-  const garbage = openGarbageCollection({
-    ...{ database, inventory, seeBytes, failpoint, log, notFound, metrics: metrics.registry },
-    ...gcSettings(config),
-  });
+  const gcParts = { database, seeBytes, failpoint, log, notFound, metrics: metrics.registry, ...gcSettings(config) };
+  const garbage = inventory === undefined ? undefined : openGarbageCollection({ ...gcParts, inventory });
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories },
     settings: orgsSettings(settings),
-    operations: garbage.operations,
+    operations: garbage?.operations ?? [],
   });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
+    confirm: orgs.confirm,
     blobs,
     blobRows: new BlobRows(database, seeBytes),
     uploads,
@@ -116,6 +134,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,
+    redirects: redirectsFor(config.blobRedirect),
     failpoint,
   });
 
@@ -127,9 +146,10 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   return {
     handler,
     metrics,
+    routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
-      await garbage.close();
+      await garbage?.close();
       await orgs.close();
       await database.close();
     },
@@ -141,14 +161,37 @@ function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
   return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile };
 }
 
-function openBlobStore({ blobs }: Config, failpoint: Failpoint): Promise<FsBlobStore> {
-  if (blobs.kind !== "fs") throw new Error("S3 is not there yet: set GOLDSEAL_BLOBS=fs:<folder>");
-  return FsBlobStore.open(blobs.root, failpoint);
+interface BlobParts {
+  readonly database: Database;
+  readonly failpoint: Failpoint;
+  readonly now: () => Date;
 }
 
-function openBlobInventory({ blobs }: Config): BlobInventory {
-  if (blobs.kind !== "fs") throw new Error("S3 is not there yet: set GOLDSEAL_BLOBS=fs:<folder>");
-  return new FsBlobInventory(blobs.root);
+async function openBlobStore({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<BlobStore> {
+  const { blobs } = config;
+  if (blobs.kind === "fs") return FsBlobStore.open(blobs.root, parts.failpoint);
+  // Its client takes time and memory to load that an installation on a folder should not pay.
+  const [{ S3BlobStore }, { S3Bucket }] = await Promise.all([
+    import("./storage/s3-blob-store.ts"),
+    import("./storage/s3-bucket.ts"),
+  ]);
+  return new S3BlobStore({ ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) });
+}
+
+function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
+  if (redirect === "off" || redirect === "on") return () => redirect === "on";
+  const networks = new BlockList();
+  for (const { address, bits, family } of redirect) networks.addSubnet(address, bits, family);
+  return (address) => {
+    // A socket for both families shows IPv4 like this.
+    const plain = address.replace(/^::ffff:(?=[\d.]+$)/, "");
+    return networks.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
+  };
+}
+
+/** Undefined: what is in a bucket is not collected yet. */
+function openBlobInventory({ blobs }: Config): BlobInventory | undefined {
+  return blobs.kind === "fs" ? new FsBlobInventory(blobs.root) : undefined;
 }
 
 /** Times in seconds; undefined for never. */

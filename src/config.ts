@@ -10,6 +10,7 @@ import {
   parseListen,
   parsePath,
   parsePublicUrl,
+  parseRedirect,
   parseText,
   parseTls,
   wholeNumber,
@@ -32,7 +33,19 @@ export type BlobsConfig =
       readonly prefix: string;
       readonly endpoint?: string;
       readonly region?: string;
+      /** How long one request to it may take. */
+      readonly timeoutSeconds: number;
     };
+
+export interface Network {
+  readonly address: string;
+  /** Of the prefix. */
+  readonly bits: number;
+  readonly family: "ipv4" | "ipv6";
+}
+
+/** Whether clients are sent to the bucket for large blobs: none, all, or those in these networks. */
+export type BlobRedirect = "off" | "on" | readonly Network[];
 
 export type LogLevel = "info" | "warn" | "error" | "off";
 
@@ -50,8 +63,10 @@ export interface Config {
   readonly adminPassword?: Secret;
   /** GOLDSEAL_DATABASE_URL=postgres://…, default: the embedded PostgreSQL. */
   readonly database: DatabaseConfig;
-  /** GOLDSEAL_BLOBS=fs:<folder> (default fs:<data>/blobs) or s3://<bucket>/<prefix>?endpoint=&region=. */
+  /** GOLDSEAL_BLOBS=fs:<folder> (default fs:<data>/blobs) or s3://<bucket>/<prefix>?endpoint=&region=&timeout=. */
   readonly blobs: BlobsConfig;
+  /** GOLDSEAL_BLOB_REDIRECT=off (default), on, or networks: who pulls large blobs from the bucket itself, by a URL of 60 s. */
+  readonly blobRedirect: BlobRedirect;
   /** GOLDSEAL_MASTER_KEY_FILE, default <data>/master.key, which is made on first start. */
   readonly masterKeyFile: string;
   /** GOLDSEAL_AUTH_CHALLENGE=bearer (default) or basic. */
@@ -74,6 +89,8 @@ export interface Config {
   readonly deleteEnabled: boolean;
   /** GOLDSEAL_ANONYMOUS=on (default) or off: whether public repositories can be pulled without logging in. */
   readonly anonymousPull: boolean;
+  /** GOLDSEAL_TRUST_KEYS=ed25519 (default) or ecdsa (P-256): what new keys that the server signs trust data with are. */
+  readonly trustKeys: "ed25519" | "ecdsa";
   /** GOLDSEAL_LDAP: a YAML file that describes the directories users sign in by; default: users are local. */
   readonly ldapFile?: string;
   /** GOLDSEAL_LOG_LEVEL=info (default), warn, error or off. */
@@ -103,6 +120,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_ADMIN_PASSWORD",
   "GOLDSEAL_DATABASE_URL",
   "GOLDSEAL_BLOBS",
+  "GOLDSEAL_BLOB_REDIRECT",
   "GOLDSEAL_MASTER_KEY_FILE",
   "GOLDSEAL_AUTH_CHALLENGE",
   "GOLDSEAL_WORKERS",
@@ -114,6 +132,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_GC_UNTAGGED_HOURS",
   "GOLDSEAL_DELETE",
   "GOLDSEAL_ANONYMOUS",
+  "GOLDSEAL_TRUST_KEYS",
   "GOLDSEAL_LDAP",
   "GOLDSEAL_LOG_LEVEL",
   "GOLDSEAL_FAILPOINT",
@@ -177,6 +196,7 @@ function readAll(read: Read): Config {
       kind: "fs",
       root: join(dataFolder, "blobs"),
     }),
+    blobRedirect: read<BlobRedirect, BlobRedirect>("GOLDSEAL_BLOB_REDIRECT", parseRedirect, "off"),
     masterKeyFile: read("GOLDSEAL_MASTER_KEY_FILE", parsePath, join(dataFolder, "master.key")),
     authChallenge: read("GOLDSEAL_AUTH_CHALLENGE", oneOf("bearer", "basic"), "bearer"),
     workers: read("GOLDSEAL_WORKERS", wholeNumber(1, 256), availableParallelism()),
@@ -188,6 +208,7 @@ function readAll(read: Read): Config {
     gcUntaggedHours: read("GOLDSEAL_GC_UNTAGGED_HOURS", orOff(wholeNumber(0, 87_600)), 168),
     deleteEnabled: read("GOLDSEAL_DELETE", oneOf("on", "off"), "on") === "on",
     anonymousPull: read("GOLDSEAL_ANONYMOUS", oneOf("on", "off"), "on") === "on",
+    trustKeys: read("GOLDSEAL_TRUST_KEYS", oneOf("ed25519", "ecdsa"), "ed25519"),
     ...defined("ldapFile", read("GOLDSEAL_LDAP", parsePath, undefined)),
     logLevel: read("GOLDSEAL_LOG_LEVEL", oneOf("info", "warn", "error", "off"), "info"),
     ...defined("failpoint", read("GOLDSEAL_FAILPOINT", parseFailpoint, undefined)),
@@ -205,8 +226,8 @@ function checkTogether(config: Config, values: Variables, mistakes: string[]): v
       mistakes.push("GOLDSEAL_TLS: must be off or cert.pem,key.pem when GOLDSEAL_DATABASE_URL is set");
     }
   }
-  if (config.blobs.kind === "s3") {
-    mistakes.push("GOLDSEAL_BLOBS: s3:// comes with a later release; use fs:<folder>");
+  if (config.blobs.kind === "fs" && config.blobRedirect !== "off") {
+    mistakes.push("GOLDSEAL_BLOB_REDIRECT: needs GOLDSEAL_BLOBS=s3://…; clients cannot be sent to a folder");
   }
   if (config.bridgeConfigFile !== undefined) {
     mistakes.push("GOLDSEAL_BRIDGE_CONFIG: the bridge comes with a later release; leave it unset");

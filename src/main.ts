@@ -35,7 +35,8 @@ environment
   GOLDSEAL_TLS                auto              auto (own CA), off (behind a proxy), or cert.pem,key.pem
   GOLDSEAL_ADMIN_PASSWORD     generated         password of the user admin, first start only
   GOLDSEAL_DATABASE_URL       embedded          postgres://user:password@host:port/database
-  GOLDSEAL_BLOBS              fs:<data>/blobs   where blobs are kept
+  GOLDSEAL_BLOBS              fs:<data>/blobs   where blobs are kept; or s3://<bucket>/<prefix>?endpoint=<url>&region=<name>
+  GOLDSEAL_BLOB_REDIRECT      off               off, on, or networks: who pulls layers from the bucket itself
   GOLDSEAL_MASTER_KEY_FILE    <data>/master.key key ring: one "id base64" per line, the first seals
   GOLDSEAL_AUTH_CHALLENGE     bearer            bearer or basic
   GOLDSEAL_WORKERS            number of cores   worker processes
@@ -46,6 +47,7 @@ environment
   GOLDSEAL_GC_UNTAGGED_HOURS  168               how long manifests stay that no tag leads to, or off: for ever
   GOLDSEAL_DELETE             on                on or off: whether anything can be deleted
   GOLDSEAL_ANONYMOUS          on                on or off: pull of public repositories without login
+  GOLDSEAL_TRUST_KEYS         ed25519           ed25519 or ecdsa: new keys that the server signs trust data with
   GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
   GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release
@@ -112,24 +114,24 @@ async function readConfigFile(file: string | undefined): Promise<string | undefi
 }
 
 async function serve(sources: Sources): Promise<number> {
-  const [{ parseConfig }, { serveUntilStopped }, { prepareDatabase }, { createLog, flushLog }] = await Promise.all([
-    import("./config.ts"),
-    import("./setup/serve.ts"),
-    import("./app.ts"),
-    import("./http/log.ts"),
-  ]);
+  const [{ parseConfig }, { serveUntilStopped }, { prepareBlobs, prepareDatabase }, { createLog, flushLog }] =
+    await Promise.all([import("./config.ts"), import("./setup/serve.ts"), import("./app.ts"), import("./http/log.ts")]);
   const config = parseConfig(sources.env, sources.yamlText);
   process.on("exit", flushLog);
   const workerFile = fileURLToPath(import.meta.url);
-  return serveUntilStopped({ config, workerFile, log: createLog({ level: config.logLevel }), prepareDatabase });
+  const log = createLog({ level: config.logLevel });
+  return serveUntilStopped({ config, workerFile, log, prepareBlobs, prepareDatabase });
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, { prepareBlobs }] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
+    import("./app.ts"),
   ]);
-  return reportFindings(await checkUp({ ...sources, now: new Date() }), (line) => process.stdout.write(`${line}\n`));
+  return reportFindings(await checkUp({ ...sources, now: new Date(), prepareBlobs }), (line) =>
+    process.stdout.write(`${line}\n`),
+  );
 }
 
 async function work(): Promise<void> {

@@ -1,5 +1,6 @@
 /**
  * `npm run bench`: Goldseal and Debian's docker-registry side by side on this machine, by turns, as medians and ratios.
+ *   -- access        instead: tokens a second, what judging a request costs, catalog pages of a large installation
  *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
  *   -- --seconds N   of each run (default 4)     --rounds N  runs of each lane (default 3)
  *   -- --quick       1 s, one round, smaller blobs
@@ -10,6 +11,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { missingTools } from "../harness/tools.ts";
+import { accessBench } from "./access/main.ts";
 import { pullCeiling } from "./cases/ceiling.ts";
 import { imageCases } from "./cases/images.ts";
 import { manifestCases } from "./cases/manifests.ts";
@@ -49,7 +51,7 @@ const wanted = (name: string): boolean => positionals.length === 0 || positional
 const failed: string[] = [];
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
-process.exitCode = await main();
+process.exitCode = positionals[0] === "access" ? await accessBench(pace, values.json) : await main();
 
 async function main(): Promise<number> {
   const missing = missingTools(["docker-registry", "wrk"]);

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "nod
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { launcher, projectRoot } from "../harness/server.ts";
+import { projectRoot } from "../harness/server.ts";
 import { getTool } from "../harness/tools.ts";
 
 export const ADMIN = { name: "admin", password: "conformance-admin-1" };
@@ -24,9 +24,13 @@ const READY_SECONDS = 60;
 const STOP_MS = 15_000;
 
 /** Its log goes to a file, as it would to a collector: reading it here would cost the load its time. */
-export async function startGoldseal(data: string, { tls }: { readonly tls: boolean }): Promise<Server> {
-  const child = launch("node", [launcher, "start"], {
+export async function startGoldseal(
+  data: string,
+  { tls, root = projectRoot }: { readonly tls: boolean; readonly root?: string },
+): Promise<Server> {
+  const child = launch("node", [join(root, "bin", "goldseal.mjs"), "start"], {
     log: `${data}.log`,
+    cwd: root,
     env: {
       GOLDSEAL_DATA: data,
       GOLDSEAL_LISTEN: "127.0.0.1:0",
@@ -64,15 +68,17 @@ http:
 health: { storagedriver: { enabled: true, interval: 10s, threshold: 3 } }
 `;
 
-function launch(
-  program: string,
-  args: readonly string[],
-  { log, env }: { readonly log: string; readonly env: Readonly<Record<string, string>> },
-): ChildProcess {
+interface Launch {
+  readonly log: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+function launch(program: string, args: readonly string[], { log, env, cwd = projectRoot }: Launch): ChildProcess {
   const file = openSync(log, "a");
   const isGoldseal = Object.keys(env).length > 0;
   const child = spawn(program, args, {
-    cwd: projectRoot,
+    cwd,
     env: { ...process.env, ...env },
     stdio: ["ignore", isGoldseal ? "pipe" : file, file],
   });

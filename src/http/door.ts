@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
+import { ByteBudget } from "../oci/byte-budget.ts";
 import { BodyAbortedError } from "./body.ts";
-import { ByteBudget } from "./byte-budget.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { empty, json, type Reply } from "./reply.ts";
@@ -39,7 +39,7 @@ const noRoute: Route = {
  * the answer, writes one log line and the metrics.
  */
 export function openDoor({ protocols, gate, witness, log, metrics }: DoorOptions): RequestListener {
-  const entries = protocols.map((protocol) => ({ protocol, router: new Router(protocol) }));
+  const entries = protocols.map(toEntry);
   const budget = new ByteBudget(heldBodyBytes);
   const koa = new Koa();
   koa.on("error", (error: unknown) => {
@@ -64,7 +64,12 @@ function isClientGone(error: unknown): boolean {
 
 interface Entry {
   readonly protocol: Protocol;
-  readonly router: Router;
+  readonly match: NonNullable<Protocol["match"]>;
+}
+
+function toEntry(protocol: Protocol): Entry {
+  const router = new Router(protocol);
+  return { protocol, match: protocol.match ?? ((method, path) => router.match(method, path)) };
 }
 
 interface Exchange {
@@ -83,7 +88,7 @@ function begin(
   const [path = "", search = ""] = splitTarget(message.url ?? "");
   const entry = entries.find(({ protocol }) => belongs(path, protocol.prefix));
   const badRequest = (text: string): Error => entry?.protocol.badRequest(text) ?? new Error(text);
-  const match = entry?.router.match(message.method ?? "", path) ?? { kind: "not-found" as const };
+  const match = entry?.match(message.method ?? "", path) ?? { kind: "not-found" as const };
   const request = new Request({
     id: randomUUID(),
     message,
@@ -122,7 +127,8 @@ function findFault(message: IncomingMessage, path: string, request: Request): st
 }
 
 /** `/v2` itself belongs to `/v2/`. */
-function belongs(path: string, prefix: string): boolean {
+function belongs(path: string, prefix: string | RegExp): boolean {
+  if (prefix instanceof RegExp) return prefix.test(path);
   return path.startsWith(prefix) || (prefix.endsWith("/") && path === prefix.slice(0, -1));
 }
 

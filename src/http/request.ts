@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
+import type { ByteBudget } from "../oci/byte-budget.ts";
 import type { JsonObject } from "../oci/json.ts";
 import { type BodySource, readBody, streamBody } from "./body.ts";
-import type { ByteBudget } from "./byte-budget.ts";
 import type { Judgement, Route } from "./route.ts";
 
 export interface RequestParts {
@@ -63,6 +63,10 @@ export class Request {
 
   queryAll(name: string): readonly string[] {
     return this.#parts.query.getAll(name);
+  }
+
+  get queryNames(): readonly string[] {
+    return [...this.#parts.query.keys()];
   }
 
   /** `name[]=`, `name[key]=`: what some frameworks read as lists and objects. */

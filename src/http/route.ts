@@ -25,7 +25,12 @@ export type Access =
   /** REST: `action` on the repository `<repo>` of `<org>`. */
   | { readonly kind: "org-repository"; readonly action: RepositoryAction }
   /** `action` on the repository named by the path parameter `name`. */
-  | { readonly kind: "repository"; readonly action: RepositoryAction };
+  | { readonly kind: "repository"; readonly action: RepositoryAction }
+  /** Trust data of the GUN in the path parameter `gun`. Refused with 401, never 403. */
+  | { readonly kind: "trust"; readonly action: TrustAction };
+
+/** To read trust data; to publish it, and see the server's public keys; to replace those, or delete all of it. */
+export type TrustAction = "pull" | "sign" | "admin";
 
 export type Handler = (request: Request) => Promise<Reply>;
 /**
@@ -69,11 +74,18 @@ export function readRoute(id: string, method: Method, path: string, access: Acce
 /** Turns whatever was thrown into an answer in one protocol's words; undefined for what it does not know. */
 export type ErrorReply = (error: unknown, request: Request) => Reply | undefined;
 
+export type Match =
+  | { readonly kind: "route"; readonly route: Route; readonly params: Readonly<Record<string, string>> }
+  | { readonly kind: "method-not-allowed"; readonly allowed: readonly Method[] }
+  | { readonly kind: "not-found" };
+
 /** One protocol on the origin: its routes, and how it writes its errors. */
 export interface Protocol {
-  /** Paths that begin with this belong to the protocol, 404 included. */
-  readonly prefix: string;
+  /** Paths that begin with this, or match it, belong to the protocol, 404 included; the first protocol has a path. */
+  readonly prefix: string | RegExp;
   readonly routes: readonly Route[];
+  /** Finds the route of a raw (still percent-encoded) path; default: by the paths that the routes have. */
+  readonly match?: (method: string, path: string) => Match;
   readonly errorReply: ErrorReply;
   /** Thrown for a path without a route, and for a method that the path does not have. */
   readonly notFound: () => Error;

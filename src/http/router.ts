@@ -1,9 +1,4 @@
-import type { Method, Protocol, Route } from "./route.ts";
-
-export type Match =
-  | { readonly kind: "route"; readonly route: Route; readonly params: Readonly<Record<string, string>> }
-  | { readonly kind: "method-not-allowed"; readonly allowed: readonly Method[] }
-  | { readonly kind: "not-found" };
+import type { Match, Method, Protocol, Route } from "./route.ts";
 
 interface PathPattern {
   readonly regexp: RegExp;

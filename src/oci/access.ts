@@ -25,6 +25,8 @@ export interface Actor {
   readonly name: string;
   /** Row id of the personal token or robot's secret that it all began with; undefined for a password. */
   readonly credential?: number | undefined;
+  /** Of the user, when the password or token was judged: a new password raises it. Undefined where it does not matter. */
+  readonly epoch?: number | undefined;
   readonly scope?: GrantedScope;
 }
 
@@ -38,6 +40,8 @@ export interface Admission {
   /** Undefined: there was none by that name. */
   readonly repositoryId: number | undefined;
   readonly mayCreate: boolean;
+  /** Whether anybody may read there without signing in. */
+  readonly isPublic?: boolean;
 }
 
 /** `hidden`: to this actor the repository must look exactly as if it did not exist. */

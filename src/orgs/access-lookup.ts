@@ -1,5 +1,5 @@
 import { BatchedLookup } from "../storage/batched-lookup.ts";
-import type { Database, Row } from "../storage/database.ts";
+import type { Database, Row, Sql } from "../storage/database.ts";
 import type { RobotGrant, TeamGrant } from "./permissions.ts";
 import { toUser, type User, userColumns } from "./users-store.ts";
 
@@ -99,8 +99,13 @@ export function openAccessLookup(database: Database): FindAccess {
   return async (key) => (await lookup.find(key)) ?? NOTHING;
 }
 
-async function load(database: Database, keys: readonly AccessKey[]): Promise<AccessFacts[]> {
-  const rows = await database.query("access", ACCESS, [
+/** As a transaction sees it. */
+export async function readAccess(sql: Sql, key: AccessKey): Promise<AccessFacts> {
+  return (await load(sql, [key]))[0] ?? NOTHING;
+}
+
+async function load(sql: Sql, keys: readonly AccessKey[]): Promise<AccessFacts[]> {
+  const rows = await sql.query("access", ACCESS, [
     keys.map(({ user }) => user),
     keys.map(({ repository }) => repository),
     keys.map(({ repository, namespace }) => namespace ?? repository.slice(0, Math.max(0, repository.indexOf("/")))),

@@ -12,6 +12,20 @@ export function createAuthorize(findAccess: FindAccess, rules: PermissionRules):
   };
 }
 
+/** Which of the repositories the actor may list; what a token names does not matter, as for the catalog. */
+export type Listable = (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
+
+export function createListable(findAccess: FindAccess, rules: PermissionRules): Listable {
+  return async (actor, names) => {
+    const mayList = async (name: RepositoryName): Promise<boolean> => {
+      const facts = await factsOf(findAccess, actor, name);
+      return stands(actor, facts) && decide(name, "list", facts, rules).allowed;
+    };
+    const shown = await Promise.all(names.map(mayList));
+    return new Set(names.filter((_, index) => shown[index]));
+  };
+}
+
 export function factsOf(findAccess: FindAccess, actor: Actor, repository: RepositoryName | ""): Promise<AccessFacts> {
   return findAccess({ ...principalKey(actor), repository });
 }
@@ -20,9 +34,10 @@ export function principalKey({ kind, name, credential }: Actor): Pick<AccessKey,
   return { user: kind === "anonymous" ? "" : name, credential };
 }
 
-/** Still there, still the same behind the name, not suspended, and whatever they signed in with not taken back. */
-export function stands({ kind, id, credential }: Actor, { user, robot, credentialGood }: AccessFacts): boolean {
+/** Still there, still the same behind the name, not suspended, and what they signed in with not changed or taken back. */
+export function stands({ kind, id, credential, epoch }: Actor, { user, robot, credentialGood }: AccessFacts): boolean {
   if (kind === "anonymous") return true;
   if (kind === "robot") return robot?.id === id && credentialGood;
-  return user?.id === id && !user.suspended && (credential === undefined || credentialGood);
+  if (user?.id !== id || user.suspended || (epoch !== undefined && user.tokenEpoch !== epoch)) return false;
+  return credential === undefined || credentialGood;
 }

@@ -10,6 +10,7 @@ import { toJson } from "./explain.ts";
 import { decide, inScope, type PermissionRules, type Verdict } from "./permissions.ts";
 import { BAD_PASSWORD, createRestGate, isRest } from "./rest-gate.ts";
 import type { TeamsStore } from "./teams-store.ts";
+import { createTrustGate } from "./trust-gate.ts";
 
 export interface GateDeps {
   readonly authenticator: Authenticator;
@@ -23,8 +24,10 @@ const SIGN_IN = "sign in with docker login, or send a user name and password";
 /** Judges each request before its handler runs: first the credentials, then the right, and only then existence. */
 export function createGate(deps: GateDeps): Gate {
   const judgeRest = createRestGate(deps);
+  const judgeTrust = createTrustGate(deps);
   return async (request, access) => {
     if (access.kind === "open") return;
+    if (access.kind === "trust") return judgeTrust(request, access);
     if (isRest(access)) return judgeRest(request, access);
     const credentials = parseAuthorization(request.headerAll("authorization"));
     if (credentials.kind === "basic") request.claimedName = credentials.name;
@@ -46,13 +49,19 @@ export function createGate(deps: GateDeps): Gate {
   };
 }
 
-interface Matter {
+export interface Matter {
   readonly name: RepositoryName;
   readonly action: RepositoryAction;
   readonly challenge: Challenge;
 }
 
-function judge(deps: GateDeps, request: Request, identity: Identity, { name, action, challenge }: Matter): Admission {
+/** @throws OciError UNAUTHORIZED, DENIED, NAME_UNKNOWN */
+export function judge(
+  deps: GateDeps,
+  request: Request,
+  identity: Identity,
+  { name, action, challenge }: Matter,
+): Admission {
   const { actor, facts } = identity;
   const decision = decide(name, action, facts, deps.rules);
   const isInScope = inScope(actor, { repository: name, action, ...facts });
@@ -113,7 +122,7 @@ function tryRepositoryName(text: string): RepositoryName | OciError {
   }
 }
 
-function challengeFor(request: Request, access: Access, name: RepositoryName | undefined): Challenge {
+export function challengeFor(request: Request, access: Access, name: RepositoryName | undefined): Challenge {
   if (access.kind === "catalog") return { scope: "registry:catalog:*" };
   if (access.kind !== "repository" || name === undefined) return {};
   const scopes = [repositoryScope(name, access.action), ...mountScope(request)];
@@ -128,7 +137,11 @@ function mountScope(request: Request): string[] {
   return source instanceof OciError ? [] : [repositoryScope(source, "pull")];
 }
 
-function badCredentials({ challenge: settings }: GateDeps, { kind }: Credentials, challenge: Challenge): OciError {
+export function badCredentials(
+  { challenge: settings }: GateDeps,
+  { kind }: Credentials,
+  challenge: Challenge,
+): OciError {
   const message =
     kind === "bearer"
       ? "the token is not valid here, or no longer: get a new one from the token service"

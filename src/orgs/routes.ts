@@ -48,7 +48,7 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
   operation(["token-keys-rotate", "POST", "/api/v1/token-keys/rotate", SYSTEM_ADMIN], {
     summary: "Sign tokens with a new key from now on.",
     answers: { 201: z.strictObject({ kid: z.string() }) },
-    act: async () => json(201, { kid: await deps.keys.rotate() }),
+    act: async (request) => json(201, { kid: await deps.keys.rotate(deps.confirm(request)) }),
   }),
 ];
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
 import type { Actor } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
+import { repositoryOfGun } from "../oci/gun.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { parseScope, type Scope } from "../oci/scope.ts";
 import type { AccessFacts, FindAccess } from "./access-lookup.ts";
@@ -9,6 +10,7 @@ import { factsOf } from "./authorize.ts";
 import { decide, type PermissionRules, TOKEN_ACTION } from "./permissions.ts";
 import { type TokenKeys, tokenAlgorithm } from "./token-keys.ts";
 import { accessTokenType, type TokenSettings } from "./token-verifier.ts";
+import { decideTrust, TRUST_ACTIONS, TRUST_TOKEN_ACTION } from "./trust-rights.ts";
 
 export interface TokenServiceOptions extends TokenSettings {
   readonly keys: TokenKeys;
@@ -79,10 +81,12 @@ export class TokenService {
     // What of the list is shown is decided when it is asked for.
     const isCatalog = type === "registry" && name === "catalog" && actions.includes("*");
     if (type === "registry") return { type, name, actions: isCatalog ? ["*"] : [] };
-    const repository = type === "repository" ? tryParse(name) : undefined;
+    const gun = type === "repository" ? repositoryOfGun(name, this.#options.service) : undefined;
+    const repository = gun ?? (type === "repository" ? tryParse(name) : undefined);
     if (repository === undefined) return { type, name, actions: [] };
     const facts = await factsOf(this.#options.findAccess, actor, repository);
-    const granted = grantedActions(actions, this.#names(repository, facts));
+    const names = gun === undefined ? this.#names(repository, facts) : this.#trustNames(repository, facts);
+    const granted = grantedActions(actions, names);
     // Left out where it is 0, which is what no epoch means.
     return { type, name, actions: granted, ...(facts.nameEpoch === 0 ? {} : { epoch: facts.nameEpoch }) };
   }
@@ -94,6 +98,15 @@ export class TokenService {
       return decision.allowed || decision.why === "no-namespace";
     });
     return new Set(allowed.map((action) => TOKEN_ACTION[action]).filter((name) => name !== undefined));
+  }
+
+  /** `host:port/org/app` is the trust data of `org/app`: a token for it opens nothing of the repository itself. */
+  #trustNames(repository: RepositoryName, facts: AccessFacts): Set<string> {
+    const allowed = TRUST_ACTIONS.filter((action) => {
+      const decision = decideTrust(repository, action, facts, this.#options.rules);
+      return decision.allowed || decision.why === "no-namespace";
+    });
+    return new Set(allowed.map((action) => TRUST_TOKEN_ACTION[action]));
   }
 }
 

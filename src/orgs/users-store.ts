@@ -1,7 +1,7 @@
-import type { Precondition } from "../http/precondition.ts";
 import type { Page } from "../http/rest-page.ts";
-import { type Database, isViolation, type Row, type Sql } from "../storage/database.ts";
+import { type Change, type Database, isViolation, type Row, type Sql } from "../storage/database.ts";
 import { invalidRequest, notFound, OrgsError } from "./errors.ts";
+import { dropPersonalTokensOf } from "./personal-tokens-store.ts";
 
 export interface User {
   readonly id: number;
@@ -76,9 +76,10 @@ export class UsersStore {
    * Make or change a user; a new password ends every token of the user. True when the user was made.
    * @throws OrgsError invalid-request without a password for a new user, name-taken, last-admin
    */
-  async put(name: string, change: UserChange, check: Precondition): Promise<boolean> {
+  async put(name: string, change: UserChange, { check, confirm }: Change): Promise<boolean> {
     return this.#database
       .transaction(async (sql) => {
+        await confirm(sql);
         await lockAdmins(sql);
         const before = await findUser(sql, name);
         check(before?.version);
@@ -86,15 +87,17 @@ export class UsersStore {
         const losesAdmin = change.systemAdmin === false || change.suspended === true;
         if (before?.systemAdmin === true && losesAdmin) await mustHaveAnotherAdmin(sql, name);
         await changeUser(sql, name, before === undefined ? { ...change, passwordHash: undefined } : change);
+        if (before !== undefined && change.passwordHash !== undefined) await dropPersonalTokensOf(sql, before.id);
         return before === undefined;
       })
       .catch((cause: unknown) => translate(name, cause));
   }
 
   /** @throws OrgsError not-found, not-empty while the user has repositories, last-admin, last-owner of an organization */
-  async delete(name: string, check: Precondition): Promise<void> {
+  async delete(name: string, { check, confirm }: Change): Promise<void> {
     await this.#database
       .transaction(async (sql) => {
+        await confirm(sql);
         await lockAdmins(sql);
         const user = await findUser(sql, name);
         check(user?.version);

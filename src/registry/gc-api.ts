@@ -2,7 +2,7 @@ import { z } from "zod";
 import { bytes, json } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
-import { pageSchema, replyPage } from "../http/rest-page.ts";
+import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import type { GcItem, GcRun, GcRuns } from "../storage/gc/runs.ts";
 
@@ -68,6 +68,7 @@ export const gcOperations = (deps: GcApiDeps): RestOperation[] => [
   }),
   operation(["gc-items", "GET", `${RUNS}/<run>/items`, SYSTEM_ADMIN], {
     summary: "What a collection deleted or, dry, would delete.",
+    query: pageQuery,
     answers: { 200: pageSchema("items", itemSchema) },
     act: listItems(deps),
   }),

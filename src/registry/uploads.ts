@@ -26,8 +26,9 @@ export function startUpload(deps: RegistryDeps): Handler {
 
     if (mount !== undefined) {
       const source = await findMountSource(deps, request.actor, mount, request.query("from"));
-      const repositoryId = await deps.repositories.ensure(repository, request.admission);
-      if (source !== undefined && (await deps.blobRows.mount(repositoryId, mount, source))) {
+      const confirm = deps.confirm(request);
+      const repositoryId = await deps.repositories.ensure(repository, request.admission, confirm);
+      if (source !== undefined && (await deps.blobRows.mount({ repositoryId, digest: mount, source, confirm }))) {
         await deps.failpoint("mount.afterRow");
         return created(deps, repository, mount);
       }
@@ -39,7 +40,7 @@ export function startUpload(deps: RegistryDeps): Handler {
         message: "a body here needs ?digest=; otherwise send Content-Length: 0",
       });
     }
-    const repositoryId = await deps.repositories.ensure(repository, request.admission);
+    const repositoryId = await deps.repositories.ensure(repository, request.admission, deps.confirm(request));
     const id = await deps.uploads.create(repositoryId, principalOf(request.actor), algorithm);
     await deps.failpoint("upload.created");
 
@@ -77,7 +78,7 @@ export function finishUpload(deps: RegistryDeps): Handler {
     const chunk = checkChunk(deps, request, repository, session);
 
     const pieces = await gather(deps, { request, session, chunk, algorithm: algorithmOf(digest) });
-    await finish(deps, session, digest, pieces);
+    await finish(deps, { request, session, digest, pieces });
 
     return created(deps, repository, digest);
   };
@@ -133,6 +134,13 @@ interface Pieces {
   readonly known: Digest | undefined;
 }
 
+interface Finished {
+  readonly request: Request;
+  readonly session: UploadSession;
+  readonly digest: Digest;
+  readonly pieces: Pieces;
+}
+
 /** The row is not moved on by the last bytes: whatever is wrong with them, the upload stays as it was. */
 async function gather(deps: RegistryDeps, { request, session, chunk, algorithm }: LastBytes): Promise<Pieces> {
   const known = session.algorithm === algorithm ? session.digest : undefined;
@@ -145,16 +153,12 @@ async function gather(deps: RegistryDeps, { request, session, chunk, algorithm }
 }
 
 /** Bytes, then the row; the pieces go last, when nothing leads to them any more. */
-async function finish(
-  deps: RegistryDeps,
-  session: UploadSession,
-  digest: Digest,
-  { all, own, known }: Pieces,
-): Promise<void> {
+async function finish(deps: RegistryDeps, { request, session, digest, pieces }: Finished): Promise<void> {
+  const { all, own, known } = pieces;
   try {
     const blob = await publish(deps, all, digest, known);
     await deps.failpoint("blob.beforeCommit");
-    await deps.uploads.finish(session, blob);
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });
     await deps.failpoint("blob.afterCommit");
   } catch (error) {
     await deps.blobs.discard(own);
@@ -185,9 +189,10 @@ async function putWhole(
 ): Promise<Reply> {
   const segment = await deps.blobs.writeSegment(request.bodyStream(), algorithmOf(digest));
   try {
+    const { admission } = request;
     const blob = await publish(deps, [segment.name], digest, segment.digest);
     await deps.failpoint("blob.beforeCommit");
-    await deps.uploads.linkWhole(repository, request.admission, blob);
+    await deps.uploads.linkWhole({ repository, admission, ...blob, confirm: deps.confirm(request) });
     await deps.failpoint("blob.afterCommit");
   } finally {
     await deps.blobs.discard([segment.name]);

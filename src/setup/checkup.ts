@@ -18,11 +18,12 @@ export interface CheckupParts {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly yamlText?: string;
   readonly now: Date;
+  /** @throws Error that says what a bucket lacks */
+  prepareBlobs(config: Config): Promise<{ readonly s3Checksums?: boolean }>;
 }
 
-interface Situation {
+interface Situation extends Pick<CheckupParts, "now" | "prepareBlobs"> {
   readonly config: Config;
-  readonly now: Date;
   /** The data folder exists: there was a first start. */
   readonly isMade: boolean;
   /** The process that serves this data folder now. */
@@ -33,7 +34,7 @@ const GIB = 1024 ** 3;
 const SECRET_FILES = ["ca.key", "server.key", "postgres.password", "master.key"];
 
 /** Looks at everything a start needs, and leaves it as it was. */
-export async function checkUp({ env, yamlText, now }: CheckupParts): Promise<Finding[]> {
+export async function checkUp({ env, yamlText, now, prepareBlobs }: CheckupParts): Promise<Finding[]> {
   let config: Config;
   try {
     config = parseConfig(env, yamlText);
@@ -45,7 +46,13 @@ export async function checkUp({ env, yamlText, now }: CheckupParts): Promise<Fin
     () => true,
     () => false,
   );
-  const situation = { config, now, isMade, holder: isMade ? await findHolder(config.dataFolder) : undefined };
+  const situation = {
+    config,
+    now,
+    prepareBlobs,
+    isMade,
+    holder: isMade ? await findHolder(config.dataFolder) : undefined,
+  };
   const checks = [
     checkRuntime,
     checkData,
@@ -193,8 +200,8 @@ async function checkKeys({ config }: Situation): Promise<Finding[]> {
   ];
 }
 
-async function checkBlobs({ config }: Situation): Promise<Finding[]> {
-  if (config.blobs.kind !== "fs") return [];
+async function checkBlobs({ config, prepareBlobs }: Situation): Promise<Finding[]> {
+  if (config.blobs.kind === "s3") return checkBucket(config.blobs, await prepareBlobs(config));
   const root = config.blobs.root;
   const existing = await nearestExisting(root);
   const failure = await probeBlobFolder(existing);
@@ -204,6 +211,22 @@ async function checkBlobs({ config }: Situation): Promise<Finding[]> {
       "blobs",
       `${existing}: ${failure}`,
       "set GOLDSEAL_BLOBS to a folder on a local filesystem this user may write",
+    ),
+  ];
+}
+
+/** What is missing was thrown. */
+function checkBucket(
+  { bucket, endpoint = "AWS" }: Config["blobs"] & { kind: "s3" },
+  { s3Checksums }: { s3Checksums?: boolean },
+): Finding[] {
+  const works = `${bucket} at ${endpoint}: objects, ranges, multipart uploads, presigned URLs and deletion work`;
+  if (s3Checksums) return [ok("blobs", `${works}, checksums are kept`)];
+  return [
+    warning(
+      "blobs",
+      `${works}, but the server does not check CRC-32 sums`,
+      "reach it over TLS only, or use one that does",
     ),
   ];
 }

@@ -2,7 +2,14 @@ import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
-import { type Database, isViolation, type Sql } from "./database.ts";
+import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
+
+export interface Mount {
+  readonly repositoryId: number;
+  readonly digest: Digest;
+  readonly source: RepositoryName;
+  readonly confirm: Confirm;
+}
 
 interface BlobKey {
   readonly repository: RepositoryName;
@@ -67,8 +74,9 @@ export class BlobRows {
   }
 
   /** Link a blob that `source` has into another repository. False when `source` does not have it (any more). */
-  async mount(repositoryId: number, digest: Digest, source: RepositoryName): Promise<boolean> {
-    return this.#database.transaction(async (sql) => {
+  async mount({ repositoryId, digest, source, confirm }: Mount): Promise<boolean> {
+    const mounting = this.#database.transaction(async (sql) => {
+      await confirm(sql);
       // The lock comes first: what is read after it, the collector cannot change until this is committed.
       const [row] = await sql.query<{ size: string; marked: boolean }>(
         "blob-mount-lock",
@@ -78,7 +86,8 @@ export class BlobRows {
            where b.digest = s.digest and r.name = $2) for key share of s`,
         [digest, source],
       );
-      if (row === undefined || (row.marked && !(await this.#seeBytes(digest, Number(row.size))))) return false;
+      if (row === undefined || (row.marked && !(await this.#seeBytes(digest, Number(row.size)))))
+        throw new OciError("BLOB_UNKNOWN");
       await sql.query(
         "blob-mount",
         `insert into repository_blobs (repository_id, digest) values ($1, $2)
@@ -86,22 +95,32 @@ export class BlobRows {
         [repositoryId, digest],
       );
       if (row.marked) await clearBlobMarks(sql, [digest]);
-      return true;
     });
+    return mounting.then(
+      () => true,
+      (cause: unknown) => {
+        if (cause instanceof OciError && cause.code === "BLOB_UNKNOWN") return false;
+        throw cause;
+      },
+    );
   }
 
   /**
    * Take the blob out of one repository; its bytes stay while any repository has it.
    * @throws OciError BLOB_UNKNOWN, IN_USE when a manifest of the repository needs it
    */
-  async unlink(repository: RepositoryName, digest: Digest): Promise<void> {
-    const rows = await this.#database
-      .query(
-        "blob-unlink",
-        `delete from repository_blobs b using repositories r
-         where r.id = b.repository_id and r.name = $1 and b.digest = $2 returning 1`,
-        [repository, digest],
-      )
+  async unlink(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
+    await this.#database
+      .transaction(async (sql) => {
+        await confirm(sql);
+        const rows = await sql.query(
+          "blob-unlink",
+          `delete from repository_blobs b using repositories r
+           where r.id = b.repository_id and r.name = $1 and b.digest = $2 returning 1`,
+          [repository, digest],
+        );
+        if (rows.length === 0) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
+      })
       .catch((cause: unknown) => {
         if (!isViolation(cause, "manifest_blobs_blob")) throw cause;
         throw new OciError("IN_USE", {
@@ -109,7 +128,6 @@ export class BlobRows {
           cause,
         });
       });
-    if (rows.length === 0) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
   }
 }
 

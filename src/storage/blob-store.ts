@@ -40,4 +40,6 @@ export interface BlobStore {
   discard(segments: readonly string[]): Promise<void>;
   /** Names of pieces that nobody wrote to for `ms`. */
   listIdleSegments(ms: number): Promise<string[]>;
+  /** A URL by which anyone reads exactly this blob for so many seconds; undefined where the bytes cannot be had so. */
+  presign(digest: Digest, seconds: number): Promise<string | undefined>;
 }

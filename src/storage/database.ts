@@ -9,6 +9,19 @@ export interface Sql {
   query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]>;
 }
 
+/**
+ * The first thing in the transaction of a change: makes sure that its sender may make it still, and puts it on record.
+ * Throws where not; then nothing was changed. May run more than once, as the transaction may.
+ */
+export type Confirm = (sql: Sql) => Promise<void>;
+
+/** On what conditions a change is made. */
+export interface Change {
+  readonly confirm: Confirm;
+  /** Told the version of what is there, undefined for nothing; throws where that is not what the sender saw. */
+  readonly check: (version: string | undefined) => void;
+}
+
 export interface DatabaseOptions {
   readonly url: string;
   /** Connections of this process. */

@@ -130,6 +130,10 @@ export class FsBlobStore implements BlobStore {
     return idle;
   }
 
+  async presign(): Promise<undefined> {
+    return undefined;
+  }
+
   async #publishFile(segment: string, expected: Digest, actual: Digest): Promise<number> {
     if (actual !== expected) throw new OciError("DIGEST_INVALID", { detail: { expected, actual } });
     const source = segmentPath(this.#root, segment);

@@ -6,7 +6,7 @@ import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
 import type { SeeBytes } from "./blob-rows.ts";
-import { type Database, isViolation, type Sql } from "./database.ts";
+import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
@@ -38,6 +38,7 @@ export interface ManifestPush {
   readonly admission: Admission;
   readonly manifest: NewManifest;
   readonly tags: readonly Tag[];
+  readonly confirm: Confirm;
 }
 
 interface ManifestKey {
@@ -94,8 +95,9 @@ export class ManifestStore {
    * Store the manifest and move the tags to it, in one transaction; a first push makes the repository.
    * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN
    */
-  async put({ repository, admission, manifest, tags }: ManifestPush): Promise<void> {
+  async put({ repository, admission, manifest, tags, confirm }: ManifestPush): Promise<void> {
     await this.#database.transaction(async (sql) => {
+      await confirm(sql);
       const repositoryId = await ensureRepository(sql, repository, admission);
       await insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes });
       if (tags.length > 0) {
@@ -115,15 +117,18 @@ export class ManifestStore {
   }
 
   /** @throws OciError MANIFEST_UNKNOWN */
-  async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
+  async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
-    const rows = await this.#database.query(
-      "tag-delete",
-      `delete from tags t using repositories r
-       where r.id = t.repository_id and r.name = $1 and t.name = $2 returning 1`,
-      [repository, tag],
-    );
-    if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+    await this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      const rows = await sql.query(
+        "tag-delete",
+        `delete from tags t using repositories r
+         where r.id = t.repository_id and r.name = $1 and t.name = $2 returning 1`,
+        [repository, tag],
+      );
+      if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+    });
     await this.#failpoint("del.afterRow");
   }
 
@@ -131,21 +136,24 @@ export class ManifestStore {
    * Delete the manifest and every tag that names it.
    * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
    */
-  async delete(repository: RepositoryName, digest: Digest): Promise<void> {
+  async delete(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
-    const rows = await this.#database
-      .query(
-        "manifest-delete",
-        `delete from manifests m using repositories r
-         where r.id = m.repository_id and r.name = $1 and m.digest = $2 returning 1`,
-        [repository, digest],
-      )
+    await this.#database
+      .transaction(async (sql) => {
+        await confirm(sql);
+        const rows = await sql.query(
+          "manifest-delete",
+          `delete from manifests m using repositories r
+           where r.id = m.repository_id and r.name = $1 and m.digest = $2 returning 1`,
+          [repository, digest],
+        );
+        if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+      })
       .catch((cause: unknown) => {
         if (!isViolation(cause, "manifest_children_child")) throw cause;
         const message = `an index of ${repository} lists ${digest}; delete the index first`;
         throw new OciError("IN_USE", { message, cause });
       });
-    if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
     await this.#failpoint("del.afterRow");
   }
 

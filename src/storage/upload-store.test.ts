@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Digest, digestOf } from "../oci/digest.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { RepositoryStore } from "./repository-store.ts";
-import { openTestDatabase, type TestDatabase } from "./test-database.ts";
-import { type NewBlob, UploadStore } from "./upload-store.ts";
+import { unconfirmed as confirm, openTestDatabase, type TestDatabase } from "./test-database.ts";
+import { type LastBlob, UploadStore } from "./upload-store.ts";
 
 const repository = parseRepositoryName("alice/app");
 const digest = digestOf("content");
@@ -13,7 +13,12 @@ const principal = "user:7";
 const unknown = { code: "BLOB_UPLOAD_UNKNOWN" };
 let opened: TestDatabase;
 /** These tests have rows only. */
-const stored = (digest: Digest, size: number): NewBlob => ({ digest, size, ensureBytes: async () => undefined });
+const stored = (digest: Digest, size: number): LastBlob => ({
+  digest,
+  size,
+  confirm,
+  ensureBytes: async () => undefined,
+});
 
 let uploads: UploadStore;
 let repositoryId: number;
@@ -21,7 +26,7 @@ beforeAll(async () => {
   opened = await openTestDatabase();
   uploads = new UploadStore(opened.database);
   await opened.database.query("", "insert into namespaces (name, kind) values ('alice', 'org'), ('crowd', 'org')");
-  repositoryId = await new RepositoryStore(opened.database).ensure(repository, firstPush);
+  repositoryId = await new RepositoryStore(opened.database).ensure(repository, firstPush, confirm);
 });
 afterAll(() => opened.close());
 
@@ -103,9 +108,9 @@ describe("UploadStore", () => {
   it("links one blob whole from 16 pushes at once, making its repository", async () => {
     const name = parseRepositoryName("crowd/first");
 
-    await Promise.all(
-      Array.from({ length: 16 }, () => uploads.linkWhole(name, firstPush, stored(digestOf("crowd"), 5))),
-    );
+    const whole = { repository: name, admission: firstPush, ...stored(digestOf("crowd"), 5) };
+
+    await Promise.all(Array.from({ length: 16 }, () => uploads.linkWhole(whole)));
 
     const rows = await opened.database.query("", "select 1 from repositories where name = $1", [name]);
     expect(rows.length).toBe(1);

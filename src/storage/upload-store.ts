@@ -4,7 +4,7 @@ import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { type BlobLink, linkBlob } from "./blob-rows.ts";
-import type { Database } from "./database.ts";
+import type { Confirm, Database } from "./database.ts";
 import { ensureRepository } from "./repository-store.ts";
 
 /** An upload as far as it was acknowledged. */
@@ -26,6 +26,18 @@ export interface Segment {
   readonly digest: Digest;
 }
 
+/** A blob whose bytes are in the blob store already. */
+export type NewBlob = Omit<BlobLink, "repositoryId">;
+
+export interface LastBlob extends NewBlob {
+  readonly confirm: Confirm;
+}
+
+export interface WholeBlob extends LastBlob {
+  readonly repository: RepositoryName;
+  readonly admission: Admission;
+}
+
 /** Who may continue an upload: the one who began it, in the repository it was begun in. */
 export interface UploadKey {
   readonly id: string;
@@ -33,9 +45,6 @@ export interface UploadKey {
   /** As `principalOf` names them. */
   readonly principal: string;
 }
-
-/** A blob whose bytes are in the blob store already. */
-export type NewBlob = Omit<BlobLink, "repositoryId">;
 
 interface SessionRow {
   id: string;
@@ -104,8 +113,9 @@ export class UploadStore {
    * End the session and link its blob.
    * @throws OciError BLOB_UPLOAD_UNKNOWN when another request ended it first
    */
-  async finish(session: UploadSession, blob: NewBlob): Promise<void> {
+  async finish(session: UploadSession, { confirm, ...blob }: LastBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
+      await confirm(sql);
       const rows = await sql.query(
         "upload-finish",
         "delete from upload_sessions where id = $1 and size = $2 returning id",
@@ -117,8 +127,9 @@ export class UploadStore {
   }
 
   /** Link a blob that came without a session, making the repository at a first push. */
-  async linkWhole(repository: RepositoryName, admission: Admission, blob: NewBlob): Promise<void> {
+  async linkWhole({ repository, admission, confirm, ...blob }: WholeBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
+      await confirm(sql);
       await linkBlob(sql, { repositoryId: await ensureRepository(sql, repository, admission), ...blob });
     });
   }
