@@ -22,6 +22,7 @@ const SUITES: readonly Suite[] = [
   { name: "matrix", file: "conformance/matrix/main.ts" },
   { name: "clients", file: "conformance/clients/main.ts" },
   { name: "replicas", file: "conformance/replicas/main.ts" },
+  { name: "s3", file: "conformance/s3/main.ts" },
   { name: "crash", file: "conformance/crash/main.ts", loop: true },
   { name: "fuzz", file: "conformance/fuzz/main.ts", loop: true },
   { name: "gc:explore", file: "conformance/gc/main.ts", loop: true },

@@ -64,6 +64,14 @@ const sweepEveryMs = 10 * 60_000;
 /** Of one worker. Whoever pushes waits for a row that a collection holds, but not for long. */
 const poolSettings = { maxConnections: 10, lockMs: 5_000 };
 
+/** What is wrong with the file of GOLDSEAL_LDAP and with what it names. */
+export async function findDirectoryMistakes(file: string): Promise<string[]> {
+  return readDirectories(file).then(
+    () => [],
+    (error: unknown) => (error instanceof Error ? error.message.split("\n") : [String(error)]),
+  );
+}
+
 /**
  * Once per start, before any worker: refuse a database that cannot keep promises, migrate it, prove that this key ring
  * is the one that sealed its rows, and make `admin` on first start. Returns the password if one was generated.
@@ -72,7 +80,6 @@ export async function prepareDatabase(
   settings: AppSettings,
   { adminPassword, log }: PrepareOptions,
 ): Promise<{ generatedAdminPassword?: string }> {
-  if (settings.config.ldapFile !== undefined) await readDirectories(settings.config.ldapFile);
   const database = new Database({ url: settings.databaseUrl, maxConnections: 2 });
   try {
     const faults = await findDurabilityFaults(database);

@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import type { Config } from "./config.ts";
 
 const HELP = `Goldseal: an OCI image registry with signing.
 
@@ -114,13 +115,36 @@ async function readConfigFile(file: string | undefined): Promise<string | undefi
 }
 
 async function serve(sources: Sources): Promise<number> {
-  const [{ parseConfig }, { serveUntilStopped }, { prepareBlobs, prepareDatabase }, { createLog, flushLog }] =
-    await Promise.all([import("./config.ts"), import("./setup/serve.ts"), import("./app.ts"), import("./http/log.ts")]);
-  const config = parseConfig(sources.env, sources.yamlText);
+  const [config, { serveUntilStopped }, { prepareBlobs, prepareDatabase }, { createLog, flushLog }] = await Promise.all(
+    [readConfig(sources), import("./setup/serve.ts"), import("./app.ts"), import("./http/log.ts")],
+  );
   process.on("exit", flushLog);
   const workerFile = fileURLToPath(import.meta.url);
   const log = createLog({ level: config.logLevel });
   return serveUntilStopped({ config, workerFile, log, prepareBlobs, prepareDatabase });
+}
+
+/** Every mistake at once, those in the file of directories too, before anything is started. @throws ConfigError */
+async function readConfig({ env, yamlText }: Sources): Promise<Config> {
+  const [{ ConfigError, parseConfig }, { findDirectoryMistakes }] = await Promise.all([
+    import("./config.ts"),
+    import("./app.ts"),
+  ]);
+  const parsed = tryParse(() => parseConfig(env, yamlText), ConfigError);
+  const mistakes = parsed instanceof ConfigError ? [...parsed.mistakes] : [];
+  const directories = parsed instanceof ConfigError ? env.GOLDSEAL_LDAP : parsed.ldapFile;
+  if (directories) mistakes.push(...(await findDirectoryMistakes(directories)));
+  if (parsed instanceof ConfigError || mistakes.length > 0) throw new ConfigError(mistakes);
+  return parsed;
+}
+
+function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[]) => E): T | E {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof kind) return error;
+    throw error;
+  }
 }
 
 async function doctor(sources: Sources): Promise<number> {

@@ -87,12 +87,19 @@ export async function openOrgs({
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
   const limits = new SignInLimits(database, now);
+  const refreshTokens = new RefreshTokensStore(database);
   const {
     audit,
     auditStore,
     witness,
     close: closeAudit,
-  } = await openAudit({ database, log, now, sweep: () => limits.sweep() });
+  } = await openAudit({
+    ...{ database, log, now },
+    sweep: async () => {
+      await limits.sweep();
+      await refreshTokens.sweep();
+    },
+  });
   const directories =
     settings.ldapFile === undefined
       ? undefined
@@ -103,7 +110,6 @@ export async function openOrgs({
     tokens: new TokenVerifier(tokenSettings),
   });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
-  const refreshTokens = new RefreshTokensStore(database);
   const authorize = createAuthorize(findAccess, rules);
   const listVisible = createListVisible(database, findAccess);
   const users = new UsersStore(database);

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { algorithmOf, type Digest, type DigestAlgorithm, DigestHasher } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { BlobReader, BlobStore, StoredSegment } from "./blob-store.ts";
@@ -6,8 +5,9 @@ import type { Database } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 import { PartMemory, partBytes, S3ObjectWriter, type WriterParts } from "./s3-object-writer.ts";
-import { type DoomedObject, type S3Object, S3Objects } from "./s3-objects.ts";
+import { type S3Object, S3Objects } from "./s3-objects.ts";
 import { readObjects } from "./s3-reader.ts";
+import { isUnavailable, removeDoomed } from "./s3-removal.ts";
 
 const KEY = /^[0-9a-f]{32}$/;
 /** What S3 takes as a part. A piece below this is too small to be left an object of its own among others. */
@@ -68,9 +68,8 @@ export class S3BlobStore implements BlobStore {
   }
 
   async writeSegment(content: AsyncIterable<Uint8Array>, algorithm: DigestAlgorithm): Promise<StoredSegment> {
-    const key = randomBytes(16).toString("hex");
     const hasher = new DigestHasher(algorithm);
-    const writer = await S3ObjectWriter.create(key, this.#writing);
+    const writer = await S3ObjectWriter.create(this.#writing);
     try {
       for await (const chunk of content) {
         hasher.update(chunk);
@@ -79,12 +78,12 @@ export class S3BlobStore implements BlobStore {
       await this.#writing.failpoint("upload.afterWrite");
       await writer.finish();
       await this.#writing.failpoint("upload.afterSync");
-      return { name: key, size: writer.size, digest: hasher.digest() };
+      return { name: writer.key, size: writer.size, digest: hasher.digest() };
     } catch (error) {
       await writer.close();
       // What the bucket did not answer to in time it may still do: only the sweep can tell that nothing came of it.
-      if (isUnavailable(error)) await this.#objects.doom([key]);
-      else await this.discard([key]);
+      if (isUnavailable(error)) await this.#objects.doom([writer.key]);
+      else await this.discard([writer.key]);
       throw error;
     } finally {
       await writer.close();
@@ -109,7 +108,7 @@ export class S3BlobStore implements BlobStore {
 
   async discard(segments: readonly string[]): Promise<void> {
     checkKeys(segments);
-    if (segments.length > 0) await this.#removeAll(await this.#objects.doom(segments));
+    if (segments.length > 0) await removeDoomed(this.#writing, await this.#objects.doom(segments));
   }
 
   async listIdleSegments(ms: number): Promise<string[]> {
@@ -161,7 +160,7 @@ export class S3BlobStore implements BlobStore {
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       const present = await this.#objects.findBlob(digest);
       if (present.length > 0 && (await this.#areThere(present))) return;
-      if (present.length > 0) await this.#removeAll(await this.#objects.release(digest));
+      if (present.length > 0) await removeDoomed(this.#writing, await this.#objects.release(digest));
       if (await this.#objects.keep(digest, keys)) return;
     }
     throw new Error(`blob ${digest} was stored and deleted by others ${maxAttempts} times`);
@@ -170,22 +169,6 @@ export class S3BlobStore implements BlobStore {
   async #areThere(objects: readonly S3Object[]): Promise<boolean> {
     const sizes = await Promise.all(objects.map(({ key }) => this.#bucket.findSize(key)));
     return objects.every(({ size }, index) => sizes[index] === size);
-  }
-
-  /** Objects whose rows are doomed: when the bucket cannot be asked now, the next sweep finds the rows. */
-  async #removeAll(doomed: readonly DoomedObject[]): Promise<void> {
-    for (const { key, isWhole } of doomed) {
-      try {
-        if (!isWhole) await this.#bucket.abortAll(key);
-        if (!isWhole) await this.#writing.failpoint("mpu.afterAbort");
-        await this.#bucket.remove(key);
-        await this.#writing.failpoint("del.afterUnlink");
-      } catch (error) {
-        if (isUnavailable(error)) continue;
-        throw error;
-      }
-      await this.#objects.forget(key);
-    }
   }
 }
 
@@ -204,10 +187,6 @@ function toRuns(pieces: readonly S3Object[], digest: Digest): S3Object[][] {
 
 function isFree(object: S3Object, digest: Digest): boolean {
   return object.digest === undefined || object.digest === digest;
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof OciError && error.code === "UNAVAILABLE";
 }
 
 function sizeOf(objects: readonly S3Object[]): number {

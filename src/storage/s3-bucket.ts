@@ -70,15 +70,18 @@ export class S3Bucket {
     return false;
   }
 
-  /** Returns the upload id. */
-  async begin(key: string): Promise<string> {
+  /** `isOnly`: it was asked for once, so there is no other upload under this key. */
+  async begin(key: string): Promise<{ readonly uploadId: string; readonly isOnly: boolean }> {
     const algorithm = this.#hasChecksums ? ({ ChecksumAlgorithm: "CRC32" } as const) : {};
-    return this.#calls.call(this, async (abortSignal) => {
+    let attempts = 0;
+    const uploadId = await this.#calls.call(this, async (abortSignal) => {
+      attempts++;
       const command = new CreateMultipartUploadCommand({ ...this.#place(key), ...algorithm });
       const { UploadId } = await this.#client.send(command, { abortSignal });
       if (!UploadId) throw new UnclearAnswerError("no id for an upload");
       return UploadId;
     });
+    return { uploadId, isOnly: attempts === 1 };
   }
 
   async putPart({ key, uploadId }: Upload, { number, bytes }: PartBytes): Promise<S3Part> {
@@ -120,9 +123,11 @@ export class S3Bucket {
   async get(key: string, first: number, last: number): Promise<Readable> {
     const input = { ...this.#place(key), Range: `bytes=${first}-${last}` };
     return this.#calls.call(this, async (abortSignal) => {
-      const { Body } = await this.#client.send(new GetObjectCommand(input), { abortSignal });
+      const { Body, ContentRange } = await this.#client.send(new GetObjectCommand(input), { abortSignal });
       if (!(Body instanceof Readable)) throw new UnclearAnswerError("an object without bytes");
-      return Body;
+      if (ContentRange?.startsWith(`bytes ${first}-${last}/`)) return Body;
+      Body.destroy();
+      throw new UnclearAnswerError(`other bytes than were asked for: ${ContentRange}`);
     });
   }
 
@@ -195,7 +200,7 @@ export class S3Bucket {
   }
 
   #toSend(bytes: Uint8Array): { attemptMs: number } {
-    return { attemptMs: this.attemptMs + (bytes.length / mib) * 1000 };
+    return { attemptMs: this.attemptMs + (bytes.length / (8 * mib)) * 1000 };
   }
 }
 

@@ -11,9 +11,10 @@ export interface CallLimits {
 
 export const maxRetries = 3;
 const firstDelayMs = 50;
-/** A server that fails everything is asked again only so often: each retry takes, each success gives back a little. */
+/** A server that fails everything is asked again only so often: a retry costs 5, a success and time give back. */
 const maxCredit = 100;
 const retryCost = 5;
+const creditPerSecond = 25;
 
 /** Names of refusals that the next attempt may not meet. */
 const TRANSIENT = new Set([
@@ -32,6 +33,7 @@ const FULL = new Set(["EntityTooLarge", "InsufficientStorage", "QuotaExceeded", 
 /** Asks an S3 server with deadlines and few retries; what it cannot do now is OciError UNAVAILABLE, 503. */
 export class S3Calls {
   #credit = maxCredit;
+  #creditAt = performance.now();
 
   /** @throws OciError UNAVAILABLE, INSUFFICIENT_STORAGE */
   async call<T>({ attemptMs }: CallLimits, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -39,16 +41,28 @@ export class S3Calls {
     for (let retries = 0; ; retries++) {
       try {
         const result = await once(Math.min(attemptMs, deadline - performance.now()), attempt);
-        this.#credit = Math.min(maxCredit, this.#credit + 1);
+        this.#earn(1);
         return result;
       } catch (error) {
         const delay = firstDelayMs * 2 ** retries * (0.5 + Math.random());
-        const isLast = retries === maxRetries || performance.now() + delay > deadline || this.#credit < retryCost;
-        if (isLast || !isTransient(error)) throw translate(error);
-        this.#credit -= retryCost;
+        const isLast = retries === maxRetries || performance.now() + delay > deadline;
+        if (isLast || !isTransient(error) || !this.#pay()) throw translate(error);
         await wait(delay);
       }
     }
+  }
+
+  #earn(credit: number): void {
+    this.#credit = Math.min(maxCredit, this.#credit + credit);
+  }
+
+  #pay(): boolean {
+    const now = performance.now();
+    this.#earn(((now - this.#creditAt) / 1000) * creditPerSecond);
+    this.#creditAt = now;
+    if (this.#credit < retryCost) return false;
+    this.#credit -= retryCost;
+    return true;
   }
 }
 

@@ -9,7 +9,7 @@ export interface S3Settings {
   readonly prefix: string;
   readonly endpoint?: string;
   readonly region?: string;
-  /** Seconds that one request may take; uploads get one more for each MiB. */
+  /** Seconds that one request may take; uploads get one more for each 8 MiB. */
   readonly timeoutSeconds: number;
 }
 
@@ -18,7 +18,7 @@ const connectMs = 3_000;
 const maxAnswerBytes = 2 * 1024 * 1024;
 
 /** A client that asks once: when to ask again is decided by s3-calls.ts. */
-export function openS3Client({ endpoint, region, timeoutSeconds }: S3Settings): S3Client {
+export function openS3Client({ endpoint, region }: S3Settings): S3Client {
   const client = new S3Client({
     // A server of one's own rarely has a name for each bucket.
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
@@ -29,8 +29,8 @@ export function openS3Client({ endpoint, region, timeoutSeconds }: S3Settings): 
     responseChecksumValidation: "WHEN_REQUIRED",
     requestHandler: new BoundedHandler({
       connectionTimeout: connectMs,
-      requestTimeout: timeoutSeconds * 1000,
-      socketTimeout: timeoutSeconds * 1000,
+      // Deadlines are s3-calls.ts's; a pull whose client reads nothing for a while keeps its connection.
+      socketTimeout: 0,
       httpAgent: { keepAlive: true, maxSockets: 1024 },
       httpsAgent: { keepAlive: true, maxSockets: 1024 },
     }),

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { ByteBudget } from "../oci/byte-budget.ts";
 import { OciError } from "../oci/error.ts";
 import type { Failpoint } from "./failpoint.ts";
@@ -11,11 +12,12 @@ const mib = 1024 * kib;
 /** What small blobs need, and all that a stream holds until it has sent this much. */
 const firstBytes = 256 * kib;
 /** Memory for parts, of one process; who finds none waits in line. */
-export const maxPartMemory = 96 * mib;
+const maxPartMemory = 64 * mib;
 const maxWaitMs = 30_000;
 /** Parts of one object that are on their way while the next one gathers. */
 const maxSending = 2;
 const maxParts = 10_000;
+const maxBegins = 4;
 
 /**
  * Bytes of part `number`. They grow, so that 10,000 of them are 172 GiB: the most that one request can bring. (S3 takes
@@ -72,7 +74,7 @@ interface Block {
  * while the next one gathers. The rows of `objects` say how far it is.
  */
 export class S3ObjectWriter {
-  readonly #key: string;
+  #key: string;
   readonly #parts: WriterParts;
   readonly #sending = new Set<Promise<void>>();
   #block: Block = { buffer: Buffer.allocUnsafeSlow(firstBytes), give: () => undefined };
@@ -87,9 +89,13 @@ export class S3ObjectWriter {
     this.#parts = parts;
   }
 
-  static async create(key: string, parts: WriterParts): Promise<S3ObjectWriter> {
-    await parts.objects.begin(key);
-    return new S3ObjectWriter(key, parts);
+  static async create(parts: WriterParts): Promise<S3ObjectWriter> {
+    return new S3ObjectWriter(await newKey(parts.objects), parts);
+  }
+
+  /** Where it is written: final once {@link finish} resolves. */
+  get key(): string {
+    return this.#key;
   }
 
   /** Bytes taken so far. */
@@ -169,10 +175,22 @@ export class S3ObjectWriter {
     this.#sending.add(sent);
   }
 
+  /**
+   * Where a first answer was lost there may be an upload that nobody knows by its id. Its key is given up with it: the
+   * sweep ends whatever is under a key that came to nothing.
+   */
   async #begin(): Promise<string> {
-    const uploadId = await this.#parts.bucket.begin(this.#key);
-    await this.#parts.objects.setUpload(this.#key, uploadId);
-    return uploadId;
+    const { bucket, objects } = this.#parts;
+    for (let attempt = 1; attempt <= maxBegins; attempt++) {
+      const { uploadId, isOnly } = await bucket.begin(this.#key);
+      if (isOnly) {
+        await objects.setUpload(this.#key, uploadId);
+        return uploadId;
+      }
+      await objects.doom([this.#key]);
+      this.#key = await newKey(objects);
+    }
+    throw unavailable(new Error(`${maxBegins} uploads were begun, and each time an answer was lost`));
   }
 
   async #send(uploadId: string, part: { number: number; bytes: Uint8Array }): Promise<void> {
@@ -185,4 +203,10 @@ export class S3ObjectWriter {
     await Promise.all(this.#sending);
     if (this.#failure !== undefined) throw this.#failure;
   }
+}
+
+async function newKey(objects: S3Objects): Promise<string> {
+  const key = randomBytes(16).toString("hex");
+  await objects.begin(key);
+  return key;
 }

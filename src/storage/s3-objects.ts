@@ -16,6 +16,8 @@ export interface DoomedObject {
   readonly key: string;
   /** False: parts of it may be there. */
   readonly isWhole: boolean;
+  /** Of the multipart upload that was to write it, where that is known. */
+  readonly uploadId: string | undefined;
 }
 
 /** A part of an object, as the bucket acknowledged it. */
@@ -35,8 +37,8 @@ interface ObjectRow {
 /**
  * Rows of `s3_objects`: what is in the bucket, without asking the bucket.
  *
- *   writing --whole--> piece --keep--> blob --release--> doomed --forget--> no row
- *      \------------------\------doom-----------------/
+ *   writing --whole--> piece <--keep, withdraw--> blob --release--> doomed --forget--> no row
+ *      \------------------\------doom----------------------------/
  *
  * Each step is one update of the row itself, so of two that want it at once one finds it moved on.
  */
@@ -135,7 +137,7 @@ export class S3Objects {
     const rows = await this.#database.query<DoomedRow>(
       "s3-release",
       `update s3_objects set state = 'doomed', touched_at = now()
-       where digest = $1 and state = 'blob' returning key, size`,
+       where digest = $1 and state = 'blob' returning key, size, upload_id`,
       [digest],
     );
     return rows.map(toDoomed);
@@ -146,10 +148,40 @@ export class S3Objects {
     const rows = await this.#database.query<DoomedRow>(
       "s3-doom",
       `update s3_objects set state = 'doomed', touched_at = now()
-       where key = any($1::text[]) and state <> 'blob' returning key, size`,
+       where key = any($1::text[]) and state <> 'blob' returning key, size, upload_id`,
       [keys],
     );
     return rows.map(toDoomed);
+  }
+
+  /**
+   * Take the objects away from the blob, in their order, without harm to them. `isSettled`: they became it more than an
+   * hour ago, so no push counts on them as its pieces.
+   */
+  async withdraw(digest: Digest): Promise<{ readonly key: string; readonly isSettled: boolean }[]> {
+    const rows = await this.#database.query<{ key: string; is_settled: boolean; position: number }>(
+      "s3-withdraw",
+      `with old as (
+         select key, position, touched_at < now() - interval '1 hour' as is_settled
+         from s3_objects where digest = $1 and state = 'blob' for update)
+       update s3_objects o set state = 'piece', digest = null, position = null, touched_at = now()
+       from old where o.key = old.key returning o.key, old.position, old.is_settled`,
+      [digest],
+    );
+    return rows
+      .toSorted((a, b) => a.position - b.position)
+      .map(({ key, is_settled: isSettled }) => ({ key, isSettled }));
+  }
+
+  /** At most `limit` blobs after `last`, in the order of their digests. */
+  async findBlobs(last: Digest | "", limit: number): Promise<{ readonly digest: Digest; readonly size: number }[]> {
+    const rows = await this.#database.query<{ digest: Digest; size: string }>(
+      "s3-blobs",
+      `select digest, sum(size) as size from s3_objects
+       where state = 'blob' and digest > $1 group by digest order by digest limit $2`,
+      [last, limit],
+    );
+    return rows.map(({ digest, size }) => ({ digest, size: Number(size) }));
   }
 
   /** After the bucket has nothing under `key` any more. */
@@ -172,10 +204,11 @@ export class S3Objects {
 interface DoomedRow {
   key: string;
   size: string | null;
+  upload_id: string | null;
 }
 
-function toDoomed({ key, size }: DoomedRow): DoomedObject {
-  return { key, isWhole: size !== null };
+function toDoomed({ key, size, upload_id: uploadId }: DoomedRow): DoomedObject {
+  return { key, isWhole: size !== null, uploadId: uploadId ?? undefined };
 }
 
 async function keep(sql: Sql, digest: Digest, keys: readonly string[]): Promise<void> {

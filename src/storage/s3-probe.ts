@@ -89,7 +89,8 @@ export async function probeS3(settings: S3Settings): Promise<S3Findings> {
 
 async function writeInParts(bucket: S3Bucket, key: string): Promise<void> {
   const joint = `${key}-parts`;
-  const upload = { key: joint, uploadId: await bucket.begin(joint) };
+  const { uploadId } = await bucket.begin(joint);
+  const upload = { key: joint, uploadId };
   try {
     const parts = [
       await bucket.putPart(upload, { number: 1, bytes: Buffer.alloc(partBytes, "a") }),

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
+import { paginateListObjectsV2, S3Client } from "@aws-sdk/client-s3";
 import { type S3Kind, type S3Server, startS3Server } from "../../conformance/harness/s3-servers.ts";
 import { S3BlobStore, type S3BlobStoreOptions } from "../storage/s3-blob-store.ts";
 import { S3Bucket } from "../storage/s3-bucket.ts";
@@ -38,7 +38,7 @@ export async function openS3Room(kind: S3Kind): Promise<S3Room> {
     ...{ server, database, openBucket },
     openStore: (options) => new S3BlobStore({ database, bucket: openBucket(), ...options }),
     objects: () => listObjects(server),
-    uploadFiles: () => filesUnder(join(server.folder, ...UPLOADS[kind])),
+    uploadFiles: () => uploadFiles(server),
     [Symbol.asyncDispose]: async () => {
       for (const bucket of buckets) bucket.close();
       await close();
@@ -49,9 +49,15 @@ export async function openS3Room(kind: S3Kind): Promise<S3Room> {
 
 export async function listObjects({ endpoint, bucket }: S3Server): Promise<string[]> {
   const client = new S3Client({ endpoint, forcePathStyle: true, region: "us-east-1" });
-  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+  const keys: string[] = [];
+  for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket: bucket }))
+    keys.push(...Contents.map(({ Key = "" }) => Key));
   client.destroy();
-  return Contents.map(({ Key = "" }) => Key);
+  return keys;
+}
+
+export function uploadFiles({ kind, folder }: S3Server): string[] {
+  return filesUnder(join(folder, ...UPLOADS[kind]));
 }
 
 /** A server keeps empty folders, or none at all. */
