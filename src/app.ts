@@ -117,18 +117,21 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
-  const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
+  const { blobs, inventory } = await openBlobs(settings, {
+    database,
+    failpoint,
+    now: dependencies.now ?? (() => new Date()),
+  });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
   const metrics = new Metrics(() => database.pool);
-  const inventory = openBlobInventory(config);
   const gcParts = { database, seeBytes, failpoint, log, notFound, metrics: metrics.registry, ...gcSettings(config) };
-  const garbage = inventory === undefined ? undefined : openGarbageCollection({ ...gcParts, inventory });
+  const garbage = openGarbageCollection({ ...gcParts, inventory });
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories },
     settings: orgsSettings(settings),
-    operations: garbage?.operations ?? [],
+    operations: garbage.operations,
   });
   const registry = registryProtocol({
     authorize: orgs.authorize,
@@ -156,7 +159,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
-      await garbage?.close();
+      await garbage.close();
       await orgs.close();
       await database.close();
     },
@@ -174,15 +177,28 @@ interface BlobParts {
   readonly now: () => Date;
 }
 
-async function openBlobStore({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<BlobStore> {
+/** The bytes, for those who read and write them and for the collector. */
+interface Blobs {
+  readonly blobs: BlobStore;
+  readonly inventory: BlobInventory;
+}
+
+async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<Blobs> {
   const { blobs } = config;
-  if (blobs.kind === "fs") return FsBlobStore.open(blobs.root, parts.failpoint);
+  if (blobs.kind === "fs") {
+    return {
+      blobs: await FsBlobStore.open(blobs.root, parts.failpoint),
+      inventory: new FsBlobInventory(blobs.root),
+    };
+  }
   // Its client takes time and memory to load that an installation on a folder should not pay.
-  const [{ S3BlobStore }, { S3Bucket }] = await Promise.all([
+  const [{ S3BlobStore }, { S3BlobInventory }, { S3Bucket }] = await Promise.all([
     import("./storage/s3-blob-store.ts"),
+    import("./storage/s3-blob-inventory.ts"),
     import("./storage/s3-bucket.ts"),
   ]);
-  return new S3BlobStore({ ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) });
+  const s3 = { ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
+  return { blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3) };
 }
 
 function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
@@ -194,11 +210,6 @@ function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
     const plain = address.replace(/^::ffff:(?=[\d.]+$)/, "");
     return networks.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
   };
-}
-
-/** Undefined: what is in a bucket is not collected yet. */
-function openBlobInventory({ blobs }: Config): BlobInventory | undefined {
-  return blobs.kind === "fs" ? new FsBlobInventory(blobs.root) : undefined;
 }
 
 /** Times in seconds; undefined for never. */

@@ -96,7 +96,10 @@ export function toComparable({ status, rawHeaders, body }: Answer, name: string)
   }
   const [, ...path] = name.split("/");
   const without = (text: string) =>
-    text.replace(DECISION, "<decision>").replaceAll(name, "<name>").replaceAll(`"${path.join("/")}"`, '"<path>"');
+    text
+      .replace(DECISION, "<decision>")
+      .replaceAll(name, "<name>")
+      .replaceAll(`"${path.join("/")}"`, '"<path>"');
   const text = without(body.toString("latin1"));
   return [String(status), ...lines.map(without), String(body.length), text].join("\n");
 }
