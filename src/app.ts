@@ -117,16 +117,17 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
-  const now = dependencies.now ?? (() => new Date());
-  const { blobs, inventory } = await openBlobs(settings, { database, failpoint, now });
+  const { blobs, inventory } = await openBlobs(settings, {
+    database,
+    failpoint,
+    now: dependencies.now ?? (() => new Date()),
+  });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
   const metrics = new Metrics(() => database.pool);
-  const garbage = openGarbageCollection({
-    ...{ database, inventory, seeBytes, failpoint, log, notFound, metrics: metrics.registry },
-    ...gcSettings(config),
-  });
+  const gcParts = { database, seeBytes, failpoint, log, notFound, metrics: metrics.registry, ...gcSettings(config) };
+  const garbage = openGarbageCollection({ ...gcParts, inventory });
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories },
     settings: orgsSettings(settings),
@@ -176,6 +177,7 @@ interface BlobParts {
   readonly now: () => Date;
 }
 
+/** The bytes, for those who read and write them and for the collector. */
 interface Blobs {
   readonly blobs: BlobStore;
   readonly inventory: BlobInventory;
@@ -195,8 +197,8 @@ async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: Blo
     import("./storage/s3-blob-inventory.ts"),
     import("./storage/s3-bucket.ts"),
   ]);
-  const bucket = new S3Bucket(blobs, { hasChecksums: s3Checksums });
-  return { blobs: new S3BlobStore({ ...parts, bucket }), inventory: new S3BlobInventory({ ...parts, bucket }) };
+  const s3 = { ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
+  return { blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3) };
 }
 
 function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {

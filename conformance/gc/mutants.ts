@@ -7,7 +7,17 @@ const BLOB_ROWS = "src/storage/blob-rows.ts";
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "no-recheck",
-    edits: [{ file: DELETION, find: `  return links.length === 0;`, replace: `  return links.length >= 0;` }],
+    edits: [
+      { file: DELETION, find: `  return links.length === 0;`, replace: `  return links.length >= 0;` },
+      {
+        // The mark is the other half of it: whoever attaches clears it.
+        file: DELETION,
+        find: `where digest = $1 and unreferenced_at <= now() - make_interval(secs => $2)
+     for update skip locked`,
+        replace: `where digest = $1 and $2::float8 is not null
+     for update skip locked`,
+      },
+    ],
   },
   {
     name: "no-lock",
