@@ -20,6 +20,7 @@ const SUITES: readonly Suite[] = [
   { name: "quick", file: "conformance/quick.ts" },
   { name: "oci", file: "conformance/oci/main.ts" },
   { name: "clients", file: "conformance/clients/main.ts" },
+  { name: "notary", file: "conformance/notary/main.ts" },
   { name: "crash", file: "conformance/crash/main.ts", loop: true },
   { name: "fuzz", file: "conformance/fuzz/main.ts", loop: true },
 ];

@@ -6,6 +6,7 @@ import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { openNotary } from "./notary/open-notary.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { registryProtocol } from "./registry/routes.ts";
@@ -103,10 +104,18 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     failpoint,
   });
 
+  const notary = openNotary({
+    ...{ database, ring, failpoint, log },
+    settings: { publicUrl, algorithm: config.trustKeys },
+    listable: orgs.listable,
+    now: dependencies.now ?? (() => new Date()),
+  });
+
   const metrics = new Metrics(() => database.pool);
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
-  const protocols = [registry, ...orgs.protocols, operations];
+  // Trust data lies below the registry's own prefix.
+  const protocols = [notary.protocol, registry, ...orgs.protocols, operations];
   const handler = openDoor({ protocols, gate: orgs.gate, witness: orgs.witness, log, metrics });
   const stopSweeping = sweepRegularly({ uploads, blobs, ttlHours: config.uploadTtlHours }, log);
   return {
