@@ -90,7 +90,17 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const blobs = await openBlobStore(config, failpoint);
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
-  const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
+  const notary = openNotary({
+    ...{ database, ring, failpoint, log },
+    settings: { publicUrl, algorithm: config.trustKeys },
+    listable: (actor, names) => orgs.listable(actor, names),
+    now: dependencies.now ?? (() => new Date()),
+  });
+  const { releaseTrust } = notary;
+  const orgs = await openOrgs({
+    ...{ ...dependencies, database, ring, repositories, releaseTrust },
+    settings: orgsSettings(settings),
+  });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
@@ -104,14 +114,13 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     failpoint,
   });
 
-  const notary = openNotary({
-    ...{ database, ring, failpoint, log },
-    settings: { publicUrl, algorithm: config.trustKeys },
-    listable: orgs.listable,
-    now: dependencies.now ?? (() => new Date()),
-  });
-
   const metrics = new Metrics(() => database.pool);
+  metrics.addGauge({
+    name: "goldseal_trust_files_old",
+    help: "Current files of trust data that are past 70 % of their life, by role (all delegations are targets/)",
+    label: "role",
+    read: () => notary.countOld(),
+  });
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
   // Trust data lies below the registry's own prefix.
@@ -123,6 +132,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     metrics,
     close: async () => {
       await stopSweeping();
+      await notary.close();
       await orgs.close();
       await database.close();
     },

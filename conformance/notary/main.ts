@@ -1,7 +1,8 @@
 /**
  * `npm run conformance:notary`: docker 20.10, docker 28 and notary 0.7 in the 39 steps of two people's day, with both kinds of
  * server keys and both challenges; the answers of real servers to 209 requests; a random history of publishes and rotations
- * that the notary program accepts at each step. `--only script|cases|history`, `--publishes N`, `--seed TEXT`.
+ * that the notary program accepts at each step. `--only script|cases|history`, `--challenge bearer|basic` (script), `--publishes N`,
+ * `--seed TEXT` (history).
  */
 import { parseArgs } from "node:util";
 import { Report } from "../harness/report.ts";
@@ -12,6 +13,7 @@ import { makeBaseImage, openEngine, openTrustServer, type Setting } from "./worl
 const { values } = parseArgs({
   options: {
     only: { type: "string", multiple: true, default: [] },
+    challenge: { type: "string" },
     publishes: { type: "string", default: "20" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
   },
@@ -49,6 +51,7 @@ async function checkScripts(report: Report): Promise<void> {
   try {
     await makeBaseImage(dockerd);
     for (const setting of SETTINGS) {
+      if (values.challenge !== undefined && setting.challenge !== values.challenge) continue;
       const { server, stop } = await openTrustServer(setting);
       try {
         for (const docker of CLIENTS) {

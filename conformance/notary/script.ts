@@ -122,6 +122,12 @@ function notarySteps({ server, docker, setting }: Script, { folder, people: { al
   const reader = (args: string) =>
     alice.notary(args.split(" "), { trustDir: join(bob.home, ".notary"), env: { NOTARY_AUTH: "" } });
   const reads = (step: Step): Step => (setting.challenge === "bearer" ? step : withoutBasic(step));
+  const listDelegations = {
+    name: "list delegations",
+    run: () => notary(`delegation list ${gun}`),
+    // With a Basic challenge notary shows what it saw last.
+    prints: setting.challenge === "bearer" ? /targets\/releases/ : /No delegations present/,
+  };
   const yes = { input: "y\n".repeat(20) };
   const hello = join(folder, "hello.txt");
   return [
@@ -140,10 +146,10 @@ function notarySteps({ server, docker, setting }: Script, { folder, people: { al
       name: "add a delegation",
       run: () => notary(`delegation add -p ${gun} targets/releases alice.pub --all-paths`),
     },
-    reads({ name: "list delegations", run: () => notary(`delegation list ${gun}`), prints: /targets\/releases/ }),
+    listDelegations,
     { name: "remove the delegation", run: () => notary(`delegation remove -p -y ${gun} targets/releases`) },
     { name: "remove a target", run: () => notary(`remove -p ${gun} h2`) },
-    reads({ name: "verify a file", run: () => notary(`verify ${gun} hello.txt -i ${hello} -q`) }),
+    { name: "verify a file", run: () => notary(`verify ${gun} hello.txt -i ${hello} -q`) },
     { name: "delete from the server", run: () => notary(`delete --remote ${gun}`) },
     reads({
       name: "what was deleted is not listed",

@@ -28,12 +28,9 @@ export interface LockedCollection {
   readonly gun: Gun;
 }
 
-/** What is due to be signed anew. */
 export interface DueQuery {
-  /** Timestamps that were signed before. */
-  readonly timestampsSignedBefore: Date;
-  /** Snapshots that were. */
-  readonly snapshotsSignedBefore: Date;
+  /** Whose timestamp, or snapshot, was signed no later. */
+  readonly signedBefore: { readonly timestamp: Date; readonly snapshot: Date };
   /** Collections after this one. */
   readonly after: string;
   readonly limit: number;
@@ -81,7 +78,7 @@ export class MetadataStore {
   }
 
   /** GUNs whose timestamp or snapshot is due, in the order of their ids. */
-  async listDue(query: DueQuery): Promise<LockedCollection[]> {
+  async listDue({ signedBefore, after, limit }: DueQuery): Promise<LockedCollection[]> {
     return this.#database.query(
       "trust-due",
       `select c.id, c.gun from trust_collections c
@@ -89,7 +86,7 @@ export class MetadataStore {
          select from trust_current u where u.collection_id = c.id
            and (u.role = 'timestamp' and u.signed_at <= $2 or u.role = 'snapshot' and u.signed_at <= $3))
        order by c.id limit $4`,
-      [query.after, query.timestampsSignedBefore, query.snapshotsSignedBefore, query.limit],
+      [after, signedBefore.timestamp, signedBefore.snapshot, limit],
     );
   }
 
@@ -214,7 +211,7 @@ export async function deleteFiles(sql: Sql, gun: Gun, now: Date): Promise<boolea
 }
 
 /** Whether the GUN has trust data; asked under the lock of its repository, which publishes take too. */
-export async function hasFiles(sql: Sql, gun: string): Promise<boolean> {
+export async function hasFiles(sql: Sql, gun: Gun): Promise<boolean> {
   const text = `select 1 from trust_collections c join trust_current u on u.collection_id = c.id
     where c.gun = $1 limit 1`;
   return (await sql.query("trust-has-files", text, [gun])).length > 0;

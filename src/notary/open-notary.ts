@@ -8,6 +8,8 @@ import type { Failpoint } from "../storage/failpoint.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { MetadataStore } from "./metadata-store.ts";
+import { createReleaseTrust, type ReleaseTrust } from "./release-trust.ts";
+import { renewRegularly } from "./renewal-job.ts";
 import { notaryProtocol } from "./routes.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
 
@@ -29,6 +31,11 @@ export interface NotaryOptions {
 
 export interface Notary {
   readonly protocol: Protocol;
+  readonly releaseTrust: ReleaseTrust;
+  /** Current files past 70 % of their life, by role; all delegations are `targets/`. */
+  countOld(): Promise<ReadonlyMap<string, number>>;
+  /** Ends background work. */
+  close(): Promise<void>;
 }
 
 /** The signing service, put together. */
@@ -41,5 +48,10 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     changes: new ChangefeedStore(database),
     authority: authorityOf(settings.publicUrl),
   };
-  return { protocol: notaryProtocol(deps) };
+  return {
+    protocol: notaryProtocol(deps),
+    releaseTrust: createReleaseTrust(deps),
+    countOld: () => deps.files.countOld(deps.now()),
+    close: renewRegularly(deps),
+  };
 }

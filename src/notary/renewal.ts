@@ -48,21 +48,20 @@ interface Read {
 
 /**
  * The file itself, or what took its place: a timestamp is made anew on its last day, a snapshot once it is over. Where that
- * cannot be, a file that is still good is served.
+ * cannot be, a file that is still good is served as it is.
  * @throws NotaryError UNKNOWN with the role that has expired, METADATA_NOT_FOUND
  */
 export async function freshTimestamp(deps: NotaryDeps, { gun, role, found }: Read): Promise<StoredFile> {
   const now = deps.now();
   const lastDay = new Date(now.getTime() + dayMs);
-  const isSnapshotOver = found.snapshotExpiresAt !== undefined && found.snapshotExpiresAt <= now;
-  if (!isSnapshotOver && (role === "snapshot" || found.expiresAt > lastDay)) return found;
+  const isSnapshotOver = found.snapshotExpiresAt !== undefined && found.snapshotExpiresAt < now;
+  if (!isSnapshotOver && (role === "snapshot" || found.expiresAt >= lastDay)) return found;
   try {
     const files = await renew(deps, { gun, expiringBefore: { snapshot: now, timestamp: lastDay } });
     if (files.length > 0) deps.log.info("trust.renewed", { gun, files: files.length });
   } catch (error) {
     if (!(error instanceof VerificationError)) throw error;
     deps.log.warn("trust.not-renewed", { gun, ...describeError(error) });
-    if (!isSnapshotOver && found.expiresAt > now) return found;
     throw new NotaryError("UNKNOWN", { detail: expiredDetail(error), cause: error });
   }
   const fresh = await deps.files.findCurrent(gun, role);

@@ -17,6 +17,7 @@ import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
 import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
+import type { RepositoriesApiDeps } from "./repositories-api.ts";
 import { RobotsStore } from "./robots-store.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
 import { openSecretsLookup } from "./secrets-lookup.ts";
@@ -45,6 +46,7 @@ export interface OrgsOptions {
   readonly ring: KeyRing;
   readonly repositories: RepositoryStore;
   readonly settings: OrgsSettings;
+  readonly releaseTrust: RepositoriesApiDeps["releaseTrust"];
   readonly log: Log;
   readonly now?: () => Date;
 }
@@ -67,6 +69,7 @@ export async function openOrgs({
   ring,
   repositories,
   settings,
+  releaseTrust,
   log,
   now = () => new Date(),
 }: OrgsOptions): Promise<Orgs> {
@@ -106,7 +109,7 @@ export async function openOrgs({
   const personalTokens = new PersonalTokensStore(database);
   const stores = { users, orgs, teams, grants, robots, personalTokens, repositories };
   const operations = orgsOperationsOf({
-    ...{ ...stores, passwords, listVisible, authorize, keys },
+    ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
     ...{ audit, auditStore, findAccess, rules, directories },
   });
   log.info("orgs.open", { service, anonymous: rules.anonymous });

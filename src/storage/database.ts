@@ -90,12 +90,12 @@ export class Database implements Sql {
   }
 
   async #once<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
+    const client = await drive(this.#pool.connect());
     let broken = false;
     try {
-      await client.query("begin");
+      await drive(client.query("begin"));
       const result = await work({ query: (name, text, values = []) => run(client, name, text, values) });
-      await client.query("commit");
+      await drive(client.query("commit"));
       return result;
     } catch (error) {
       broken = await client.query("rollback").then(
@@ -115,13 +115,25 @@ export function isViolation(error: unknown, constraint?: string): boolean {
   return constraint === undefined || error.constraint === constraint;
 }
 
+/** What the driver threw: an error of our own rooms may say `timeout` or carry a code such as `EXPIRED` and is no fault. */
+const ofDriver = new WeakSet<Error>();
+
+async function drive<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Error) ofDriver.add(error);
+    throw error;
+  }
+}
+
 async function run<R extends Row>(
   on: pg.Pool | pg.PoolClient,
   name: string,
   text: string,
   values: readonly unknown[],
 ): Promise<R[]> {
-  const result = await on.query<R>({ name, text, values: [...values] });
+  const result = await drive(on.query<R>({ name, text, values: [...values] }));
   return result.rows;
 }
 
@@ -141,7 +153,7 @@ function translate(cause: unknown): unknown {
       return new OciError("NAME_UNKNOWN", { cause });
     return cause;
   }
-  return isConnectionError(cause) ? unavailable(cause) : cause;
+  return ofDriver.has(cause) && isConnectionError(cause) ? unavailable(cause) : cause;
 }
 
 function unavailable(cause: Error): OciError {

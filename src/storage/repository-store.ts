@@ -19,6 +19,8 @@ export interface Move {
   readonly from: RepositoryName;
   readonly to: RepositoryName;
   readonly check: Check;
+  /** Takes back what the old name alone was given; a throw keeps everything as it is. */
+  release(sql: Sql): Promise<void>;
   /** Called where the namespace changes: takes back what was given in the old one. */
   leave(sql: Sql, repositoryId: number): Promise<void>;
 }
@@ -85,7 +87,7 @@ export class RepositoryStore {
    * there is one.
    * @throws OciError NAME_UNKNOWN for the repository or the new namespace
    */
-  move({ from, to, check, leave }: Move): Promise<NameObstacle | undefined> {
+  move({ from, to, check, release, leave }: Move): Promise<NameObstacle | undefined> {
     return this.#database
       .transaction(async (sql) => {
         const row = await lockRepository(sql, from);
@@ -96,6 +98,7 @@ export class RepositoryStore {
         if (reservation?.heldFor !== undefined && reservation.heldFor !== row.id)
           return { kind: "reserved", ...reservation } as const;
         await getDefaultVisibility(sql, to);
+        await release(sql);
         if (namespaceOf(from) !== namespaceOf(to)) await leave(sql, row.id);
         const text = "update repositories set name = $2, namespace = $3 where id = $1";
         await sql.query("repository-move", text, [row.id, to, namespaceOf(to)]);
