@@ -7,6 +7,8 @@
 import { parseArgs } from "node:util";
 import { Report } from "../harness/report.ts";
 import { missingTools } from "../harness/tools.ts";
+import { checkCases } from "./cases.ts";
+import { checkHistory } from "./history.ts";
 import { runScript } from "./script.ts";
 import { makeBaseImage, openEngine, openTrustServer, type Setting } from "./world.ts";
 
@@ -26,7 +28,11 @@ const SETTINGS: readonly Setting[] = [
   { keys: "ed25519", challenge: "basic" },
 ];
 
-const GROUPS: Readonly<Record<string, (report: Report) => Promise<void>>> = { script: checkScripts };
+const GROUPS: Readonly<Record<string, (report: Report) => Promise<void>>> = {
+  script: checkScripts,
+  cases: checkCases,
+  history: (report) => checkHistory(report, { publishes: Number(values.publishes), seed: values.seed }),
+};
 
 process.exitCode = await main();
 
