@@ -6,7 +6,9 @@ import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { MetadataStore } from "./notary/metadata-store.ts";
 import { openNotary } from "./notary/open-notary.ts";
+import { authorityOf } from "./oci/gun.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { registryProtocol } from "./registry/routes.ts";
@@ -96,9 +98,10 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     listable: (actor, names) => orgs.listable(actor, names),
     now: dependencies.now ?? (() => new Date()),
   });
-  const { releaseTrust } = notary;
+  const { releaseTrust, operations: trustOperations, reseal } = notary;
   const orgs = await openOrgs({
-    ...{ ...dependencies, database, ring, repositories, releaseTrust },
+    ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
+    operations: trustOperations,
     settings: orgsSettings(settings),
   });
   const registry = registryProtocol({
@@ -137,6 +140,20 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
       await database.close();
     },
   };
+}
+
+/** What `goldseal doctor` says of trust data: how many files are old, by role, and GUNs that no repository has. */
+export async function inspectTrust(
+  databaseUrl: string,
+  publicUrl: string,
+): Promise<{ old: ReadonlyMap<string, number>; orphans: readonly string[] }> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    const files = new MetadataStore(database);
+    return { old: await files.countOld(new Date()), orphans: await files.listOrphans(authorityOf(publicUrl)) };
+  } finally {
+    await database.close();
+  }
 }
 
 function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {

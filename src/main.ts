@@ -17,6 +17,8 @@ commands
   repository      list, show, create, visibility, rename, delete, grants
   robot, token    what programs sign in with: accounts of an organization, personal tokens
   token-keys      rotate: sign tokens with a new key
+  trust-keys      list, rotate: keys that the server signs trust data with
+  keyring         reseal: seal everything with the first key of the master key file
   directory       list, sync: the directories (LDAP) that users sign in by
   audit           search, export: who did what, and who was refused what
   why             why something was refused, or what rule lets somebody do something
@@ -122,11 +124,14 @@ async function serve(sources: Sources): Promise<number> {
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, { inspectTrust }] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
+    import("./app.ts"),
   ]);
-  return reportFindings(await checkUp({ ...sources, now: new Date() }), (line) => process.stdout.write(`${line}\n`));
+  return reportFindings(await checkUp({ ...sources, now: new Date(), inspectTrust }), (line) =>
+    process.stdout.write(`${line}\n`),
+  );
 }
 
 async function work(): Promise<void> {

@@ -12,6 +12,7 @@ import { robotCommands } from "./robot-commands.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
+import { trustKeysCommands } from "./trust-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
 import { whyCommands } from "./why-commands.ts";
 
@@ -23,6 +24,7 @@ const COMMANDS: readonly Command[] = [
   ...repositoryCommands,
   ...robotCommands,
   ...tokenKeysCommands,
+  ...trustKeysCommands,
   ...directoryCommands,
   ...auditCommands,
   ...whyCommands,

@@ -1,4 +1,5 @@
 import type { Log } from "../http/log.ts";
+import type { RestOperation } from "../http/rest-operation.ts";
 import type { Protocol } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { SigningAlgorithm } from "../keys/signing-key.ts";
@@ -11,6 +12,7 @@ import { MetadataStore } from "./metadata-store.ts";
 import { createReleaseTrust, type ReleaseTrust } from "./release-trust.ts";
 import { renewRegularly } from "./renewal-job.ts";
 import { notaryProtocol } from "./routes.ts";
+import { serverKeysOperations } from "./server-keys-api.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
 
 export interface NotarySettings {
@@ -31,7 +33,10 @@ export interface NotaryOptions {
 
 export interface Notary {
   readonly protocol: Protocol;
+  readonly operations: readonly RestOperation[];
   readonly releaseTrust: ReleaseTrust;
+  /** Seals every key with the key that seals now; returns how many were not. */
+  reseal(): Promise<number>;
   /** Current files past 70 % of their life, by role; all delegations are `targets/`. */
   countOld(): Promise<ReadonlyMap<string, number>>;
   /** Ends background work. */
@@ -50,7 +55,9 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
   };
   return {
     protocol: notaryProtocol(deps),
+    operations: serverKeysOperations(deps),
     releaseTrust: createReleaseTrust(deps),
+    reseal: () => deps.keys.reseal(),
     countOld: () => deps.files.countOld(deps.now()),
     close: renewRegularly(deps),
   };

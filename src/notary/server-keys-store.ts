@@ -73,6 +73,51 @@ export class ServerKeysStore {
     return key ?? this.pending(gun, role, now);
   }
 
+  /** In the order of their names, after the one that `after` names (`<gun> <role> <key id>`). */
+  async page(after: string, limit: number): Promise<ServerKeyRow[]> {
+    const [gun = "", role = "", keyId = ""] = after.split(" ");
+    const rows = await this.#database.query(
+      "trust-keys-page",
+      `select gun, role, key_id, algorithm, created_at, first_used_at from trust_keys
+       where (gun, role, key_id) > ($1, $2, $3) order by gun, role, key_id limit $4`,
+      [gun, role, keyId, limit],
+    );
+    return rows.map(({ key_id: keyId, created_at: createdAt, first_used_at: firstUsedAt, ...row }) => ({
+      ...{ gun: row.gun, role: row.role, algorithm: row.algorithm },
+      ...{ keyId, createdAt, firstUsedAt: firstUsedAt ?? undefined },
+    }));
+  }
+
+  /** GUN and role of every key that has signed, and has no successor waiting. */
+  listWithoutPending(): Promise<{ gun: Gun; role: ServerRole }[]> {
+    return this.#database.query(
+      "trust-keys-without-pending",
+      "select gun, role from trust_keys group by gun, role having count(*) = count(first_used_at) order by gun, role",
+    );
+  }
+
+  /** Seals every private half with the key that seals now; returns how many were not. */
+  async reseal(): Promise<number> {
+    let count = 0;
+    for (;;) {
+      const rows = await this.#database.query<SealedRow & { gun: Gun }>(
+        "trust-keys-sealed",
+        "select gun, role, key_id, sealed_by, sealed from trust_keys where sealed_by <> $1 limit 500",
+        [this.#ring.sealingId],
+      );
+      if (rows.length === 0) return count;
+      for (const row of rows) await this.#resealOne(row);
+      count += rows.length;
+    }
+  }
+
+  async #resealOne({ gun, role, key_id: keyId, sealed_by: sealedBy, sealed }: SealedRow & { gun: Gun }): Promise<void> {
+    const next = this.#ring.reseal(purposeOf(gun, role, keyId), { keyId: sealedBy, sealed });
+    const text = `update trust_keys set sealed_by = $4, sealed = $5
+      where gun = $1 and role = $2 and key_id = $3 and sealed_by = $6`;
+    await this.#database.query("trust-key-reseal", text, [gun, role, keyId, next?.keyId, next?.sealed, sealedBy]);
+  }
+
   /** Every key of the GUN, with what it takes to sign; `sql` is the transaction that stores what is signed. */
   async hold(sql: Sql, gun: Gun): Promise<HeldKeys> {
     const rows = await sql.query<SealedRow>(

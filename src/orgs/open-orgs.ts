@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../http/log.ts";
+import type { RestOperation } from "../http/rest-operation.ts";
 import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
+import { forgetOldKeys } from "../keys/key-ring-store.ts";
 import type { Actor, Authorize } from "../oci/access.ts";
 import type { Database } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
@@ -47,6 +49,10 @@ export interface OrgsOptions {
   readonly repositories: RepositoryStore;
   readonly settings: OrgsSettings;
   readonly releaseTrust: RepositoriesApiDeps["releaseTrust"];
+  /** Nouns of other rooms. */
+  readonly operations: readonly RestOperation[];
+  /** Seals what other rooms have sealed anew; returns how many rows. */
+  readonly reseal: () => Promise<number>;
   readonly log: Log;
   readonly now?: () => Date;
 }
@@ -70,6 +76,8 @@ export async function openOrgs({
   repositories,
   settings,
   releaseTrust,
+  operations: others,
+  reseal,
   log,
   now = () => new Date(),
 }: OrgsOptions): Promise<Orgs> {
@@ -77,7 +85,8 @@ export async function openOrgs({
   const rules = { anonymous: settings.anonymous };
   const service = new URL(publicUrl).host;
   const findAccess = openAccessLookup(database);
-  const keys = new TokenKeys({ store: new TokenKeysStore(database, ring), tokenTtlSeconds, now });
+  const tokenKeysStore = new TokenKeysStore(database, ring);
+  const keys = new TokenKeys({ store: tokenKeysStore, tokenTtlSeconds, now });
   await keys.ensure();
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
@@ -111,6 +120,11 @@ export async function openOrgs({
   const operations = orgsOperationsOf({
     ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
     ...{ audit, auditStore, findAccess, rules, directories },
+    reseal: async () => {
+      const count = (await tokenKeysStore.reseal()) + (await reseal());
+      await forgetOldKeys(database, ring);
+      return count;
+    },
   });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {
@@ -120,7 +134,7 @@ export async function openOrgs({
     listable: createListable(findAccess, rules),
     protocols: [
       tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
-      restProtocol(operations, publicUrl),
+      restProtocol([...operations, ...others], publicUrl),
     ],
     witness,
     close: async () => {

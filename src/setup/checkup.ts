@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { type Config, ConfigError, parseConfig } from "../config.ts";
 import { findFlaw } from "./certificates.ts";
 import { probeBlobFolder } from "./checkup-blobs.ts";
+import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
 import type { Finding } from "./doctor.ts";
 import { messageOf } from "./errors.ts";
 import { findFile } from "./files.ts";
@@ -18,9 +19,12 @@ export interface CheckupParts {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly yamlText?: string;
   readonly now: Date;
+  /** Looks into the database; where it is not given, trust data is not looked at. */
+  readonly inspectTrust?: InspectTrust;
 }
 
 interface Situation {
+  readonly inspectTrust: InspectTrust | undefined;
   readonly config: Config;
   readonly now: Date;
   /** The data folder exists: there was a first start. */
@@ -33,7 +37,7 @@ const GIB = 1024 ** 3;
 const SECRET_FILES = ["ca.key", "server.key", "postgres.password", "master.key"];
 
 /** Looks at everything a start needs, and leaves it as it was. */
-export async function checkUp({ env, yamlText, now }: CheckupParts): Promise<Finding[]> {
+export async function checkUp({ env, yamlText, now, inspectTrust }: CheckupParts): Promise<Finding[]> {
   let config: Config;
   try {
     config = parseConfig(env, yamlText);
@@ -45,7 +49,13 @@ export async function checkUp({ env, yamlText, now }: CheckupParts): Promise<Fin
     () => true,
     () => false,
   );
-  const situation = { config, now, isMade, holder: isMade ? await findHolder(config.dataFolder) : undefined };
+  const situation = {
+    config,
+    now,
+    inspectTrust,
+    isMade,
+    holder: isMade ? await findHolder(config.dataFolder) : undefined,
+  };
   const checks = [
     checkRuntime,
     checkData,
@@ -57,6 +67,7 @@ export async function checkUp({ env, yamlText, now }: CheckupParts): Promise<Fin
     checkBlobs,
     checkPort,
     checkClock,
+    checkTrust,
   ];
   const findings = [ok("settings", "no mistakes")];
   for (const check of checks) findings.push(...(await attempt(check, situation)));
@@ -233,6 +244,11 @@ async function checkClock({ config, now, isMade }: Situation): Promise<Finding[]
       "set the clock (timedatectl set-ntp true)",
     ),
   ];
+}
+
+async function checkTrust({ config, holder, inspectTrust }: Situation): Promise<Finding[]> {
+  if (inspectTrust === undefined) return [];
+  return checkTrustData({ config, isServed: holder !== undefined, inspectTrust });
 }
 
 /** Why nobody answers there, or undefined. */
