@@ -8,14 +8,18 @@ import { operationsProtocol } from "./http/operations.ts";
 import type { Route } from "./http/route.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { notFound } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
+import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { registryProtocol } from "./registry/routes.ts";
+import type { BlobInventory } from "./storage/blob-inventory.ts";
 import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
+import { FsBlobInventory } from "./storage/fs-blob-inventory.ts";
 import { FsBlobStore } from "./storage/fs-blob-store.ts";
 import { ManifestStore } from "./storage/manifest-store.ts";
 import { migrate } from "./storage/migrate.ts";
@@ -60,6 +64,14 @@ const sweepEveryMs = 10 * 60_000;
 /** Of one worker. Whoever pushes waits for a row that a collection holds, but not for long. */
 const poolSettings = { maxConnections: 10, lockMs: 5_000 };
 
+/** What is wrong with the file of GOLDSEAL_LDAP and with what it names. */
+export async function findDirectoryMistakes(file: string): Promise<string[]> {
+  return readDirectories(file).then(
+    () => [],
+    (error: unknown) => (error instanceof Error ? error.message.split("\n") : [String(error)]),
+  );
+}
+
 /**
  * Once per start, before any worker: refuse a database that cannot keep promises, migrate it, prove that this key ring
  * is the one that sealed its rows, and make `admin` on first start. Returns the password if one was generated.
@@ -68,7 +80,6 @@ export async function prepareDatabase(
   settings: AppSettings,
   { adminPassword, log }: PrepareOptions,
 ): Promise<{ generatedAdminPassword?: string }> {
-  if (settings.config.ldapFile !== undefined) await readDirectories(settings.config.ldapFile);
   const database = new Database({ url: settings.databaseUrl, maxConnections: 2 });
   try {
     const faults = await findDurabilityFaults(database);
@@ -106,11 +117,22 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
-  const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
+  const { blobs, inventory } = await openBlobs(settings, {
+    database,
+    failpoint,
+    now: dependencies.now ?? (() => new Date()),
+  });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
-  const orgs = await openOrgs({ ...dependencies, database, ring, repositories, settings: orgsSettings(settings) });
+  const metrics = new Metrics(() => database.pool);
+  const gcParts = { database, seeBytes, failpoint, log, notFound, metrics: metrics.registry, ...gcSettings(config) };
+  const garbage = openGarbageCollection({ ...gcParts, inventory });
+  const orgs = await openOrgs({
+    ...{ ...dependencies, database, ring, repositories },
+    settings: orgsSettings(settings),
+    operations: garbage.operations,
+  });
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
@@ -126,7 +148,6 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     failpoint,
   });
 
-  const metrics = new Metrics(() => database.pool);
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
   const protocols = [registry, ...orgs.protocols, operations];
@@ -138,6 +159,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
+      await garbage.close();
       await orgs.close();
       await database.close();
     },
@@ -155,15 +177,28 @@ interface BlobParts {
   readonly now: () => Date;
 }
 
-async function openBlobStore({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<BlobStore> {
+/** The bytes, for those who read and write them and for the collector. */
+interface Blobs {
+  readonly blobs: BlobStore;
+  readonly inventory: BlobInventory;
+}
+
+async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<Blobs> {
   const { blobs } = config;
-  if (blobs.kind === "fs") return FsBlobStore.open(blobs.root, parts.failpoint);
+  if (blobs.kind === "fs") {
+    return {
+      blobs: await FsBlobStore.open(blobs.root, parts.failpoint),
+      inventory: new FsBlobInventory(blobs.root),
+    };
+  }
   // Its client takes time and memory to load that an installation on a folder should not pay.
-  const [{ S3BlobStore }, { S3Bucket }] = await Promise.all([
+  const [{ S3BlobStore }, { S3BlobInventory }, { S3Bucket }] = await Promise.all([
     import("./storage/s3-blob-store.ts"),
+    import("./storage/s3-blob-inventory.ts"),
     import("./storage/s3-bucket.ts"),
   ]);
-  return new S3BlobStore({ ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) });
+  const s3 = { ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
+  return { blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3) };
 }
 
 function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
@@ -174,6 +209,15 @@ function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
     // A socket for both families shows IPv4 like this.
     const plain = address.replace(/^::ffff:(?=[\d.]+$)/, "");
     return networks.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
+  };
+}
+
+/** Times in seconds; undefined for never. */
+function gcSettings({ gcEveryMinutes, gcGraceHours, gcUntaggedHours }: Config) {
+  return {
+    everySeconds: gcEveryMinutes === "off" ? undefined : gcEveryMinutes * 60,
+    graceSeconds: gcGraceHours * 3600,
+    untaggedSeconds: gcUntaggedHours === "off" ? undefined : gcUntaggedHours * 3600,
   };
 }
 

@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   orgs: FOUNDATION,
   notary: FOUNDATION,
   promotion: FOUNDATION,
-  setup: ["oci", "config.ts"],
+  setup: ["oci", "keys", "config.ts"],
   "cluster-bridge": ["oci", "http", "notary/tuf", "trust"],
   cli: ["oci", "notary/tuf", "trust"],
   "config.ts": ["oci", "setup"],

@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import type { Config } from "./config.ts";
 
 const HELP = `Goldseal: an OCI image registry with signing.
 
@@ -18,6 +19,7 @@ commands
   robot, token    what programs sign in with: accounts of an organization, personal tokens
   token-keys      rotate: sign tokens with a new key
   directory       list, sync: the directories (LDAP) that users sign in by
+  gc              collect garbage now; --dry-run only lists it
   audit           search, export: who did what, and who was refused what
   why             why something was refused, or what rule lets somebody do something
   completion      bash: complete all of this
@@ -41,6 +43,9 @@ environment
   GOLDSEAL_WORKERS            number of cores   worker processes
   GOLDSEAL_TOKEN_TTL_SECONDS  300               60 to 300
   GOLDSEAL_UPLOAD_TTL_HOURS   24                how long an upload lives without progress
+  GOLDSEAL_GC_EVERY_MINUTES   60                how often garbage is collected, or off
+  GOLDSEAL_GC_GRACE_HOURS     24                how long bytes stay that no manifest needs
+  GOLDSEAL_GC_UNTAGGED_HOURS  168               how long manifests stay that no tag leads to, or off: for ever
   GOLDSEAL_DELETE             on                on or off: whether anything can be deleted
   GOLDSEAL_ANONYMOUS          on                on or off: pull of public repositories without login
   GOLDSEAL_TRUST_KEYS         ed25519           ed25519 or ecdsa: new keys that the server signs trust data with
@@ -110,13 +115,36 @@ async function readConfigFile(file: string | undefined): Promise<string | undefi
 }
 
 async function serve(sources: Sources): Promise<number> {
-  const [{ parseConfig }, { serveUntilStopped }, { prepareBlobs, prepareDatabase }, { createLog, flushLog }] =
-    await Promise.all([import("./config.ts"), import("./setup/serve.ts"), import("./app.ts"), import("./http/log.ts")]);
-  const config = parseConfig(sources.env, sources.yamlText);
+  const [config, { serveUntilStopped }, { prepareBlobs, prepareDatabase }, { createLog, flushLog }] = await Promise.all(
+    [readConfig(sources), import("./setup/serve.ts"), import("./app.ts"), import("./http/log.ts")],
+  );
   process.on("exit", flushLog);
   const workerFile = fileURLToPath(import.meta.url);
   const log = createLog({ level: config.logLevel });
   return serveUntilStopped({ config, workerFile, log, prepareBlobs, prepareDatabase });
+}
+
+/** Every mistake at once, those in the file of directories too, before anything is started. @throws ConfigError */
+async function readConfig({ env, yamlText }: Sources): Promise<Config> {
+  const [{ ConfigError, parseConfig }, { findDirectoryMistakes }] = await Promise.all([
+    import("./config.ts"),
+    import("./app.ts"),
+  ]);
+  const parsed = tryParse(() => parseConfig(env, yamlText), ConfigError);
+  const mistakes = parsed instanceof ConfigError ? [...parsed.mistakes] : [];
+  const directories = parsed instanceof ConfigError ? env.GOLDSEAL_LDAP : parsed.ldapFile;
+  if (directories) mistakes.push(...(await findDirectoryMistakes(directories)));
+  if (parsed instanceof ConfigError || mistakes.length > 0) throw new ConfigError(mistakes);
+  return parsed;
+}
+
+function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[]) => E): T | E {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof kind) return error;
+    throw error;
+  }
 }
 
 async function doctor(sources: Sources): Promise<number> {

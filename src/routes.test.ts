@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkCoverage } from "../conformance/matrix/coverage.ts";
 import { findUndeclared, readRouteTable, type TableRow } from "../conformance/matrix/route-table.ts";
 import { type Handler, route } from "./http/route.ts";
 import { openTestApp, type TestApp } from "./testing/open-test-app.ts";
@@ -17,6 +18,20 @@ describe("the route table", () => {
     const byId = (a: TableRow, b: TableRow) => (a.id < b.id ? -1 : 1);
 
     expect(app.routes.map(toRow).sort(byId)).toEqual(readRouteTable().sort(byId));
+  });
+
+  it("is wholly covered by the operations of the access matrix, which fails for a route that is not", () => {
+    const table = readRouteTable();
+
+    expect(() => checkCoverage(table)).not.toThrow();
+    const planted: TableRow = {
+      id: "x",
+      method: "GET",
+      path: "/v2/<name>/x",
+      access: { kind: "repository", action: "pull" },
+    };
+    expect(() => checkCoverage([...table, planted])).toThrow("no operation covers the route x");
+    expect(() => checkCoverage(table.slice(1))).toThrow(`there is no route ${table[0]?.id}`);
   });
 
   it("has ids of its own for every route", () => {

@@ -51,7 +51,7 @@ const START = "npm start, second time, until ready";
 const wanted = (name: string): boolean => positionals.length === 0 || positionals.some((text) => name.includes(text));
 
 const OTHER_BENCHES: Readonly<Record<string, () => Promise<number>>> = {
-  access: () => accessBench(pace, values.json),
+  access: () => accessBench(pace, positionals.slice(1), values.json),
   s3: () => benchS3({ ...pace, quick: values.quick }),
 };
 

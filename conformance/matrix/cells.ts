@@ -89,7 +89,8 @@ function mustBe({ sent: [method, path] }: Step, answer: Answer, [status, code]: 
 function mustChallenge({ actor, mode }: Cell, { headers }: Answer): void {
   const challenge = headers["www-authenticate"] ?? "";
   const fault = mode !== "bearer" ? undefined : actor === "A12" ? "invalid_token" : "insufficient_scope";
-  const [, found] = /,error="(\w+)"$/.exec(challenge) ?? [];
+  // After the fault may stand what docker prints.
+  const [, found] = /,error="(\w+)"(?:,error_description="[^"]*")?$/.exec(challenge) ?? [];
   if (!/^Bearer realm="[^"]+\/token",service="[^"]+",scope="repository:/.test(challenge) || found !== fault)
     throw new Error(`the challenge should say ${fault ?? "no error"}: ${challenge}`);
 }

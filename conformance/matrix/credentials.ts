@@ -15,12 +15,14 @@ export interface Carried {
 const SUSPENDED = "lou";
 /** Ten wrong passwords a minute end an account's sign-ins, and a source's; a cell sends up to four requests. */
 const triesOfOne = 2;
+/** They live five minutes, and the machine may be slow. */
+const maxTokenAgeMs = 120_000;
 /** Held something on the R5 that was deleted: their tokens are those of then. */
 const HEIRS = ["A2", "A3", "A4", "A9", "A10"] as const;
 
 export class Credentials {
   readonly #world: World;
-  readonly #tokens = new Map<string, Promise<string>>();
+  readonly #tokens = new Map<string, { readonly token: Promise<string>; readonly asked: number }>();
   readonly #old = new Map<ActorId, string>();
   #tries = 0;
   #suspended: Promise<string> = Promise.resolve("");
@@ -85,9 +87,9 @@ export class Credentials {
   fresh(actor: Exclude<ActorId, "A12">, scopes: readonly string[]): Promise<string> {
     const key = [actor, ...scopes].join(" ");
     const known = this.#tokens.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined && performance.now() - known.asked < maxTokenAgeMs) return known.token;
     const token = this.#world.bearer(this.password(actor), scopes);
-    this.#tokens.set(key, token);
+    this.#tokens.set(key, { token, asked: performance.now() });
     return token;
   }
 
@@ -105,7 +107,7 @@ export class Credentials {
   }
 }
 
-/** The actions that a registry token of `actor` for a repository can name: what the rights are worth there. */
+/** Whether what the actor has of R5 is of the one that was deleted. */
 export function isHeir(actor: ActorId): boolean {
   return HEIRS.some((heir) => heir === actor);
 }

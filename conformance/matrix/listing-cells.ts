@@ -5,7 +5,7 @@ import { digestOf, IMAGE, INDEX, indexOf, MANIFEST } from "./content.ts";
 import { ACTORS, type ActorId } from "./oracle.ts";
 import { visibleTo } from "./special-cells.ts";
 import { type Answer, type Ask, basic, codeOf, toComparable } from "./wire.ts";
-import { HOARD, NAMES, ORG, OTHER, PASSWORD, RENAMED, SOURCES, USERS } from "./world.ts";
+import { HOARD, NAMES, ORG, OTHER, PASSWORD, RENAMED, SOURCES, shortName, USERS } from "./world.ts";
 
 /** Before anything is there but what the world was made with: each actor's whole catalog, exactly. */
 export async function runCatalogCells(report: Report, stage: Stage): Promise<void> {
@@ -114,6 +114,25 @@ export async function runAuditCells(report: Report, { world }: Stage): Promise<v
         actions.filter((action) => entries.every((entry) => entry.action !== action)),
         [],
       );
+    });
+  }
+}
+
+/** Members see what teams and robots reach, as far as they may see that itself. */
+export async function runScopeLists(report: Report, { world, credentials }: Stage): Promise<void> {
+  for (const actor of ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A14", "A15"] as const) {
+    await report.quietly(`grants and robots as ${actor} sees them name nothing that is hidden`, async () => {
+      const ask = await credentials.forRest(actor, "basic");
+      const scopes = async (path: string) => {
+        const { body } = await world.wire.must(200, "GET", `/api/v1/orgs/${ORG}${path}`, ask);
+        const { grants }: { grants: { scope: string }[] } = JSON.parse(body.toString());
+        return grants.map(({ scope }) => scope);
+      };
+      const seen = visibleTo(actor).map((repository) => shortName(NAMES[repository]));
+      const of = (names: readonly string[]) => names.filter((name) => seen.includes(name));
+      mustEqual(await scopes("/teams/keepers/grants"), of(["one", "two"]));
+      mustEqual(await scopes("/robots/pusher"), of(["two"]));
+      mustEqual(await scopes("/robots/keep-ded"), of(["ded"]));
     });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run matrix`: the access matrix against the running product. `-- --timing [--pairs N]` prints instead whether time tells
+ * `npm run matrix [-- --only GROUP]`: the access matrix against the running product. `-- --timing [--pairs N]` prints instead whether time tells
  * what is hidden from what is missing (N pairs for each operation, default 2,000).
  */
 import { parseArgs } from "node:util";
@@ -7,7 +7,7 @@ import { Report } from "../harness/report.ts";
 import { type RunningServer, startServer } from "../harness/server.ts";
 import type { Stage } from "./cells.ts";
 import { checkCoverage } from "./coverage.ts";
-import { runAuditCells, runCatalogCells, runNameCells, runReferrerCells } from "./listing-cells.ts";
+import { runAuditCells, runCatalogCells, runNameCells, runReferrerCells, runScopeLists } from "./listing-cells.ts";
 import { runMountCells } from "./mount-cells.ts";
 import { runRestCells } from "./rest-cells.ts";
 import { readRouteTable } from "./route-table.ts";
@@ -20,7 +20,11 @@ import { runLifeCells } from "./token-life.ts";
 import { runScopeCells } from "./token-scopes.ts";
 
 const { values } = parseArgs({
-  options: { timing: { type: "boolean", default: false }, pairs: { type: "string", default: "2000" } },
+  options: {
+    timing: { type: "boolean", default: false },
+    pairs: { type: "string", default: "2000" },
+    only: { type: "string", multiple: true, default: [] },
+  },
 });
 process.exitCode = await main();
 
@@ -44,7 +48,11 @@ async function runMatrix(server: RunningServer, stage: Stage): Promise<number> {
   const report = new Report();
   const { world } = stage;
   const groups: Readonly<Record<string, () => Promise<void>>> = {
-    catalogs: () => runCatalogCells(report, stage),
+    // First, while there is nothing but what the world was made with.
+    catalogs: async () => {
+      await runCatalogCells(report, stage);
+      await runScopeLists(report, stage);
+    },
     cells: () => runCells(report, stage),
     audit: () => runAuditCells(report, stage),
     "routes of REST": () => runRestCells(report, stage),
@@ -58,6 +66,7 @@ async function runMatrix(server: RunningServer, stage: Stage): Promise<number> {
   };
   await report.check("every route is covered", () => checkCoverage(readRouteTable()));
   for (const [name, run] of Object.entries(groups)) {
+    if (values.only.length > 0 && !values.only.includes(name)) continue;
     const [started, before] = [performance.now(), report.counts];
     await run();
     const { passed, failed } = report.counts;

@@ -119,7 +119,7 @@ const json = (value: unknown): Ask => ({ body: JSON.stringify(value) });
 
 const accessList: Operation = {
   ...REST,
-  routes: ["repository-grants", "grant-put", "grant-get", "grant-delete"],
+  routes: ["repository-grants", "grant-put", "grant-delete"],
   steps: ({ name }) => {
     const [org] = name.split("/");
     const grant = `/api/v1/orgs/${org}/teams/${SPARE_TEAM}/grants/${encodeURIComponent(shortName(name))}`;
@@ -137,7 +137,7 @@ export const keeperOf = (name: string): string => `keep-${shortName(name)}`;
 const robots: Operation = {
   ...REST,
   changes: false,
-  routes: ["robot-put", "robot-get", "robots-list", "robot-rotate", "robot-delete"],
+  routes: ["robot-put", "robot-rotate", "robot-delete"],
   steps: ({ name, mark, exists, allowed }) => {
     const [org] = name.split("/");
     const body = json({ grants: [{ scope: shortName(name), actions: ["pull"] }] });

@@ -89,6 +89,7 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     make: (fresh) => [...inTeam(fresh), [org(`/teams/${fresh}/members/${fresh}`), {}]],
   },
   "grants-list": { who: "members", method: "GET", path: () => org("/teams/readers/grants"), ok: 200 },
+  "grant-get": { who: "members", method: "GET", path: () => org("/teams/all-readers/grants/*"), ok: 200 },
   "robots-list": { who: "members", method: "GET", path: () => org("/robots"), ok: 200 },
   "robot-get": { who: "members", method: "GET", path: () => org("/robots/puller"), ok: 200 },
   "tokens-list": { who: "accounts", method: "GET", path: () => "/api/v1/tokens", ok: 200, robots: NO_ACCOUNT },

@@ -34,6 +34,7 @@ export function readRouteTable(): TableRow[] {
 /** Kinds that ask for a right on what the path names. */
 const ASKS: Readonly<Record<string, readonly string[]>> = {
   "<name>": ["repository"],
+  "<gun>": ["trust"],
   "<repo>": ["org-repository", "grant", "org"],
   "<org>": ["org-repository", "grant", "org", "team", "system-admin"],
 };
@@ -47,7 +48,7 @@ export function findUndeclared(table: readonly TableRow[]): string[] {
       if (access === undefined) return true;
       const [, kinds] = Object.entries(ASKS).find(([parameter]) => path.includes(parameter)) ?? [];
       if (kinds === undefined) return false;
-      const asksRepository = access.kind === "repository" || access.kind === "org-repository";
+      const asksRepository = ["repository", "org-repository", "trust"].includes(access.kind);
       return !(kinds.includes(access.kind) && (!asksRepository || Boolean(access.action))) && !FILTERED.includes(id);
     })
     .map(({ id, method, path }) => `${id}: ${method} ${path}`);

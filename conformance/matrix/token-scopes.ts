@@ -38,9 +38,12 @@ function cases(name: string, host: string): Readonly<Record<string, Case>> {
     },
     "one repository twice": { asked: [one("pull"), one("push")], opens: ["pull", "push"], granted: one("pull,push") },
     "a name with port": nothing(one("pull,push,delete", `h:5000/${name}`)),
-    "a name with our own host and port, which is the trust server's": nothing(
-      one("pull,push,delete", `${host}/${name}`),
-    ),
+    // Trust data has no action of its own to delete.
+    "the trust data of the repository": {
+      ...{ asked: [one("pull,push,delete", `${host}/${name}`)], opens: [] },
+      granted: one("pull,push", `${host}/${name}`),
+    },
+    "*, of the trust data": { asked: [one("*", `${host}/${name}`)], opens: [], granted: one("*", `${host}/${name}`) },
     "repository(plugin)": nothing(`repository(plugin):${name}:pull`),
     "the catalog": { asked: ["registry:catalog:*"], opens: [], granted: "registry:catalog:*" },
     "a type in upper case": nothing(`Repository:${name}:pull`),

@@ -95,7 +95,11 @@ export function toComparable({ status, rawHeaders, body }: Answer, name: string)
     if (!VOLATILE.has(rawHeaders[at]?.toLowerCase() ?? "")) lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
   }
   const [, ...path] = name.split("/");
-  const without = (text: string) => text.replaceAll(name, "<name>").replaceAll(`"${path.join("/")}"`, '"<path>"');
-  const text = without(body.toString("latin1").replace(DECISION, "<decision>"));
+  const without = (text: string) =>
+    text
+      .replace(DECISION, "<decision>")
+      .replaceAll(name, "<name>")
+      .replaceAll(`"${path.join("/")}"`, '"<path>"');
+  const text = without(body.toString("latin1"));
   return [String(status), ...lines.map(without), String(body.length), text].join("\n");
 }

@@ -192,6 +192,7 @@ function report({ exchange: { request }, reply, bytes, started, log, metrics, me
     ...request.notes,
     bytes,
     ms: Math.round(seconds * 1e5) / 100,
-    agent: (message.headers["user-agent"] ?? "").slice(0, 200),
+    // Not `headers`: Node makes each of the two when it is first asked for.
+    agent: (message.headersDistinct["user-agent"]?.[0] ?? "").slice(0, 200),
   });
 }

@@ -88,9 +88,9 @@ export class Request {
 
   /** `Content-Length` in bytes, undefined for a body of unknown length (chunked). */
   get contentLength(): number | undefined {
-    const text = this.#parts.message.headers["content-length"];
-    if (text !== undefined) return Number(text);
-    return this.#parts.message.headers["transfer-encoding"] === undefined ? 0 : undefined;
+    const { "content-length": lengths, "transfer-encoding": coding } = this.#parts.message.headersDistinct;
+    if (lengths?.[0] !== undefined) return Number(lengths[0]);
+    return coding === undefined ? 0 : undefined;
   }
 
   /** Whether the request announced a body of at least one byte, or one of unknown length. */

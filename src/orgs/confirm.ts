@@ -8,16 +8,13 @@ import { principalKey, stands } from "./authorize.ts";
 import { parseAuthorization } from "./credentials.ts";
 import { badCredentials, challengeFor, type GateDeps, judge } from "./gate.ts";
 import { about, badRestCredentials, isRest, judgeRest, type RestAccess } from "./rest-gate.ts";
+import { holdRights, orgLock, userLock } from "./rights-locks.ts";
 import { findTeamMember } from "./teams-store.ts";
 
 /**
  * Judges a change once more within its own transaction, by the rights as they are then, and puts it on record there. So a
  * right that was taken back while a body was on its way is gone for that change too, and neither a change nor its
  * record is ever without the other. `action` stands in for the one of the route.
- *
- * Changes of rights hold their organization (or user) alone, uses of them share it, from here to the end of their
- * transactions: of a push and a revocation that meet, one is over before the other looks. PostgreSQL queues them in the
- * order they came, so a stream of pushes keeps no revocation waiting.
  */
 export function createConfirm(deps: GateDeps, witness: Pick<AuditWitness, "record">) {
   return (request: Request, action?: RepositoryAction): Confirm =>
@@ -34,8 +31,8 @@ async function judgePush(sql: Sql, deps: GateDeps, request: Request, action: Rep
   const name = parseRepositoryName(request.param("name"));
   await holdRights(sql, { shared: [orgLock(namespaceOf(name)), userLock(actor.name)] });
   const facts = await readAccess(sql, { ...principalKey(actor), repository: name });
-  const challenge = challengeFor(request, route.access, name);
-  if (!stands(actor, facts)) throw badCredentials(deps, credentialsOf(request), challenge);
+  const challenge = () => challengeFor(request, route.access, name);
+  if (!stands(actor, facts)) throw badCredentials(deps, credentialsOf(request), challenge());
   const by = actor.scope === undefined ? "password" : "token";
   judge(deps, request, { actor, facts, by, catalog: false }, { name, action, challenge });
 }
@@ -53,26 +50,6 @@ function changedBy(request: Request): string {
   const { path } = request.route;
   if (path.includes("<org>")) return orgLock(request.param("org"));
   return userLock(path.includes("<user>") ? request.param("user") : request.actor.name);
-}
-
-export interface Holds {
-  readonly alone?: readonly string[];
-  readonly shared?: readonly string[];
-}
-
-export const orgLock = (name: string): string => `org ${name}`;
-export const userLock = (name: string): string => `user ${name}`;
-
-/** Until the transaction ends. In one order for all, so that no two wait for each other. */
-export async function holdRights(sql: Sql, { alone = [], shared = [] }: Holds): Promise<void> {
-  const names = [...new Set([...alone, ...shared])].sort();
-  await sql.query(
-    "rights-hold",
-    `select case when alone then pg_advisory_xact_lock(hashtextextended(name, 0))
-       else pg_advisory_xact_lock_shared(hashtextextended(name, 0)) end
-     from unnest($1::text[], $2::boolean[]) as h (name, alone)`,
-    [names, names.map((name) => alone.includes(name))],
-  );
 }
 
 function credentialsOf(request: Request) {

@@ -32,17 +32,17 @@ export function createGate(deps: GateDeps): Gate {
     const credentials = parseAuthorization(request.headerAll("authorization"));
     if (credentials.kind === "basic") request.claimedName = credentials.name;
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
-    const challenge = challengeFor(request, access, name instanceof OciError ? undefined : name);
+    const challenge = () => challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
     const identity = await deps.authenticator.identify(credentials, request.remoteAddress, { repository });
-    if (identity === undefined) throw badCredentials(deps, credentials, challenge);
+    if (identity === undefined) throw badCredentials(deps, credentials, challenge());
     request.actor = identity.actor;
-    if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
+    if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge());
     if (name instanceof OciError) throw name;
-    if (access.kind === "ping" && identity.by === "nothing") throw signInFirst(deps, identity, challenge);
+    if (access.kind === "ping" && identity.by === "nothing") throw signInFirst(deps, identity, challenge());
     if (access.kind === "catalog" && identity.by === "token" && !identity.catalog) {
       request.judgement = { why: "out-of-scope" };
-      throw outOfScope(deps, identity, challenge, "list repositories");
+      throw outOfScope(deps, identity, challenge(), "list repositories");
     }
     if (access.kind === "repository" && name !== undefined)
       request.admission = judge(deps, request, identity, { name, action: access.action, challenge });
@@ -52,7 +52,7 @@ export function createGate(deps: GateDeps): Gate {
 export interface Matter {
   readonly name: RepositoryName;
   readonly action: RepositoryAction;
-  readonly challenge: Challenge;
+  readonly challenge: () => Challenge;
 }
 
 /** @throws OciError UNAUTHORIZED, DENIED, NAME_UNKNOWN */
@@ -66,12 +66,12 @@ export function judge(
   const decision = decide(name, action, facts, deps.rules);
   const isInScope = inScope(actor, { repository: name, action, ...facts });
   request.judgement = toJudgement(decision, isInScope);
-  if (!isInScope) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
+  if (!isInScope) throw outOfScope(deps, identity, challenge(), `${DOING[action]} ${name}`);
   if (decision.allowed) {
     const mayCreate = action === "push" && facts.repositoryId === undefined;
     return { repositoryId: facts.repositoryId, mayCreate };
   }
-  if (actor.kind === "anonymous") throw signInFirst(deps, identity, challenge);
+  if (actor.kind === "anonymous") throw signInFirst(deps, identity, challenge());
   // A repository that is hidden and one that is missing get the same answer, to the byte.
   const isRead = action === "pull" || action === "list";
   if (isRead && decision.why === "hidden") throw new OciError("NAME_UNKNOWN");

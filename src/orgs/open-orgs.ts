@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../http/log.ts";
 import type { Request } from "../http/request.ts";
+import type { RestOperation } from "../http/rest-operation.ts";
 import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
@@ -49,6 +50,8 @@ export interface OrgsOptions {
   readonly settings: OrgsSettings;
   readonly log: Log;
   readonly now?: () => Date;
+  /** Of other rooms: the REST API is one. */
+  readonly operations?: readonly RestOperation[];
 }
 
 export interface Orgs {
@@ -73,6 +76,7 @@ export async function openOrgs({
   settings,
   log,
   now = () => new Date(),
+  operations: others = [],
 }: OrgsOptions): Promise<Orgs> {
   const { publicUrl, authChallenge, tokenTtlSeconds } = settings;
   const rules = { anonymous: settings.anonymous };
@@ -83,12 +87,19 @@ export async function openOrgs({
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
   const limits = new SignInLimits(database, now);
+  const refreshTokens = new RefreshTokensStore(database);
   const {
     audit,
     auditStore,
     witness,
     close: closeAudit,
-  } = await openAudit({ database, log, now, sweep: () => limits.sweep() });
+  } = await openAudit({
+    ...{ database, log, now },
+    sweep: async () => {
+      await limits.sweep();
+      await refreshTokens.sweep();
+    },
+  });
   const directories =
     settings.ldapFile === undefined
       ? undefined
@@ -99,7 +110,6 @@ export async function openOrgs({
     tokens: new TokenVerifier(tokenSettings),
   });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
-  const refreshTokens = new RefreshTokensStore(database);
   const authorize = createAuthorize(findAccess, rules);
   const listVisible = createListVisible(database, findAccess);
   const users = new UsersStore(database);
@@ -128,7 +138,7 @@ export async function openOrgs({
         ...{ service, rules, authenticator, findAccess, tokens, keys, refreshTokens },
         confirmSignIn: (request) => (sql) => witness.recordSignIn(sql, request),
       }),
-      restProtocol(operations, publicUrl),
+      restProtocol([...operations, ...others], publicUrl),
     ],
     witness,
     close: async () => {

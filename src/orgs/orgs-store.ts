@@ -129,6 +129,15 @@ export class OrgsStore {
   }
 }
 
+/** Those who are members already stay what they are. */
+export async function addOrgMembers(sql: Sql, org: string, userIds: readonly number[]): Promise<void> {
+  await sql.query(
+    "org-members-add",
+    `insert into org_members (org, user_id, role) select $1, unnest($2::bigint[]), 'member' on conflict do nothing`,
+    [org, userIds],
+  );
+}
+
 async function findOrg(sql: Sql, name: string): Promise<Org | undefined> {
   const text = `select ${orgColumns} from namespaces n where n.kind = 'org' and n.name = $1`;
   const [row] = await sql.query<Org>("org-find", text, [name]);

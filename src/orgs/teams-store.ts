@@ -134,6 +134,25 @@ async function findTeam(sql: Sql, { org, name }: InOrg): Promise<Team | undefine
   return row;
 }
 
+/** Members of the organization, into one of its teams. Answers who was not in it before. */
+export async function addTeamMembers(sql: Sql, org: string, teamId: number, userIds: readonly number[]) {
+  const rows = await sql.query<{ user_id: string }>(
+    "team-members-add",
+    `insert into team_members (team_id, org, user_id) select $1, $2, unnest($3::bigint[])
+     on conflict do nothing returning user_id`,
+    [teamId, org, userIds],
+  );
+  return rows.map(({ user_id }) => Number(user_id));
+}
+
+export async function removeTeamMembers(sql: Sql, teamId: number, userIds: readonly number[]): Promise<void> {
+  await sql.query(
+    "team-members-remove",
+    "delete from team_members where team_id = $1 and user_id = any($2::bigint[])",
+    [teamId, userIds],
+  );
+}
+
 /** Undefined for who is none. */
 export async function findTeamMember(sql: Sql, { org, team, user }: InTeam): Promise<TeamMember | undefined> {
   const [row] = await sql.query<TeamMember>(

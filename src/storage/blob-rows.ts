@@ -195,17 +195,22 @@ export async function clearLinkMarks(sql: Sql, repositoryId: number, digests: re
   );
 }
 
+const FIND_ROWS = `
+  select k.at, s.size, b.unreferenced_at is not null
+  from unnest($1::text[], $2::text[]) with ordinality as k (name, digest, at)
+  join repositories r on r.name = k.name
+  join repository_blobs b on b.repository_id = r.id and b.digest = k.digest
+  join blobs s on s.digest = b.digest`;
+
 async function findRows(database: Database, keys: readonly BlobKey[]): Promise<(BlobRow | undefined)[]> {
-  const rows = await database.query<{ at: string; size: string; unreferenced: boolean }>(
-    "blob-rows",
-    `select k.at, s.size, b.unreferenced_at is not null as unreferenced
-     from unnest($1::text[], $2::text[]) with ordinality as k (name, digest, at)
-     join repositories r on r.name = k.name
-     join repository_blobs b on b.repository_id = r.id and b.digest = k.digest
-     join blobs s on s.digest = b.digest`,
-    [keys.map(({ repository }) => repository), keys.map(({ digest }) => digest)],
-  );
+  const rows = await database.lookUp({
+    name: "blob-rows",
+    text: FIND_ROWS,
+    keys: [keys.map(({ repository }) => repository), keys.map(({ digest }) => digest)],
+  });
   const found: (BlobRow | undefined)[] = Array.from({ length: keys.length });
-  for (const { at, size, unreferenced } of rows) found[Number(at) - 1] = { size: Number(size), unreferenced };
+  for (const [at, size, unreferenced] of rows) {
+    found[Number(at) - 1] = { size: Number(size), unreferenced: unreferenced === "t" };
+  }
   return found;
 }

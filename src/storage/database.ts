@@ -1,5 +1,6 @@
 import pg from "pg";
 import { OciError } from "../oci/error.ts";
+import { type Lookup, LookupQuery, type LookupRow } from "./lookup-query.ts";
 
 export type Row = pg.QueryResultRow;
 
@@ -44,6 +45,8 @@ export interface PoolState {
 }
 
 const maxRetries = 5;
+/** Connections for look-ups: each kind has two queries under way at most (batched-lookup.ts). */
+const maxLookups = 4;
 const connectMs = 5_000;
 const statementMs = 60_000;
 /** serialization_failure, deadlock_detected: the transaction changed nothing and may run again. */
@@ -64,26 +67,33 @@ const AWAY = /^(?:08|53|57|58|25006|55P03|F0)/;
  */
 export class Database implements Sql {
   readonly #pool: pg.Pool;
+  readonly #lookups: pg.Pool;
 
-  constructor({ url, maxConnections = 10, lockMs, onIdleError = () => undefined }: DatabaseOptions) {
-    this.#pool = new pg.Pool({
-      connectionString: url,
-      max: maxConnections,
-      connectionTimeoutMillis: connectMs,
-      statement_timeout: statementMs,
-      ...(lockMs === undefined ? {} : { lock_timeout: lockMs }),
-      idleTimeoutMillis: 60_000,
-      application_name: "goldseal",
-      // Every statement is prepared and looks rows up by index: planning it anew for each call's parameters would cost
-      // several times what running it does.
-      options: "-c plan_cache_mode=force_generic_plan",
-    });
-    this.#pool.on("error", onIdleError);
-    this.#pool.on("connect", (client) => client.on("error", onIdleError));
+  constructor(options: DatabaseOptions) {
+    const { maxConnections = 10 } = options;
+    this.#pool = openPool(options, maxConnections, GENERIC_PLAN);
+    this.#lookups = openPool(options, Math.min(maxConnections, maxLookups), `${GENERIC_PLAN} ${BY_INDEX}`);
   }
 
   query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]> {
     return queryOn<R>(this.#pool, name, text, values);
+  }
+
+  /** Rows found by index, for keys that are asked for in every request. */
+  async lookUp(lookup: Lookup): Promise<LookupRow[]> {
+    try {
+      const client = await this.#lookups.connect();
+      let broken = true;
+      try {
+        const rows = await client.query(new LookupQuery(lookup)).answer;
+        broken = false;
+        return rows;
+      } finally {
+        client.release(broken);
+      }
+    } catch (error) {
+      throw translate(error);
+    }
   }
 
   /** All of `work` or nothing. Repeated when PostgreSQL asks for it, so `work` must bear being done twice. */
@@ -129,11 +139,17 @@ export class Database implements Sql {
   }
 
   get pool(): PoolState {
-    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+    const pools = [this.#pool, this.#lookups];
+    const sum = (count: (pool: pg.Pool) => number) => pools.reduce((total, pool) => total + count(pool), 0);
+    return {
+      total: sum(({ totalCount }) => totalCount),
+      idle: sum(({ idleCount }) => idleCount),
+      waiting: sum(({ waitingCount }) => waitingCount),
+    };
   }
 
   async close(): Promise<void> {
-    await this.#pool.end();
+    await Promise.all([this.#pool.end(), this.#lookups.end()]);
   }
 }
 
@@ -172,6 +188,36 @@ async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>
     await client.query("rollback").catch(breaks);
     throw error;
   }
+}
+
+/** Every statement is prepared: planning it anew for each call's parameters would cost several times what running it does. */
+const GENERIC_PLAN = "-c plan_cache_mode=force_generic_plan";
+/**
+ * A statement prepared while its tables are small (a registry just filled) would go through all of them for each key,
+ * and be kept. A probe of an index is right for any number of rows.
+ */
+const BY_INDEX = [
+  ...["seqscan", "hashjoin", "mergejoin", "material", "memoize", "bitmapscan"].map((way) => `-c enable_${way}=off`),
+].join(" ");
+
+function openPool(
+  { url, lockMs, onIdleError = () => undefined }: DatabaseOptions,
+  max: number,
+  options: string,
+): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: connectMs,
+    statement_timeout: statementMs,
+    ...(lockMs === undefined ? {} : { lock_timeout: lockMs }),
+    idleTimeoutMillis: 60_000,
+    application_name: "goldseal",
+    options,
+  });
+  pool.on("error", onIdleError);
+  pool.on("connect", (client) => client.on("error", onIdleError));
+  return pool;
 }
 
 /** Whether `error` is a violation of the constraint called `constraint` (or of any, when not given). */

@@ -223,31 +223,30 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
   await sql.query("manifests-clear", "delete from manifests where repository_id = $1", [repositoryId]);
 }
 
-/**
- * The tag is read by a subquery, not a join: while PostgreSQL has no statistics of the tables yet (a registry just filled)
- * it would join tags last, and go through every manifest of the repository for each key.
- */
+const FIND_ROWS = `
+  select k.at, r.id, m.digest, m.media_type, m.size
+  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
+  join repositories r on r.name = k.repository
+  join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
+    (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
+
 async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {
-  const rows = await database.query<{ at: string; id: string; digest: Digest; media_type: string; size: number }>(
-    "manifest-rows",
-    `select k.at, r.id, m.digest, m.media_type, m.size
-     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
-     join repositories r on r.name = k.repository
-     join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
-       (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`,
-    [
+  const rows = await database.lookUp({
+    name: "manifest-rows",
+    text: FIND_ROWS,
+    keys: [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
-  );
+  });
   const found: (FoundManifest | undefined)[] = Array.from({ length: keys.length });
-  for (const row of rows) {
-    found[Number(row.at) - 1] = {
-      repositoryId: Number(row.id),
-      digest: row.digest,
-      mediaType: row.media_type,
-      size: row.size,
+  for (const [at, id, digest, mediaType, size] of rows) {
+    found[Number(at) - 1] = {
+      repositoryId: Number(id),
+      digest: digest as Digest,
+      mediaType: mediaType ?? "",
+      size: Number(size),
     };
   }
   return found;

@@ -36,14 +36,18 @@ const STATEMENTS = [
   "analyze",
 ];
 
-/** Names that the catalog must show to a user, in its order: the rule written once more, without regard for speed. */
+/** Names that the catalog must show to a user, in its order: the rule written once more, without pages. */
 const VISIBLE = `
-  select r.name from repositories r, users u where u.name = $1 and (
-    r.visibility = 'public' or r.namespace = u.name
-    or exists (select 1 from org_members m where m.org = r.namespace and m.user_id = u.id and m.role = 'owner')
-    or exists (select 1 from team_members tm join grants g on g.team_id = tm.team_id
-               where tm.user_id = u.id and (g.repository_id = r.id or (g.repository_id is null and g.org = r.namespace))))
-  order by r.name collate "C"`;
+  with who as (select id, name from users where name = $1),
+    granted as (select g.org, g.repository_id from team_members tm join grants g using (team_id), who where tm.user_id = who.id)
+  select name from (
+    select name from repositories where visibility = 'public'
+    union select r.name from repositories r join who on r.namespace = who.name
+    union select r.name from repositories r join org_members m on m.org = r.namespace, who
+      where m.user_id = who.id and m.role = 'owner'
+    union select r.name from repositories r join granted g on g.repository_id = r.id
+    union select r.name from repositories r join granted g on g.org = r.namespace where g.repository_id is null
+  ) v order by name collate "C"`;
 
 export async function seedInstallation(server: Server): Promise<void> {
   await withDatabase(server, async (client) => {

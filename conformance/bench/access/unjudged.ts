@@ -4,7 +4,9 @@ import { projectRoot } from "../../harness/server.ts";
 
 const COPIED = ["bin", "src", "package.json", "package-lock.json"];
 const LOOKUP = "src/orgs/access-lookup.ts";
-const READ = "  return async (key) => (await lookup.find(key)) ?? NOTHING;\n";
+const READ = `      const rights = await versions.find("rights");
+      if (rights?.version === known.version && rights.now < known.goodUntil) return known.facts;
+`;
 
 /**
  * A copy of the product that looks nothing up to judge by: it answers everyone by what it found the first time. Beside
@@ -16,14 +18,6 @@ export function copyUnjudged(folder: string): string {
   const file = join(folder, LOOKUP);
   const text = readFileSync(file, "utf8");
   if (text.split(READ).length !== 2) throw new Error(`${LOOKUP} no longer holds:\n${READ}`);
-  const remembered = `  const remembered = new Map<string, AccessFacts>();
-  return async (key) => {
-    const name = \`\${key.user} \${key.credential} \${key.repository} \${key.namespace}\`;
-    const facts = remembered.get(name) ?? (await lookup.find(key)) ?? NOTHING;
-    remembered.set(name, facts);
-    return facts;
-  };
-`;
-  writeFileSync(file, text.replace(READ, remembered));
+  writeFileSync(file, text.replace(READ, "      return known.facts;\n"));
   return folder;
 }
