@@ -96,7 +96,9 @@ export class World {
       manifests: new ManifestStore(database, { seeBytes, failpoint }),
       repositories: new RepositoryStore(database),
       publicUrl: "https://explore.test",
+      confirm: () => async () => undefined,
       deletion: true,
+      redirects: () => false,
       failpoint,
     };
     const observe = (event: GcEvent): void => {
