@@ -87,8 +87,6 @@ export class World {
     const inventory = new UniverseInventory(this.folder, blobs, this.universe);
     const deps = {
       authorize: async () => ({ allowed: true }) as const,
-      confirm: () => async () => undefined,
-      redirects: () => false,
       catalog: async () => [],
       blobs,
       blobRows: new BlobRows(database, seeBytes),
