@@ -28,6 +28,8 @@ export interface OrgsDeps
     ExplainApiDeps,
     DirectoriesApiDeps {
   readonly keys: TokenKeys;
+  /** Seals every row anew that an old key of the ring has sealed; returns how many. */
+  readonly reseal: () => Promise<number>;
 }
 
 const OPEN: Access = { kind: "open" };
@@ -49,6 +51,12 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
     summary: "Sign tokens with a new key from now on.",
     answers: { 201: z.strictObject({ kid: z.string() }) },
     act: async (request) => json(201, { kid: await deps.keys.rotate(deps.confirm(request)) }),
+  }),
+  operation(["keyring-reseal", "POST", "/api/v1/keyring/reseal", SYSTEM_ADMIN], {
+    summary: `Seal with the first key of the key ring whatever an older one has sealed. Every process must have the new ring
+      before; then the lines of old keys can go.`,
+    answers: { 200: z.strictObject({ resealed: z.int() }) },
+    act: async () => json(200, { resealed: await deps.reseal() }),
   }),
 ];
 
