@@ -156,7 +156,7 @@ const robots: Operation = {
 
 const repository: Operation = {
   ...REST,
-  routes: ["repository-put", "repository-rename", "repository-delete"],
+  routes: ["repository-put", "trust-keys-rotate", "repository-rename", "repository-delete"],
   steps: ({ name, mark, exists, allowed }) => {
     const renamed = `${name.split("/")[0]}/${mark}`;
     return [
@@ -165,6 +165,7 @@ const repository: Operation = {
         ok: exists ? 200 : 201,
         kept: [409, "name-reserved"],
       },
+      { sent: ["POST", `${restPath(name)}/trust-keys/rotate`], ok: 200, kept: [404, "not-found"] },
       { sent: ["POST", `${restPath(name)}/rename`, json({ name: renamed })], ok: 200, kept: [404, "not-found"] },
       { sent: ["DELETE", restPath(allowed ? renamed : name)], ok: 204, kept: [404, "not-found"] },
     ];
@@ -233,4 +234,10 @@ export const noUpload = (name: string): string => `/v2/${name}/blobs/uploads/${r
 export const ownScope = (name: string, { sources }: Operation): string[] => [
   scopeOf(name),
   ...sources.map((source) => scopeOf(source, "pull")),
+];
+
+/** Routes of the operations that are skipped still. */
+export const TRUST_ROUTES: readonly string[] = [
+  ...["trust-file", "trust-file-hash", "trust-file-version", "trust-changes", "trust-changes-all"],
+  ...["trust-update", "trust-key-get", "trust-key-rotate", "trust-delete"],
 ];
