@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Config } from "./config.ts";
+import { BlockList, isIP } from "node:net";
+import type { BlobRedirect, Config } from "./config.ts";
 import { openDoor } from "./http/door.ts";
 import { describeError, type Log } from "./http/log.ts";
 import { Metrics } from "./http/metrics.ts";
 import { operationsProtocol } from "./http/operations.ts";
+import type { Route } from "./http/route.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
 import { MetadataStore } from "./notary/metadata-store.ts";
@@ -12,7 +14,8 @@ import { authorityOf } from "./oci/gun.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { registryProtocol } from "./registry/routes.ts";
-import { BlobRows } from "./storage/blob-rows.ts";
+import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
@@ -31,11 +34,15 @@ export interface AppSettings {
   readonly databaseUrl: string;
   /** Content of the master key file. */
   readonly masterKeys: string;
+  /** What {@link prepareBlobs} found; default: yes. */
+  readonly s3Checksums?: boolean;
 }
 
 export interface App {
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   readonly metrics: Metrics;
+  /** Everything that is served, as the door has it. */
+  readonly routes: readonly Route[];
   /** Stop background work and close the pool; requests must have drained before. */
   close(): Promise<void>;
 }
@@ -53,7 +60,16 @@ export interface PrepareOptions {
 }
 
 const sweepEveryMs = 10 * 60_000;
-const connectionsPerWorker = 10;
+/** Of one worker. Whoever pushes waits for a row that a collection holds, but not for long. */
+const poolSettings = { maxConnections: 10, lockMs: 5_000 };
+
+/** What is wrong with the file of GOLDSEAL_LDAP and with what it names. */
+export async function findDirectoryMistakes(file: string): Promise<string[]> {
+  return readDirectories(file).then(
+    () => [],
+    (error: unknown) => (error instanceof Error ? error.message.split("\n") : [String(error)]),
+  );
+}
 
 /**
  * Once per start, before any worker: refuse a database that cannot keep promises, migrate it, prove that this key ring
@@ -63,7 +79,6 @@ export async function prepareDatabase(
   settings: AppSettings,
   { adminPassword, log }: PrepareOptions,
 ): Promise<{ generatedAdminPassword?: string }> {
-  if (settings.config.ldapFile !== undefined) await readDirectories(settings.config.ldapFile);
   const database = new Database({ url: settings.databaseUrl, maxConnections: 2 });
   try {
     const faults = await findDurabilityFaults(database);
@@ -79,22 +94,36 @@ export async function prepareDatabase(
   }
 }
 
+/**
+ * Once per start: whether the bucket can be used, and what it offers. Nothing for a folder, which is made as needed.
+ * @throws Error with what it lacks and what to do, one line each
+ */
+export async function prepareBlobs({ blobs }: Config): Promise<{ s3Checksums?: boolean }> {
+  if (blobs.kind === "fs") return {};
+  const { probeS3 } = await import("./storage/s3-probe.ts");
+  const { hasChecksums, faults } = await probeS3(blobs);
+  if (faults.length > 0) throw new Error(["GOLDSEAL_BLOBS: this bucket cannot keep blobs", ...faults].join("\n"));
+  return { s3Checksums: hasChecksums };
+}
+
 /** The product: every room, wired. Tests open the system through it too. */
 export async function openApp(settings: AppSettings, dependencies: AppDependencies): Promise<App> {
   const { config, publicUrl } = settings;
   const { log } = dependencies;
   const onIdleError = (error: Error): void => log.warn("database.connection", describeError(error));
-  const database = new Database({ url: settings.databaseUrl, maxConnections: connectionsPerWorker, onIdleError });
+  const database = new Database({ ...poolSettings, url: settings.databaseUrl, onIdleError });
   const ring = parseKeyRing(settings.masterKeys);
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
-  const blobs = await openBlobStore(config, failpoint);
+  const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
+  const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
   const notary = openNotary({
     ...{ database, ring, failpoint, log },
     settings: { publicUrl, algorithm: config.trustKeys },
+    confirm: (request) => orgs.confirm(request),
     listable: (actor, names) => orgs.listable(actor, names),
     now: dependencies.now ?? (() => new Date()),
   });
@@ -107,13 +136,15 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
+    confirm: orgs.confirm,
     blobs,
-    blobRows: new BlobRows(database),
+    blobRows: new BlobRows(database, seeBytes),
     uploads,
-    manifests: new ManifestStore(database, failpoint),
+    manifests: new ManifestStore(database, { seeBytes, failpoint }),
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,
+    redirects: redirectsFor(config.blobRedirect),
     failpoint,
   });
 
@@ -133,6 +164,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   return {
     handler,
     metrics,
+    routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
       await notary.close();
@@ -161,9 +193,32 @@ function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
   return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile };
 }
 
-function openBlobStore({ blobs }: Config, failpoint: Failpoint): Promise<FsBlobStore> {
-  if (blobs.kind !== "fs") throw new Error("S3 is not there yet: set GOLDSEAL_BLOBS=fs:<folder>");
-  return FsBlobStore.open(blobs.root, failpoint);
+interface BlobParts {
+  readonly database: Database;
+  readonly failpoint: Failpoint;
+  readonly now: () => Date;
+}
+
+async function openBlobStore({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<BlobStore> {
+  const { blobs } = config;
+  if (blobs.kind === "fs") return FsBlobStore.open(blobs.root, parts.failpoint);
+  // Its client takes time and memory to load that an installation on a folder should not pay.
+  const [{ S3BlobStore }, { S3Bucket }] = await Promise.all([
+    import("./storage/s3-blob-store.ts"),
+    import("./storage/s3-bucket.ts"),
+  ]);
+  return new S3BlobStore({ ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) });
+}
+
+function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
+  if (redirect === "off" || redirect === "on") return () => redirect === "on";
+  const networks = new BlockList();
+  for (const { address, bits, family } of redirect) networks.addSubnet(address, bits, family);
+  return (address) => {
+    // A socket for both families shows IPv4 like this.
+    const plain = address.replace(/^::ffff:(?=[\d.]+$)/, "");
+    return networks.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
+  };
 }
 
 function openFailpoint({ failpoint }: Config): Failpoint {

@@ -9,6 +9,7 @@ import {
   parseListen,
   parsePath,
   parsePublicUrl,
+  parseRedirect,
   parseText,
   parseTls,
   wholeNumber,
@@ -31,7 +32,19 @@ export type BlobsConfig =
       readonly prefix: string;
       readonly endpoint?: string;
       readonly region?: string;
+      /** How long one request to it may take. */
+      readonly timeoutSeconds: number;
     };
+
+export interface Network {
+  readonly address: string;
+  /** Of the prefix. */
+  readonly bits: number;
+  readonly family: "ipv4" | "ipv6";
+}
+
+/** Whether clients are sent to the bucket for large blobs: none, all, or those in these networks. */
+export type BlobRedirect = "off" | "on" | readonly Network[];
 
 export type LogLevel = "info" | "warn" | "error" | "off";
 
@@ -49,8 +62,10 @@ export interface Config {
   readonly adminPassword?: Secret;
   /** GOLDSEAL_DATABASE_URL=postgres://…, default: the embedded PostgreSQL. */
   readonly database: DatabaseConfig;
-  /** GOLDSEAL_BLOBS=fs:<folder> (default fs:<data>/blobs) or s3://<bucket>/<prefix>?endpoint=&region=. */
+  /** GOLDSEAL_BLOBS=fs:<folder> (default fs:<data>/blobs) or s3://<bucket>/<prefix>?endpoint=&region=&timeout=. */
   readonly blobs: BlobsConfig;
+  /** GOLDSEAL_BLOB_REDIRECT=off (default), on, or networks: who pulls large blobs from the bucket itself, by a URL of 60 s. */
+  readonly blobRedirect: BlobRedirect;
   /** GOLDSEAL_MASTER_KEY_FILE, default <data>/master.key, which is made on first start. */
   readonly masterKeyFile: string;
   /** GOLDSEAL_AUTH_CHALLENGE=bearer (default) or basic. */
@@ -98,6 +113,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_ADMIN_PASSWORD",
   "GOLDSEAL_DATABASE_URL",
   "GOLDSEAL_BLOBS",
+  "GOLDSEAL_BLOB_REDIRECT",
   "GOLDSEAL_MASTER_KEY_FILE",
   "GOLDSEAL_AUTH_CHALLENGE",
   "GOLDSEAL_WORKERS",
@@ -170,6 +186,7 @@ function readAll(read: Read): Config {
       kind: "fs",
       root: join(dataFolder, "blobs"),
     }),
+    blobRedirect: read<BlobRedirect, BlobRedirect>("GOLDSEAL_BLOB_REDIRECT", parseRedirect, "off"),
     masterKeyFile: read("GOLDSEAL_MASTER_KEY_FILE", parsePath, join(dataFolder, "master.key")),
     authChallenge: read("GOLDSEAL_AUTH_CHALLENGE", oneOf("bearer", "basic"), "bearer"),
     workers: read("GOLDSEAL_WORKERS", wholeNumber(1, 256), availableParallelism()),
@@ -196,8 +213,8 @@ function checkTogether(config: Config, values: Variables, mistakes: string[]): v
       mistakes.push("GOLDSEAL_TLS: must be off or cert.pem,key.pem when GOLDSEAL_DATABASE_URL is set");
     }
   }
-  if (config.blobs.kind === "s3") {
-    mistakes.push("GOLDSEAL_BLOBS: s3:// comes with a later release; use fs:<folder>");
+  if (config.blobs.kind === "fs" && config.blobRedirect !== "off") {
+    mistakes.push("GOLDSEAL_BLOB_REDIRECT: needs GOLDSEAL_BLOBS=s3://…; clients cannot be sent to a folder");
   }
   if (config.bridgeConfigFile !== undefined) {
     mistakes.push("GOLDSEAL_BRIDGE_CONFIG: the bridge comes with a later release; leave it unset");

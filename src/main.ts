@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import type { Config } from "./config.ts";
 
 const HELP = `Goldseal: an OCI image registry with signing.
 
@@ -36,7 +37,8 @@ environment
   GOLDSEAL_TLS                auto              auto (own CA), off (behind a proxy), or cert.pem,key.pem
   GOLDSEAL_ADMIN_PASSWORD     generated         password of the user admin, first start only
   GOLDSEAL_DATABASE_URL       embedded          postgres://user:password@host:port/database
-  GOLDSEAL_BLOBS              fs:<data>/blobs   where blobs are kept
+  GOLDSEAL_BLOBS              fs:<data>/blobs   where blobs are kept; or s3://<bucket>/<prefix>?endpoint=<url>&region=<name>
+  GOLDSEAL_BLOB_REDIRECT      off               off, on, or networks: who pulls layers from the bucket itself
   GOLDSEAL_MASTER_KEY_FILE    <data>/master.key key ring: one "id base64" per line, the first seals
   GOLDSEAL_AUTH_CHALLENGE     bearer            bearer or basic
   GOLDSEAL_WORKERS            number of cores   worker processes
@@ -111,25 +113,45 @@ async function readConfigFile(file: string | undefined): Promise<string | undefi
 }
 
 async function serve(sources: Sources): Promise<number> {
-  const [{ parseConfig }, { serveUntilStopped }, { prepareDatabase }, { createLog, flushLog }] = await Promise.all([
-    import("./config.ts"),
-    import("./setup/serve.ts"),
-    import("./app.ts"),
-    import("./http/log.ts"),
-  ]);
-  const config = parseConfig(sources.env, sources.yamlText);
+  const [config, { serveUntilStopped }, { prepareBlobs, prepareDatabase }, { createLog, flushLog }] = await Promise.all(
+    [readConfig(sources), import("./setup/serve.ts"), import("./app.ts"), import("./http/log.ts")],
+  );
   process.on("exit", flushLog);
   const workerFile = fileURLToPath(import.meta.url);
-  return serveUntilStopped({ config, workerFile, log: createLog({ level: config.logLevel }), prepareDatabase });
+  const log = createLog({ level: config.logLevel });
+  return serveUntilStopped({ config, workerFile, log, prepareBlobs, prepareDatabase });
+}
+
+/** Every mistake at once, those in the file of directories too, before anything is started. @throws ConfigError */
+async function readConfig({ env, yamlText }: Sources): Promise<Config> {
+  const [{ ConfigError, parseConfig }, { findDirectoryMistakes }] = await Promise.all([
+    import("./config.ts"),
+    import("./app.ts"),
+  ]);
+  const parsed = tryParse(() => parseConfig(env, yamlText), ConfigError);
+  const mistakes = parsed instanceof ConfigError ? [...parsed.mistakes] : [];
+  const directories = parsed instanceof ConfigError ? env.GOLDSEAL_LDAP : parsed.ldapFile;
+  if (directories) mistakes.push(...(await findDirectoryMistakes(directories)));
+  if (parsed instanceof ConfigError || mistakes.length > 0) throw new ConfigError(mistakes);
+  return parsed;
+}
+
+function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[]) => E): T | E {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof kind) return error;
+    throw error;
+  }
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }, { inspectTrust }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, { inspectTrust, prepareBlobs }] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
     import("./app.ts"),
   ]);
-  return reportFindings(await checkUp({ ...sources, now: new Date(), inspectTrust }), (line) =>
+  return reportFindings(await checkUp({ ...sources, now: new Date(), inspectTrust, prepareBlobs }), (line) =>
     process.stdout.write(`${line}\n`),
   );
 }

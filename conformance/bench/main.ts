@@ -1,6 +1,8 @@
 /**
  * `npm run bench`: Goldseal and Debian's docker-registry side by side on this machine, by turns, as medians and ratios.
+ *   -- access        instead: tokens a second, what judging a request costs, catalog pages of a large installation
  *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
+ *   -- s3            instead: pushes and pulls on one MinIO, against docker-registry 2.8 and distribution 3
  *   -- --seconds N   of each run (default 4)     --rounds N  runs of each lane (default 3)
  *   -- --quick       1 s, one round, smaller blobs
  *   -- --json FILE   all figures
@@ -10,6 +12,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { missingTools } from "../harness/tools.ts";
+import { accessBench } from "./access/main.ts";
 import { pullCeiling } from "./cases/ceiling.ts";
 import { imageCases } from "./cases/images.ts";
 import { manifestCases } from "./cases/manifests.ts";
@@ -20,6 +23,7 @@ import { timeSecondStarts } from "./cases/start.ts";
 import { tagCases } from "./cases/tags.ts";
 import { type Lane, lanesOf } from "./lanes.ts";
 import { type CaseResult, measure, median } from "./measure.ts";
+import { benchS3 } from "./s3.ts";
 import { seedAll } from "./seed.ts";
 import { type Server, startGoldseal, startPeer } from "./servers.ts";
 import { figure, header, lines, memoryTable } from "./table.ts";
@@ -46,10 +50,16 @@ const TAGS = "tags";
 const START = "npm start, second time, until ready";
 const wanted = (name: string): boolean => positionals.length === 0 || positionals.some((text) => name.includes(text));
 
+const OTHER_BENCHES: Readonly<Record<string, () => Promise<number>>> = {
+  access: () => accessBench(pace, positionals.slice(1), values.json),
+  s3: () => benchS3({ ...pace, quick: values.quick }),
+};
+
 const failed: string[] = [];
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
-process.exitCode = await main();
+const other = OTHER_BENCHES[positionals[0] ?? ""];
+process.exitCode = other === undefined ? await main() : await other();
 
 async function main(): Promise<number> {
   const missing = missingTools(["docker-registry", "wrk"]);

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "nod
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { launcher, projectRoot } from "../harness/server.ts";
+import { projectRoot } from "../harness/server.ts";
 import { getTool } from "../harness/tools.ts";
 
 export const ADMIN = { name: "admin", password: "conformance-admin-1" };
@@ -23,11 +23,23 @@ export interface Server {
 const READY_SECONDS = 60;
 const STOP_MS = 15_000;
 
+export interface GoldsealOptions {
+  readonly tls: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  /** The checkout to start. */
+  readonly root?: string;
+}
+
 /** Its log goes to a file, as it would to a collector: reading it here would cost the load its time. */
-export async function startGoldseal(data: string, { tls }: { readonly tls: boolean }): Promise<Server> {
-  const child = launch("node", [launcher, "start"], {
+export async function startGoldseal(
+  data: string,
+  { tls, env = {}, root = projectRoot }: GoldsealOptions,
+): Promise<Server> {
+  const child = launch("node", [join(root, "bin", "goldseal.mjs"), "start"], {
     log: `${data}.log`,
+    cwd: root,
     env: {
+      ...env,
       GOLDSEAL_DATA: data,
       GOLDSEAL_LISTEN: "127.0.0.1:0",
       GOLDSEAL_ADMIN_PASSWORD: ADMIN.password,
@@ -40,22 +52,37 @@ export async function startGoldseal(data: string, { tls }: { readonly tls: boole
 }
 
 /** Debian's configuration but for the folder, the port and authentication, which is off. */
-export async function startPeer(data: string): Promise<Server> {
+export function startPeer(data: string): Promise<Server> {
   mkdirSync(data, { recursive: true });
+  return startDistribution(data, {
+    program: "docker-registry",
+    storage: `filesystem: { rootdirectory: ${JSON.stringify(data)} }`,
+  });
+}
+
+export interface DistributionOptions {
+  /** `docker-registry` is 2.8, `distribution-v3` is 3. */
+  readonly program: string;
+  /** YAML of the storage driver; what else stands under `storage`. */
+  readonly storage: string;
+}
+
+/** `data`.yml and `data`.log are written. */
+export async function startDistribution(data: string, { program, storage }: DistributionOptions): Promise<Server> {
   const port = await freePort();
   const file = `${data}.yml`;
-  writeFileSync(file, peerConfig(data, port));
-  const child = launch(getTool("docker-registry"), ["serve", file], { log: `${data}.log`, env: {} });
+  writeFileSync(file, peerConfig(storage, port));
+  const child = launch(getTool(program), ["serve", file], { log: `${data}.log`, env: {} });
   const url = new URL(`http://127.0.0.1:${port}`);
   await answers(url, child);
   return { kind: "peer", url, ca: undefined, pid: child.pid ?? 0, data, stop: () => stop(child) };
 }
 
-const peerConfig = (data: string, port: number): string => `version: 0.1
+const peerConfig = (storage: string, port: number): string => `version: 0.1
 log: { fields: { service: registry } }
 storage:
   cache: { blobdescriptor: inmemory }
-  filesystem: { rootdirectory: ${JSON.stringify(data)} }
+  ${storage}
   delete: { enabled: true }
 http:
   addr: 127.0.0.1:${port}
@@ -64,15 +91,17 @@ http:
 health: { storagedriver: { enabled: true, interval: 10s, threshold: 3 } }
 `;
 
-function launch(
-  program: string,
-  args: readonly string[],
-  { log, env }: { readonly log: string; readonly env: Readonly<Record<string, string>> },
-): ChildProcess {
+interface Launch {
+  readonly log: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+function launch(program: string, args: readonly string[], { log, env, cwd = projectRoot }: Launch): ChildProcess {
   const file = openSync(log, "a");
   const isGoldseal = Object.keys(env).length > 0;
   const child = spawn(program, args, {
-    cwd: projectRoot,
+    cwd,
     env: { ...process.env, ...env },
     stdio: ["ignore", isGoldseal ? "pipe" : file, file],
   });

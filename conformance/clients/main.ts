@@ -1,8 +1,10 @@
 /**
  * `npm run clients [-- --layer 5GiB]`: the programs people really use against a freshly started Goldseal: docker 20.10 and
- * 28 through an engine of the suite's own, skopeo, podman, buildah, crane, oras, regctl. `--only docker` runs one group.
+ * 28 through an engine of the suite's own, skopeo, podman, buildah, crane, oras, regctl. `--only docker` runs one group;
+ * `--blobs s3 [--s3 minio|versitygw] [--redirect]` keeps the server's blobs on a real S3 server.
  */
 import { parseArgs } from "node:util";
+import { blobsOptions, findBlobsMistake, openBlobs } from "../harness/blobs-option.ts";
 import { Report } from "../harness/report.ts";
 import { checkContainers } from "./containers.ts";
 import { checkDocker } from "./docker.ts";
@@ -12,7 +14,11 @@ import { checkReferrers } from "./referrers.ts";
 import { openWorld, type World } from "./world.ts";
 
 const { values } = parseArgs({
-  options: { layer: { type: "string", default: "512MiB" }, only: { type: "string", multiple: true, default: [] } },
+  options: {
+    layer: { type: "string", default: "512MiB" },
+    only: { type: "string", multiple: true, default: [] },
+    ...blobsOptions,
+  },
 });
 const GROUPS: Readonly<Record<string, (world: World) => Promise<void>>> = {
   layouts: checkLayoutClients,
@@ -25,11 +31,18 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   parseSize(values.layer);
+  const mistake = findBlobsMistake(values);
+  if (mistake !== undefined) {
+    console.error(mistake);
+    return 2;
+  }
   const report = new Report();
-  await openWorld(report).then(
+  const blobs = await openBlobs(values);
+  await openWorld(report, blobs.env).then(
     (world) => checkGroups(world),
     (error: unknown) => report.fail("start the server and make two users", String(error)),
   );
+  await blobs.stop();
   return report.finish();
 }
 

@@ -29,9 +29,10 @@ export interface World {
   removeFiles(): void;
 }
 
-export async function openWorld(report: Report): Promise<World> {
+/** `env` is for the server. */
+export async function openWorld(report: Report, env: Readonly<Record<string, string>>): Promise<World> {
   const temp = mkdtempSync(join(tmpdir(), "goldseal-clients-"));
-  const server = await startServer();
+  const server = await startServer({ env });
   try {
     for (const user of [ANN, BOB]) await addUser(server, user);
     return { ...(await makeImages(temp)), ...makeWorld(report, server, temp) };

@@ -27,12 +27,13 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.linkWhole(repository, request.admission, digest, size);`,
-        replace: `    await deps.uploads.linkWhole(repository, request.admission, digest, segment.size);
-    deps.failpoint("blob.beforeCommit");
-    await deps.blobs.publish([segment.name], digest, segment.digest);`,
+        find: `    const blob = await publish(deps, [segment.name], digest, segment.digest);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.linkWhole({ repository, admission, ...blob, confirm: deps.confirm(request) });`,
+        replace: `    const blob = { digest, size: segment.size, ensureBytes: async () => undefined };
+    await deps.uploads.linkWhole({ repository, admission, ...blob, confirm: deps.confirm(request) });
+    await deps.failpoint("blob.beforeCommit");
+    await publish(deps, [segment.name], digest, segment.digest);`,
       },
     ],
   },
@@ -42,13 +43,14 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    const size = await deps.blobs.publish(all, digest, known);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.finish(session, digest, size);`,
-        replace: `    const size = own.length > 0 ? await deps.blobs.publish(all, digest, known) : session.size;
-    await deps.uploads.finish(session, digest, size);
-    deps.failpoint("blob.beforeCommit");
-    if (own.length === 0) await deps.blobs.publish(all, digest, known);`,
+        find: `    const blob = await publish(deps, all, digest, known);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });`,
+        replace: `    const later = { digest, size: session.size, ensureBytes: async () => undefined };
+    const blob = own.length > 0 ? await publish(deps, all, digest, known) : later;
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });
+    await deps.failpoint("blob.beforeCommit");
+    if (own.length === 0) await publish(deps, all, digest, known);`,
       },
     ],
   },
@@ -58,9 +60,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: UPLOADS,
-        find: `    await deps.uploads.finish(session, digest, size);`,
+        find: `    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });`,
         replace: `    await deps.blobs.discard(all);
-    await deps.uploads.finish(session, digest, size);`,
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });`,
       },
     ],
   },
@@ -92,8 +94,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MANIFESTS,
-        find: `    await deps.manifests.put({ repository, admission, manifest: row, tags });`,
-        replace: `    const put = { repository, admission, manifest: row, tags };
+        find: `    await deps.manifests.put({ repository, admission, manifest: row, tags, confirm: deps.confirm(request) });`,
+        replace: `    const put = { repository, admission, manifest: row, tags, confirm: deps.confirm(request) };
     setImmediate(() => void deps.manifests.put(put).catch(() => undefined));`,
       },
     ],
@@ -105,7 +107,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: MANIFEST_STORE,
         find: `      if (tags.length > 0) {`,
-        replace: `    }); await this.#database.transaction(async (sql) => {\n      const repositoryId = await ensureRepository(sql, repository);\n      if (tags.length > 0) {`,
+        replace: `    }); await this.#database.transaction(async (sql) => {\n      const repositoryId = await ensureRepository(sql, repository, admission);\n      if (tags.length > 0) {`,
       },
     ],
   },
@@ -115,16 +117,19 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MANIFEST_STORE,
-        find: `    await this.#database.transaction(async (sql) => {`,
+        find: `    await this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      const repositoryId`,
         replace: `    const sql = this.#database;
-    await (async () => {`,
+    await (async () => {
+      const repositoryId`,
       },
       {
         file: MANIFEST_STORE,
         find: `    });
-    this.#failpoint("manifest.afterCommit");`,
+    await this.#failpoint("manifest.afterCommit");`,
         replace: `    })();
-    this.#failpoint("manifest.afterCommit");`,
+    await this.#failpoint("manifest.afterCommit");`,
       },
     ],
   },
@@ -144,8 +149,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MANIFESTS,
-        find: `      await manifests.deleteTag(repository, reference.tag);`,
-        replace: `      setImmediate(() => void manifests.deleteTag(repository, reference.tag).catch(() => undefined));`,
+        find: `      await manifests.deleteTag(repository, reference.tag, confirm(request));`,
+        replace: `      setImmediate(() => void manifests.deleteTag(repository, reference.tag, confirm(request)).catch(() => undefined));`,
       },
     ],
   },

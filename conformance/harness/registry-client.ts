@@ -1,7 +1,7 @@
-/** The suites' own view of a registry: plain HTTPS with Basic credentials, nothing of the product's code. */
+/** The suites' own view of a registry: HTTPS (or, behind a proxy, HTTP) with Basic credentials, nothing of the product's code. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 import type { Readable } from "node:stream";
 
@@ -34,19 +34,24 @@ export const sha256 = (bytes: Buffer | string): string => `sha256:${createHash("
 /** One server, one user. Close it, or its idle connections keep the process alive. */
 export class RegistryClient {
   readonly url: string;
-  readonly #agent: Agent;
+  readonly #agent: HttpAgent;
+  readonly #request: typeof request;
   readonly #authorization: string;
 
   constructor(server: { readonly url: string; readonly caPath: string }, user: Credentials) {
     this.url = server.url;
-    this.#agent = new Agent({ keepAlive: true, ca: readFileSync(server.caPath) });
+    const secure = server.url.startsWith("https:");
+    this.#agent = secure
+      ? new Agent({ keepAlive: true, ca: readFileSync(server.caPath) })
+      : new HttpAgent({ keepAlive: true });
+    this.#request = secure ? request : httpRequest;
     this.#authorization = `Basic ${Buffer.from(`${user.name}:${user.password}`).toString("base64")}`;
   }
 
   /** Sends one request; the answer's body is the caller's to read. `path` may be a whole URL (a Location). */
   open(path: string, { method = "GET", headers = {}, body }: Ask = {}): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const outgoing = request(new URL(path, this.url), {
+    const outgoing = this.#request(new URL(path, this.url), {
       method,
       agent: this.#agent,
       headers: { authorization: this.#authorization, ...headers },

@@ -78,7 +78,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
 }
 
 /** Run by root, the server's Postgres is `nobody` and must pass here: its cluster would go to /var/lib/goldseal, and stay. */
-function freshFolder(): string {
+export function freshFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "goldseal-data-"));
   chmodSync(folder, 0o711);
   return folder;

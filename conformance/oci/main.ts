@@ -1,11 +1,13 @@
 /**
  * `npm run conformance`: the official OCI conformance suite against a freshly started Goldseal, authenticated over TLS,
  * once as the stable specification (1.1) and once as its current main (dev), every switch on but `sparse`.
+ * `--blobs s3 [--s3 minio|versitygw] [--redirect]` keeps its blobs on a real S3 server.
  * Reports stay in conformance/.report/oci-<version>/ (report.html, junit.xml, results.yaml).
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { blobsOptions, findBlobsMistake, openBlobs } from "../harness/blobs-option.ts";
 import { RegistryClient } from "../harness/registry-client.ts";
 import { Report } from "../harness/report.ts";
 import { projectRoot, type RunningServer, startServer } from "../harness/server.ts";
@@ -19,15 +21,16 @@ const ORGANIZATION = "conformance";
 
 const { values } = parseArgs({
   options: {
-    blobs: { type: "string", default: "fs" },
+    ...blobsOptions,
     version: { type: "string", multiple: true, default: VERSIONS },
   },
 });
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  if (values.blobs !== "fs") {
-    console.error(`--blobs ${values.blobs}: this build keeps blobs on the filesystem only; use --blobs fs`);
+  const mistake = findBlobsMistake(values);
+  if (mistake !== undefined) {
+    console.error(mistake);
     return 2;
   }
   const report = new Report();
@@ -45,7 +48,21 @@ async function runVersion(report: Report, suite: string, version: string): Promi
   const folder = join(projectRoot, "conformance", ".report", `oci-${version}`);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const server = await startServer();
+  const blobs = await openBlobs(values);
+  try {
+    await runAgainst(report, await startServer({ env: blobs.env }), { suite, version, folder });
+  } finally {
+    await blobs.stop();
+  }
+}
+
+interface SuiteRun {
+  readonly suite: string;
+  readonly version: string;
+  readonly folder: string;
+}
+
+async function runAgainst(report: Report, server: RunningServer, { suite, version, folder }: SuiteRun): Promise<void> {
   try {
     await makeOrganization(server);
     const { stdout, stderr } = await run(suite, [], {

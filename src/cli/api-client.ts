@@ -47,6 +47,18 @@ export class ApiClient {
     return this.#expect(await this.#send(method, path, doing, body), doing);
   }
 
+  /** Makes what is not there yet. @throws CliError as {@link call} does, and where it is there */
+  async make(path: string, doing: string, body: Json): Promise<Answer> {
+    const answer = await this.#send("PUT", path, doing, body, { "if-none-match": "*" });
+    if (answer.status === 412) throw new CliError(`cannot ${doing}: it is there already, and nothing was changed`);
+    return this.#expect(answer, doing);
+  }
+
+  /** Whatever is answered. @throws CliError where nobody answers */
+  try(method: string, path: string, doing: string): Promise<Answer> {
+    return this.#send(method, path, doing, undefined);
+  }
+
   /** Undefined for what is not there. */
   async find(method: string, path: string, doing: string, body?: Json): Promise<Answer | undefined> {
     const answer = await this.#send(method, path, doing, body);
@@ -95,11 +107,17 @@ export class ApiClient {
     return new CliError(`${url.origin} does not let ${name} ${doing}: ${why} (${code})${next}`);
   }
 
-  async #send(method: string, path: string, doing: string, body: Json | undefined): Promise<Answer> {
+  async #send(
+    method: string,
+    path: string,
+    doing: string,
+    body: Json | undefined,
+    headers: OutgoingHttpHeaders = {},
+  ): Promise<Answer> {
     const { url, onWait } = this.#options;
     const done = onWait?.(doing);
     try {
-      return await readAnswer(await this.#request(method, path, body));
+      return await readAnswer(await this.#request(method, path, body, headers));
     } catch (cause) {
       throw unreachable(url, cause);
     } finally {

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
+import { printable } from "./table.ts";
 
 const FILTERS = {
   actor: { type: "string", help: "NAME: who did it, or tried to" },
@@ -61,5 +62,6 @@ function toCells(entry: Json): string[] {
   if (!isJsonObject(entry)) return [];
   const { at, outcome, actor, action, target, source, decision } = entry;
   const cells = [at, outcome, actor, action].map(String);
-  return [...cells, [target, `from ${source}`, decision].filter((part) => part !== undefined).join("  ")];
+  const rest = [target, `from ${source}`, decision].filter((part) => part !== undefined).join("  ");
+  return [...cells, rest].map(printable);
 }

@@ -30,6 +30,8 @@ interface Description {
 
 /** One `goldseal <noun> <verb>` that works on a registry. */
 export interface ApiCommand extends Description {
+  /** Whether `self` needs the password for it, because the token of goldseal login is refused. */
+  readonly byPassword?: (self: string, args: readonly string[]) => boolean;
   run(call: CommandCall): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ApiClient } from "./api-client.ts";
+import type { CommandCall } from "./command.ts";
 import { readLogins, type StoredLogin } from "./credentials-file.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { askSecret, type CliIo, showWaiting } from "./terminal.ts";
@@ -32,12 +33,16 @@ export interface Registry {
 }
 
 /** @throws UsageError, CliError */
-export async function connect(values: OptionValues, env: Env, io: CliIo): Promise<ApiClient> {
+export async function connect(
+  { options: values, env, io }: Pick<CommandCall, "options" | "env" | "io">,
+  byPassword: (self: string) => boolean,
+): Promise<ApiClient> {
   const registry = await findRegistry(values, env);
   const { login } = registry;
   const given = env.GOLDSEAL_PASSWORD || env.GOLDSEAL_ADMIN_PASSWORD;
   const name = text(values.as) ?? (given ? adminName : (login?.user ?? adminName));
-  const password = passwordOf(name, env) ?? (login?.user === name ? login.token : undefined);
+  const stored = login?.user === name && !byPassword(name) ? login.token : undefined;
+  const password = passwordOf(name, env) ?? stored;
   return openClient(registry, name, password ?? (await askPassword(name, io)), io);
 }
 

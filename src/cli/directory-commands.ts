@@ -1,5 +1,6 @@
 import { isJsonObject, type Json } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
+import { field, printable, writeList } from "./table.ts";
 
 export const directoryCommands: readonly Command[] = [
   {
@@ -7,11 +8,9 @@ export const directoryCommands: readonly Command[] = [
     verb: "list",
     args: [],
     help: "List the directories (LDAP) that users sign in by.",
-    run: async ({ client, io }: CommandCall) => {
-      const { body } = await client.call("GET", "/api/v1/directories", "list directories");
-      for (const directory of list(body.directories)) {
-        if (isJsonObject(directory)) io.stdout.write(`${directory.name}  ${directory.url}\n`);
-      }
+    run: async (call: CommandCall) => {
+      const { body } = await call.client.call("GET", "/api/v1/directories", "list directories");
+      writeList(call, list(body.directories), { directory: field("name"), url: field("url") });
     },
   },
   {
@@ -43,7 +42,7 @@ async function syncDirectory({ client, args: [name = ""], options, io }: Command
     for (const user of list(team.add)) io.stdout.write(`+ team ${team.team} ${user}\n`);
     for (const user of list(team.remove)) io.stdout.write(`- team ${team.team} ${user}\n`);
   }
-  for (const why of list(body.refused)) io.stderr.write(`refused: ${why}\n`);
+  for (const why of list(body.refused)) io.stderr.write(`refused: ${printable(String(why))}\n`);
   io.stderr.write(dryRun ? "nothing was changed: this was a dry run\n" : `${name} is synced\n`);
 }
 

@@ -218,12 +218,68 @@ describe("goldseal login", () => {
 
     expect([signedIn.status, used.status, signedOut.status, afterwards.status]).toEqual([0, 0, 0, 2]);
     expect(used.out).toMatch(/^cli-[0-9a-f]{8} {2}- {2}\S+\n$/);
-    expect(more.err).toMatch(/a token makes no tokens/);
+    expect([more.status, more.err]).toEqual([2, expect.stringMatching(/no password for alice/)]);
     expect([mode, login?.user]).toEqual([0o600, "alice"]);
     expect(signedIn.out + signedIn.err).not.toContain(login?.token);
     expect(await canSignIn("alice", login?.token ?? "")).toBe(false);
     expect(JSON.parse(await readFile(path, "utf8")).logins).toEqual({});
     await rm(home, { recursive: true });
+  });
+});
+
+describe("goldseal login, twice", () => {
+  it("ends the token of whoever was signed in before, and logout leaves other registries alone", async () => {
+    const home = await mkdtemp(join(tmpdir(), "goldseal-home-"));
+    const path = join(home, ".config", "goldseal", "credentials.json");
+    const read = async () => JSON.parse(await readFile(path, "utf8"));
+    const out = { GOLDSEAL_ADMIN_PASSWORD: "", GOLDSEAL_PUBLIC_URL: undefined, HOME: home };
+    const [here, there] = ["127.0.0.1", "localhost"].map((host) => `http://${host}:${server.port}`);
+    const alices = { env: out, typed: ["alice's password\r"] };
+
+    await goldseal(`login --as alice --url ${here}`, alices);
+    const before = Object.values<{ token: string }>((await read()).logins)[0]?.token ?? "";
+    await goldseal(`login --url ${here}`, { env: out, typed: ["admin's password\r"] });
+    await goldseal(`login --as alice --url ${there}`, alices);
+    const wasGood = (await read()).current;
+    const signedOut = await goldseal(`logout --url ${here}`, { env: out });
+
+    expect(await canSignIn("alice", before)).toBe(false);
+    expect([signedOut.status, wasGood, (await read()).current]).toEqual([0, there, there]);
+    expect((await goldseal("token create typed", alices)).out).toMatch(/^gsp_/);
+    await rm(home, { recursive: true });
+  });
+});
+
+describe("goldseal, making what is there", () => {
+  it("changes nothing: a private repository stays private", async () => {
+    await goldseal("repository create alice/kept");
+    const again = await goldseal("repository create alice/kept --public");
+
+    expect([again.status, again.err]).toEqual([1, expect.stringContaining("it is there already")]);
+    expect((await goldseal("repository show alice/kept")).out).toBe("alice/kept  private\n");
+    await goldseal("org create kept --public");
+    expect((await goldseal("org create kept")).status).toBe(1);
+  });
+});
+
+describe("goldseal --json", () => {
+  it("prints secrets and lists as JSON", async () => {
+    const { out } = await goldseal("user add json-user --json");
+
+    expect(JSON.parse(out)).toEqual({ user: "json-user", secret: expect.stringMatching(/^[\w-]{24}$/) });
+    await goldseal("repository create alice/json");
+    expect((await goldseal("directory list --json")).out).toBe("");
+  });
+});
+
+describe("goldseal audit, with names that strangers typed", () => {
+  it("shows control characters and obeys none", async () => {
+    await server.send("GET", "/v2/", { headers: basic("\u001b[2J\nnobody\u202e", "guess") });
+    const { out } = await goldseal("audit search --action sign-in --outcome refused");
+
+    expect(out).toContain("\\u001b[2J\\u000anobody\\u202e");
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly what must not be there
+    expect(out).not.toMatch(/[\u001b\u202e]/);
   });
 });
 

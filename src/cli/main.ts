@@ -9,6 +9,7 @@ import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
+import { printable } from "./table.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
@@ -77,7 +78,10 @@ async function run(commands: readonly Command[], argv: readonly string[], env: E
     throw new UsageError(`usage: ${commands.map((one) => `goldseal ${usageOf(one)}`).join("\n   or: ")}`);
   const call = { args: positionals, options: values, io, env };
   if ("runLocally" in command) await command.runLocally(call);
-  else await command.run({ ...call, client: await connect(values, env, io) });
+  else {
+    const client = await connect(call, (self) => command.byPassword?.(self, positionals) ?? false);
+    await command.run({ ...call, client });
+  }
   return 0;
 }
 
@@ -107,7 +111,7 @@ function usageOf({ noun, verb, args, options }: Command): string {
 }
 
 function complain({ stderr }: CliIo, message: string, status: number): number {
-  stderr.write(`goldseal: ${message.replaceAll("\n", "\n  ")}\n`);
+  stderr.write(`goldseal: ${message.split("\n").map(printable).join("\n  ")}\n`);
   return status;
 }
 

@@ -56,7 +56,7 @@ async function listOrgs(call: CommandCall): Promise<void> {
 
 async function createOrg({ client, args: [org = ""], options, io }: CommandCall): Promise<void> {
   const defaultVisibility = options.public === true ? "public" : "private";
-  await client.call("PUT", apiPath("orgs", org), `make organization ${org}`, { defaultVisibility });
+  await client.make(apiPath("orgs", org), `make organization ${org}`, { defaultVisibility });
   io.stderr.write(`organization ${org} is there\n`);
   if (typeof options.owner !== "string") return;
   const path = apiPath("orgs", org, "members", options.owner);

@@ -40,7 +40,7 @@ export const repositoryCommands: readonly Command[] = [
     help: "Make a repository; a push does so too, but not under a name that was deleted lately.",
     run: async ({ client, args: [name = ""], options, io }) => {
       const visibility = options.public === true ? "public" : "private";
-      await client.call("PUT", repositoryPath(name), `make repository ${name}`, { visibility });
+      await client.make(repositoryPath(name), `make repository ${name}`, { visibility });
       io.stderr.write(`${name} is there, ${visibility}\n`);
     },
   },

@@ -2,7 +2,7 @@ import { isJsonObject, type Json } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { apiPath, parseDuration, toExpiry } from "./paths.ts";
-import { field, toText, writeList } from "./table.ts";
+import { field, toText, writeList, writeSecret } from "./table.ts";
 
 const EXPIRES = {
   type: "string",
@@ -48,7 +48,7 @@ export const robotCommands: readonly Command[] = [
       const path = apiPath("orgs", org, "robots", name, "rotate");
       const { body } = await client.call("POST", path, `rotate the secret of ${org}+${name}`, { overlapSeconds });
       io.stderr.write(`new secret of ${org}+${name}\n`);
-      io.stdout.write(`${toText(body.secret)}\n`);
+      writeSecret({ io, options }, body);
     },
   },
   {
@@ -76,12 +76,13 @@ export const robotCommands: readonly Command[] = [
     verb: "create",
     args: ["NAME"],
     options: { expires: EXPIRES },
+    byPassword: () => true,
     help: "Make a personal token and print it, once: a password for docker login that can be taken back. By password only.",
     run: async ({ client, args: [name = ""], options, io }) => {
       const wanted = { name, ...toExpiry(options.expires) };
       const { body } = await client.call("POST", apiPath("tokens"), `make token ${name}`, wanted);
       io.stderr.write(`token ${name} of ${client.user}\n`);
-      io.stdout.write(`${toText(body.secret)}\n`);
+      writeSecret({ io, options }, body);
     },
   },
   {
@@ -101,7 +102,7 @@ async function setRobot({ client, args: [org = "", name = "", ...texts], options
   const path = apiPath("orgs", org, "robots", name);
   const { body } = await client.call("PUT", path, `set robot ${org}+${name}`, wanted);
   io.stderr.write(`robot ${org}+${name} may ${texts.join(" ")}\n`);
-  if (typeof body.secret === "string") io.stdout.write(`${body.secret}\n`);
+  if (body.secret !== undefined) writeSecret({ io, options }, body);
 }
 
 function parseGrant(text: string): { scope: string; actions: string[] } {

@@ -15,7 +15,7 @@ export function writeList(
     for (const entry of objects) io.stdout.write(`${JSON.stringify(entry)}\n`);
     return;
   }
-  const rows = objects.map((entry) => Object.values(columns).map((read) => read(entry)));
+  const rows = objects.map((entry) => Object.values(columns).map((read) => printable(read(entry))));
   const heading = Object.keys(columns).map((name) => name.toUpperCase());
   const all = io.stdout.isTTY === true ? [heading, ...rows] : rows;
   const widths = heading.map((_, index) => Math.max(...all.map((row) => (row[index] ?? "").length), 0));
@@ -28,9 +28,19 @@ export function writeList(
     );
 }
 
+/** What is shown this once: alone on a line, or with `--json` with all that was answered. */
+export function writeSecret({ io, options }: Pick<CommandCall, "io" | "options">, body: JsonObject): void {
+  io.stdout.write(`${options.json === true ? JSON.stringify(body) : toText(body.secret)}\n`);
+}
+
 /** The fields of an entry that are text, or a dash for what is not there. */
 export function field(name: string): (entry: JsonObject) => string {
   return (entry) => toText(entry[name]);
+}
+
+/** A name that somebody else typed must not move the cursor, hide a line or begin a new one. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export function toText(value: Json | undefined): string {

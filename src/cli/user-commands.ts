@@ -3,7 +3,7 @@ import type { JsonObject } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { apiPath } from "./paths.ts";
-import { field, writeList } from "./table.ts";
+import { field, writeList, writeSecret } from "./table.ts";
 import { askSecret, readStdin } from "./terminal.ts";
 
 const PASSWORD_STDIN = {
@@ -25,6 +25,7 @@ export const userCommands: readonly Command[] = [
     verb: "password",
     args: ["NAME"],
     options: PASSWORD_STDIN,
+    byPassword: (self, [name]) => self === name,
     help: "Change a user's password; all tokens of the user end. (A user's own: add --as NAME.)",
     run: changePassword,
   },
@@ -57,7 +58,7 @@ async function addUser({ client, args: [name = ""], options, io }: CommandCall):
   await client.call("PUT", apiPath("users", name), doing, { password });
 
   io.stderr.write(`added user ${name}; repositories are ${name}/<name>\n`);
-  if (given === undefined) io.stdout.write(`${password}\n`);
+  if (given === undefined) writeSecret({ io, options }, { user: name, secret: password });
 }
 
 async function listUsers(call: CommandCall): Promise<void> {
@@ -96,7 +97,9 @@ async function changePassword({ client, args: [name = ""], options, io }: Comman
 
   await client.call("PUT", apiPath("users", name), doing, { password });
 
-  io.stderr.write(`changed the password of ${name}; docker login again\n`);
+  io.stderr.write(
+    `changed the password of ${name}; every token of ${name} ended: docker login and goldseal login again\n`,
+  );
 }
 
 async function askTwice(io: CommandCall["io"], name: string): Promise<string> {

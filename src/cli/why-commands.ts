@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
 import { UsageError } from "./errors.ts";
+import { printable } from "./table.ts";
 
 const JSON_OPTION = { json: { type: "boolean", help: "the answer as JSON" } } as const;
 
@@ -29,8 +30,8 @@ async function whyDecision({ client, args: [id = ""], options, io }: CommandCall
   const { body } = await client.call("GET", `/api/v1/explain/${id}`, `ask about decision ${id}`);
   if (options.json === true) return print(io, body);
   const { at, actor, action, target, source, says, detail } = body;
-  io.stdout.write(`${at}: ${actor === "" ? "nobody" : actor} was refused: ${action} ${target}`.trimEnd());
-  io.stdout.write(`, from ${source}\n${says}\n`);
+  const what = `${at}: ${actor === "" ? "nobody" : actor} was refused: ${action} ${target}`.trimEnd();
+  io.stdout.write(`${printable(`${what}, from ${source}`)}\n${printable(String(says))}\n`);
   if (isJsonObject(detail)) writePath(io, detail.verdict);
 }
 

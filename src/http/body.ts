@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { ByteBudget } from "./byte-budget.ts";
+import type { ByteBudget } from "../oci/byte-budget.ts";
 
 /** How long a client may send (or take) nothing before it is cut; one that makes progress may take for ever. */
 export const idleMs = 30_000;

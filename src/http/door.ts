@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
+import { ByteBudget } from "../oci/byte-budget.ts";
 import { BodyAbortedError } from "./body.ts";
-import { ByteBudget } from "./byte-budget.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { empty, json, type Reply } from "./reply.ts";
@@ -192,6 +192,7 @@ function report({ exchange: { request }, reply, bytes, started, log, metrics, me
     ...request.notes,
     bytes,
     ms: Math.round(seconds * 1e5) / 100,
-    agent: (message.headers["user-agent"] ?? "").slice(0, 200),
+    // Not `headers`: Node makes each of the two when it is first asked for.
+    agent: (message.headersDistinct["user-agent"]?.[0] ?? "").slice(0, 200),
   });
 }

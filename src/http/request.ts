@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
+import type { ByteBudget } from "../oci/byte-budget.ts";
 import type { JsonObject } from "../oci/json.ts";
 import { type BodySource, readBody, streamBody } from "./body.ts";
-import type { ByteBudget } from "./byte-budget.ts";
 import type { Judgement, Route } from "./route.ts";
 
 export interface RequestParts {
@@ -65,6 +65,10 @@ export class Request {
     return this.#parts.query.getAll(name);
   }
 
+  get queryNames(): readonly string[] {
+    return [...this.#parts.query.keys()];
+  }
+
   /** `name[]=`, `name[key]=`: what some frameworks read as lists and objects. */
   get hasBracketedQuery(): boolean {
     return this.#parts.query.size > 0 && [...this.#parts.query.keys()].some((name) => name.includes("["));
@@ -84,9 +88,9 @@ export class Request {
 
   /** `Content-Length` in bytes, undefined for a body of unknown length (chunked). */
   get contentLength(): number | undefined {
-    const text = this.#parts.message.headers["content-length"];
-    if (text !== undefined) return Number(text);
-    return this.#parts.message.headers["transfer-encoding"] === undefined ? 0 : undefined;
+    const { "content-length": lengths, "transfer-encoding": coding } = this.#parts.message.headersDistinct;
+    if (lengths?.[0] !== undefined) return Number(lengths[0]);
+    return coding === undefined ? 0 : undefined;
   }
 
   /** Whether the request announced a body of at least one byte, or one of unknown length. */

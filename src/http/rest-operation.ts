@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type Json, JsonError, type JsonObject, parseJson } from "../oci/json.ts";
-import type { Reply } from "./reply.ts";
+import { matchesETag } from "./etag.ts";
+import { empty, type Reply } from "./reply.ts";
 import type { Request } from "./request.ts";
 import { type Access, type Method, type Route, route } from "./route.ts";
 
@@ -12,7 +13,7 @@ export interface RestOperation {
   readonly route: Route;
   readonly summary: string;
   readonly body: z.ZodType | undefined;
-  /** Of the query; everything else in a query is ignored. */
+  /** Of the query; what it does not name is refused. */
   readonly query: z.ZodObject | undefined;
   /** What it answers when all is well; undefined for an empty body. */
   readonly answers: Readonly<Record<number, z.ZodType | undefined>>;
@@ -38,13 +39,37 @@ type Where = readonly [id: string, method: Method, path: string, access: Access]
 
 /** The access is judged before the handler runs, so a body is looked at only for those who may send one. */
 export function operation(where: Where, { act, ...rest }: OperationSpec): RestOperation {
-  return { query: undefined, ...rest, body: undefined, route: route(...where, act) };
+  const handler = async (request: Request) => {
+    checkQuery(request, rest.query);
+    return unlessKnown(request, await act(request));
+  };
+  return { query: undefined, ...rest, body: undefined, route: route(...where, handler) };
 }
 
 /** The schema that checks the body is the one that openapi.json shows. */
 export function bodyOperation<B>(where: Where, { act, body, ...rest }: BodyOperationSpec<B>): RestOperation {
-  const handler = async (request: Request) => act(request, await readRestBody(request, body));
+  const handler = async (request: Request) => {
+    checkQuery(request, rest.query);
+    return act(request, await readRestBody(request, body));
+  };
   return { query: undefined, ...rest, body, route: route(...where, handler, { maxBodyBytes: maxRestBodyBytes }) };
+}
+
+/** A misspelt filter would show everything; PostgreSQL's text has no NUL. Throws the protocol's bad request. */
+function checkQuery(request: Request, schema: z.ZodObject | undefined): void {
+  const known = Object.keys(schema?.shape ?? {});
+  for (const name of request.queryNames) {
+    if (!known.includes(name)) throw request.badRequest(`there is no query parameter ${JSON.stringify(name)} here`);
+    if (request.queryAll(name).some((value) => value.includes("\0"))) throw request.badRequest(`${name}: no NUL`);
+  }
+}
+
+/** What the client has already is not sent again. @see RFC 9110 section 13.1.2 */
+function unlessKnown(request: Request, reply: Reply): Reply {
+  const { ETag: etag } = reply.headers;
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  if (!isRead || typeof etag !== "string" || !matchesETag(request.header("if-none-match"), etag)) return reply;
+  return empty(304, { ETag: etag });
 }
 
 /** Throws the protocol's bad request with everything that is wrong. */

@@ -47,3 +47,22 @@ export async function replyPage<T>(request: Request, listing: Listing<T>): Promi
   const next = `${request.path}?${new URLSearchParams({ after: listing.keyOf(last), limit: String(limit) })}`;
   return json(200, { ...wire, next }, { Link: `<${next}>; rel="next"` });
 }
+
+/** `read`, without what is not to be seen: that counts for no page, and no page says that there is more of it. */
+export function withoutHidden<T>(
+  read: (page: Page) => Promise<readonly T[]>,
+  { keyOf, isVisible }: Pick<Listing<T>, "keyOf"> & { readonly isVisible: (entry: T) => Promise<boolean> },
+): (page: Page) => Promise<readonly T[]> {
+  return async ({ after, limit }) => {
+    const shown: T[] = [];
+    for (let from = after; shown.length < limit; ) {
+      const entries = await read({ after: from, limit });
+      const visible = await Promise.all(entries.map(isVisible));
+      shown.push(...entries.filter((_, index) => visible[index]));
+      const last = entries.at(-1);
+      if (last === undefined || entries.length < limit) break;
+      from = keyOf(last);
+    }
+    return shown.slice(0, limit);
+  };
+}

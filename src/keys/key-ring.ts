@@ -11,6 +11,9 @@ export interface Sealed {
 /** The sealed bytes cannot be opened with this ring: a key is missing, or the bytes are not what was sealed. */
 export class SealError extends Error {}
 
+/** What is wrong with the master key file. */
+export class KeyFileError extends Error {}
+
 interface RingKey {
   readonly id: string;
   readonly secret: Uint8Array;
@@ -25,7 +28,7 @@ export class KeyRing {
 
   constructor(keys: readonly RingKey[]) {
     const [first] = keys;
-    if (first === undefined) throw new Error("the master key file holds no key");
+    if (first === undefined) throw new Error("a ring has one key at least");
     this.#sealing = first;
     this.#byId = new Map(keys.map((key) => [key.id, key]));
   }
@@ -69,17 +72,19 @@ export class KeyRing {
 
 /**
  * The content of the master key file: `<id> <base64 of 32 bytes>` a line, empty lines and `#` comments left out.
- * @throws Error that names the line, never what stands in it
+ * @throws KeyFileError that names the line, never what stands in it
  */
-export function parseKeyRing(text: string): KeyRing {
+export function parseKeyRing(text: string, file = "master key file"): KeyRing {
   const keys: RingKey[] = [];
   text.split("\n").forEach((line, index) => {
     const trimmed = line.trim();
     if (trimmed === "" || trimmed.startsWith("#")) return;
-    const key = parseKey(trimmed, index + 1);
-    if (keys.some(({ id }) => id === key.id)) throw new Error(`master key file, line ${index + 1}: id ${key.id} again`);
+    const key = parseKey(trimmed, file, index + 1);
+    if (keys.some(({ id }) => id === key.id)) throw new KeyFileError(`${file}, line ${index + 1}: id ${key.id} again`);
     keys.push(key);
   });
+  if (keys.length === 0)
+    throw new KeyFileError(`${file} holds no key: it must have one <id> <base64 of 32 bytes> per line`);
   return new KeyRing(keys);
 }
 
@@ -88,17 +93,16 @@ export function newKeyLine(id: string): string {
   return `${id} ${randomBytes(keyLength).toString("base64")}\n`;
 }
 
-function parseKey(line: string, number: number): RingKey {
+function parseKey(line: string, file: string, number: number): RingKey {
   const [id = "", encoded = "", ...rest] = line.split(/\s+/);
   const secret = Buffer.from(encoded, "base64");
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(id) || rest.length > 0) {
-    throw new Error(`master key file, line ${number}: a line is <id> <base64 of 32 bytes>`);
+    throw new KeyFileError(`${file}, line ${number}: a line is <id> <base64 of 32 bytes>`);
   }
   if (secret.length !== keyLength || secret.toString("base64") !== encoded) {
-    throw new Error(`master key file, line ${number}: the key is not base64 of exactly 32 bytes`);
+    throw new KeyFileError(`${file}, line ${number}: the key is not base64 of exactly 32 bytes`);
   }
-  if (new Set(secret).size < 8)
-    throw new Error(`master key file, line ${number}: the key is a placeholder, not random`);
+  if (new Set(secret).size < 8) throw new KeyFileError(`${file}, line ${number}: the key is a placeholder, not random`);
   return { id, secret };
 }
 

@@ -25,6 +25,8 @@ export interface Actor {
   readonly name: string;
   /** Row id of the personal token or robot's secret that it all began with; undefined for a password. */
   readonly credential?: number | undefined;
+  /** Of the user, when the password or token was judged: a new password raises it. Undefined where it does not matter. */
+  readonly epoch?: number | undefined;
   readonly scope?: GrantedScope;
 }
 

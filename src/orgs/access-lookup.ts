@@ -1,5 +1,6 @@
+import { LRUCache } from "lru-cache";
 import { BatchedLookup } from "../storage/batched-lookup.ts";
-import type { Database, Row } from "../storage/database.ts";
+import type { Database, Row, Sql } from "../storage/database.ts";
 import type { RobotGrant, TeamGrant } from "./permissions.ts";
 import { toUser, type User, userColumns } from "./users-store.ts";
 
@@ -66,6 +67,7 @@ const ACCESS = `
       join teams t on t.id = tm.team_id
       where tm.user_id = u.id and tm.org = n.name
     ) end as grants,
+    (select version from rights_version) as version, least(p.expires_at, s.expires_at, b.expires_at) as good_until,
     b.id as robot_id, b.org as robot_org, (p.id is not null or s.id is not null) as credential_good,
     case when b.org = n.name then (
       select jsonb_agg(jsonb_build_object('scope', coalesce(b.org || '/' || g.prefix || '*', r.name), 'actions', g.actions))
@@ -86,27 +88,74 @@ const ACCESS = `
   left join org_members m on m.org = n.name and m.user_id = u.id
   order by k.position`;
 
-/**
- * Reads whoever asks and what it is about together; look-ups waiting at the same moment share one query. (owners of the
- * rows: the stores of this room and storage/repository-store.ts; this only reads.)
- */
-export function openAccessLookup(database: Database): FindAccess {
-  const lookup = new BatchedLookup<AccessKey, AccessFacts>((keys) => load(database, keys), {
-    // As JSON, because a user's name is whatever somebody sent: no two keys have the same text.
-    nameOf: ({ user, credential, repository, namespace }) =>
-      JSON.stringify([user, credential ?? null, repository, namespace ?? null]),
-  });
-  return async (key) => (await lookup.find(key)) ?? NOTHING;
+/** What was found, and for how long it is true. */
+interface Reading {
+  readonly facts: AccessFacts;
+  readonly version: string;
+  /** When the first of the credentials that were found ends, in ms of the database's clock. */
+  readonly goodUntil: number;
 }
 
-async function load(database: Database, keys: readonly AccessKey[]): Promise<AccessFacts[]> {
-  const rows = await database.query("access", ACCESS, [
+interface RightsVersion {
+  readonly version: string;
+  /** By the database's clock, ms. */
+  readonly now: number;
+}
+
+const maxRemembered = 10_000;
+
+/**
+ * Reads whoever asks and what it is about together; look-ups waiting at the same moment share one query. What was found
+ * is remembered with the version that the rights had then: it is true for as long as they have it, and whether they still
+ * do is read in every call, by one small query for all that wait. (owners of the rows: the stores of this room and
+ * storage/repository-store.ts; this only reads. 0013_rights_version.sql says what raises the version.)
+ */
+export function openAccessLookup(database: Database): FindAccess {
+  const lookup = new BatchedLookup<AccessKey, Reading>((keys) => load(database, keys), { nameOf });
+  const versions = new BatchedLookup<"rights", RightsVersion>(() => loadVersion(database), { nameOf: (name) => name });
+  const remembered = new LRUCache<string, Reading>({ max: maxRemembered });
+  return async (key) => {
+    const name = nameOf(key);
+    const known = remembered.get(name);
+    if (known !== undefined) {
+      const rights = await versions.find("rights");
+      if (rights?.version === known.version && rights.now < known.goodUntil) return known.facts;
+    }
+    const found = await lookup.find(key);
+    if (found === undefined) return NOTHING;
+    remembered.set(name, found);
+    return found.facts;
+  };
+}
+
+/** As JSON, because a user's name is whatever somebody sent: no two keys have the same text. */
+function nameOf({ user, credential, repository, namespace }: AccessKey): string {
+  return JSON.stringify([user, credential ?? null, repository, namespace ?? null]);
+}
+
+async function loadVersion(database: Database): Promise<RightsVersion[]> {
+  const text = "select version, extract(epoch from now()) * 1000 from rights_version";
+  const rows = await database.lookUp({ name: "rights-version", text, keys: [] });
+  return rows.map(([version, now]) => ({ version: version ?? "", now: Number(now) }));
+}
+
+/** As a transaction sees it. */
+export async function readAccess(sql: Sql, key: AccessKey): Promise<AccessFacts> {
+  return (await load(sql, [key]))[0]?.facts ?? NOTHING;
+}
+
+async function load(sql: Sql, keys: readonly AccessKey[]): Promise<Reading[]> {
+  const rows = await sql.query("access", ACCESS, [
     keys.map(({ user }) => user),
     keys.map(({ repository }) => repository),
     keys.map(({ repository, namespace }) => namespace ?? repository.slice(0, Math.max(0, repository.indexOf("/")))),
     keys.map(({ credential }) => credential ?? null),
   ]);
-  return rows.map(toFacts);
+  return rows.map((row) => ({
+    facts: toFacts(row),
+    version: row.version,
+    goodUntil: row.good_until?.getTime() ?? Number.POSITIVE_INFINITY,
+  }));
 }
 
 function toFacts(row: Row): AccessFacts {

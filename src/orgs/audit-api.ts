@@ -99,7 +99,9 @@ export async function visibleNamespaces(
   { users, auditStore }: Pick<AuditApiDeps, "users" | "auditStore">,
   request: Request,
 ): Promise<readonly string[] | undefined> {
-  const user = await users.findById(request.actor.id);
+  const { kind, id } = request.actor;
+  // Robots are numbered on their own: the user with a robot's number is somebody else.
+  const user = kind === "user" ? await users.findById(id) : undefined;
   if (user === undefined) return [];
   if (user.systemAdmin || user.auditor) return undefined;
   return [user.name, ...(await auditStore.findOwnedOrgs(user.id))];

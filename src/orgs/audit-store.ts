@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../oci/json.ts";
-import type { Database, Row } from "../storage/database.ts";
+import type { Database, Row, Sql } from "../storage/database.ts";
 
 export type Outcome = "done" | "refused";
 
@@ -56,16 +56,14 @@ export class AuditStore {
 
   async insert(entries: readonly AuditEntry[]): Promise<void> {
     for (const { at } of entries) await this.#ensureMonth(at);
-    await this.#database.query(
-      "audit-insert",
-      `insert into audit_log (at, actor, actor_id, action, target, namespace, outcome, source, request_id, decision_id,
-         detail)
-       select at, actor, actor_id, action, target, namespace, outcome, source, request_id, decision_id, detail::jsonb
-       from unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
-         $8::text[], $9::text[], $10::text[], $11::text[])
-         as e (at, actor, actor_id, action, target, namespace, outcome, source, request_id, decision_id, detail)`,
-      toColumns(entries),
-    );
+    await insertEntries(this.#database, entries);
+  }
+
+  /** In the transaction of the change that the entry is about. */
+  async insertWithin(sql: Sql, entry: AuditEntry): Promise<void> {
+    // What the transaction makes may be undone with it, so it is not remembered.
+    if (!this.#months.has(monthOf(entry.at))) await ensureMonth(sql, entry.at);
+    await insertEntries(sql, [entry]);
   }
 
   /** The tables of this month and the next ones, so that nobody waits for one when a month begins. */
@@ -116,11 +114,31 @@ export class AuditStore {
   }
 
   async #ensureMonth(at: Date): Promise<void> {
-    const month = at.toISOString().slice(0, 7);
-    if (this.#months.has(month)) return;
-    await this.#database.query("audit-month", "select audit_log_ensure_month($1)", [at]);
-    this.#months.add(month);
+    if (this.#months.has(monthOf(at))) return;
+    await ensureMonth(this.#database, at);
+    this.#months.add(monthOf(at));
   }
+}
+
+function monthOf(at: Date): string {
+  return at.toISOString().slice(0, 7);
+}
+
+async function ensureMonth(sql: Sql, at: Date): Promise<void> {
+  await sql.query("audit-month", "select audit_log_ensure_month($1)", [at]);
+}
+
+async function insertEntries(sql: Sql, entries: readonly AuditEntry[]): Promise<void> {
+  await sql.query(
+    "audit-insert",
+    `insert into audit_log (at, actor, actor_id, action, target, namespace, outcome, source, request_id, decision_id,
+       detail)
+     select at, actor, actor_id, action, target, namespace, outcome, source, request_id, decision_id, detail::jsonb
+     from unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+       $8::text[], $9::text[], $10::text[], $11::text[])
+       as e (at, actor, actor_id, action, target, namespace, outcome, source, request_id, decision_id, detail)`,
+    toColumns(entries),
+  );
 }
 
 /** A `?` stands for the value beside it. */

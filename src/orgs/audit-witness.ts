@@ -6,12 +6,15 @@ import type { Witness } from "../http/route.ts";
 import { UpdateError } from "../notary/tuf/error.ts";
 import { OciError } from "../oci/error.ts";
 import type { JsonObject } from "../oci/json.ts";
+import type { Sql } from "../storage/database.ts";
 import type { AuditLog } from "./audit-log.ts";
 import type { AuditEntry } from "./audit-store.ts";
 import { OrgsError } from "./errors.ts";
 
 export interface AuditWitnessDeps {
   readonly audit: Pick<AuditLog, "record" | "note">;
+  /** In the transaction of a change. */
+  readonly insertWithin: (sql: Sql, entry: AuditEntry) => Promise<void>;
   readonly now: () => Date;
 }
 
@@ -26,16 +29,29 @@ const REFUSALS = new Set([
 const CREDENTIALS = new Set(["UNAUTHORIZED", "unauthorized", "TOOMANYREQUESTS", "too-many-requests"]);
 
 /**
- * Puts on record, at the one door that every request passes: changes, before they are answered; refusals, which get an
- * id to ask about; sign-ins; and what a system administrator reads by that right alone.
+ * Puts on record: changes, in their own transaction; and at the one door that every request passes refusals, which get
+ * an id to ask about, sign-ins, and what a system administrator reads by that right alone.
  */
 export class AuditWitness implements Witness {
   readonly #deps: AuditWitnessDeps;
+  readonly #onRecord = new WeakSet<Request>();
   /** Who signs in with a password in every request is one sign-in each five minutes, per process. */
   readonly #seen = new LRUCache<string, true>({ max: 10_000, ttl: 5 * 60_000 });
 
   constructor(deps: AuditWitnessDeps) {
     this.#deps = deps;
+  }
+
+  /** The change that the request makes, with the change or not at all. */
+  async record(sql: Sql, request: Request): Promise<void> {
+    await this.#deps.insertWithin(sql, this.#entry(request));
+    this.#onRecord.add(request);
+  }
+
+  /** A sign-in that leaves something behind. */
+  async recordSignIn(sql: Sql, request: Request): Promise<void> {
+    await this.#deps.insertWithin(sql, this.#signIn(request, "token"));
+    this.#onRecord.add(request);
   }
 
   refused(request: Request, error: unknown): unknown {
@@ -61,11 +77,13 @@ export class AuditWitness implements Witness {
 
   answered(request: Request, reply: Reply): Promise<void> | undefined {
     if (reply.status >= 400) return undefined;
-    if (TOKEN_ROUTES.has(request.route.id)) return this.#noteSignIn(request, "token");
+    const onRecord = this.#onRecord.has(request);
+    if (TOKEN_ROUTES.has(request.route.id)) return onRecord ? undefined : this.#noteSignIn(request, "token");
     if (request.claimedName !== "") this.#noteBasic(request);
     const isRead = request.method === "GET" || request.method === "HEAD";
     if (isRead && request.judgement?.why === "system-admin") this.#deps.audit.note(this.#entry(request));
-    if (isRead || (UPLOAD_STEPS.has(request.route.id) && reply.status !== 201)) return undefined;
+    if (onRecord || isRead || (UPLOAD_STEPS.has(request.route.id) && reply.status !== 201)) return undefined;
+    // What has no transaction of its own, such as starting a sync.
     return this.#deps.audit.record(this.#entry(request));
   }
 
@@ -77,9 +95,12 @@ export class AuditWitness implements Witness {
   }
 
   #noteSignIn(request: Request, by: string): undefined {
-    if (request.actor.kind === "anonymous") return;
+    if (request.actor.kind !== "anonymous") this.#deps.audit.note(this.#signIn(request, by));
+  }
+
+  #signIn(request: Request, by: string): AuditEntry {
     const entry = this.#entry(request, { by });
-    this.#deps.audit.note({ ...entry, ...ofAccount(entry, request.actor.name) });
+    return { ...entry, ...ofAccount(entry, request.actor.name) };
   }
 
   #entry(request: Request, more: JsonObject = {}): AuditEntry {
@@ -140,7 +161,16 @@ function withDecision(error: OciError | OrgsError, decision: string): OciError |
   const message = `${error.message} (decision ${decision})`;
   if (error instanceof OrgsError)
     return new OrgsError(error.code, message, { headers: error.headers, cause: error, decision });
-  return new OciError(error.code, { message, detail: { decision }, headers: error.headers, cause: error });
+  const headers = withDescription(error.headers, message);
+  return new OciError(error.code, { message, detail: { decision }, headers, cause: error });
+}
+
+/** docker shows this of a refusal in place of the body. @see RFC 6750 section 3: what its text may hold */
+function withDescription(headers: OciError["headers"], message: string): OciError["headers"] {
+  const challenge = headers["WWW-Authenticate"];
+  if (typeof challenge !== "string" || !challenge.endsWith('error="insufficient_scope"')) return headers;
+  const text = message.replace(/[^\x20-\x7e]|["\\]/g, "'");
+  return { ...headers, "WWW-Authenticate": `${challenge},error_description="${text}"` };
 }
 
 const ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789";

@@ -121,7 +121,8 @@ export class Authenticator {
   async #welcome(facts: AccessFacts, attempt: Attempt): Promise<Identity | undefined> {
     const { user } = facts;
     if (user === undefined || user.suspended) return this.#reject(attempt);
-    return { actor: { kind: "user", id: user.id, name: user.name }, facts, by: "password", catalog: false };
+    const actor: Actor = { kind: "user", id: user.id, name: user.name, epoch: user.tokenEpoch };
+    return { actor, facts, by: "password", catalog: false };
   }
 
   async #reject(attempt: Attempt): Promise<undefined> {
@@ -144,10 +145,8 @@ export class Authenticator {
   async #byToken(token: string, about: About): Promise<Identity | undefined> {
     const claims = await this.#deps.tokens.verify(token);
     if (claims === undefined) return undefined;
-    const { catalog, epoch } = claims;
     const facts = await this.#deps.findAccess({ ...principalKey(claims.actor), ...about });
-    const isOld = claims.actor.kind === "user" && facts.user?.tokenEpoch !== epoch;
-    if (isOld || !stands(claims.actor, facts)) return undefined;
-    return { actor: claims.actor, facts, by: "token", catalog };
+    if (!stands(claims.actor, facts)) return undefined;
+    return { actor: claims.actor, facts, by: "token", catalog: claims.catalog };
   }
 }

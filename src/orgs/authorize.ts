@@ -34,9 +34,10 @@ export function principalKey({ kind, name, credential }: Actor): Pick<AccessKey,
   return { user: kind === "anonymous" ? "" : name, credential };
 }
 
-/** Still there, still the same behind the name, not suspended, and whatever they signed in with not taken back. */
-export function stands({ kind, id, credential }: Actor, { user, robot, credentialGood }: AccessFacts): boolean {
+/** Still there, still the same behind the name, not suspended, and what they signed in with not changed or taken back. */
+export function stands({ kind, id, credential, epoch }: Actor, { user, robot, credentialGood }: AccessFacts): boolean {
   if (kind === "anonymous") return true;
   if (kind === "robot") return robot?.id === id && credentialGood;
-  return user?.id === id && !user.suspended && (credential === undefined || credentialGood);
+  if (user?.id !== id || user.suspended || (epoch !== undefined && user.tokenEpoch !== epoch)) return false;
+  return credential === undefined || credentialGood;
 }

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { json } from "../http/reply.ts";
 import { operation, type RestOperation, readQuery } from "../http/rest-operation.ts";
 import type { Access, Handler } from "../http/route.ts";
-import { namespaceOf, parseRepositoryName } from "../oci/repository-name.ts";
-import type { FindAccess } from "./access-lookup.ts";
+import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { AccessFacts, FindAccess } from "./access-lookup.ts";
 import { type AuditApiDeps, entrySchema, toWire, visibleNamespaces } from "./audit-api.ts";
 import { notFound } from "./errors.ts";
 import { ACTIONS, describeVerdict, toJson } from "./explain.ts";
@@ -50,7 +50,7 @@ export const explainOperations = (deps: ExplainApiDeps): RestOperation[] => [
 
 /**
  * `GET /api/v1/explain?user=&action=&repository=`: whether `user` (default: oneself) may do it now, and by what rule.
- * About others: owners for what is theirs, system administrators and auditors for everything.
+ * About others: owners about members and robots, system administrators and auditors about everybody.
  * @throws OrgsError invalid-request, not-found
  */
 function explainRight(deps: ExplainApiDeps): Handler {
@@ -64,6 +64,7 @@ function explainRight(deps: ExplainApiDeps): Handler {
 
     const facts = await deps.findAccess({ user, repository });
     if (facts.user === undefined && facts.robot === undefined) throw notFound();
+    if (visible !== undefined && user !== request.actor.name && !isOfNamespace(facts, repository)) throw notFound();
     const verdict = decide(repository, asked.action, facts, deps.rules);
 
     const matter = { user, action: asked.action, repository };
@@ -80,6 +81,11 @@ function explainRight(deps: ExplainApiDeps): Handler {
       ...(isOverseer && { exists: facts.visibility !== undefined }),
     });
   };
+}
+
+/** Whom an owner knows anyway; about others every user could find out who there is, by asking for the own namespace. */
+function isOfNamespace({ orgRole, robot }: AccessFacts, repository: RepositoryName): boolean {
+  return orgRole !== undefined || robot?.org === namespaceOf(repository);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseRepositoryName } from "../oci/repository-name.ts";
+import { unconfirmed } from "../storage/test-database.ts";
 import { type Answer, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
 
 const root = basic("root", "root's password");
@@ -15,7 +16,7 @@ beforeAll(async () => {
   await server.addUser("root", "root's password", { systemAdmin: true });
   for (const name of ["alice", "bob", "carol", "sue"]) await server.addUser(name, `${name}'s password`);
   for (const name of ["alice/open", "alice/shut"])
-    await server.repositories.ensure(parseRepositoryName(name), MAY_CREATE);
+    await server.repositories.ensure(parseRepositoryName(name), MAY_CREATE, unconfirmed);
   await server.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
   await server.database.query("", "update users set suspended = true where name = 'sue'");
   await seedTeam();
@@ -29,7 +30,7 @@ afterAll(() => server.close());
 async function seedTeam() {
   const sql = (text: string) => server.database.query<{ id: string }>("", text);
   await sql("insert into namespaces (name, kind) values ('acme', 'org')");
-  await server.repositories.ensure(parseRepositoryName("acme/app"), MAY_CREATE);
+  await server.repositories.ensure(parseRepositoryName("acme/app"), MAY_CREATE, unconfirmed);
   await sql("insert into org_members (org, user_id, role) select 'acme', id, 'member' from users where name = 'bob'");
   await sql("insert into org_members (org, user_id, role) select 'acme', id, 'owner' from users where name = 'carol'");
   await sql("insert into teams (org, name) values ('acme', 'dev')");
@@ -124,7 +125,8 @@ describe("GET /api/v1/explain?user=&action=&repository=", () => {
     expect(hidden.text.replaceAll("alice/shut", "x")).toBe(missing.text.replaceAll("alice/none", "x"));
     expect((await explain("alice", "pull", "acme/app", bob)).status).toBe(404);
     expect((await explain("nobody", "pull", "acme/app", bob)).status).toBe(404);
-    expect((await explain("bob", "pull", "alice/shut", alice)).body).toMatchObject({ allowed: false, exists: true });
+    expect((await explain("bob", "pull", "alice/shut", alice)).status).toBe(404);
+    expect((await explain("alice", "push", "alice/shut", alice)).body).toMatchObject({ allowed: true, exists: true });
     expect((await explain("bob", "pull", "acme/none", basic("carol", "carol's password"))).body.exists).toBe(false);
     expect((await explain("nobody", "pull", "alice/shut")).status).toBe(404);
   });
@@ -183,6 +185,9 @@ describe("GET /api/v1/explain/{id}", () => {
     const { body } = await ask(decisionOf(refused), bob);
 
     expect(refused.status).toBe(401);
+    // What docker prints.
+    const described = `error_description="${refused.body.errors[0].message}"`;
+    expect(refused.headers["www-authenticate"]).toContain(described);
     expect(body.detail).toMatchObject({ why: "out-of-scope", verdict: { allowed: true } });
   });
 

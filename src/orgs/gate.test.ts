@@ -181,13 +181,18 @@ describe("gate, without credentials", () => {
   });
 });
 
+/** Without the sentence for people, which names a decision. */
+function challengeOf({ headers }: Answer): string | undefined {
+  return headers["www-authenticate"]?.replace(/,error_description="[^"]+ \(decision [a-z2-9]{16}\)"$/, "");
+}
+
 describe("gate, with a token", () => {
   it("lets a token do what it names, and challenges with insufficient_scope for what it does not", async () => {
     const token = bearer(await tokenOf(alice, "repository:alice/shut:pull,push"));
 
     expect(await statuses("alice/shut", token)).toEqual([200, 200, 401, 401, 401]);
     expect(await statuses("alice/open", token)).toEqual([401, 401, 401, 401, 401]);
-    expect((await ask(DELETE, "alice/shut", token)).headers["www-authenticate"]).toBe(
+    expect(challengeOf(await ask(DELETE, "alice/shut", token))).toBe(
       `Bearer ${realm},scope="repository:alice/shut:pull,delete",error="insufficient_scope"`,
     );
   });
@@ -235,9 +240,7 @@ describe("gate, with a token", () => {
     const refused = await server.send("GET", "/v2/_catalog", { headers: bearer(other) });
 
     expect([shown.status, refused.status]).toEqual([200, 401]);
-    expect(refused.headers["www-authenticate"]).toBe(
-      `Bearer ${realm},scope="registry:catalog:*",error="insufficient_scope"`,
-    );
+    expect(challengeOf(refused)).toBe(`Bearer ${realm},scope="registry:catalog:*",error="insufficient_scope"`);
   });
 
   it("gives a token of nobody nothing on what is hidden or missing, with one answer", async () => {

@@ -32,40 +32,46 @@ export function createGate(deps: GateDeps): Gate {
     const credentials = parseAuthorization(request.headerAll("authorization"));
     if (credentials.kind === "basic") request.claimedName = credentials.name;
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
-    const challenge = challengeFor(request, access, name instanceof OciError ? undefined : name);
+    const challenge = () => challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
     const identity = await deps.authenticator.identify(credentials, request.remoteAddress, { repository });
-    if (identity === undefined) throw badCredentials(deps, credentials, challenge);
+    if (identity === undefined) throw badCredentials(deps, credentials, challenge());
     request.actor = identity.actor;
-    if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge);
+    if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge());
     if (name instanceof OciError) throw name;
-    if (access.kind === "ping" && identity.by === "nothing") throw signInFirst(deps, identity, challenge);
+    if (access.kind === "ping" && identity.by === "nothing") throw signInFirst(deps, identity, challenge());
     if (access.kind === "catalog" && identity.by === "token" && !identity.catalog) {
       request.judgement = { why: "out-of-scope" };
-      throw outOfScope(deps, identity, challenge, "list repositories");
+      throw outOfScope(deps, identity, challenge(), "list repositories");
     }
     if (access.kind === "repository" && name !== undefined)
       request.admission = judge(deps, request, identity, { name, action: access.action, challenge });
   };
 }
 
-interface Matter {
+export interface Matter {
   readonly name: RepositoryName;
   readonly action: RepositoryAction;
-  readonly challenge: Challenge;
+  readonly challenge: () => Challenge;
 }
 
-function judge(deps: GateDeps, request: Request, identity: Identity, { name, action, challenge }: Matter): Admission {
+/** @throws OciError UNAUTHORIZED, DENIED, NAME_UNKNOWN */
+export function judge(
+  deps: GateDeps,
+  request: Request,
+  identity: Identity,
+  { name, action, challenge }: Matter,
+): Admission {
   const { actor, facts } = identity;
   const decision = decide(name, action, facts, deps.rules);
   const isInScope = inScope(actor, { repository: name, action, ...facts });
   request.judgement = toJudgement(decision, isInScope);
-  if (!isInScope) throw outOfScope(deps, identity, challenge, `${DOING[action]} ${name}`);
+  if (!isInScope) throw outOfScope(deps, identity, challenge(), `${DOING[action]} ${name}`);
   if (decision.allowed) {
     const mayCreate = action === "push" && facts.repositoryId === undefined;
     return { repositoryId: facts.repositoryId, mayCreate };
   }
-  if (actor.kind === "anonymous") throw signInFirst(deps, identity, challenge);
+  if (actor.kind === "anonymous") throw signInFirst(deps, identity, challenge());
   // A repository that is hidden and one that is missing get the same answer, to the byte.
   const isRead = action === "pull" || action === "list";
   if (isRead && decision.why === "hidden") throw new OciError("NAME_UNKNOWN");
@@ -116,7 +122,7 @@ function tryRepositoryName(text: string): RepositoryName | OciError {
   }
 }
 
-function challengeFor(request: Request, access: Access, name: RepositoryName | undefined): Challenge {
+export function challengeFor(request: Request, access: Access, name: RepositoryName | undefined): Challenge {
   if (access.kind === "catalog") return { scope: "registry:catalog:*" };
   if (access.kind !== "repository" || name === undefined) return {};
   const scopes = [repositoryScope(name, access.action), ...mountScope(request)];
@@ -131,7 +137,11 @@ function mountScope(request: Request): string[] {
   return source instanceof OciError ? [] : [repositoryScope(source, "pull")];
 }
 
-function badCredentials({ challenge: settings }: GateDeps, { kind }: Credentials, challenge: Challenge): OciError {
+export function badCredentials(
+  { challenge: settings }: GateDeps,
+  { kind }: Credentials,
+  challenge: Challenge,
+): OciError {
   const message =
     kind === "bearer"
       ? "the token is not valid here, or no longer: get a new one from the token service"

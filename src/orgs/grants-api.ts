@@ -2,25 +2,28 @@ import { z } from "zod";
 import { empty, json, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
-import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
+import { pageQuery, pageSchema, replyPage, withoutHidden } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
+import type { Authorize } from "../oci/access.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { notFound } from "./errors.ts";
 import type { Grant, GrantKey, GrantsStore } from "./grants-store.ts";
 import {
+  type ChangeDeps,
+  changeOf,
   extraSchema,
   levelSchema,
   nameParam,
   nameSchema,
-  precondition,
   replyWith,
   repositoryParam,
 } from "./rest-words.ts";
 import type { TeamsStore } from "./teams-store.ts";
 
-export interface GrantsApiDeps {
+export interface GrantsApiDeps extends ChangeDeps {
   readonly grants: GrantsStore;
   readonly teams: TeamsStore;
+  readonly authorize: Authorize;
 }
 
 const grantSchema = z.strictObject({
@@ -69,23 +72,36 @@ export const grantsOperations = (deps: GrantsApiDeps): RestOperation[] => [
   }),
 ];
 
-function listGrants({ grants, teams }: GrantsApiDeps) {
+function listGrants(deps: GrantsApiDeps) {
+  const { grants, teams } = deps;
   return async (request: Request): Promise<Reply> => {
     const team = { org: nameParam(request, "org"), name: nameParam(request, "team") };
     if ((await teams.find(team)) === undefined) throw notFound();
     return replyPage(request, {
       name: "grants",
-      keyOf: ({ scope }) => scope,
+      keyOf,
       toWire,
-      read: (page) => grants.listOfTeam(team, page),
+      read: withoutHidden((page) => grants.listOfTeam(team, page), {
+        keyOf,
+        isVisible: ({ scope }) => isVisible(deps, request, scope),
+      }),
     });
   };
 }
 
-function getGrant({ grants }: GrantsApiDeps) {
+const keyOf = ({ scope }: Grant): string => scope;
+
+/** Members of an organization see what its teams may do, but learn of no repository by it that is hidden from them. */
+async function isVisible({ authorize }: GrantsApiDeps, request: Request, scope: string): Promise<boolean> {
+  if (scope === "*") return true;
+  const name = parseRepositoryName(`${request.param("org")}/${scope}`);
+  return (await authorize(request.actor, name, "list")).allowed;
+}
+
+function getGrant(deps: GrantsApiDeps) {
   return async (request: Request, status = 200): Promise<Reply> => {
-    const grant = await grants.find(grantKey(request));
-    if (grant === undefined) throw notFound();
+    const grant = await deps.grants.find(grantKey(request));
+    if (grant === undefined || !(await isVisible(deps, request, grant.scope))) throw notFound();
     return replyWith(status, toWire(grant), grant.version);
   };
 }
@@ -93,14 +109,14 @@ function getGrant({ grants }: GrantsApiDeps) {
 function putGrant(deps: GrantsApiDeps) {
   return async (request: Request, { level, extra }: z.infer<typeof grantBody>): Promise<Reply> => {
     const change = { level, extra: [...new Set(extra)].sort() };
-    const made = await deps.grants.put(grantKey(request), change, precondition(request));
+    const made = await deps.grants.put(grantKey(request), change, changeOf(deps, request));
     return getGrant(deps)(request, made ? 201 : 200);
   };
 }
 
-function deleteGrant({ grants }: GrantsApiDeps) {
+function deleteGrant(deps: GrantsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    await grants.delete(grantKey(request), precondition(request));
+    await deps.grants.delete(grantKey(request), changeOf(deps, request));
     return empty(204);
   };
 }

@@ -1,6 +1,5 @@
-import type { Precondition } from "../http/precondition.ts";
 import type { Page } from "../http/rest-page.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Change, Database, Sql } from "../storage/database.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { type InOrg, inOrg } from "./org-rows.ts";
 import type { Extra, Level } from "./permissions.ts";
@@ -45,8 +44,9 @@ export class GrantsStore {
     );
   }
 
-  /** That concern one repository, those of the whole organization too; by team and scope. */
-  listOfRepository({ org, name }: InOrg): Promise<Grant[]> {
+  /** That concern one repository, those of the whole organization too; by team and scope. @throws OrgsError not-found */
+  async listOfRepository({ org, name }: InOrg): Promise<Grant[]> {
+    await findRepositoryId(this.#database, { org, scope: name });
     return this.#database.query<Grant>(
       "grants-repository",
       `select ${grantColumns} from ${grantTables}
@@ -60,8 +60,8 @@ export class GrantsStore {
   }
 
   /** True when it is new. @throws OrgsError not-found for the team or the repository */
-  put(key: GrantKey, { level, extra }: Pick<Grant, "level" | "extra">, check: Precondition): Promise<boolean> {
-    return inOrg(this.#database, key.org, async (sql) => {
+  put(key: GrantKey, { level, extra }: Pick<Grant, "level" | "extra">, { check, confirm }: Change): Promise<boolean> {
+    return inOrg(this.#database, { org: key.org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org: key.org, name: key.team });
       const before = await findGrant(sql, key);
       check(before?.version);
@@ -76,8 +76,8 @@ export class GrantsStore {
   }
 
   /** @throws OrgsError not-found */
-  async delete(key: GrantKey, check: Precondition): Promise<void> {
-    await inOrg(this.#database, key.org, async (sql) => {
+  async delete(key: GrantKey, { check, confirm }: Change): Promise<void> {
+    await inOrg(this.#database, { org: key.org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org: key.org, name: key.team });
       const before = await findGrant(sql, key);
       check(before?.version);
@@ -97,7 +97,7 @@ export async function dropGrantsOf(sql: Sql, repositoryId: number): Promise<void
 }
 
 /** Null for all. The lock holds off a deletion or a move until the grant is written. @throws OrgsError not-found */
-async function findRepositoryId(sql: Sql, { org, scope }: GrantKey): Promise<string | null> {
+async function findRepositoryId(sql: Sql, { org, scope }: Omit<GrantKey, "team">): Promise<string | null> {
   if (scope === WHOLE) return null;
   const text = "select id from repositories where name = $1 for key share";
   const [row] = await sql.query<{ id: string }>("grant-repository", text, [`${org}/${scope}`]);

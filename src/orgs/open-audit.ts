@@ -1,5 +1,4 @@
 import { describeError, type Log } from "../http/log.ts";
-import type { Witness } from "../http/route.ts";
 import type { Database } from "../storage/database.ts";
 import { AuditLog } from "./audit-log.ts";
 import { AuditStore } from "./audit-store.ts";
@@ -16,7 +15,7 @@ export interface AuditOptions {
 export interface Audit {
   readonly audit: AuditLog;
   readonly auditStore: AuditStore;
-  readonly witness: Witness;
+  readonly witness: AuditWitness;
   /** Writes what waits; requests must have drained before. */
   close(): Promise<void>;
 }
@@ -43,7 +42,11 @@ export async function openAudit({ database, log, now, sweep }: AuditOptions): Pr
   return {
     audit,
     auditStore,
-    witness: new AuditWitness({ audit, now }),
+    witness: new AuditWitness({
+      audit,
+      insertWithin: (sql, entry) => auditStore.insertWithin(sql, entry),
+      now,
+    }),
     close: async () => {
       clearInterval(timer);
       await caring;

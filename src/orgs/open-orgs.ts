@@ -1,15 +1,17 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../http/log.ts";
+import type { Request } from "../http/request.ts";
 import type { RestOperation } from "../http/rest-operation.ts";
 import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import { forgetOldKeys } from "../keys/key-ring-store.ts";
-import type { Actor, Authorize } from "../oci/access.ts";
-import type { Database } from "../storage/database.ts";
+import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
+import type { Confirm, Database } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import { Authenticator } from "./authenticator.ts";
 import { createAuthorize, createListable, type Listable } from "./authorize.ts";
+import { createConfirm } from "./confirm.ts";
 import { OrgsError } from "./errors.ts";
 import { createGate } from "./gate.ts";
 import { GrantsStore } from "./grants-store.ts";
@@ -63,6 +65,8 @@ export interface Orgs {
   readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
   readonly listable: Listable;
   readonly protocols: readonly Protocol[];
+  /** Of the change that a request makes: see confirm.ts. */
+  readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
   /** Puts on record what the door sees. */
   readonly witness: Witness;
   /** Ends background work and writes what waits; requests must have drained before. */
@@ -91,12 +95,19 @@ export async function openOrgs({
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
   const limits = new SignInLimits(database, now);
+  const refreshTokens = new RefreshTokensStore(database);
   const {
     audit,
     auditStore,
     witness,
     close: closeAudit,
-  } = await openAudit({ database, log, now, sweep: () => limits.sweep() });
+  } = await openAudit({
+    ...{ database, log, now },
+    sweep: async () => {
+      await limits.sweep();
+      await refreshTokens.sweep();
+    },
+  });
   const directories =
     settings.ldapFile === undefined
       ? undefined
@@ -107,7 +118,6 @@ export async function openOrgs({
     tokens: new TokenVerifier(tokenSettings),
   });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
-  const refreshTokens = new RefreshTokensStore(database);
   const authorize = createAuthorize(findAccess, rules);
   const listVisible = createListVisible(database, findAccess);
   const users = new UsersStore(database);
@@ -117,10 +127,14 @@ export async function openOrgs({
   const robots = new RobotsStore(database);
   const personalTokens = new PersonalTokensStore(database);
   const stores = { users, orgs, teams, grants, robots, personalTokens, repositories };
+  const gateDeps = { authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } };
+  const confirm = createConfirm(gateDeps, witness);
   const operations = orgsOperationsOf({
+    confirm,
     ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
     ...{ audit, auditStore, findAccess, rules, directories },
-    reseal: async () => {
+    reseal: async (confirmed) => {
+      await database.transaction(confirmed);
       const count = (await tokenKeysStore.reseal()) + (await reseal());
       await forgetOldKeys(database, ring);
       return count;
@@ -128,12 +142,16 @@ export async function openOrgs({
   });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {
-    gate: createGate({ authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } }),
+    gate: createGate(gateDeps),
     authorize,
+    confirm,
     catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
     listable: createListable(findAccess, rules),
     protocols: [
-      tokenProtocol({ service, rules, authenticator, findAccess, tokens, keys, refreshTokens }),
+      tokenProtocol({
+        ...{ service, rules, authenticator, findAccess, tokens, keys, refreshTokens },
+        confirmSignIn: (request) => (sql) => witness.recordSignIn(sql, request),
+      }),
       restProtocol([...operations, ...others], publicUrl),
     ],
     witness,

@@ -1,4 +1,4 @@
-import type { Database, Sql } from "../storage/database.ts";
+import type { Confirm, Database, Sql } from "../storage/database.ts";
 import { notFound, OrgsError } from "./errors.ts";
 
 /** Name of an organization, and of what one asks for in it. */
@@ -12,8 +12,13 @@ export interface InOrg {
  * repositories go on meanwhile.
  * @throws OrgsError not-found when there is no such organization
  */
-export function inOrg<T>(database: Database, org: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+export function inOrg<T>(
+  database: Database,
+  { org, confirm }: { readonly org: string; readonly confirm: Confirm },
+  work: (sql: Sql) => Promise<T>,
+): Promise<T> {
   return database.transaction(async (sql) => {
+    await confirm(sql);
     const rows = await sql.query(
       "org-lock",
       "select 1 from namespaces where name = $1 and kind = 'org' for no key update",

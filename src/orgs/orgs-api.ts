@@ -6,10 +6,18 @@ import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import type { Org, OrgMember, OrgsStore } from "./orgs-store.ts";
-import { nameParam, nameSchema, precondition, replyWith, timeSchema, visibilitySchema } from "./rest-words.ts";
+import {
+  type ChangeDeps,
+  changeOf,
+  nameParam,
+  nameSchema,
+  replyWith,
+  timeSchema,
+  visibilitySchema,
+} from "./rest-words.ts";
 import type { UsersStore } from "./users-store.ts";
 
-export interface OrgsApiDeps {
+export interface OrgsApiDeps extends ChangeDeps {
   readonly orgs: OrgsStore;
   readonly users: UsersStore;
 }
@@ -102,14 +110,14 @@ function getOrg({ orgs }: OrgsApiDeps) {
 
 function putOrg(deps: OrgsApiDeps) {
   return async (request: Request, body: z.infer<typeof orgBody>): Promise<Reply> => {
-    const made = await deps.orgs.put(nameParam(request, "org"), body, precondition(request));
+    const made = await deps.orgs.put(nameParam(request, "org"), body, changeOf(deps, request));
     return getOrg(deps)(request, made ? 201 : 200);
   };
 }
 
-function deleteOrg({ orgs }: OrgsApiDeps) {
+function deleteOrg(deps: OrgsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    await orgs.delete(nameParam(request, "org"), precondition(request));
+    await deps.orgs.delete(nameParam(request, "org"), changeOf(deps, request));
     return empty(204);
   };
 }
@@ -137,14 +145,14 @@ function getMember({ orgs }: OrgsApiDeps) {
 
 function putMember(deps: OrgsApiDeps) {
   return async (request: Request, { role }: z.infer<typeof memberBody>): Promise<Reply> => {
-    const made = await deps.orgs.putMember(memberParams(request), role, precondition(request));
+    const made = await deps.orgs.putMember(memberParams(request), role, changeOf(deps, request));
     return getMember(deps)(request, made ? 201 : 200);
   };
 }
 
-function deleteMember({ orgs }: OrgsApiDeps) {
+function deleteMember(deps: OrgsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    await orgs.deleteMember(memberParams(request), precondition(request));
+    await deps.orgs.deleteMember(memberParams(request), changeOf(deps, request));
     return empty(204);
   };
 }

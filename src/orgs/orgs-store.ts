@@ -1,6 +1,5 @@
-import type { Precondition } from "../http/precondition.ts";
 import type { Page } from "../http/rest-page.ts";
-import { type Database, isViolation, type Sql } from "../storage/database.ts";
+import { type Change, type Database, isViolation, type Sql } from "../storage/database.ts";
 import type { Visibility } from "../storage/repository-store.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { getUserId, type InOrg, inOrg } from "./org-rows.ts";
@@ -55,8 +54,13 @@ export class OrgsStore {
   }
 
   /** True when it was made. @throws OrgsError name-taken by a user, or just now */
-  put(name: string, { defaultVisibility }: Pick<Org, "defaultVisibility">, check: Precondition): Promise<boolean> {
+  put(
+    name: string,
+    { defaultVisibility }: Pick<Org, "defaultVisibility">,
+    { check, confirm }: Change,
+  ): Promise<boolean> {
     return this.#database.transaction(async (sql) => {
+      await confirm(sql);
       const [row] = await sql.query<{ kind: string; version: string }>(
         "namespace-lock",
         "select kind, xmin::text as version from namespaces where name = $1 for no key update",
@@ -71,8 +75,8 @@ export class OrgsStore {
   }
 
   /** With its teams and robots. @throws OrgsError not-found, not-empty while it has repositories */
-  async delete(name: string, check: Precondition): Promise<void> {
-    await inOrg(this.#database, name, async (sql) => {
+  async delete(name: string, { check, confirm }: Change): Promise<void> {
+    await inOrg(this.#database, { org: name, confirm }, async (sql) => {
       check((await findOrg(sql, name))?.version);
       await sql.query("org-delete", "delete from namespaces where name = $1", [name]);
     }).catch((cause: unknown) => {
@@ -95,8 +99,8 @@ export class OrgsStore {
   }
 
   /** True when the user was none before. @throws OrgsError not-found, last-owner */
-  async putMember(where: InOrg, role: OrgMemberRole, check: Precondition): Promise<boolean> {
-    return inOrg(this.#database, where.org, async (sql) => {
+  async putMember(where: InOrg, role: OrgMemberRole, { check, confirm }: Change): Promise<boolean> {
+    return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
       const before = await findMember(sql, where);
       check(before?.version);
       if (before?.role === "owner" && role !== "owner") await mustHaveAnotherOwner(sql, where);
@@ -111,8 +115,8 @@ export class OrgsStore {
   }
 
   /** From the organization's teams too. @throws OrgsError not-found, last-owner */
-  async deleteMember(where: InOrg, check: Precondition): Promise<void> {
-    await inOrg(this.#database, where.org, async (sql) => {
+  async deleteMember(where: InOrg, { check, confirm }: Change): Promise<void> {
+    await inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
       const before = await findMember(sql, where);
       check(before?.version);
       if (before === undefined) throw notFound();
@@ -123,6 +127,15 @@ export class OrgsStore {
       ]);
     });
   }
+}
+
+/** Those who are members already stay what they are. */
+export async function addOrgMembers(sql: Sql, org: string, userIds: readonly number[]): Promise<void> {
+  await sql.query(
+    "org-members-add",
+    `insert into org_members (org, user_id, role) select $1, unnest($2::bigint[]), 'member' on conflict do nothing`,
+    [org, userIds],
+  );
 }
 
 async function findOrg(sql: Sql, name: string): Promise<Org | undefined> {

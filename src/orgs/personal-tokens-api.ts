@@ -4,11 +4,11 @@ import type { Request } from "../http/request.ts";
 import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
-import { notFound, OrgsError } from "./errors.ts";
+import { OrgsError } from "./errors.ts";
 import type { PersonalToken, PersonalTokensStore } from "./personal-tokens-store.ts";
-import { futureTimeSchema, nameParam, nameSchema, timeSchema } from "./rest-words.ts";
+import { type ChangeDeps, futureTimeSchema, nameParam, nameSchema, timeSchema } from "./rest-words.ts";
 
-export interface PersonalTokensApiDeps {
+export interface PersonalTokensApiDeps extends ChangeDeps {
   readonly personalTokens: PersonalTokensStore;
 }
 
@@ -47,20 +47,20 @@ export const personalTokensOperations = (deps: PersonalTokensApiDeps): RestOpera
     summary: "End a personal token, and whatever was got for it.",
     answers: { 204: undefined },
     act: async (request) => {
-      if (!(await deps.personalTokens.delete(userId(request), nameParam(request, "token")))) throw notFound();
+      await deps.personalTokens.delete(userId(request), nameParam(request, "token"), deps.confirm(request));
       return empty(204);
     },
   }),
 ];
 
 /** A stolen token must not make others that outlive it. @throws OrgsError forbidden, name-taken */
-function createToken({ personalTokens }: PersonalTokensApiDeps) {
+function createToken({ personalTokens, confirm }: PersonalTokensApiDeps) {
   return async (request: Request, { name, expiresAt }: z.infer<typeof tokenBody>): Promise<Reply> => {
     const id = userId(request);
     if (request.actor.credential !== undefined)
       throw new OrgsError("forbidden", "a token makes no tokens; sign in with your password");
     const until = expiresAt === undefined ? undefined : new Date(expiresAt);
-    const made = await personalTokens.create({ userId: id, name, expiresAt: until });
+    const made = await personalTokens.create({ userId: id, name, expiresAt: until }, confirm(request));
     return json(201, { ...toWire(made), secret: made.secret }, { "Cache-Control": "no-store" });
   };
 }

@@ -1,4 +1,4 @@
-import type { Database } from "../storage/database.ts";
+import type { Confirm, Database } from "../storage/database.ts";
 import { hashOfSecret, newSecret } from "./secrets.ts";
 import type { User } from "./users-store.ts";
 
@@ -6,6 +6,11 @@ import type { User } from "./users-store.ts";
 export interface RefreshBinding {
   readonly service: string;
   readonly clientId: string;
+}
+
+export interface NewRefreshToken extends RefreshBinding {
+  /** Row id of the personal token that it is got for, and ends with. */
+  readonly credential: number | undefined;
 }
 
 /** One that nobody used for so long is dead; each use begins the time anew. */
@@ -26,15 +31,29 @@ export class RefreshTokensStore {
     this.#database = database;
   }
 
-  async create(user: User, { service, clientId }: RefreshBinding, credential?: number): Promise<string> {
+  async create(user: User, { service, clientId, credential }: NewRefreshToken, confirm: Confirm): Promise<string> {
     const token = newSecret("gsr_");
-    await this.#database.query(
-      "refresh-create",
-      `insert into refresh_tokens (token_hash, user_id, service, client_id, token_epoch, personal_token_id)
-       values ($1, $2, $3, $4, $5, $6)`,
-      [hashOfSecret(token), user.id, service, clientId, user.tokenEpoch, credential ?? null],
-    );
+    await this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      await sql.query(
+        "refresh-create",
+        `insert into refresh_tokens (token_hash, user_id, service, client_id, token_epoch, personal_token_id)
+         values ($1, $2, $3, $4, $5, $6)`,
+        [hashOfSecret(token), user.id, service, clientId, user.tokenEpoch, credential ?? null],
+      );
+    });
     return token;
+  }
+
+  /** Removes those that nobody can use any more. */
+  async sweep(): Promise<void> {
+    await this.#database.query(
+      "refresh-sweep",
+      `delete from refresh_tokens t using users u
+       where u.id = t.user_id
+         and (t.token_epoch <> u.token_epoch or t.used_at <= now() - make_interval(days => $1))`,
+      [idleDays],
+    );
   }
 
   /** Undefined for one that is unknown, dead, or bound to something else. */

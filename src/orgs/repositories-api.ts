@@ -10,14 +10,14 @@ import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/re
 import type { Sql } from "../storage/database.ts";
 import { deleteManifests } from "../storage/manifest-store.ts";
 import { reservedDays } from "../storage/repository-names.ts";
-import { type NameObstacle, type RepositoryStore, reservedMessage } from "../storage/repository-store.ts";
+import { NameObstacleError, type RepositoryStore, reservedMessage } from "../storage/repository-store.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { dropGrantsOf } from "./grants-store.ts";
-import { nameParam, precondition, replyWith, repositoryParam, visibilitySchema } from "./rest-words.ts";
+import { type ChangeDeps, changeOf, nameParam, replyWith, repositoryParam, visibilitySchema } from "./rest-words.ts";
 import { dropRobotGrantsOf } from "./robots-store.ts";
 import type { ListVisible, VisibleRepository } from "./visible-repositories.ts";
 
-export interface RepositoriesApiDeps {
+export interface RepositoriesApiDeps extends ChangeDeps {
   readonly repositories: RepositoryStore;
   readonly listVisible: ListVisible;
   readonly authorize: Authorize;
@@ -100,23 +100,21 @@ function getRepository({ repositories }: RepositoriesApiDeps) {
 function putRepository(deps: RepositoriesApiDeps) {
   return async (request: Request, { visibility }: z.infer<typeof repositoryBody>): Promise<Reply> => {
     const name = repositoryParam(request);
-    const done = await deps.repositories.put(name, visibility, precondition(request)).catch(noNamespace(name));
-    if (done !== "made" && done !== "changed") throw obstructed(name, done);
-    return getRepository(deps)(request, done === "made" ? 201 : 200);
+    const made = await deps.repositories.put(name, visibility, changeOf(deps, request)).catch(refuse(name));
+    return getRepository(deps)(request, made ? 201 : 200);
   };
 }
 
 /** @throws OrgsError not-found, precondition-failed, has-trust-data */
-function deleteRepository({ repositories, releaseTrust }: RepositoriesApiDeps) {
+function deleteRepository(deps: RepositoriesApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const name = repositoryParam(request);
     const mayDrop = readQuery(request, deleteQuery).dropTrust === "true";
     const clear = async (sql: Sql, id: number): Promise<void> => {
-      if (!(await releaseTrust(sql, name, mayDrop))) throw hasTrustData(name);
+      if (!(await deps.releaseTrust(sql, name, mayDrop))) throw hasTrustData(name);
       await deleteManifests(sql, id);
     };
-    const deletion = { name, check: precondition(request), empty: clear };
-    if (!(await repositories.delete(deletion))) throw notFound();
+    await deps.repositories.delete({ name, ...changeOf(deps, request), empty: clear });
     return empty(204);
   };
 }
@@ -129,24 +127,22 @@ function hasTrustData(name: RepositoryName): OrgsError {
 }
 
 /** @throws OrgsError not-found, forbidden, name-taken, name-reserved, precondition-failed, has-trust-data */
-function renameRepository({ repositories, authorize, releaseTrust }: RepositoriesApiDeps) {
+function renameRepository(deps: RepositoriesApiDeps) {
   return async (request: Request, body: z.infer<typeof renameBody>): Promise<Reply> => {
     const [from, to] = [repositoryParam(request), parseRepositoryName(body.name)];
     if (namespaceOf(from) !== namespaceOf(to)) {
       const { name: who } = request.actor;
-      const decision = await authorize(request.actor, to, "create");
+      const decision = await deps.authorize(request.actor, to, "create");
       if (!decision.allowed && decision.why !== "no-namespace")
         throw new OrgsError("forbidden", `${who} may not make repositories in ${namespaceOf(to)}`);
     }
 
     const release = async (sql: Sql): Promise<void> => {
-      if (!(await releaseTrust(sql, from, body.dropTrust))) throw hasTrustData(from);
+      if (!(await deps.releaseTrust(sql, from, body.dropTrust))) throw hasTrustData(from);
     };
-    const move = { from, to, check: precondition(request), release, leave: leaveOrg };
-    const obstacle = await repositories.move(move).catch(noNamespace(to));
-    if (obstacle !== undefined) throw obstructed(to, obstacle);
+    await deps.repositories.move({ from, to, ...changeOf(deps, request), release, leave: leaveOrg }).catch(refuse(to));
 
-    const found = await repositories.find(to);
+    const found = await deps.repositories.find(to);
     if (found === undefined) throw notFound();
     return replyWith(200, { name: to, visibility: found.visibility }, found.version);
   };
@@ -157,15 +153,17 @@ async function leaveOrg(sql: Sql, repositoryId: number): Promise<void> {
   await dropRobotGrantsOf(sql, repositoryId);
 }
 
-function noNamespace(name: RepositoryName) {
+function refuse(name: RepositoryName) {
   return (cause: unknown): never => {
+    if (cause instanceof NameObstacleError) throw obstructed(name, cause);
     if (!(cause instanceof OciError) || cause.code !== "NAME_UNKNOWN") throw cause;
     const message = `there is no such repository, or no user or organization ${namespaceOf(name)}`;
     throw new OrgsError("not-found", message, { cause });
   };
 }
 
-function obstructed(name: RepositoryName, obstacle: NameObstacle): OrgsError {
-  if (obstacle.kind === "taken") return new OrgsError("name-taken", `there is a repository ${name} already`);
-  return new OrgsError("name-reserved", reservedMessage(name, obstacle));
+function obstructed(name: RepositoryName, cause: NameObstacleError): OrgsError {
+  const { obstacle } = cause;
+  if (obstacle.kind === "taken") return new OrgsError("name-taken", `there is a repository ${name} already`, { cause });
+  return new OrgsError("name-reserved", reservedMessage(name, obstacle), { cause });
 }

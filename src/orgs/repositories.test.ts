@@ -67,7 +67,7 @@ describe("DELETE /api/v1/orgs/{org}/repositories/{repo}", () => {
     expect(await tagsList(`${org}/app`, { as: "bob" })).toBe(200);
     const late = await app.ask("GET", `/v2/${org}/app/tags/list`, { headers: token });
     expect(late.status).toBe(401);
-    expect(late.headers["www-authenticate"]).toMatch(/error="insufficient_scope"$/);
+    expect(late.headers["www-authenticate"]).toContain('error="insufficient_scope"');
     expect((await app.ask("PUT", session, { as: "bob" })).status).toBe(400);
     expect((await app.ask("GET", session, { as: "bob" })).code).toBe("BLOB_UPLOAD_UNKNOWN");
     const renewed = await tokenOf("bob", `repository:${org}/app:pull,push`);

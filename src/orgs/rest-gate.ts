@@ -4,11 +4,12 @@ import type { RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { isNamespaceName, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
-import { BASIC_CHALLENGE } from "./challenge.ts";
-import { parseAuthorization } from "./credentials.ts";
-import { notFound, OrgsError } from "./errors.ts";
+import { BASIC_CHALLENGE, type ChallengeSettings } from "./challenge.ts";
+import { type Credentials, parseAuthorization } from "./credentials.ts";
+import { invalidRequest, notFound, OrgsError } from "./errors.ts";
 import { decide, everythingIn, type PermissionRules } from "./permissions.ts";
-import type { TeamsStore } from "./teams-store.ts";
+import { nameRule } from "./rest-words.ts";
+import type { InTeam, TeamMember, TeamsStore } from "./teams-store.ts";
 
 /** What REST routes may ask for. */
 export type RestAccess = Extract<
@@ -20,6 +21,7 @@ export interface RestGateDeps {
   readonly authenticator: Authenticator;
   readonly rules: PermissionRules;
   readonly teams: TeamsStore;
+  readonly challenge: Pick<ChallengeSettings, "publicUrl">;
 }
 
 export function isRest(access: Access): access is RestAccess {
@@ -31,28 +33,55 @@ export const BAD_PASSWORD = "user name or password is wrong, or the account is s
 
 /** Judges requests to REST: who is it, may they, and only then whether it exists. */
 export function createRestGate(deps: RestGateDeps): (request: Request, access: RestAccess) => Promise<void> {
+  const { origin } = new URL(deps.challenge.publicUrl);
   return async (request, access) => {
+    refuseOtherSites(request, origin);
     const identity = await signIn(deps, request, access);
     request.actor = identity.actor;
-    switch (access.kind) {
-      case "user":
-        return;
-      case "system-admin":
-        return mustBeAdmin(identity);
-      case "auditor":
-        if (identity.facts.user?.auditor !== true) mustBeAdmin(identity);
-        return;
-      case "org":
-        return judgeOrg(identity, request, access.right);
-      case "team":
-        return judgeTeam(deps, identity, request);
-      case "grant":
-        if (isWhole(request, access)) return judgeWhole(identity, request, deps.rules);
-        return judgeRepository(deps, identity, request, "admin");
-      case "org-repository":
-        return judgeRepository(deps, identity, request, access.action);
-    }
+    const findTeamMember = (where: InTeam) => deps.teams.findMember(where);
+    await judgeRest(identity, request, { access, rules: deps.rules, findTeamMember });
   };
+}
+
+/**
+ * A browser that was given a password once sends it along with whatever a page of another site makes it send, and says
+ * whose page that is. Programs say nothing.
+ */
+function refuseOtherSites(request: Request, own: string): void {
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  const origin = request.header("origin");
+  if (!isRead && origin !== undefined && origin !== own) throw forbidden("a page of another site changes nothing here");
+}
+
+export interface RestMatter {
+  readonly access: RestAccess;
+  readonly rules: PermissionRules;
+  readonly findTeamMember: (where: InTeam) => Promise<TeamMember | undefined>;
+}
+
+type Asking = Pick<Identity, "actor" | "facts">;
+
+/** @throws OrgsError not-found, forbidden */
+export async function judgeRest(identity: Asking, request: Request, matter: RestMatter): Promise<void> {
+  const { access, rules } = matter;
+  switch (access.kind) {
+    case "user":
+      return;
+    case "system-admin":
+      return mustBeAdmin(identity);
+    case "auditor":
+      if (identity.facts.user?.auditor !== true) mustBeAdmin(identity);
+      return;
+    case "org":
+      return judgeOrg(identity, request, access.right);
+    case "team":
+      return judgeTeam(matter, identity, request);
+    case "grant":
+      if (isWhole(request, access)) return judgeWhole(identity, request, rules);
+      return judgeRepository(matter, identity, request, "admin");
+    case "org-repository":
+      return judgeRepository(matter, identity, request, access.action);
+  }
 }
 
 async function signIn({ authenticator }: RestGateDeps, request: Request, access: RestAccess): Promise<Identity> {
@@ -60,7 +89,11 @@ async function signIn({ authenticator }: RestGateDeps, request: Request, access:
   if (credentials.kind === "basic") request.claimedName = credentials.name;
   const identity = await authenticator.identifyForRest(credentials, request.remoteAddress, about(request, access));
   if (identity !== undefined) return identity;
-  throw new OciError("UNAUTHORIZED", {
+  throw badRestCredentials(credentials);
+}
+
+export function badRestCredentials(credentials: Credentials): OciError {
+  return new OciError("UNAUTHORIZED", {
     message:
       credentials.kind === "basic"
         ? BAD_PASSWORD
@@ -70,7 +103,7 @@ async function signIn({ authenticator }: RestGateDeps, request: Request, access:
 }
 
 /** What is read from the database together with whoever asks. */
-function about(request: Request, access: RestAccess): { repository: RepositoryName | ""; namespace?: string } {
+export function about(request: Request, access: RestAccess): { repository: RepositoryName | ""; namespace?: string } {
   if (access.kind === "user" || access.kind === "system-admin" || access.kind === "auditor") return { repository: "" };
   const org = request.param("org");
   const namespace = isNamespaceName(org) ? org : "";
@@ -79,13 +112,13 @@ function about(request: Request, access: RestAccess): { repository: RepositoryNa
   return { repository: name ?? "" };
 }
 
-function mustBeAdmin({ actor, facts }: Identity): void {
+function mustBeAdmin({ actor, facts }: Asking): void {
   if (facts.user?.systemAdmin === true) return;
   throw forbidden(`${actor.name} is not a system administrator; ask one to do this`);
 }
 
 /** To whoever is not of it, an organization does not exist. */
-function judgeOrg({ actor, facts }: Identity, request: Request, right: "view" | "manage"): void {
+function judgeOrg({ actor, facts }: Asking, request: Request, right: "view" | "manage"): void {
   const { user, orgRole } = facts;
   if (user?.systemAdmin === true || orgRole === "owner") return;
   const sees = orgRole !== undefined || user?.auditor === true;
@@ -94,23 +127,20 @@ function judgeOrg({ actor, facts }: Identity, request: Request, right: "view" | 
   throw forbidden(`${actor.name} does not own ${request.param("org")}; one of its owners can do this`);
 }
 
-async function judgeTeam({ teams }: RestGateDeps, identity: Identity, request: Request): Promise<void> {
+async function judgeTeam({ findTeamMember }: RestMatter, identity: Asking, request: Request): Promise<void> {
   judgeOrg(identity, request, "view");
   const { user, orgRole } = identity.facts;
   if (user?.systemAdmin === true || orgRole === "owner") return;
   const [org, team] = [request.param("org"), request.param("team")];
-  const member = isNamespaceName(team) ? await teams.findMember({ org, team, user: identity.actor.name }) : undefined;
+  const member = isNamespaceName(team) ? await findTeamMember({ org, team, user: identity.actor.name }) : undefined;
   if (member?.admin !== true)
     throw forbidden(`${identity.actor.name} administers neither ${org} nor its team ${team}; who does can do this`);
 }
 
 /** Nobody but whoever may list a repository learns that it is there. */
-function judgeRepository(
-  { rules }: RestGateDeps,
-  identity: Identity,
-  request: Request,
-  action: RepositoryAction,
-): void {
+function judgeRepository({ rules }: RestMatter, identity: Asking, request: Request, action: RepositoryAction): void {
+  // `org%2Fteam` would be a part of the repository's name: judged well, but on nobody's record.
+  if (!isNamespaceName(request.param("org"))) throw invalidRequest(nameRule);
   const name = parseRepositoryName(`${request.param("org")}/${request.param("repo")}`);
   const decision = decide(name, action, identity.facts, rules);
   if (decision.allowed) return;
@@ -119,7 +149,7 @@ function judgeRepository(
 }
 
 /** A grant on everything is for those who administer everything. */
-function judgeWhole({ actor, facts }: Identity, request: Request, rules: PermissionRules): void {
+function judgeWhole({ actor, facts }: Asking, request: Request, rules: PermissionRules): void {
   const org = request.param("org");
   if (decide(everythingIn(org), "admin", facts, rules).allowed) return;
   if (facts.orgRole === undefined && facts.user?.auditor !== true) throw notFound();

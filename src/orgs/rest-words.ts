@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { etagOf, type Precondition, preconditionOf } from "../http/precondition.ts";
+import { etagOf, preconditionOf } from "../http/precondition.ts";
 import { json, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import { isNamespaceName, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { Change, Confirm } from "../storage/database.ts";
 import { invalidRequest, OrgsError } from "./errors.ts";
 import { EXTRAS, LEVELS } from "./permissions.ts";
 
@@ -28,8 +29,14 @@ export function repositoryParam(request: Request): RepositoryName {
   return parseRepositoryName(`${request.param("org")}/${request.param("repo")}`);
 }
 
-export function precondition(request: Request): Precondition {
-  return preconditionOf(request, (message) => new OrgsError("precondition-failed", message));
+export interface ChangeDeps {
+  /** Of the change that a request makes: see confirm.ts. */
+  readonly confirm: (request: Request) => Confirm;
+}
+
+export function changeOf({ confirm }: ChangeDeps, request: Request): Change {
+  const check = preconditionOf(request, (message) => new OrgsError("precondition-failed", message));
+  return { check, confirm: confirm(request) };
 }
 
 /** What one thing is, with the `ETag` that `If-Match` wants. */

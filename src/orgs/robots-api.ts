@@ -6,13 +6,21 @@ import { bodyOperation, operation, type RestOperation } from "../http/rest-opera
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import type { Authorize } from "../oci/access.ts";
-import { parseRepositoryName } from "../oci/repository-name.ts";
+import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { everythingIn, ROBOT_ACTIONS, type RobotGrant } from "./permissions.ts";
-import { futureTimeSchema, nameParam, nameSchema, precondition, replyWith, timeSchema } from "./rest-words.ts";
+import {
+  type ChangeDeps,
+  changeOf,
+  futureTimeSchema,
+  nameParam,
+  nameSchema,
+  replyWith,
+  timeSchema,
+} from "./rest-words.ts";
 import type { RobotRow, RobotsStore } from "./robots-store.ts";
 
-export interface RobotsApiDeps {
+export interface RobotsApiDeps extends ChangeDeps {
   readonly robots: RobotsStore;
   readonly authorize: Authorize;
 }
@@ -34,7 +42,7 @@ const grantSchema = z.strictObject({
 const robotSchema = z.strictObject({
   name: nameSchema,
   username: z.string().describe("to sign in with: <org>+<name>"),
-  grants: z.array(grantSchema),
+  grants: z.array(grantSchema).describe("those whose repositories you may see"),
   expiresAt: timeSchema.nullable(),
   createdAt: timeSchema,
   lastUsedAt: timeSchema.nullable().describe("to the minute"),
@@ -87,49 +95,67 @@ export const robotsOperations = (deps: RobotsApiDeps): RestOperation[] => [
   }),
 ];
 
-function listRobots({ robots }: RobotsApiDeps) {
+function listRobots(deps: RobotsApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const org = nameParam(request, "org");
     return replyPage<RobotRow>(request, {
       name: "robots",
       keyOf: ({ name }) => name,
       toWire: (robot) => toWire(org, robot),
-      read: (page) => robots.list(org, page),
+      read: async (page) => {
+        const robots = await deps.robots.list(org, page);
+        return Promise.all(robots.map((robot) => asSeen(deps, request, org, robot)));
+      },
     });
   };
 }
 
-function getRobot({ robots }: RobotsApiDeps) {
+function getRobot(deps: RobotsApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const where = robotParams(request);
-    const robot = await robots.find(where);
+    const robot = await deps.robots.find(where);
     if (robot === undefined) throw notFound();
-    return replyWith(200, toWire(where.org, robot), robot.version);
+    return replyWith(200, toWire(where.org, await asSeen(deps, request, where.org, robot)), robot.version);
   };
+}
+
+/** With those of its grants whose repositories are not hidden from whoever asks. */
+async function asSeen(
+  { authorize }: RobotsApiDeps,
+  { actor }: Request,
+  org: string,
+  robot: RobotRow,
+): Promise<RobotRow> {
+  const sees = async (name: RepositoryName) => (await authorize(actor, name, "list")).allowed;
+  if (await sees(everythingIn(org))) return robot;
+  const seen = await Promise.all(
+    robot.grants.map(({ scope }) => !scope.endsWith("*") && sees(parseRepositoryName(`${org}/${scope}`))),
+  );
+  return { ...robot, grants: robot.grants.filter((_, index) => seen[index]) };
 }
 
 /** @throws OrgsError forbidden, not-found, precondition-failed */
 function putRobot(deps: RobotsApiDeps) {
   return async (request: Request, { grants, expiresAt }: z.infer<typeof robotBody>): Promise<Reply> => {
-    const [where, check] = [robotParams(request), await checkRight(deps, request, grants)];
+    const [where, change] = [robotParams(request), await checkRight(deps, request, grants)];
     const until = expiresAt === undefined ? undefined : new Date(expiresAt);
-    const secret = await deps.robots.put(where, { grants: merged(grants), expiresAt: until }, check);
+    const secret = await deps.robots.put(where, { grants: merged(grants), expiresAt: until }, change);
     return secret === undefined ? getRobot(deps)(request) : replyWithSecret(deps, request, secret);
   };
 }
 
 function rotateRobot(deps: RobotsApiDeps) {
   return async (request: Request, { overlapSeconds }: z.infer<typeof rotateBody>): Promise<Reply> => {
-    const check = await checkRight(deps, request, []);
-    const secret = await deps.robots.rotate(robotParams(request), overlapSeconds, check);
+    const change = await checkRight(deps, request, []);
+    const secret = await deps.robots.rotate(robotParams(request), overlapSeconds, change);
     return replyWithSecret(deps, request, secret);
   };
 }
 
 function deleteRobot(deps: RobotsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    const check = await checkRight(deps, request, []);
-    await deps.robots.delete(robotParams(request), check);
+    const change = await checkRight(deps, request, []);
+    await deps.robots.delete(robotParams(request), change);
     return empty(204);
   };
 }
@@ -146,21 +172,31 @@ async function replyWithSecret({ robots }: RobotsApiDeps, request: Request, secr
  * What the robot may do and what it shall be let do must both be the sender's to give. The answer is the condition
  * under which that was judged: that the robot is still as it was read.
  */
-async function checkRight({ robots, authorize }: RobotsApiDeps, request: Request, wanted: readonly RobotGrant[]) {
+async function checkRight(deps: RobotsApiDeps, request: Request, wanted: readonly RobotGrant[]) {
   const where = robotParams(request);
-  const before = await robots.find(where);
+  const before = await deps.robots.find(where);
   if (before === undefined && wanted.length === 0) throw notFound();
-  for (const { scope, actions } of [...(before?.grants ?? []), ...wanted]) {
+  for (const { scope, actions } of [...reachOf(before), ...wanted]) {
     const isWhole = scope.endsWith("*") || actions.includes("create");
     const name = isWhole ? everythingIn(where.org) : parseRepositoryName(`${where.org}/${scope}`);
-    if ((await authorize(request.actor, name, "admin")).allowed) continue;
-    throw new OrgsError("forbidden", `${request.actor.name} does not administer ${where.org}/${isWhole ? "*" : scope}`);
+    if ((await deps.authorize(request.actor, name, "admin")).allowed) continue;
+    // Of what the robot reaches now the sender may not know the names.
+    const what = `everything that ${where.org}+${where.name} reaches, or is to reach`;
+    throw new OrgsError("forbidden", `${request.actor.name} does not administer ${what}`);
   }
-  const check = precondition(request);
-  return (version: string | undefined): void => {
-    check(version);
-    if (version !== before?.version) throw new OrgsError("precondition-failed", "the robot was changed just now");
+  const { check, confirm } = changeOf(deps, request);
+  return {
+    confirm,
+    check: (version: string | undefined): void => {
+      check(version);
+      if (version !== before?.version) throw new OrgsError("precondition-failed", "the robot was changed just now");
+    },
   };
+}
+
+/** One whose repositories are all gone is the owners': they may give it others, and its secret is good for those. */
+function reachOf(robot: RobotRow | undefined): readonly RobotGrant[] {
+  return robot?.grants.length === 0 ? [{ scope: "*", actions: [] }] : (robot?.grants ?? []);
 }
 
 function robotParams(request: Request) {

@@ -1,6 +1,5 @@
-import type { Precondition } from "../http/precondition.ts";
 import type { Page } from "../http/rest-page.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Change, Database, Sql } from "../storage/database.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { type InOrg, inOrg } from "./org-rows.ts";
 import type { RobotGrant } from "./permissions.ts";
@@ -52,8 +51,8 @@ export class RobotsStore {
    * Make it, or replace what it may do. The secret of a new one, which can be shown only now.
    * @throws OrgsError not-found for a repository that a grant names
    */
-  put(where: InOrg, { grants, expiresAt }: RobotChange, check: Precondition): Promise<string | undefined> {
-    return inOrg(this.#database, where.org, async (sql) => {
+  put(where: InOrg, { grants, expiresAt }: RobotChange, { check, confirm }: Change): Promise<string | undefined> {
+    return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
       const before = await findRobot(sql, where);
       check(before?.version);
       const [row] = await sql.query<{ id: string }>(
@@ -70,8 +69,8 @@ export class RobotsStore {
   }
 
   /** A new secret; those before it stay good for `overlapSeconds`. @throws OrgsError not-found */
-  rotate(where: InOrg, overlapSeconds: number, check: Precondition): Promise<string> {
-    return inOrg(this.#database, where.org, async (sql) => {
+  rotate(where: InOrg, overlapSeconds: number, { check, confirm }: Change): Promise<string> {
+    return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
       check((await findRobot(sql, where))?.version);
       const id = await getRobotId(sql, where);
       await sql.query("robot-secrets-dead", "delete from robot_secrets where robot_id = $1 and expires_at <= now()", [
@@ -87,8 +86,8 @@ export class RobotsStore {
   }
 
   /** @throws OrgsError not-found */
-  async delete(where: InOrg, check: Precondition): Promise<void> {
-    await inOrg(this.#database, where.org, async (sql) => {
+  async delete(where: InOrg, { check, confirm }: Change): Promise<void> {
+    await inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
       check((await findRobot(sql, where))?.version);
       await sql.query("robot-delete", "delete from robots where id = $1", [await getRobotId(sql, where)]);
     });

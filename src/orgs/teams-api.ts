@@ -5,10 +5,10 @@ import { bodyOperation, operation, type RestOperation } from "../http/rest-opera
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import { notFound } from "./errors.ts";
-import { nameParam, nameSchema, precondition, replyWith, timeSchema } from "./rest-words.ts";
+import { type ChangeDeps, changeOf, nameParam, nameSchema, replyWith, timeSchema } from "./rest-words.ts";
 import type { Team, TeamMember, TeamsStore } from "./teams-store.ts";
 
-export interface TeamsApiDeps {
+export interface TeamsApiDeps extends ChangeDeps {
   readonly teams: TeamsStore;
 }
 
@@ -96,14 +96,14 @@ function getTeam({ teams }: TeamsApiDeps) {
 
 function putTeam(deps: TeamsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    const made = await deps.teams.put(teamParams(request), precondition(request));
+    const made = await deps.teams.put(teamParams(request), changeOf(deps, request));
     return getTeam(deps)(request, made ? 201 : 200);
   };
 }
 
-function deleteTeam({ teams }: TeamsApiDeps) {
+function deleteTeam(deps: TeamsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    await teams.delete(teamParams(request), precondition(request));
+    await deps.teams.delete(teamParams(request), changeOf(deps, request));
     return empty(204);
   };
 }
@@ -131,14 +131,14 @@ function getMember({ teams }: TeamsApiDeps) {
 
 function putMember(deps: TeamsApiDeps) {
   return async (request: Request, { admin }: z.infer<typeof memberBody>): Promise<Reply> => {
-    const made = await deps.teams.putMember(memberParams(request), admin, precondition(request));
+    const made = await deps.teams.putMember(memberParams(request), admin, changeOf(deps, request));
     return getMember(deps)(request, made ? 201 : 200);
   };
 }
 
-function deleteMember({ teams }: TeamsApiDeps) {
+function deleteMember(deps: TeamsApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    await teams.deleteMember(memberParams(request), precondition(request));
+    await deps.teams.deleteMember(memberParams(request), changeOf(deps, request));
     return empty(204);
   };
 }

@@ -1,6 +1,5 @@
-import type { Precondition } from "../http/precondition.ts";
 import type { Page } from "../http/rest-page.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Change, Database, Sql } from "../storage/database.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { getUserId, type InOrg, inOrg } from "./org-rows.ts";
 
@@ -48,8 +47,8 @@ export class TeamsStore {
   }
 
   /** True when it was made. @throws OrgsError not-found when there is no such organization */
-  put(where: InOrg, check: Precondition): Promise<boolean> {
-    return inOrg(this.#database, where.org, async (sql) => {
+  put(where: InOrg, { check, confirm }: Change): Promise<boolean> {
+    return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
       const before = await findTeam(sql, where);
       check(before?.version);
       if (before !== undefined) return false;
@@ -59,8 +58,8 @@ export class TeamsStore {
   }
 
   /** With its members and grants. @throws OrgsError not-found */
-  async delete(where: InOrg, check: Precondition): Promise<void> {
-    await inOrg(this.#database, where.org, async (sql) => {
+  async delete(where: InOrg, { check, confirm }: Change): Promise<void> {
+    await inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
       const before = await findTeam(sql, where);
       check(before?.version);
       if (before === undefined) throw notFound();
@@ -78,23 +77,25 @@ export class TeamsStore {
   }
 
   findMember(where: InTeam): Promise<TeamMember | undefined> {
-    return findMember(this.#database, where);
+    return findTeamMember(this.#database, where);
   }
 
   /** True when the user was none before. @throws OrgsError not-found, not-a-member of the organization */
-  putMember(where: InTeam, admin: boolean, check: Precondition): Promise<boolean> {
+  putMember(where: InTeam, admin: boolean, { check, confirm }: Change): Promise<boolean> {
     const { org, team, user } = where;
-    return inOrg(this.#database, org, async (sql) => {
+    return inOrg(this.#database, { org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org, name: team });
-      const before = await findMember(sql, where);
+      const before = await findTeamMember(sql, where);
       check(before?.version);
       const rows = await sql.query(
         "team-member-put",
         `insert into team_members (team_id, org, user_id, admin)
-         select $1, org, user_id, $4 from org_members where org = $2 and user_id = $3
+         select $1, m.org, m.user_id, $4 from org_members m join users u on u.id = m.user_id
+         where m.org = $2 and u.name = $3 for key share of m
          on conflict (team_id, user_id) do update set admin = excluded.admin returning 1`,
-        [teamId, org, await getUserId(sql, user), admin],
+        [teamId, org, user, admin],
       );
+      // Unknown and of no concern to the organization are one: its teams' administrators are not told who there is.
       if (rows.length === 0)
         throw new OrgsError("not-a-member", `${user} is not a member of ${org}; teams take members only`);
       return before === undefined;
@@ -102,11 +103,11 @@ export class TeamsStore {
   }
 
   /** @throws OrgsError not-found */
-  async deleteMember(where: InTeam, check: Precondition): Promise<void> {
+  async deleteMember(where: InTeam, { check, confirm }: Change): Promise<void> {
     const { org, team, user } = where;
-    await inOrg(this.#database, org, async (sql) => {
+    await inOrg(this.#database, { org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org, name: team });
-      const before = await findMember(sql, where);
+      const before = await findTeamMember(sql, where);
       check(before?.version);
       if (before === undefined) throw notFound();
       await sql.query("team-member-delete", "delete from team_members where team_id = $1 and user_id = $2", [
@@ -133,7 +134,27 @@ async function findTeam(sql: Sql, { org, name }: InOrg): Promise<Team | undefine
   return row;
 }
 
-async function findMember(sql: Sql, { org, team, user }: InTeam): Promise<TeamMember | undefined> {
+/** Members of the organization, into one of its teams. Answers who was not in it before. */
+export async function addTeamMembers(sql: Sql, org: string, teamId: number, userIds: readonly number[]) {
+  const rows = await sql.query<{ user_id: string }>(
+    "team-members-add",
+    `insert into team_members (team_id, org, user_id) select $1, $2, unnest($3::bigint[])
+     on conflict do nothing returning user_id`,
+    [teamId, org, userIds],
+  );
+  return rows.map(({ user_id }) => Number(user_id));
+}
+
+export async function removeTeamMembers(sql: Sql, teamId: number, userIds: readonly number[]): Promise<void> {
+  await sql.query(
+    "team-members-remove",
+    "delete from team_members where team_id = $1 and user_id = any($2::bigint[])",
+    [teamId, userIds],
+  );
+}
+
+/** Undefined for who is none. */
+export async function findTeamMember(sql: Sql, { org, team, user }: InTeam): Promise<TeamMember | undefined> {
   const [row] = await sql.query<TeamMember>(
     "team-member",
     `select ${memberColumns} from teams t join team_members tm on tm.team_id = t.id join users u on u.id = tm.user_id

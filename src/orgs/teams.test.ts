@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { parseRepositoryName } from "../oci/repository-name.ts";
+import { unconfirmed } from "../storage/test-database.ts";
 import { type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
 
 let server: TestServer;
@@ -186,7 +187,7 @@ describe("rights of teams", () => {
     await must("PUT", "orgs/other", { defaultVisibility: "public" });
     const admission = { repositoryId: undefined, mayCreate: true };
 
-    await server.repositories.ensure(parseRepositoryName("other/made"), admission);
+    await server.repositories.ensure(parseRepositoryName("other/made"), admission, unconfirmed);
 
     expect(await server.repositories.find(parseRepositoryName("other/made"))).toMatchObject({ visibility: "public" });
     await must("PUT", "orgs/other", {});
@@ -196,7 +197,7 @@ describe("rights of teams", () => {
   it("do not let a push that was judged for one repository land in another of its name", async () => {
     const name = parseRepositoryName("lab/shut");
 
-    const push = server.repositories.ensure(name, { repositoryId: 4711, mayCreate: false });
+    const push = server.repositories.ensure(name, { repositoryId: 4711, mayCreate: false }, unconfirmed);
 
     await expect(push).rejects.toMatchObject({ code: "NAME_UNKNOWN" });
   });

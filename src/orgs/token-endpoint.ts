@@ -2,6 +2,7 @@ import { json, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
 import { type Actor, ANONYMOUS } from "../oci/access.ts";
+import type { Confirm } from "../storage/database.ts";
 import type { FindAccess } from "./access-lookup.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
 import { stands } from "./authorize.ts";
@@ -22,6 +23,8 @@ export interface TokenEndpointDeps {
   readonly tokens: TokenService;
   readonly keys: TokenKeys;
   readonly refreshTokens: RefreshTokensStore;
+  /** Puts the sign-in on record. */
+  readonly confirmSignIn: (request: Request) => Confirm;
 }
 
 const maxScopes = 100;
@@ -97,7 +100,8 @@ async function issue(deps: TokenEndpointDeps, request: Request, ask: Ask): Promi
   const issued = await deps.tokens.issue({ actor, epoch: user?.tokenEpoch ?? 0 }, scopes);
   request.notes.scope = issued.scope.slice(0, 500);
   if (user === undefined || !offline) return toReply(issued, ask.refreshToken);
-  return toReply(issued, await deps.refreshTokens.create(user, { service: deps.service, clientId }, actor.credential));
+  const binding = { service: deps.service, clientId, credential: actor.credential };
+  return toReply(issued, await deps.refreshTokens.create(user, binding, deps.confirmSignIn(request)));
 }
 
 function toReply({ token, issuedAt, expiresInSeconds, scope }: IssuedToken, refreshToken: string | undefined): Reply {

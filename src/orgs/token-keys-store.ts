@@ -1,7 +1,7 @@
 import type { KeyRing } from "../keys/key-ring.ts";
 import { isJsonObject, parseJson } from "../oci/json.ts";
 import { BatchedLookup } from "../storage/batched-lookup.ts";
-import type { Database, Row, Sql } from "../storage/database.ts";
+import type { Confirm, Database, Row, Sql } from "../storage/database.ts";
 
 export interface PublicTokenKey {
   /** RFC 7638 thumbprint of the public key. */
@@ -19,6 +19,12 @@ export interface NewTokenKey {
 export interface SigningTokenKey {
   readonly kid: string;
   readonly privateJwk: Readonly<Record<string, unknown>>;
+}
+
+export interface KeyAdding {
+  readonly onlyIfNone: boolean;
+  /** Undefined at a first start, when nobody asks for it. */
+  readonly confirm: Confirm | undefined;
 }
 
 const publicColumns = "kid, public_jwk, retired_at";
@@ -62,9 +68,10 @@ export class TokenKeysStore {
   }
 
   /** From now on `key` signs, unless there is a signing key and `onlyIfNone`; the others retire at `now`. */
-  async add(key: NewTokenKey, now: Date, { onlyIfNone = false } = {}): Promise<void> {
+  async add(key: NewTokenKey, now: Date, { onlyIfNone, confirm }: KeyAdding): Promise<void> {
     const { keyId, sealed } = this.#ring.seal(purposeOf(key.kid), Buffer.from(JSON.stringify(key.privateJwk)));
     await this.#database.transaction(async (sql) => {
+      await confirm?.(sql);
       // Several processes may start, or rotate, at once: exactly one key must sign afterwards.
       await sql.query("", "lock table token_keys in exclusive mode");
       if (onlyIfNone && (await hasSigningKey(sql))) return;

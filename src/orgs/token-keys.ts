@@ -1,5 +1,6 @@
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
-import type { PublicTokenKey, TokenKeysStore } from "./token-keys-store.ts";
+import type { Confirm } from "../storage/database.ts";
+import type { KeyAdding, PublicTokenKey, TokenKeysStore } from "./token-keys-store.ts";
 
 export const tokenAlgorithm = "ES256";
 
@@ -41,12 +42,13 @@ export class TokenKeys {
 
   /** Makes the first key of a new installation. */
   async ensure(): Promise<void> {
-    if ((await this.#options.store.findSigning()) === undefined) await this.#add({ onlyIfNone: true });
+    if ((await this.#options.store.findSigning()) === undefined)
+      await this.#add({ onlyIfNone: true, confirm: undefined });
   }
 
   /** A new key signs from now on; returns its id. Tokens signed before stay good until they end. */
-  async rotate(): Promise<string> {
-    const kid = await this.#add({ onlyIfNone: false });
+  async rotate(confirm: Confirm): Promise<string> {
+    const kid = await this.#add({ onlyIfNone: false, confirm });
     this.#signing = undefined;
     return kid;
   }
@@ -86,12 +88,12 @@ export class TokenKeys {
     return new Date(this.#options.now().getTime() - (this.#options.tokenTtlSeconds + graceSeconds) * 1000);
   }
 
-  async #add({ onlyIfNone }: { onlyIfNone: boolean }): Promise<string> {
+  async #add(adding: KeyAdding): Promise<string> {
     const { publicKey, privateKey } = await generateKeyPair(tokenAlgorithm, { extractable: true });
     const publicJwk = await exportJWK(publicKey);
     const kid = await calculateJwkThumbprint(publicJwk);
     const key = { kid, publicJwk: { ...publicJwk }, privateJwk: { ...(await exportJWK(privateKey)) } };
-    await this.#options.store.add(key, this.#options.now(), { onlyIfNone });
+    await this.#options.store.add(key, this.#options.now(), adding);
     return kid;
   }
 }

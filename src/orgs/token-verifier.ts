@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, type ProtectedHeaderParameters } from "jose";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
-import { type Actor, ANONYMOUS, type GrantedScope, type NamedActions } from "../oci/access.ts";
+import { type Actor, ANONYMOUS, type NamedActions } from "../oci/access.ts";
 import { type TokenKeys, tokenAlgorithm } from "./token-keys.ts";
 
 /** Tells our access tokens from whatever else may be signed with the same key one day. @see RFC 9068 section 2.1 */
@@ -20,8 +20,6 @@ export interface TokenSettings {
 export interface TokenClaims {
   /** Whose it is, with what it names; anonymous where nobody signed in to get it. */
   readonly actor: Actor;
-  /** Of the user. */
-  readonly epoch: number;
   readonly catalog: boolean;
   readonly expiresAtSeconds: number;
 }
@@ -145,11 +143,11 @@ function toClaims(payload: JWTPayload, tokenTtlSeconds: number): TokenClaims | u
   const catalog = access.some(
     ({ type, name, actions }) => type === "registry" && name === "catalog" && actions.includes("*"),
   );
-  return { actor: toActor(sub, uid, cid, scope), epoch, catalog, expiresAtSeconds: exp };
+  const actor = uid === 0 ? { ...ANONYMOUS, scope } : toActor(sub, { id: uid, credential: cid, epoch, scope });
+  return { actor, catalog, expiresAtSeconds: exp };
 }
 
 /** No user's name has a `+`, and every robot's has. */
-function toActor(name: string, id: number, credential: number | undefined, scope: GrantedScope): Actor {
-  if (id === 0) return { ...ANONYMOUS, scope };
-  return { kind: name.includes("+") ? "robot" : "user", id, name, credential, scope };
+function toActor(name: string, claims: Omit<Actor, "kind" | "name">): Actor {
+  return { kind: name.includes("+") ? "robot" : "user", name, ...claims };
 }

@@ -6,10 +6,10 @@ import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { maxPasswordBytes, nobodysHash, type Passwords } from "./passwords.ts";
-import { nameParam, nameSchema, precondition, replyWith, timeSchema } from "./rest-words.ts";
+import { type ChangeDeps, changeOf, nameParam, nameSchema, replyWith, timeSchema } from "./rest-words.ts";
 import type { User, UserChange, UsersStore } from "./users-store.ts";
 
-export interface UsersApiDeps {
+export interface UsersApiDeps extends ChangeDeps {
   readonly users: UsersStore;
   readonly passwords: Passwords;
 }
@@ -58,7 +58,8 @@ export const usersOperations = (deps: UsersApiDeps): RestOperation[] => [
     },
   }),
   bodyOperation(["user-put", "PUT", ONE, USER], {
-    summary: "Change your password (docker login again afterwards). System administrators make and change users.",
+    summary:
+      "Change your password, which ends every token of yours (docker login again afterwards). System administrators make and change users.",
     body: userBody,
     answers: { 200: userSchema, 201: userSchema },
     act: putUser(deps),
@@ -100,7 +101,7 @@ function putUser(deps: UsersApiDeps) {
       throw new OrgsError("forbidden", "a token does not change its user's password; sign in with the password");
 
     const change = await toChange(deps, body);
-    const made = await deps.users.put(name, change, precondition(request));
+    const made = await deps.users.put(name, change, changeOf(deps, request));
 
     return getUser(deps, request, made ? 201 : 200);
   };
@@ -115,9 +116,9 @@ async function toChange({ passwords }: UsersApiDeps, { password, roles, suspende
   };
 }
 
-function deleteUser({ users }: UsersApiDeps) {
+function deleteUser(deps: UsersApiDeps) {
   return async (request: Request): Promise<Reply> => {
-    await users.delete(nameParam(request, "user"), precondition(request));
+    await deps.users.delete(nameParam(request, "user"), changeOf(deps, request));
     return empty(204);
   };
 }

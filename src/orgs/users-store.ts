@@ -1,7 +1,8 @@
-import type { Precondition } from "../http/precondition.ts";
 import type { Page } from "../http/rest-page.ts";
-import { type Database, isViolation, type Row, type Sql } from "../storage/database.ts";
+import { type Change, type Database, isViolation, type Row, type Sql } from "../storage/database.ts";
 import { invalidRequest, notFound, OrgsError } from "./errors.ts";
+import { dropPersonalTokensOf } from "./personal-tokens-store.ts";
+import { holdRights, userLock } from "./rights-locks.ts";
 
 export interface User {
   readonly id: number;
@@ -68,7 +69,7 @@ export class UsersStore {
   /** @throws OrgsError name-taken by a user or an organization */
   async create(user: NewUser): Promise<void> {
     await this.#database
-      .transaction((sql) => insertUser(sql, user))
+      .transaction(async (sql) => void (await insertUser(sql, user)))
       .catch((cause: unknown) => translate(user.name, cause));
   }
 
@@ -76,9 +77,10 @@ export class UsersStore {
    * Make or change a user; a new password ends every token of the user. True when the user was made.
    * @throws OrgsError invalid-request without a password for a new user, name-taken, last-admin
    */
-  async put(name: string, change: UserChange, check: Precondition): Promise<boolean> {
+  async put(name: string, change: UserChange, { check, confirm }: Change): Promise<boolean> {
     return this.#database
       .transaction(async (sql) => {
+        await confirm(sql);
         await lockAdmins(sql);
         const before = await findUser(sql, name);
         check(before?.version);
@@ -86,15 +88,17 @@ export class UsersStore {
         const losesAdmin = change.systemAdmin === false || change.suspended === true;
         if (before?.systemAdmin === true && losesAdmin) await mustHaveAnotherAdmin(sql, name);
         await changeUser(sql, name, before === undefined ? { ...change, passwordHash: undefined } : change);
+        if (before !== undefined && change.passwordHash !== undefined) await dropPersonalTokensOf(sql, before.id);
         return before === undefined;
       })
       .catch((cause: unknown) => translate(name, cause));
   }
 
   /** @throws OrgsError not-found, not-empty while the user has repositories, last-admin, last-owner of an organization */
-  async delete(name: string, check: Precondition): Promise<void> {
+  async delete(name: string, { check, confirm }: Change): Promise<void> {
     await this.#database
       .transaction(async (sql) => {
+        await confirm(sql);
         await lockAdmins(sql);
         const user = await findUser(sql, name);
         check(user?.version);
@@ -135,13 +139,41 @@ async function lockAdmins(sql: Sql): Promise<void> {
   await sql.query("users-lock", "lock table users in share row exclusive mode");
 }
 
-async function insertUser(sql: Sql, { name, passwordHash, systemAdmin = false }: NewUser): Promise<void> {
+/** Returns the row id. Violates `namespaces_pkey` where the name is taken. */
+export async function insertUser(sql: Sql, { name, passwordHash, systemAdmin = false }: NewUser): Promise<number> {
   await sql.query("user-name", "insert into namespaces (name, kind) values ($1, 'user')", [name]);
-  await sql.query("user-create", "insert into users (name, password_hash, system_admin) values ($1, $2, $3)", [
-    name,
-    passwordHash,
-    systemAdmin,
-  ]);
+  const [user] = await sql.query<{ id: string }>(
+    "user-create",
+    "insert into users (name, password_hash, system_admin) values ($1, $2, $3) returning id",
+    [name, passwordHash, systemAdmin],
+  );
+  return Number(user?.id);
+}
+
+/** Whether a user or an organization has the name. */
+export async function isNameTaken(sql: Sql, name: string): Promise<boolean> {
+  return (await sql.query("name-taken", "select 1 from namespaces where name = $1", [name])).length > 0;
+}
+
+/** Ends every token of theirs too. Answers who was not suspended before. */
+export async function suspendUsers(sql: Sql, ids: readonly number[]): Promise<number[]> {
+  const names = await sql.query<{ name: string }>(
+    "users-names",
+    "select name from users where id = any($1::bigint[])",
+    [ids],
+  );
+  await holdRights(sql, { alone: names.map(({ name }) => userLock(name)) });
+  const rows = await sql.query<{ id: string }>(
+    "users-suspend",
+    `update users set suspended = true, token_epoch = token_epoch + 1
+     where id = any($1::bigint[]) and not suspended returning id`,
+    [ids],
+  );
+  return rows.map(({ id }) => Number(id));
+}
+
+export async function resumeUsers(sql: Sql, ids: readonly number[]): Promise<void> {
+  await sql.query("users-resume", "update users set suspended = false where id = any($1::bigint[])", [ids]);
 }
 
 function newUser(name: string, { passwordHash }: UserChange): NewUser {

@@ -13,29 +13,47 @@ import type { RegistryDeps } from "./deps.ts";
 const maxCachedBlobBytes = 64 * 1024;
 const maxCacheBytes = 16 * 1024 * 1024;
 
+/** How long a client may begin to read a blob from the bucket: with a token's 5 min, whoever lost the right is out in 6. */
+const redirectSeconds = 60;
+
 /**
- * `GET /v2/<name>/blobs/<digest>`: the whole blob or one range of it; `HEAD` the same without the bytes.
+ * `GET /v2/<name>/blobs/<digest>`: the whole blob or one range of it, or 307 to where the bucket has it; `HEAD` the same
+ * without the bytes.
  * @throws OciError NAME_INVALID, DIGEST_INVALID, BLOB_UNKNOWN, RANGE_INVALID
  * @see distribution-spec v1.1 end-2, RFC 9110 section 14 (ranges) and 13 (conditions)
  */
-export function getBlob({ blobRows, blobs }: RegistryDeps): LookAhead {
+export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead {
   const cache = new LRUCache<Digest, Buffer>({ maxSize: maxCacheBytes, sizeCalculation: ({ length }) => length + 256 });
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
-    const size = await blobRows.findSize(repository, digest);
+    const row = await blobRows.find(repository, digest);
 
     return async () => {
-      if (size === undefined) throw new OciError("BLOB_UNKNOWN", { detail: { digest } });
+      if (row === undefined) throw unknown(digest);
+      const { size } = row;
       const etag = `"${digest}"`;
       const headers = blobHeaders(digest, etag);
       if (matchesETag(request.header("If-None-Match"), etag)) return empty(304, headers);
       const range = rangeOf(request.method, request.header("Range"), request.header("If-Range"), etag, size);
 
-      if (request.method === "HEAD")
+      if (request.method === "HEAD") {
+        // Who pushes asks so, and leaves out what is here.
+        if (row.unreferenced && !(await blobRows.keep(repository, digest))) throw unknown(digest);
         return empty(200, { ...headers, "Content-Type": OCTETS, "Content-Length": String(size) });
-      if (size <= maxCachedBlobBytes) return small(await load(cache, blobs, digest, size), range, headers);
-      return large(await openBlob(blobs, digest, size), range, headers);
+      }
+      try {
+        if (size <= maxCachedBlobBytes) return small(await load(cache, blobs, digest, size), range, headers);
+        if (redirects(request.remoteAddress)) {
+          const url = await blobs.presign(digest, redirectSeconds);
+          if (url !== undefined) return elsewhere(url, digest);
+        }
+        return large(await openBlob(blobs, digest, size), range, headers);
+      } catch (error) {
+        // It may have been deleted and collected since its row was read.
+        if ((await blobRows.find(repository, digest)) === undefined) throw unknown(digest);
+        throw error;
+      }
     };
   };
 }
@@ -45,17 +63,21 @@ export function getBlob({ blobRows, blobs }: RegistryDeps): LookAhead {
  * @throws OciError BLOB_UNKNOWN, IN_USE when a manifest needs it, UNSUPPORTED when deletion is off
  * @see distribution-spec v1.1 end-10
  */
-export function deleteBlob({ blobRows, failpoint }: RegistryDeps): Handler {
+export function deleteBlob({ blobRows, confirm, failpoint }: RegistryDeps): Handler {
   return async (request) => {
     const repository: RepositoryName = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
 
-    failpoint("del.beforeRow");
-    await blobRows.unlink(repository, digest);
-    failpoint("del.afterRow");
+    await failpoint("del.beforeRow");
+    await blobRows.unlink(repository, digest, confirm(request));
+    await failpoint("del.afterRow");
 
     return empty(202);
   };
+}
+
+function unknown(digest: Digest): OciError {
+  return new OciError("BLOB_UNKNOWN", { detail: { digest } });
 }
 
 const OCTETS = "application/octet-stream";
@@ -99,6 +121,11 @@ function large(reader: BlobReader, range: ByteRange | undefined, headers: ReplyH
   const [status, all] = partial(range, reader.size, headers);
   const body = { length: last - first + 1, chunks: () => reader.chunks(first, last), close: () => reader.close() };
   return bytes(status, OCTETS, body, all);
+}
+
+/** The URL is a key to the bytes for whoever has it: nobody keeps it. */
+function elsewhere(url: string, digest: Digest): Reply {
+  return empty(307, { Location: url, "Docker-Content-Digest": digest, "Cache-Control": "no-store" });
 }
 
 async function load(cache: LRUCache<Digest, Buffer>, blobs: BlobStore, digest: Digest, size: number): Promise<Buffer> {

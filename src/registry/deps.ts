@@ -1,6 +1,8 @@
-import type { Actor, Authorize } from "../oci/access.ts";
+import type { Request } from "../http/request.ts";
+import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
 import type { BlobRows } from "../storage/blob-rows.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
+import type { Confirm } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { ManifestStore } from "../storage/manifest-store.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
@@ -11,6 +13,8 @@ export interface RegistryDeps {
   readonly authorize: Authorize;
   /** Names of the repositories that the actor may list, in ASCII order. */
   readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
+  /** Of the change that a request makes; with `action` where it takes another right than its route says. */
+  readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
   readonly blobs: BlobStore;
   readonly blobRows: BlobRows;
   readonly uploads: UploadStore;
@@ -20,5 +24,7 @@ export interface RegistryDeps {
   readonly publicUrl: string;
   /** False: tags, manifests and blobs cannot be deleted (405). */
   readonly deletion: boolean;
+  /** Whether a client at this address may be sent to the bucket for a large blob. */
+  readonly redirects: (address: string) => boolean;
   readonly failpoint: Failpoint;
 }

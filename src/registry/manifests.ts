@@ -56,8 +56,8 @@ export function putManifest(deps: RegistryDeps): Handler {
 
     const { admission } = request;
     const row = { ...manifest, digest, content, subject: manifest.subject?.digest };
-    await deps.manifests.put({ repository, admission, manifest: row, tags });
     request.notes.digest = digest;
+    await deps.manifests.put({ repository, admission, manifest: row, tags, confirm: deps.confirm(request) });
 
     return empty(201, {
       Location: `${deps.publicUrl}/v2/${repository}/manifests/${reference.kind === "tag" ? reference.tag : digest}`,
@@ -75,18 +75,18 @@ export function putManifest(deps: RegistryDeps): Handler {
  * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index lists the manifest, DENIED, UNSUPPORTED when deletion is off
  * @see distribution-spec v1.1 end-9
  */
-export function deleteManifest({ manifests, authorize }: RegistryDeps): Handler {
+export function deleteManifest({ manifests, authorize, confirm }: RegistryDeps): Handler {
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const reference = parseReference(request.param("reference"));
 
     if (reference.kind === "tag") {
-      await manifests.deleteTag(repository, reference.tag);
+      await manifests.deleteTag(repository, reference.tag, confirm(request));
       return empty(202);
     }
     const decision = await authorize(request.actor, repository, "delete");
     if (!decision.allowed) throw new OciError("DENIED", { message: "you may delete tags here, but not manifests" });
-    await manifests.delete(repository, reference.digest);
+    await manifests.delete(repository, reference.digest, confirm(request, "delete"));
     return empty(202);
   };
 }

@@ -54,7 +54,7 @@ export async function appendBody(
 ): Promise<UploadSession> {
   const segment = await deps.blobs.writeSegment(chunk.limit(request.bodyStream()), session.algorithm);
   const next = segment.size === 0 ? undefined : await deps.uploads.append(session, segment);
-  deps.failpoint("upload.afterRow");
+  await deps.failpoint("upload.afterRow");
   if (next !== undefined) return next;
   await deps.blobs.discard([segment.name]);
   if (segment.size === 0) return session;

@@ -5,7 +5,7 @@ import { principalOf } from "../oci/access.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
-import type { UploadSession } from "../storage/upload-store.ts";
+import type { NewBlob, UploadSession } from "../storage/upload-store.ts";
 import type { RegistryDeps } from "./deps.ts";
 import { findMountSource } from "./mount.ts";
 import { appendBody, type Chunk, checkChunk } from "./upload-chunks.ts";
@@ -26,9 +26,10 @@ export function startUpload(deps: RegistryDeps): Handler {
 
     if (mount !== undefined) {
       const source = await findMountSource(deps, request.actor, mount, request.query("from"));
-      const repositoryId = await deps.repositories.ensure(repository, request.admission);
-      if (source !== undefined && (await deps.blobRows.mount(repositoryId, mount, source))) {
-        deps.failpoint("mount.afterRow");
+      const confirm = deps.confirm(request);
+      const repositoryId = await deps.repositories.ensure(repository, request.admission, confirm);
+      if (source !== undefined && (await deps.blobRows.mount({ repositoryId, digest: mount, source, confirm }))) {
+        await deps.failpoint("mount.afterRow");
         return created(deps, repository, mount);
       }
     } else if (digest !== undefined) {
@@ -39,9 +40,9 @@ export function startUpload(deps: RegistryDeps): Handler {
         message: "a body here needs ?digest=; otherwise send Content-Length: 0",
       });
     }
-    const repositoryId = await deps.repositories.ensure(repository, request.admission);
+    const repositoryId = await deps.repositories.ensure(repository, request.admission, deps.confirm(request));
     const id = await deps.uploads.create(repositoryId, principalOf(request.actor), algorithm);
-    deps.failpoint("upload.created");
+    await deps.failpoint("upload.created");
 
     return progress(deps, 202, repository, { id, size: 0 });
   };
@@ -77,7 +78,7 @@ export function finishUpload(deps: RegistryDeps): Handler {
     const chunk = checkChunk(deps, request, repository, session);
 
     const pieces = await gather(deps, { request, session, chunk, algorithm: algorithmOf(digest) });
-    await finish(deps, session, digest, pieces);
+    await finish(deps, { request, session, digest, pieces });
 
     return created(deps, repository, digest);
   };
@@ -108,9 +109,9 @@ export function cancelUpload(deps: RegistryDeps): Handler {
     const repository = parseRepositoryName(request.param("name"));
     const session = await getSession(deps, request, repository);
 
-    deps.failpoint("del.beforeRow");
+    await deps.failpoint("del.beforeRow");
     if (!(await deps.uploads.remove(session.id))) throw new OciError("BLOB_UPLOAD_UNKNOWN");
-    deps.failpoint("del.afterRow");
+    await deps.failpoint("del.afterRow");
     await deps.blobs.discard(session.segments);
 
     return empty(204);
@@ -133,6 +134,13 @@ interface Pieces {
   readonly known: Digest | undefined;
 }
 
+interface Finished {
+  readonly request: Request;
+  readonly session: UploadSession;
+  readonly digest: Digest;
+  readonly pieces: Pieces;
+}
+
 /** The row is not moved on by the last bytes: whatever is wrong with them, the upload stays as it was. */
 async function gather(deps: RegistryDeps, { request, session, chunk, algorithm }: LastBytes): Promise<Pieces> {
   const known = session.algorithm === algorithm ? session.digest : undefined;
@@ -145,22 +153,32 @@ async function gather(deps: RegistryDeps, { request, session, chunk, algorithm }
 }
 
 /** Bytes, then the row; the pieces go last, when nothing leads to them any more. */
-async function finish(
-  deps: RegistryDeps,
-  session: UploadSession,
-  digest: Digest,
-  { all, own, known }: Pieces,
-): Promise<void> {
+async function finish(deps: RegistryDeps, { request, session, digest, pieces }: Finished): Promise<void> {
+  const { all, own, known } = pieces;
   try {
-    const size = await deps.blobs.publish(all, digest, known);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.finish(session, digest, size);
-    deps.failpoint("blob.afterCommit");
+    const blob = await publish(deps, all, digest, known);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.finish(session, { ...blob, confirm: deps.confirm(request) });
+    await deps.failpoint("blob.afterCommit");
   } catch (error) {
     await deps.blobs.discard(own);
     throw error;
   }
   await deps.blobs.discard([...session.segments, ...own]);
+}
+
+/** The pieces are there until the row is committed, so what a collection takes meanwhile can be put back. */
+async function publish(
+  { blobs }: RegistryDeps,
+  pieces: readonly string[],
+  digest: Digest,
+  known: Digest | undefined,
+): Promise<NewBlob> {
+  const size = await blobs.publish(pieces, digest, known);
+  const ensureBytes = async (): Promise<void> => {
+    if ((await blobs.findSize(digest)) !== size) await blobs.publish(pieces, digest, digest);
+  };
+  return { digest, size, ensureBytes };
 }
 
 async function putWhole(
@@ -171,10 +189,11 @@ async function putWhole(
 ): Promise<Reply> {
   const segment = await deps.blobs.writeSegment(request.bodyStream(), algorithmOf(digest));
   try {
-    const size = await deps.blobs.publish([segment.name], digest, segment.digest);
-    deps.failpoint("blob.beforeCommit");
-    await deps.uploads.linkWhole(repository, request.admission, digest, size);
-    deps.failpoint("blob.afterCommit");
+    const { admission } = request;
+    const blob = await publish(deps, [segment.name], digest, segment.digest);
+    await deps.failpoint("blob.beforeCommit");
+    await deps.uploads.linkWhole({ repository, admission, ...blob, confirm: deps.confirm(request) });
+    await deps.failpoint("blob.afterCommit");
   } finally {
     await deps.blobs.discard([segment.name]);
   }

@@ -3,6 +3,7 @@ import { chmod, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { prepareBlobs } from "../app.ts";
 import { checkUp } from "./checkup.ts";
 import { type Finding, reportFindings } from "./doctor.ts";
 import { newFolder, postmasterOf, removeFolder, startServer } from "./testing/server-process.ts";
@@ -16,7 +17,7 @@ describe("goldseal doctor", () => {
   });
   afterEach(() => removeFolder(data));
   const look = (env: Record<string, string> = {}, now = new Date()): Promise<Finding[]> =>
-    checkUp({ env: { GOLDSEAL_DATA: data, GOLDSEAL_LISTEN: "127.0.0.1:0", ...env }, now });
+    checkUp({ env: { GOLDSEAL_DATA: data, GOLDSEAL_LISTEN: "127.0.0.1:0", ...env }, now, prepareBlobs });
 
   it("finds nothing wrong before the first start, while it runs, and after", async () => {
     expect(bad(await look())).toEqual([]);

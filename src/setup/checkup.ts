@@ -19,14 +19,15 @@ export interface CheckupParts {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly yamlText?: string;
   readonly now: Date;
+  /** @throws Error that says what a bucket lacks */
+  prepareBlobs(config: Config): Promise<{ readonly s3Checksums?: boolean }>;
   /** Looks into the database; where it is not given, trust data is not looked at. */
   readonly inspectTrust?: InspectTrust;
 }
 
-interface Situation {
+interface Situation extends Pick<CheckupParts, "now" | "prepareBlobs"> {
   readonly inspectTrust: InspectTrust | undefined;
   readonly config: Config;
-  readonly now: Date;
   /** The data folder exists: there was a first start. */
   readonly isMade: boolean;
   /** The process that serves this data folder now. */
@@ -37,7 +38,7 @@ const GIB = 1024 ** 3;
 const SECRET_FILES = ["ca.key", "server.key", "postgres.password", "master.key"];
 
 /** Looks at everything a start needs, and leaves it as it was. */
-export async function checkUp({ env, yamlText, now, inspectTrust }: CheckupParts): Promise<Finding[]> {
+export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }: CheckupParts): Promise<Finding[]> {
   let config: Config;
   try {
     config = parseConfig(env, yamlText);
@@ -53,6 +54,7 @@ export async function checkUp({ env, yamlText, now, inspectTrust }: CheckupParts
     config,
     now,
     inspectTrust,
+    prepareBlobs,
     isMade,
     holder: isMade ? await findHolder(config.dataFolder) : undefined,
   };
@@ -204,8 +206,8 @@ async function checkKeys({ config }: Situation): Promise<Finding[]> {
   ];
 }
 
-async function checkBlobs({ config }: Situation): Promise<Finding[]> {
-  if (config.blobs.kind !== "fs") return [];
+async function checkBlobs({ config, prepareBlobs }: Situation): Promise<Finding[]> {
+  if (config.blobs.kind === "s3") return checkBucket(config.blobs, await prepareBlobs(config));
   const root = config.blobs.root;
   const existing = await nearestExisting(root);
   const failure = await probeBlobFolder(existing);
@@ -215,6 +217,22 @@ async function checkBlobs({ config }: Situation): Promise<Finding[]> {
       "blobs",
       `${existing}: ${failure}`,
       "set GOLDSEAL_BLOBS to a folder on a local filesystem this user may write",
+    ),
+  ];
+}
+
+/** What is missing was thrown. */
+function checkBucket(
+  { bucket, endpoint = "AWS" }: Config["blobs"] & { kind: "s3" },
+  { s3Checksums }: { s3Checksums?: boolean },
+): Finding[] {
+  const works = `${bucket} at ${endpoint}: objects, ranges, multipart uploads, presigned URLs and deletion work`;
+  if (s3Checksums) return [ok("blobs", `${works}, checksums are kept`)];
+  return [
+    warning(
+      "blobs",
+      `${works}, but the server does not check CRC-32 sums`,
+      "reach it over TLS only, or use one that does",
     ),
   ];
 }

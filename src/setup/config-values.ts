@@ -2,7 +2,7 @@
 // none repeats the value itself, since it may carry a password.
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import type { BlobsConfig, DatabaseConfig, TlsConfig } from "../config.ts";
+import type { BlobRedirect, BlobsConfig, DatabaseConfig, Network, TlsConfig } from "../config.ts";
 import { Secret } from "./secret.ts";
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
@@ -49,13 +49,14 @@ export function parseDatabaseUrl(text: string): DatabaseConfig {
   return { kind: "external", url: new Secret(text) };
 }
 
+const S3_SETTINGS: ReadonlySet<string> = new Set(["endpoint", "region", "timeout"]);
+
 export function parseBlobs(text: string): BlobsConfig {
   if (text.startsWith("fs:") && text.length > 3) return { kind: "fs", root: parsePath(text.slice(3)) };
   const url = text.startsWith("s3://") ? URL.parse(text) : null;
-  const unknown =
-    url === null ? [] : [...url.searchParams.keys()].filter((key) => key !== "endpoint" && key !== "region");
+  const unknown = url === null ? [] : [...url.searchParams.keys()].filter((key) => !S3_SETTINGS.has(key));
   if (url === null || url.hostname === "" || url.username !== "" || url.hash !== "" || unknown.length > 0) {
-    throw new Error("must be fs:<folder> or s3://<bucket>/<prefix>?endpoint=<url>&region=<name>");
+    throw new Error("must be fs:<folder> or s3://<bucket>/<prefix>?endpoint=<url>&region=<name>&timeout=<seconds>");
   }
   const endpoint = url.searchParams.get("endpoint");
   const region = url.searchParams.get("region");
@@ -63,9 +64,32 @@ export function parseBlobs(text: string): BlobsConfig {
     kind: "s3",
     bucket: url.hostname,
     prefix: url.pathname.replace(/^\/|\/$/g, ""),
-    ...(endpoint === null ? {} : { endpoint }),
+    ...(endpoint === null ? {} : { endpoint: parseEndpoint(endpoint) }),
     ...(region === null ? {} : { region }),
+    timeoutSeconds: wholeNumber(1, 600)(url.searchParams.get("timeout") ?? "30"),
   };
+}
+
+function parseEndpoint(text: string): string {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.search !== "" || url.hash !== "") {
+    throw new Error("endpoint must be a URL like https://s3.example.org:9000");
+  }
+  return text;
+}
+
+/** `off`, `on`, or networks: `10.0.0.0/8,fd00::/8`. */
+export function parseRedirect(text: string): BlobRedirect {
+  if (text === "off" || text === "on") return text;
+  return text.split(",").map((part) => parseNetwork(part.trim()));
+}
+
+function parseNetwork(text: string): Network {
+  const [address = "", bits = "", ...more] = text.split("/");
+  const family = isIP(address);
+  const isRight = family !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128);
+  if (!isRight || more.length > 0) throw new Error("must be off, on, or networks like 10.0.0.0/8,fd00::/8");
+  return { address, bits: Number(bits), family: family === 4 ? "ipv4" : "ipv6" };
 }
 
 export function parseFailpoint(text: string): { name: string; pass: number } {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { KeyFileError, newKeyLine, parseKeyRing } from "../keys/key-ring.ts";
 import { SetupError } from "./errors.ts";
 import { findFile, writeDurably } from "./files.ts";
 
@@ -16,24 +17,18 @@ export async function openMasterKeys(file: string, { mayCreate }: { mayCreate: b
         `(umask 077; echo "k1 $(openssl rand -base64 32)" > ${file})`,
     );
   }
-  const made = `k${randomBytes(4).toString("hex")} ${randomBytes(32).toString("base64")}\n`;
+  const made = newKeyLine(`k${randomBytes(4).toString("hex")}`);
   await writeDurably(file, made, 0o600);
   return made;
 }
 
-/** @throws SetupError when a line is not `<id> <base64 of 32 bytes>`, when ids repeat, or when there is none */
+/** @throws SetupError that names the file and the line, never what stands in it */
 export function checkMasterKeys(content: string, file: string): string {
-  const ids = new Set<string>();
-  for (const [index, line] of content.split("\n").entries()) {
-    if (line.trim() === "") continue;
-    const match = /^([A-Za-z0-9_-]{1,64}) ([A-Za-z0-9+/]{43}=)\s*$/.exec(line);
-    if (match?.[1] === undefined) {
-      throw new SetupError(`${file}, line ${index + 1}: must be "<id> <base64 of 32 bytes>"`);
-    }
-    if (ids.has(match[1])) throw new SetupError(`${file}, line ${index + 1}: the id ${match[1]} is there twice`);
-    ids.add(match[1]);
+  try {
+    parseKeyRing(content, file);
+    return content;
+  } catch (cause) {
+    if (!(cause instanceof KeyFileError)) throw cause;
+    throw new SetupError(cause.message, { cause });
   }
-  if (ids.size === 0)
-    throw new SetupError(`${file} holds no key: it must have one "<id> <base64 of 32 bytes>" per line`);
-  return content;
 }

@@ -6,6 +6,7 @@ export interface ServeSettings {
   readonly publicUrl: string;
   readonly databaseUrl: string;
   readonly masterKeys: string;
+  readonly s3Checksums?: boolean;
 }
 
 export interface Address {

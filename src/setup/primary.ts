@@ -24,6 +24,8 @@ export interface PrimaryParts {
   readonly log: SetupLog;
   /** Says something to the person who started us. */
   say(line: string): void;
+  /** What was found out about the bucket, where there is one. */
+  prepareBlobs(config: Config): Promise<{ s3Checksums?: boolean }>;
   prepareDatabase(
     settings: ServeSettings,
     options: { adminPassword?: string; log: SetupLog },
@@ -71,12 +73,13 @@ async function start(
     `${config.tls.kind === "off" ? "http" : "https"}://${urlHost(host)}:${reserved.port}`;
   const publicUrl = config.publicUrl ?? origin(config.listen.host);
   const masterKeys = await openKeys(config, dataFolder);
+  const found = await parts.prepareBlobs(config);
   const [tls, databaseUrl] = await allOrThrow([
     openTls(config, { dataFolder, publicUrl }),
     openDatabase(parts, { dataFolder, signal, undo }),
   ]);
   signal.throwIfAborted();
-  const settings: ServeSettings = { config: withoutSecrets(config), publicUrl, databaseUrl, masterKeys };
+  const settings: ServeSettings = { config: withoutSecrets(config), publicUrl, databaseUrl, masterKeys, ...found };
   const adminPassword = config.adminPassword?.reveal();
   const prepared = await parts.prepareDatabase(settings, {
     ...(adminPassword !== undefined && { adminPassword }),

@@ -15,6 +15,11 @@ function openLoader() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
+/** More turns than keys gather for. */
+async function turns(): Promise<void> {
+  for (let count = 0; count < 12; count++) await turn();
+}
+
 describe("BatchedLookup", () => {
   it("answers each key with its own value, undefined where there is none", async () => {
     const lookup = new BatchedLookup(async (keys: readonly number[]) =>
@@ -30,14 +35,14 @@ describe("BatchedLookup", () => {
     const { batches, waiting, load } = openLoader();
     const lookup = new BatchedLookup(load);
     const first = [1, 2, 3].map((key) => lookup.find(key));
-    await turn();
+    await turns();
     const second = [4, 5].map((key) => lookup.find(key));
-    await turn();
+    await turns();
 
     expect(batches).toEqual([[1, 2, 3]]);
     waiting[0]?.resolve();
     await Promise.all(first);
-    await turn();
+    await turns();
     expect(batches).toEqual([
       [1, 2, 3],
       [4, 5],
@@ -46,21 +51,39 @@ describe("BatchedLookup", () => {
     expect(await Promise.all(second)).toEqual(["value of 4", "value of 5"]);
   });
 
+  it("waits for keys that come turn after turn, but not without end", async () => {
+    const { batches, waiting, load } = openLoader();
+    const lookup = new BatchedLookup(load);
+    const all: Promise<string | undefined>[] = [];
+    for (let key = 1; key <= 20; key++) {
+      all.push(lookup.find(key));
+      await turn();
+    }
+    await turns();
+
+    expect(batches[0]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    waiting[0]?.resolve();
+    await turns();
+    waiting[1]?.resolve();
+    expect(await Promise.all(all)).toHaveLength(20);
+    expect(batches).toHaveLength(2);
+  });
+
   it("lets a crowd not wait for the query under way, and has two at most", async () => {
     const { batches, waiting, load } = openLoader();
     const lookup = new BatchedLookup(load);
     const all = [lookup.find(0)];
-    await turn();
+    await turns();
     for (let round = 0; round < 3; round++) {
       for (let key = 1; key <= 40; key++) all.push(lookup.find(round * 40 + key));
-      await turn();
+      await turns();
     }
 
     expect(batches.map(({ length }) => length)).toEqual([1, 40]);
     for (let answered = 0; answered < waiting.length; answered++) {
       waiting[answered]?.resolve();
-      await turn();
-      await turn();
+      await turns();
+      await turns();
     }
     expect(await Promise.all(all)).toEqual(Array.from({ length: 121 }, (_, key) => `value of ${key}`));
   });
@@ -86,17 +109,17 @@ describe("BatchedLookup", () => {
     const { waiting, load } = openLoader();
     const lookup = new BatchedLookup(load);
     const bad = [1, 2].map((key) => lookup.find(key));
-    await turn();
+    await turns();
     const good = lookup.find(3);
 
     waiting[0]?.reject(new Error("the database went away"));
 
     for (const result of await Promise.allSettled(bad)) expect(result.status).toBe("rejected");
-    await turn();
+    await turns();
     waiting[1]?.resolve();
     expect(await good).toBe("value of 3");
     const later = lookup.find(4);
-    await turn();
+    await turns();
     waiting[2]?.resolve();
     expect(await later).toBe("value of 4");
   });
@@ -105,12 +128,12 @@ describe("BatchedLookup", () => {
     const { batches, waiting, load } = openLoader();
     const lookup = new BatchedLookup(load, { nameOf: String });
     const found = [7, -1, 7, 8, 7, -1].map((key) => lookup.find(key));
-    await turn();
+    await turns();
     const late = lookup.find(7);
 
     waiting[0]?.resolve();
     const values = await Promise.all(found);
-    await turn();
+    await turns();
     waiting[1]?.resolve();
     await late;
 

@@ -1,5 +1,6 @@
 /**
- * Looks keys up in groups: while one query is under way, the keys asked for meanwhile wait together for the next.
+ * Looks keys up in groups: keys gather for as long as every turn of the event loop brings some, and while a query is
+ * under way, the keys asked for meanwhile wait together for the next.
  * Nothing is kept between queries; every answer is read from the database after it was asked for.
  */
 export class BatchedLookup<K, V> {
@@ -8,6 +9,7 @@ export class BatchedLookup<K, V> {
   readonly #nameOf: ((key: K) => string) | undefined;
   #waiting: Waiting<K, V>[] = [];
   #inFlight = 0;
+  #isGathering = false;
 
   /**
    * `load` answers in the order of its keys. With `nameOf`, keys of one name that wait together are looked up once: a
@@ -25,7 +27,17 @@ export class BatchedLookup<K, V> {
   find(key: K): Promise<V | undefined> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ key, resolve, reject });
-      if (this.#waiting.length === 1 || this.#waiting.length === crowd) setImmediate(() => this.#flush());
+      if (!this.#isGathering) this.#gather(maxTurns, 0);
+    });
+  }
+
+  /** A query costs what a dozen requests do: those that are on their way are worth waiting a turn or two for. */
+  #gather(turns: number, before = this.#waiting.length): void {
+    this.#isGathering = true;
+    setImmediate(() => {
+      if (this.#waiting.length > before && turns > 1) return this.#gather(turns - 1);
+      this.#isGathering = false;
+      this.#flush();
     });
   }
 
@@ -41,7 +53,7 @@ export class BatchedLookup<K, V> {
       )
       .finally(() => {
         this.#inFlight--;
-        this.#flush();
+        if (!this.#isGathering && this.#waiting.length > 0) this.#gather(maxTurns, 0);
       });
   }
 
@@ -72,6 +84,8 @@ interface Waiting<K, V> {
   readonly reject: (error: unknown) => void;
 }
 
+/** Of the event loop; a bound for keys that trickle in one by one. */
+const maxTurns = 8;
 /** Two, so that the database works on one group while this process reads the answers of the other. */
 const maxInFlight = 2;
 /** Keys that are worth a second query at the same time. */

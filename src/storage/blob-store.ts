@@ -26,6 +26,8 @@ export interface StoredSegment {
 export interface BlobStore {
   /** Undefined when there are no bytes under `digest`. */
   open(digest: Digest): Promise<BlobReader | undefined>;
+  /** In bytes; undefined when there are none under `digest`. */
+  findSize(digest: Digest): Promise<number | undefined>;
   /** Keep `content` as a piece of an upload, hashed with `algorithm`. When `content` throws, nothing is kept. */
   writeSegment(content: AsyncIterable<Uint8Array>, algorithm: DigestAlgorithm): Promise<StoredSegment>;
   /**
@@ -38,4 +40,6 @@ export interface BlobStore {
   discard(segments: readonly string[]): Promise<void>;
   /** Names of pieces that nobody wrote to for `ms`. */
   listIdleSegments(ms: number): Promise<string[]>;
+  /** A URL by which anyone reads exactly this blob for so many seconds; undefined where the bytes cannot be had so. */
+  presign(digest: Digest, seconds: number): Promise<string | undefined>;
 }

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { OciError } from "../oci/error.ts";
+import { type Lookup, LookupQuery, type LookupRow } from "./lookup-query.ts";
 
 export type Row = pg.QueryResultRow;
 
@@ -9,12 +10,32 @@ export interface Sql {
   query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]>;
 }
 
+/**
+ * The first thing in the transaction of a change: makes sure that its sender may make it still, and puts it on record.
+ * Throws where not; then nothing was changed. May run more than once, as the transaction may.
+ */
+export type Confirm = (sql: Sql) => Promise<void>;
+
+/** On what conditions a change is made. */
+export interface Change {
+  readonly confirm: Confirm;
+  /** Told the version of what is there, undefined for nothing; throws where that is not what the sender saw. */
+  readonly check: (version: string | undefined) => void;
+}
+
 export interface DatabaseOptions {
   readonly url: string;
   /** Connections of this process. */
   readonly maxConnections?: number;
+  /** How long a statement waits for a row that another transaction holds; then it is 503. Default: for ever. */
+  readonly lockMs?: number;
   /** Told of a connection that broke while idle; the pool replaces it. */
   readonly onIdleError?: (error: Error) => void;
+}
+
+/** One connection that holds a lock of {@link Database.exclusively}: whoever loses it has lost the lock too. */
+export interface Session extends Sql {
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
 }
 
 export interface PoolState {
@@ -24,6 +45,8 @@ export interface PoolState {
 }
 
 const maxRetries = 5;
+/** Connections for look-ups: each kind has two queries under way at most (batched-lookup.ts). */
+const maxLookups = 4;
 const connectMs = 5_000;
 const statementMs = 60_000;
 /** serialization_failure, deadlock_detected: the transaction changed nothing and may run again. */
@@ -35,8 +58,8 @@ const CONSTRAINT = /^23/;
 /** A row for a repository that was deleted a moment ago. */
 const FOREIGN_KEY = "23503";
 const OF_REPOSITORY = /_repository_id_fkey$/;
-/** Classes of a server that is away: connection, resources, operator intervention, system error, read-only standby. */
-const AWAY = /^(?:08|53|57|58|25006|F0)/;
+/** Server away: connection, resources, operator intervention, system error, standby; and a row held for too long. */
+const AWAY = /^(?:08|53|57|58|25006|55P03|F0)/;
 
 /**
  * PostgreSQL behind one door. A server that cannot be reached is OciError UNAVAILABLE (503), a full disk is
@@ -44,69 +67,157 @@ const AWAY = /^(?:08|53|57|58|25006|F0)/;
  */
 export class Database implements Sql {
   readonly #pool: pg.Pool;
+  readonly #lookups: pg.Pool;
 
-  constructor({ url, maxConnections = 10, onIdleError = () => undefined }: DatabaseOptions) {
-    this.#pool = new pg.Pool({
-      connectionString: url,
-      max: maxConnections,
-      connectionTimeoutMillis: connectMs,
-      statement_timeout: statementMs,
-      idleTimeoutMillis: 60_000,
-      application_name: "goldseal",
-      // Every statement is prepared and looks rows up by index: planning it anew for each call's parameters would cost
-      // several times what running it does.
-      options: "-c plan_cache_mode=force_generic_plan",
-    });
-    this.#pool.on("error", onIdleError);
-    this.#pool.on("connect", (client) => client.on("error", onIdleError));
+  constructor(options: DatabaseOptions) {
+    const { maxConnections = 10 } = options;
+    this.#pool = openPool(options, maxConnections, GENERIC_PLAN);
+    this.#lookups = openPool(options, Math.min(maxConnections, maxLookups), `${GENERIC_PLAN} ${BY_INDEX}`);
   }
 
-  async query<R extends Row>(name: string, text: string, values: readonly unknown[] = []): Promise<R[]> {
+  query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]> {
+    return queryOn<R>(this.#pool, name, text, values);
+  }
+
+  /** Rows found by index, for keys that are asked for in every request. */
+  async lookUp(lookup: Lookup): Promise<LookupRow[]> {
     try {
-      return await run<R>(this.#pool, name, text, values);
+      const client = await drive(this.#lookups.connect());
+      let broken = true;
+      try {
+        const rows = await drive(client.query(new LookupQuery(lookup)).answer);
+        broken = false;
+        return rows;
+      } finally {
+        client.release(broken);
+      }
     } catch (error) {
       throw translate(error);
     }
   }
 
-  /** All of `work` or nothing. Repeated when PostgreSQL asks for it, so `work` must not act outside the database. */
-  async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
+  /** All of `work` or nothing. Repeated when PostgreSQL asks for it, so `work` must bear being done twice. */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return repeat(async () => {
+      const client = await drive(this.#pool.connect());
+      let broken = false;
       try {
-        return await this.#once(work);
-      } catch (error) {
-        if (!AGAIN.has(codeOf(error)) || attempt > maxRetries) throw translate(error);
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** attempt));
+        return await transact(client, work, () => {
+          broken = true;
+        });
+      } finally {
+        client.release(broken);
       }
+    });
+  }
+
+  /**
+   * `work` while no other process does work of this `name`; undefined where one does. What it asks of the session goes
+   * over the connection that holds the lock: when that breaks, nothing more can be changed by it.
+   */
+  async exclusively<T>(name: string, work: (session: Session) => Promise<T>): Promise<T | undefined> {
+    const client = await drive(this.#pool.connect()).catch((error: unknown) => {
+      throw translate(error);
+    });
+    let broken = false;
+    const breaks = (): void => {
+      broken = true;
+    };
+    const session: Session = {
+      query: (...asked) => queryOn(client, ...asked),
+      transaction: (inner) => repeat(() => transact(client, inner, breaks)),
+    };
+    try {
+      const lock = "select pg_try_advisory_lock(hashtext($1)) as taken";
+      const [row] = await session.query<{ taken: boolean }>("", lock, [name]);
+      if (row?.taken !== true) return undefined;
+      return await work(session);
+    } finally {
+      await client.query("select pg_advisory_unlock_all()").catch(breaks);
+      client.release(broken);
     }
   }
 
   get pool(): PoolState {
-    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+    const pools = [this.#pool, this.#lookups];
+    const sum = (count: (pool: pg.Pool) => number) => pools.reduce((total, pool) => total + count(pool), 0);
+    return {
+      total: sum(({ totalCount }) => totalCount),
+      idle: sum(({ idleCount }) => idleCount),
+      waiting: sum(({ waitingCount }) => waitingCount),
+    };
   }
 
   async close(): Promise<void> {
-    await this.#pool.end();
+    await Promise.all([this.#pool.end(), this.#lookups.end()]);
   }
+}
 
-  async #once<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    const client = await drive(this.#pool.connect());
-    let broken = false;
+async function queryOn<R extends Row>(
+  on: pg.Pool | pg.PoolClient,
+  name: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<R[]> {
+  try {
+    return await run<R>(on, name, text, values);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+async function repeat<T>(once: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
     try {
-      await drive(client.query("begin"));
-      const result = await work({ query: (name, text, values = []) => run(client, name, text, values) });
-      await drive(client.query("commit"));
-      return result;
+      return await once();
     } catch (error) {
-      broken = await client.query("rollback").then(
-        () => false,
-        () => true,
-      );
-      throw error;
-    } finally {
-      client.release(broken);
+      if (!AGAIN.has(codeOf(error)) || attempt > maxRetries) throw translate(error);
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** attempt));
     }
   }
+}
+
+/** `breaks` is called when not even a rollback gets through. */
+async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>, breaks: () => void): Promise<T> {
+  try {
+    await drive(client.query("begin"));
+    const result = await work({ query: (name, text, values = []) => run(client, name, text, values) });
+    await drive(client.query("commit"));
+    return result;
+  } catch (error) {
+    await client.query("rollback").catch(breaks);
+    throw error;
+  }
+}
+
+/** Every statement is prepared: planning it anew for each call's parameters would cost several times what running it does. */
+const GENERIC_PLAN = "-c plan_cache_mode=force_generic_plan";
+/**
+ * A statement prepared while its tables are small (a registry just filled) would go through all of them for each key,
+ * and be kept. A probe of an index is right for any number of rows.
+ */
+const BY_INDEX = [
+  ...["seqscan", "hashjoin", "mergejoin", "material", "memoize", "bitmapscan"].map((way) => `-c enable_${way}=off`),
+].join(" ");
+
+function openPool(
+  { url, lockMs, onIdleError = () => undefined }: DatabaseOptions,
+  max: number,
+  options: string,
+): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: connectMs,
+    statement_timeout: statementMs,
+    ...(lockMs === undefined ? {} : { lock_timeout: lockMs }),
+    idleTimeoutMillis: 60_000,
+    application_name: "goldseal",
+    options,
+  });
+  pool.on("error", onIdleError);
+  pool.on("connect", (client) => client.on("error", onIdleError));
+  return pool;
 }
 
 /** Whether `error` is a violation of the constraint called `constraint` (or of any, when not given). */

@@ -1,17 +1,14 @@
-import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { algorithmOf, type Digest, type DigestAlgorithm, DigestHasher, hexOf } from "../oci/digest.ts";
+import { algorithmOf, type Digest, type DigestAlgorithm, DigestHasher } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { BlobReader, BlobStore, StoredSegment } from "./blob-store.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { readChunks } from "./file-chunks.ts";
 import { isErrno, refuseFullDisk, syncFolder } from "./file-errors.ts";
 import { FileWriter } from "./file-writer.ts";
-
-const ALGORITHMS: readonly DigestAlgorithm[] = ["sha256", "sha512"];
-const SEGMENT = /^[0-9a-f]{32}$/;
+import { ALGORITHMS, blobPath, newSegmentName, SEGMENT, segmentPath } from "./fs-layout.ts";
 
 /**
  * Blobs as files:
@@ -51,7 +48,7 @@ export class FsBlobStore implements BlobStore {
   async open(digest: Digest): Promise<BlobReader | undefined> {
     let handle: FileHandle;
     try {
-      handle = await open(this.#blobPath(digest), constants.O_RDONLY);
+      handle = await open(blobPath(this.#root, digest), constants.O_RDONLY);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       throw error;
@@ -60,9 +57,16 @@ export class FsBlobStore implements BlobStore {
     return { size, chunks: (first, last) => readChunks(handle, first, last), close: () => handle.close() };
   }
 
+  async findSize(digest: Digest): Promise<number | undefined> {
+    const found = await stat(blobPath(this.#root, digest)).catch((error: unknown) => {
+      if (!isErrno(error, "ENOENT")) throw error;
+    });
+    return found?.size;
+  }
+
   async writeSegment(content: AsyncIterable<Uint8Array>, algorithm: DigestAlgorithm): Promise<StoredSegment> {
     const name = newSegmentName();
-    const path = this.#segmentPath(name);
+    const path = segmentPath(this.#root, name);
     const hasher = new DigestHasher(algorithm);
     try {
       const writer = await FileWriter.create(path);
@@ -71,14 +75,14 @@ export class FsBlobStore implements BlobStore {
           hasher.update(chunk);
           await writer.write(chunk);
         }
-        this.#failpoint("upload.afterWrite");
+        await this.#failpoint("upload.afterWrite");
         await writer.sync();
       } finally {
         await writer.close();
       }
-      this.#failpoint("blob.afterFsync");
+      await this.#failpoint("blob.afterFsync");
       await syncFolder(join(this.#root, "uploads"));
-      this.#failpoint("upload.afterSync");
+      await this.#failpoint("upload.afterSync");
       return { name, size: writer.size, digest: hasher.digest() };
     } catch (error) {
       await this.discard([name]);
@@ -106,10 +110,10 @@ export class FsBlobStore implements BlobStore {
 
   async discard(segments: readonly string[]): Promise<void> {
     for (const name of segments) {
-      await unlink(this.#segmentPath(name)).catch((error: unknown) => {
+      await unlink(segmentPath(this.#root, name)).catch((error: unknown) => {
         if (!isErrno(error, "ENOENT")) throw error;
       });
-      this.#failpoint("del.afterUnlink");
+      await this.#failpoint("del.afterUnlink");
     }
   }
 
@@ -118,7 +122,7 @@ export class FsBlobStore implements BlobStore {
     const idle: string[] = [];
     for (const name of await readdir(join(this.#root, "uploads"))) {
       if (!SEGMENT.test(name)) continue;
-      const found = await stat(this.#segmentPath(name)).catch((error: unknown) => {
+      const found = await stat(segmentPath(this.#root, name)).catch((error: unknown) => {
         if (!isErrno(error, "ENOENT")) throw error;
       });
       if (found !== undefined && found.mtimeMs < before) idle.push(name);
@@ -126,29 +130,37 @@ export class FsBlobStore implements BlobStore {
     return idle;
   }
 
+  async presign(): Promise<undefined> {
+    return undefined;
+  }
+
   async #publishFile(segment: string, expected: Digest, actual: Digest): Promise<number> {
     if (actual !== expected) throw new OciError("DIGEST_INVALID", { detail: { expected, actual } });
-    const source = this.#segmentPath(segment);
-    const target = this.#blobPath(expected);
+    const source = segmentPath(this.#root, segment);
+    const target = blobPath(this.#root, expected);
     const { size } = await stat(source);
-    this.#failpoint("blob.afterHash");
-    try {
-      await link(source, target);
-    } catch (error) {
-      if (!isErrno(error, "EEXIST")) throw error;
-      await this.#replaceIfTorn(source, target, size);
-    }
-    this.#failpoint("blob.afterRename");
+    await this.#failpoint("blob.afterHash");
+    await this.#linkOrReplace(source, target, size);
+    await this.#failpoint("blob.afterRename");
     // Also when the name was there before: whoever made it may not have synced the folder yet.
     await syncFolder(join(target, ".."));
-    this.#failpoint("blob.afterDirSync");
+    await this.#failpoint("blob.afterDirSync");
     return size;
   }
 
   /** A file of the wrong size under a blob's name is damage from outside; the good bytes at hand mend it. */
-  async #replaceIfTorn(source: string, target: string, size: number): Promise<void> {
-    if ((await stat(target)).size === size) return;
-    const temporary = this.#segmentPath(newSegmentName());
+  async #linkOrReplace(source: string, target: string, size: number): Promise<void> {
+    try {
+      return await link(source, target);
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+    const found = await stat(target).catch((error: unknown) => {
+      if (!isErrno(error, "ENOENT")) throw error;
+    });
+    if (found?.size === size) return;
+    // Of another size, or collected since: the good bytes go there.
+    const temporary = segmentPath(this.#root, newSegmentName());
     await link(source, temporary);
     await rename(temporary, target);
   }
@@ -161,7 +173,7 @@ export class FsBlobStore implements BlobStore {
 
   async *#readSegments(names: readonly string[]): AsyncGenerator<Uint8Array> {
     for (const name of names) {
-      const handle = await open(this.#segmentPath(name), constants.O_RDONLY);
+      const handle = await open(segmentPath(this.#root, name), constants.O_RDONLY);
       try {
         const { size } = await handle.stat();
         yield* readChunks(handle, 0, size - 1);
@@ -170,19 +182,4 @@ export class FsBlobStore implements BlobStore {
       }
     }
   }
-
-  #segmentPath(name: string): string {
-    // Names come from rows: one that this store did not make must not become a path.
-    if (!SEGMENT.test(name)) throw new OciError("BLOB_UPLOAD_INVALID", { detail: { segment: name } });
-    return join(this.#root, "uploads", name);
-  }
-
-  #blobPath(digest: Digest): string {
-    const hex = hexOf(digest);
-    return join(this.#root, "blobs", algorithmOf(digest), hex.slice(0, 2), hex);
-  }
-}
-
-function newSegmentName(): string {
-  return randomBytes(16).toString("hex");
 }

@@ -2,6 +2,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { isManifestMediaType, isNonDistributable } from "../oci/media-types.ts";
+import { clearBlobMarks, clearLinkMarks, type SeeBytes } from "./blob-rows.ts";
 import { isViolation, type Sql } from "./database.ts";
 import type { Failpoint } from "./failpoint.ts";
 
@@ -19,12 +20,21 @@ export interface NewManifest {
   readonly children: readonly Descriptor[];
 }
 
+export interface InsertParts {
+  readonly failpoint: Failpoint;
+  readonly seeBytes: SeeBytes;
+}
+
 /** What the repository holds under a digest that the manifest references. */
 interface Held {
   readonly digest: Digest;
   readonly size: number;
   /** Of a manifest; undefined for a blob. */
   readonly mediaType: string | undefined;
+  /** A collection has seen that nothing needed it here. */
+  readonly fading: boolean;
+  /** Of a blob that no repository needed: its bytes may be gone. */
+  readonly doubtful: boolean;
 }
 
 /**
@@ -35,16 +45,16 @@ export async function insertManifest(
   sql: Sql,
   repositoryId: number,
   manifest: NewManifest,
-  failpoint: Failpoint,
+  { failpoint, seeBytes }: InsertParts,
 ): Promise<void> {
   const held = await findHeld(sql, repositoryId, manifest);
   const references = resolve(manifest, held);
-  // "do update … where false" changes nothing but locks the row that is there: nobody deletes it before its tags name it.
+  // Where it changes nothing it still locks the row that is there: nobody deletes it before its tags name it.
   await sql.query(
     "manifest-insert",
     `insert into manifests (repository_id, digest, media_type, content, size, subject_digest, artifact_type, annotations)
      values ($1, $2, $3, $4, $5, $6, $7, $8)
-     on conflict (repository_id, digest) do update set media_type = excluded.media_type where false`,
+     on conflict (repository_id, digest) do update set unreferenced_at = null where manifests.unreferenced_at is not null`,
     [
       repositoryId,
       manifest.digest,
@@ -58,7 +68,7 @@ export async function insertManifest(
         : JSON.stringify(manifest.annotations),
     ],
   );
-  failpoint("manifest.afterInsert");
+  await failpoint("manifest.afterInsert");
   await insertReferences(sql, repositoryId, manifest.digest, references).catch((cause: unknown) => {
     if (!isViolation(cause)) throw cause;
     throw new OciError("MANIFEST_BLOB_UNKNOWN", {
@@ -66,7 +76,40 @@ export async function insertManifest(
       cause,
     });
   });
-  failpoint("manifest.afterLock");
+  await failpoint("manifest.afterLock");
+  await revive(sql, repositoryId, [...held.values()].flat(), seeBytes);
+}
+
+/**
+ * What was about to be collected is needed again. The references are in, and keep it from the collector; locks are taken
+ * as an upload takes them, the blob's first.
+ * @throws OciError MANIFEST_BLOB_UNKNOWN for a blob whose bytes are gone
+ */
+async function revive(sql: Sql, repositoryId: number, held: readonly Held[], seeBytes: SeeBytes): Promise<void> {
+  const doubtful = held.filter((one) => one.doubtful);
+  for (const { digest, size } of doubtful) {
+    if (!(await seeBytes(digest, size))) throw new OciError("MANIFEST_BLOB_UNKNOWN", { detail: { digests: [digest] } });
+  }
+  if (doubtful.length > 0) await clearBlobMarks(sql, digestsOf(doubtful));
+  const fading = digestsOf(held.filter((one) => one.fading));
+  if (fading.length === 0) return;
+  await clearLinkMarks(sql, repositoryId, fading);
+  await clearManifestMarks(sql, repositoryId, fading);
+}
+
+const digestsOf = (held: readonly Held[]): Digest[] => held.map(({ digest }) => digest);
+
+async function clearManifestMarks(sql: Sql, repositoryId: number, digests: readonly Digest[]): Promise<void> {
+  await sql.query(
+    "manifest-marks-clear",
+    `with held as (
+       select digest from manifests
+       where repository_id = $1 and digest = any($2::text[]) and unreferenced_at is not null
+       order by digest for no key update
+     )
+     update manifests m set unreferenced_at = null from held where m.repository_id = $1 and m.digest = held.digest`,
+    [repositoryId, digests],
+  );
 }
 
 interface References {
@@ -89,20 +132,29 @@ async function insertReferences(sql: Sql, repositoryId: number, digest: Digest, 
   }
 }
 
+interface HeldRow {
+  digest: Digest;
+  size: string;
+  media_type: string | null;
+  fading: boolean;
+  doubtful: boolean;
+}
+
 async function findHeld(sql: Sql, repositoryId: number, manifest: NewManifest): Promise<Map<string, Held[]>> {
   const digests = [...new Set([...manifest.blobs, ...manifest.children].map(({ digest }) => digest))];
   const held = new Map<string, Held[]>();
   if (digests.length === 0) return held;
-  const rows = await sql.query<{ digest: Digest; size: string; media_type: string | null }>(
+  const rows = await sql.query<HeldRow>(
     "manifest-held",
-    `select b.digest, s.size, null as media_type from repository_blobs b join blobs s on s.digest = b.digest
+    `select b.digest, s.size, null as media_type, b.unreferenced_at is not null as fading,
+       s.unreferenced_at is not null as doubtful from repository_blobs b join blobs s on s.digest = b.digest
      where b.repository_id = $1 and b.digest = any($2::text[])
      union all
-     select m.digest, m.size, m.media_type from manifests m where m.repository_id = $1 and m.digest = any($2::text[])`,
+     select m.digest, m.size, m.media_type, m.unreferenced_at is not null, false from manifests m where m.repository_id = $1 and m.digest = any($2::text[])`,
     [repositoryId, digests],
   );
-  for (const { digest, size, media_type } of rows) {
-    const entry: Held = { digest, size: Number(size), mediaType: media_type ?? undefined };
+  for (const { digest, size, media_type, fading, doubtful } of rows) {
+    const entry: Held = { digest, size: Number(size), mediaType: media_type ?? undefined, fading, doubtful };
     held.set(digest, [...(held.get(digest) ?? []), entry]);
   }
   return held;

@@ -5,7 +5,8 @@ import { OciError } from "../oci/error.ts";
 import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
-import { type Database, isViolation, type Sql } from "./database.ts";
+import type { SeeBytes } from "./blob-rows.ts";
+import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
@@ -37,6 +38,7 @@ export interface ManifestPush {
   readonly admission: Admission;
   readonly manifest: NewManifest;
   readonly tags: readonly Tag[];
+  readonly confirm: Confirm;
 }
 
 interface ManifestKey {
@@ -53,19 +55,26 @@ const maxCachedBytes = 32 * 1024 * 1024;
 
 const maxAnnotationBytes = 3 * 1024 * 1024;
 
+export interface ManifestStoreParts {
+  readonly seeBytes: SeeBytes;
+  readonly failpoint?: Failpoint;
+}
+
 /** Rows of `manifests`, their references, and `tags`. */
 export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
+  readonly #seeBytes: SeeBytes;
   readonly #rows: BatchedLookup<ManifestKey, FoundManifest>;
   readonly #contents = new LRUCache<Digest, Buffer>({
     maxSize: maxCachedBytes,
     sizeCalculation: ({ length }) => length + 256,
   });
 
-  constructor(database: Database, failpoint: Failpoint = noFailpoint) {
+  constructor(database: Database, { seeBytes, failpoint = noFailpoint }: ManifestStoreParts) {
     this.#database = database;
     this.#failpoint = failpoint;
+    this.#seeBytes = seeBytes;
     this.#rows = new BatchedLookup((keys) => findRows(database, keys), {
       nameOf: ({ repository, reference }) =>
         `${repository}\n${reference.kind === "tag" ? reference.tag : reference.digest}`,
@@ -86,10 +95,11 @@ export class ManifestStore {
    * Store the manifest and move the tags to it, in one transaction; a first push makes the repository.
    * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN
    */
-  async put({ repository, admission, manifest, tags }: ManifestPush): Promise<void> {
+  async put({ repository, admission, manifest, tags, confirm }: ManifestPush): Promise<void> {
     await this.#database.transaction(async (sql) => {
+      await confirm(sql);
       const repositoryId = await ensureRepository(sql, repository, admission);
-      await insertManifest(sql, repositoryId, manifest, this.#failpoint);
+      await insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes });
       if (tags.length > 0) {
         await sql.query(
           "tags-put",
@@ -98,47 +108,53 @@ export class ManifestStore {
            on conflict (repository_id, name) do update set manifest_digest = excluded.manifest_digest, updated_at = now()`,
           [repositoryId, tags, manifest.digest],
         );
-        this.#failpoint("tag.beforeCommit");
+        await this.#failpoint("tag.beforeCommit");
       }
-      this.#failpoint("manifest.beforeCommit");
+      await this.#failpoint("manifest.beforeCommit");
     });
-    this.#failpoint("manifest.afterCommit");
-    if (tags.length > 0) this.#failpoint("tag.afterCommit");
+    await this.#failpoint("manifest.afterCommit");
+    if (tags.length > 0) await this.#failpoint("tag.afterCommit");
   }
 
   /** @throws OciError MANIFEST_UNKNOWN */
-  async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
-    this.#failpoint("del.beforeRow");
-    const rows = await this.#database.query(
-      "tag-delete",
-      `delete from tags t using repositories r
-       where r.id = t.repository_id and r.name = $1 and t.name = $2 returning 1`,
-      [repository, tag],
-    );
-    if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
-    this.#failpoint("del.afterRow");
+  async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
+    await this.#failpoint("del.beforeRow");
+    await this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      const rows = await sql.query(
+        "tag-delete",
+        `delete from tags t using repositories r
+         where r.id = t.repository_id and r.name = $1 and t.name = $2 returning 1`,
+        [repository, tag],
+      );
+      if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+    });
+    await this.#failpoint("del.afterRow");
   }
 
   /**
    * Delete the manifest and every tag that names it.
    * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
    */
-  async delete(repository: RepositoryName, digest: Digest): Promise<void> {
-    this.#failpoint("del.beforeRow");
-    const rows = await this.#database
-      .query(
-        "manifest-delete",
-        `delete from manifests m using repositories r
-         where r.id = m.repository_id and r.name = $1 and m.digest = $2 returning 1`,
-        [repository, digest],
-      )
+  async delete(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
+    await this.#failpoint("del.beforeRow");
+    await this.#database
+      .transaction(async (sql) => {
+        await confirm(sql);
+        const rows = await sql.query(
+          "manifest-delete",
+          `delete from manifests m using repositories r
+           where r.id = m.repository_id and r.name = $1 and m.digest = $2 returning 1`,
+          [repository, digest],
+        );
+        if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+      })
       .catch((cause: unknown) => {
         if (!isViolation(cause, "manifest_children_child")) throw cause;
         const message = `an index of ${repository} lists ${digest}; delete the index first`;
         throw new OciError("IN_USE", { message, cause });
       });
-    if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
-    this.#failpoint("del.afterRow");
+    await this.#failpoint("del.afterRow");
   }
 
   /** Tags after `last`, in ASCII order; undefined when there is no such repository. */
@@ -207,31 +223,30 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
   await sql.query("manifests-clear", "delete from manifests where repository_id = $1", [repositoryId]);
 }
 
-/**
- * The tag is read by a subquery, not a join: while PostgreSQL has no statistics of the tables yet (a registry just filled)
- * it would join tags last, and go through every manifest of the repository for each key.
- */
+const FIND_ROWS = `
+  select k.at, r.id, m.digest, m.media_type, m.size
+  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
+  join repositories r on r.name = k.repository
+  join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
+    (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
+
 async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {
-  const rows = await database.query<{ at: string; id: string; digest: Digest; media_type: string; size: number }>(
-    "manifest-rows",
-    `select k.at, r.id, m.digest, m.media_type, m.size
-     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
-     join repositories r on r.name = k.repository
-     join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
-       (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`,
-    [
+  const rows = await database.lookUp({
+    name: "manifest-rows",
+    text: FIND_ROWS,
+    keys: [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
-  );
+  });
   const found: (FoundManifest | undefined)[] = Array.from({ length: keys.length });
-  for (const row of rows) {
-    found[Number(row.at) - 1] = {
-      repositoryId: Number(row.id),
-      digest: row.digest,
-      mediaType: row.media_type,
-      size: row.size,
+  for (const [at, id, digest, mediaType, size] of rows) {
+    found[Number(at) - 1] = {
+      repositoryId: Number(id),
+      digest: digest as Digest,
+      mediaType: mediaType ?? "",
+      size: Number(size),
     };
   }
   return found;

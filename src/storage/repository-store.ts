@@ -1,7 +1,7 @@
 import type { Admission } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
-import { type Database, isViolation, type Row, type Sql } from "./database.ts";
+import { type Change, type Confirm, type Database, isViolation, type Row, type Sql } from "./database.ts";
 import { findReservation, type Reservation, releaseName, reserveName, takeName } from "./repository-names.ts";
 
 export type Visibility = "public" | "private";
@@ -12,28 +12,33 @@ export interface RepositoryRow {
   readonly version: string;
 }
 
-/** Told the version of what a change finds, undefined for nothing; throws where that is not what its sender saw. */
-type Check = (version: string | undefined) => void;
-
-export interface Move {
+export interface Move extends Change {
   readonly from: RepositoryName;
   readonly to: RepositoryName;
-  readonly check: Check;
   /** Takes back what the old name alone was given; a throw keeps everything as it is. */
   release(sql: Sql): Promise<void>;
   /** Called where the namespace changes: takes back what was given in the old one. */
   leave(sql: Sql, repositoryId: number): Promise<void>;
 }
 
-export interface Deletion {
+export interface Deletion extends Change {
   readonly name: RepositoryName;
-  readonly check: Check;
   /** Removes what holds on to blobs: the rest goes with the row. */
   empty(sql: Sql, repositoryId: number): Promise<void>;
 }
 
 /** Why nothing was made or moved: there is one already, or its name is kept for another. */
 export type NameObstacle = { readonly kind: "taken" } | ({ readonly kind: "reserved" } & Reservation);
+
+/** Thrown, so that nothing of the change stays. */
+export class NameObstacleError extends Error {
+  readonly obstacle: NameObstacle;
+
+  constructor(obstacle: NameObstacle, options?: ErrorOptions) {
+    super(`the name is ${obstacle.kind}`, options);
+    this.obstacle = obstacle;
+  }
+}
 
 /** Rows of `repositories`. */
 export class RepositoryStore {
@@ -48,10 +53,13 @@ export class RepositoryStore {
   }
 
   /** As {@link ensureRepository}, in a transaction of its own where there is no such repository yet. */
-  async ensure(name: RepositoryName, admission: Admission): Promise<number> {
+  async ensure(name: RepositoryName, admission: Admission, confirm: Confirm): Promise<number> {
     const id = (await this.find(name))?.id;
     if (id !== undefined && id === admission.repositoryId) return id;
-    return this.#database.transaction((sql) => ensureRepository(sql, name, admission));
+    return this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      return ensureRepository(sql, name, admission);
+    });
   }
 
   /**
@@ -63,17 +71,17 @@ export class RepositoryStore {
   }
 
   /**
-   * Make it, or change who may pull. `made`, `changed`, or why neither.
-   * @throws OciError NAME_UNKNOWN where there is no such namespace
+   * Make it, or change who may pull. True when it was made.
+   * @throws NameObstacleError; OciError NAME_UNKNOWN where there is no such namespace
    */
-  put(name: RepositoryName, visibility: Visibility, check: Check): Promise<"made" | "changed" | NameObstacle> {
+  put(name: RepositoryName, visibility: Visibility, { check, confirm }: Change): Promise<boolean> {
     return this.#database.transaction(async (sql) => {
+      await confirm(sql);
       check((await lockRepository(sql, name))?.version);
       const obstacle = await create(sql, name, visibility);
-      if (obstacle === undefined) return "made";
-      if (obstacle.kind === "reserved") return obstacle;
-      await setVisibility(sql, name, visibility);
-      return "changed";
+      if (obstacle?.kind === "reserved") throw new NameObstacleError(obstacle);
+      if (obstacle !== undefined) await setVisibility(sql, name, visibility);
+      return obstacle === undefined;
     });
   }
 
@@ -83,20 +91,20 @@ export class RepositoryStore {
   }
 
   /**
-   * Give it another name, maybe in another namespace; the old one answers as missing from then on. The obstacle, where
-   * there is one.
-   * @throws OciError NAME_UNKNOWN for the repository or the new namespace
+   * Give it another name, maybe in another namespace; the old one answers as missing from then on.
+   * @throws NameObstacleError; OciError NAME_UNKNOWN for the repository or the new namespace
    */
-  move({ from, to, check, release, leave }: Move): Promise<NameObstacle | undefined> {
+  move({ from, to, check, confirm, release, leave }: Move): Promise<void> {
     return this.#database
       .transaction(async (sql) => {
+        await confirm(sql);
         const row = await lockRepository(sql, from);
         check(row?.version);
         if (row === undefined) throw new OciError("NAME_UNKNOWN");
-        if (from === to) return { kind: "taken" } as const;
+        if (from === to) throw new NameObstacleError({ kind: "taken" });
         const reservation = await findReservation(sql, to);
         if (reservation?.heldFor !== undefined && reservation.heldFor !== row.id)
-          return { kind: "reserved", ...reservation } as const;
+          throw new NameObstacleError({ kind: "reserved", ...reservation });
         await getDefaultVisibility(sql, to);
         await release(sql);
         if (namespaceOf(from) !== namespaceOf(to)) await leave(sql, row.id);
@@ -104,24 +112,23 @@ export class RepositoryStore {
         await sql.query("repository-move", text, [row.id, to, namespaceOf(to)]);
         await reserveName(sql, from, row.id);
         await takeName(sql, to);
-        return undefined;
       })
       .catch((cause: unknown) => {
-        if (isViolation(cause, "repositories_name_key")) return { kind: "taken" } as const;
-        throw cause;
+        if (!isViolation(cause, "repositories_name_key")) throw cause;
+        throw new NameObstacleError({ kind: "taken" }, { cause });
       });
   }
 
-  /** With everything in it. False when there is no such repository. */
-  delete({ name, check, empty }: Deletion): Promise<boolean> {
+  /** With everything in it. @throws OciError NAME_UNKNOWN */
+  delete({ name, check, confirm, empty }: Deletion): Promise<void> {
     return this.#database.transaction(async (sql) => {
+      await confirm(sql);
       const row = await lockRepository(sql, name);
       check(row?.version);
-      if (row === undefined) return false;
+      if (row === undefined) throw new OciError("NAME_UNKNOWN");
       await empty(sql, row.id);
       await sql.query("repository-delete", "delete from repositories where id = $1", [row.id]);
       await reserveName(sql, name, undefined);
-      return true;
     });
   }
 }

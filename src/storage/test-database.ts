@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
-import { Database } from "./database.ts";
+import { type Confirm, Database } from "./database.ts";
 import { templateName, testDatabaseUrl } from "./test-postgres.ts";
 
 export interface TestDatabase {
@@ -9,6 +9,9 @@ export interface TestDatabase {
   /** Closes `database` and drops it on the server, whoever else is still connected. */
   close(): Promise<void>;
 }
+
+/** For changes that nobody has to be allowed, and that no record is kept of. */
+export const unconfirmed: Confirm = async () => undefined;
 
 /** An empty, migrated database of its own in the test server: a clone of the template. */
 export async function openTestDatabase(): Promise<TestDatabase> {

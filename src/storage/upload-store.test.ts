@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { digestOf } from "../oci/digest.ts";
+import { type Digest, digestOf } from "../oci/digest.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { RepositoryStore } from "./repository-store.ts";
-import { openTestDatabase, type TestDatabase } from "./test-database.ts";
-import { UploadStore } from "./upload-store.ts";
+import { unconfirmed as confirm, openTestDatabase, type TestDatabase } from "./test-database.ts";
+import { type LastBlob, UploadStore } from "./upload-store.ts";
 
 const repository = parseRepositoryName("alice/app");
 const digest = digestOf("content");
@@ -12,13 +12,21 @@ const firstPush = { repositoryId: undefined, mayCreate: true };
 const principal = "user:7";
 const unknown = { code: "BLOB_UPLOAD_UNKNOWN" };
 let opened: TestDatabase;
+/** These tests have rows only. */
+const stored = (digest: Digest, size: number): LastBlob => ({
+  digest,
+  size,
+  confirm,
+  ensureBytes: async () => undefined,
+});
+
 let uploads: UploadStore;
 let repositoryId: number;
 beforeAll(async () => {
   opened = await openTestDatabase();
   uploads = new UploadStore(opened.database);
   await opened.database.query("", "insert into namespaces (name, kind) values ('alice', 'org'), ('crowd', 'org')");
-  repositoryId = await new RepositoryStore(opened.database).ensure(repository, firstPush);
+  repositoryId = await new RepositoryStore(opened.database).ensure(repository, firstPush, confirm);
 });
 afterAll(() => opened.close());
 
@@ -74,19 +82,19 @@ describe("UploadStore", () => {
 
   it("lets one of 8 finishes win, and none beside an append that came first", async () => {
     const session = await begin();
-    const ended = await Promise.allSettled(Array.from({ length: 8 }, () => uploads.finish(session, digest, 7)));
+    const ended = await Promise.allSettled(Array.from({ length: 8 }, () => uploads.finish(session, stored(digest, 7))));
 
     expect(ended.filter(({ status }) => status === "fulfilled").length).toBe(1);
     for (const result of ended) if (result.status === "rejected") expect(result.reason).toMatchObject(unknown);
     const other = await begin();
     await uploads.append(other, piece("a"));
-    await expect(uploads.finish(other, digest, 7)).rejects.toMatchObject(unknown);
+    await expect(uploads.finish(other, stored(digest, 7))).rejects.toMatchObject(unknown);
   });
 
   it("links the blob in the same transaction that ends the upload", async () => {
     const session = await begin();
 
-    await uploads.finish(session, digestOf("linked"), 6);
+    await uploads.finish(session, stored(digestOf("linked"), 6));
 
     const rows = await opened.database.query(
       "",
@@ -100,7 +108,9 @@ describe("UploadStore", () => {
   it("links one blob whole from 16 pushes at once, making its repository", async () => {
     const name = parseRepositoryName("crowd/first");
 
-    await Promise.all(Array.from({ length: 16 }, () => uploads.linkWhole(name, firstPush, digestOf("crowd"), 5)));
+    const whole = { repository: name, admission: firstPush, ...stored(digestOf("crowd"), 5) };
+
+    await Promise.all(Array.from({ length: 16 }, () => uploads.linkWhole(whole)));
 
     const rows = await opened.database.query("", "select 1 from repositories where name = $1", [name]);
     expect(rows.length).toBe(1);

@@ -3,8 +3,8 @@ import type { Admission } from "../oci/access.ts";
 import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
-import { linkBlob } from "./blob-rows.ts";
-import type { Database } from "./database.ts";
+import { type BlobLink, linkBlob } from "./blob-rows.ts";
+import type { Confirm, Database } from "./database.ts";
 import { ensureRepository } from "./repository-store.ts";
 
 /** An upload as far as it was acknowledged. */
@@ -24,6 +24,18 @@ export interface Segment {
   readonly name: string;
   readonly size: number;
   readonly digest: Digest;
+}
+
+/** A blob whose bytes are in the blob store already. */
+export type NewBlob = Omit<BlobLink, "repositoryId">;
+
+export interface LastBlob extends NewBlob {
+  readonly confirm: Confirm;
+}
+
+export interface WholeBlob extends LastBlob {
+  readonly repository: RepositoryName;
+  readonly admission: Admission;
 }
 
 /** Who may continue an upload: the one who began it, in the repository it was begun in. */
@@ -98,25 +110,27 @@ export class UploadStore {
   }
 
   /**
-   * End the session and link its blob, whose bytes are in the blob store already.
+   * End the session and link its blob.
    * @throws OciError BLOB_UPLOAD_UNKNOWN when another request ended it first
    */
-  async finish(session: UploadSession, digest: Digest, size: number): Promise<void> {
+  async finish(session: UploadSession, { confirm, ...blob }: LastBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
+      await confirm(sql);
       const rows = await sql.query(
         "upload-finish",
         "delete from upload_sessions where id = $1 and size = $2 returning id",
         [session.id, session.size],
       );
       if (rows.length === 0) throw new OciError("BLOB_UPLOAD_UNKNOWN");
-      await linkBlob(sql, session.repositoryId, digest, size);
+      await linkBlob(sql, { repositoryId: session.repositoryId, ...blob });
     });
   }
 
   /** Link a blob that came without a session, making the repository at a first push. */
-  async linkWhole(repository: RepositoryName, admission: Admission, digest: Digest, size: number): Promise<void> {
+  async linkWhole({ repository, admission, confirm, ...blob }: WholeBlob): Promise<void> {
     await this.#database.transaction(async (sql) => {
-      await linkBlob(sql, await ensureRepository(sql, repository, admission), digest, size);
+      await confirm(sql);
+      await linkBlob(sql, { repositoryId: await ensureRepository(sql, repository, admission), ...blob });
     });
   }
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
 import { connect } from "node:net";
 import type { Readable } from "node:stream";
 
@@ -43,11 +43,28 @@ export class HttpClient {
     if (body === undefined || typeof body === "string" || Buffer.isBuffer(body)) outgoing.end(body);
     else body.pipe(outgoing);
     const [message] = await answered;
-    const pieces: Buffer[] = [];
-    for await (const piece of message) pieces.push(piece);
-    const content = Buffer.concat(pieces);
-    const { statusCode: status, headers: received, rawHeaders } = message;
-    return { status, headers: received, rawHeaders, body: content, code: codeOf(content) };
+    return toAnswer(message);
+  }
+
+  /**
+   * Sends a request up to its body. Resolves when the server asks for that: whoever asks was let through, and nothing is
+   * stored yet. What it resolves to sends the body.
+   */
+  async holdBody(method: string, path: string, { as, headers = {}, body }: Ask): Promise<() => Promise<Answer>> {
+    const credentials = as === undefined ? {} : { authorization: this.#authorize(as) };
+    const content = Buffer.from(String(body));
+    const outgoing = request({
+      ...{ host: "127.0.0.1", port: this.#port, agent: this.#agent, method, path },
+      headers: { ...credentials, ...headers, expect: "100-continue", "content-length": content.length },
+    });
+    const answered = once(outgoing, "response");
+    outgoing.flushHeaders();
+    await Promise.race([once(outgoing, "continue"), answered.then(refusedEarly)]);
+    return async () => {
+      outgoing.end(content);
+      const [message] = await answered;
+      return toAnswer(message);
+    };
   }
 
   /**
@@ -78,6 +95,23 @@ export class HttpClient {
   close(): void {
     this.#agent.destroy();
   }
+}
+
+async function refusedEarly([message]: IncomingMessage[]): Promise<never> {
+  throw new Error(`the body was not asked for: ${message?.statusCode}`);
+}
+
+async function toAnswer(message: IncomingMessage): Promise<Answer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of message) pieces.push(piece);
+  const body = Buffer.concat(pieces);
+  return {
+    status: message.statusCode ?? 0,
+    headers: message.headers,
+    rawHeaders: message.rawHeaders,
+    body,
+    code: codeOf(body),
+  };
 }
 
 function codeOf(body: Buffer): string | undefined {

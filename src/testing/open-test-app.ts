@@ -7,6 +7,7 @@ import { type App, type AppSettings, openApp } from "../app.ts";
 import { parseConfig } from "../config.ts";
 import { type Listener, listen } from "../http/listener.ts";
 import { createLog } from "../http/log.ts";
+import type { Route } from "../http/route.ts";
 import { newKeyLine } from "../keys/key-ring.ts";
 import { ensureAdmin } from "../orgs/open-orgs.ts";
 import type { Database } from "../storage/database.ts";
@@ -21,6 +22,7 @@ const TABLES = ["repositories", "blobs", "repository_blobs", "upload_sessions", 
 
 export interface TestApp extends AsyncDisposable {
   readonly port: number;
+  readonly routes: readonly Route[];
   readonly http: HttpClient;
   readonly database: Database;
   readonly blobsFolder: string;
@@ -42,8 +44,11 @@ export interface Node extends AsyncDisposable {
   ask(method: string, path: string, ask?: Ask): Promise<Answer>;
 }
 
-/** The whole system on the loopback, with the users admin (system administrator), alice and bob. */
-export async function openTestApp(env: Readonly<Record<string, string>> = {}): Promise<TestApp> {
+/**
+ * The whole system on the loopback, with the users admin (system administrator), alice and bob. `now` is the clock of
+ * this process, where a test moves it.
+ */
+export async function openTestApp(env: Readonly<Record<string, string>> = {}, now?: () => Date): Promise<TestApp> {
   const { database, url, close } = await openTestDatabase();
   const folder = await mkdtemp(join(tmpdir(), "goldseal-app-"));
   const log: Record<string, unknown>[] = [];
@@ -55,8 +60,8 @@ export async function openTestApp(env: Readonly<Record<string, string>> = {}): P
   });
   // The test server syncs nothing, so prepareDatabase would rightly refuse it; its template is migrated already.
   await ensureAdmin(database, PASSWORD);
-  const openNode = async (more: Readonly<Record<string, string>> = {}): Promise<Node & { port: number }> => {
-    const app = await openApp(settings(more), { log: logger });
+  const openNode = async (more: Readonly<Record<string, string>> = {}): Promise<RootNode> => {
+    const app = await openApp(settings(more), { log: logger, ...(now === undefined ? {} : { now }) });
     return toNode(app, await listen(app.handler, { host: "127.0.0.1", port: 0 }));
   };
   const node = await openNode();
@@ -67,7 +72,7 @@ export async function openTestApp(env: Readonly<Record<string, string>> = {}): P
   }
   const blobsFolder = join(folder, "blobs");
   return {
-    ...{ port: node.port, http: node.http, database, blobsFolder, log },
+    ...{ port: node.port, routes: node.routes, http: node.http, database, blobsFolder, log },
     ask: node.ask,
     addOrg: async (name) => {
       const { status } = await node.ask("PUT", `/api/v1/orgs/${name}`, { as: "admin", body: "{}" });
@@ -88,10 +93,13 @@ export function basic(user: string, password = PASSWORD): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 }
 
-function toNode(app: App, listener: Listener): Node & { port: number } {
+type RootNode = Node & { readonly port: number; readonly routes: readonly Route[] };
+
+function toNode(app: App, listener: Listener): RootNode {
   const http = new HttpClient(listener.port, (user) => basic(user));
   return {
     port: listener.port,
+    routes: app.routes,
     http,
     ask: (method, path, ask) => http.ask(method, path, ask),
     [Symbol.asyncDispose]: async () => {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { BLOCK, MIB, newBigBlob } from "../content.ts";
+import { BLOCK, MIB, newBigBlob, sha256 } from "../content.ts";
 import type { Server } from "../servers.ts";
 import { type Connection, openConnection } from "./exchange.ts";
 
@@ -36,7 +36,10 @@ export async function pushFor(load: PushLoad): Promise<Transfer> {
 }
 
 /** As docker does it: POST, one PATCH with everything (chunked: its length is not known before), PUT without a body. */
-async function pushBlob(connection: Connection, { repository, mebibytes }: PushLoad): Promise<void> {
+export async function pushBlob(
+  connection: Connection,
+  { repository, mebibytes }: Pick<PushLoad, "repository" | "mebibytes">,
+): Promise<string> {
   const { digest, lastBlock } = newBigBlob(mebibytes);
   const upload = await connection.ask("POST", `/v2/${repository}/blobs/uploads/`, 202);
   const next = await connection.ask("PATCH", upload, 202, async (socket) => {
@@ -45,6 +48,19 @@ async function pushBlob(connection: Connection, { repository, mebibytes }: PushL
     socket.write("0\r\n\r\n");
   });
   await connection.ask("PUT", `${next}${next.includes("?") ? "&" : "?"}digest=${digest}`, 201);
+  return digest;
+}
+
+/** The same with these bytes. */
+export async function pushBytes(connection: Connection, repository: string, bytes: Buffer): Promise<string> {
+  const upload = await connection.ask("POST", `/v2/${repository}/blobs/uploads/`, 202);
+  const next = await connection.ask("PATCH", upload, 202, async (socket) => {
+    socket.write(framed(bytes));
+    socket.write("0\r\n\r\n");
+  });
+  const digest = sha256(bytes);
+  await connection.ask("PUT", `${next}${next.includes("?") ? "&" : "?"}digest=${digest}`, 201);
+  return digest;
 }
 
 /** Go's clients copy, and so send, 32 KiB at a time. */

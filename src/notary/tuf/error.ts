@@ -53,8 +53,8 @@ export interface Fault {
 export type UpdateDetail = Fault | string | Readonly<Record<string, never>> | undefined;
 
 /**
- * A push refused.
- * @see notary.md "Errors" in docs/decisions/0010: code and detail are part of the protocol
+ * A push refused; code and detail are part of the protocol.
+ * @see docs/decisions/0010
  */
 export class UpdateError extends Error {
   readonly code: UpdateCode;
@@ -64,7 +64,7 @@ export class UpdateError extends Error {
     super(sentenceOf(code, detail), cause === undefined ? undefined : { cause });
     this.name = "UpdateError";
     this.code = code;
-    this.detail = detail;
+    this.detail = typeof detail === "string" ? cut(detail) : detail;
   }
 }
 
@@ -79,9 +79,7 @@ export function faultOf(name: FaultName, message: string, missing?: string): Fau
 
 /** Never half a character, and short enough even when every byte is escaped on the wire. */
 function cut(message: string): string {
-  if (JSON.stringify(message).length <= MAX_MESSAGE_BYTES && Buffer.byteLength(message) <= MAX_MESSAGE_BYTES) {
-    return message;
-  }
+  if (Buffer.byteLength(JSON.stringify(message)) <= MAX_MESSAGE_BYTES) return message;
   let text = "";
   for (const character of message) {
     if (Buffer.byteLength(JSON.stringify(text + character)) > MAX_MESSAGE_BYTES) break;

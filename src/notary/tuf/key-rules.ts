@@ -21,7 +21,6 @@ export function refuseWeakDefinitions(
   }
   for (const [name, role] of roles) {
     refuseWeakKeys(name, role);
-    refuseSameKeyTwice(name, role);
     refuseUnreachableThreshold(name, role);
   }
 }
@@ -43,8 +42,12 @@ function refuseWeakKeys(role: string, { keyIds, keys }: RoleKeys): void {
   }
 }
 
-/** N07, GHSA-3633-5h82-39pq: one key under two ids meets a threshold of two alone. Also T15: one id listed twice. */
-function refuseSameKeyTwice(role: string, { keyIds, keys }: RoleKeys): void {
+/**
+ * N07, GHSA-3633-5h82-39pq: one key under two ids meets a threshold of two alone. Also T15: one id listed twice. Looked at
+ * before signatures are counted, so that the answer names the two.
+ * @throws VerificationError KEY
+ */
+export function refuseSameKeyTwice(role: string, { keyIds, keys }: RoleKeys): void {
   const seen = new Map<string, KeyId>();
   for (const id of keyIds) {
     const key = keys.get(id);

@@ -1,5 +1,6 @@
 import { isRootCertificate } from "./certificate.ts";
 import { VerificationError } from "./error.ts";
+import { refuseSameKeyTwice } from "./key-rules.ts";
 import { type Root, toRoot } from "./metadata.ts";
 import { type Gun, ROOT } from "./names.ts";
 import type { SignedFile } from "./signed-file.ts";
@@ -22,6 +23,7 @@ export interface Succession {
  */
 export function verifyRootSuccession(file: SignedFile, { gun, current, now }: Succession): Root {
   const root = toRoot(file);
+  for (const [name, role] of Object.entries(root.roles)) refuseSameKeyTwice(name, role);
   const certificates = rootCertificates(root, gun, now);
   if (certificates.keyIds.length === 0) {
     throw new VerificationError(

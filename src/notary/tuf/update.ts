@@ -3,6 +3,7 @@ import { faultOf, UpdateError, VerificationError } from "./error.ts";
 import { toFileMeta, verifyHashes } from "./file-hashes.ts";
 import type { FileMeta } from "./file-meta.ts";
 import { refuseWeakness } from "./hardening.ts";
+import { refuseSameKeyTwice } from "./key-rules.ts";
 import { parseRoot, parseSnapshot, type Root, type Snapshot, type Targets, toSnapshot } from "./metadata.ts";
 import {
   ancestorsOf,
@@ -133,6 +134,7 @@ function judgeTargets(push: Judgement, root: Root): VerifiedTargets {
     const targets = refusedAs("ErrBadTargets", () => {
       const found = verifyTargets(file, role, root, verified);
       verifyNotExpired(found, role, push.now);
+      for (const delegation of found.delegations) refuseSameKeyTwice(delegation.name, delegation);
       return found;
     });
     verified.set(role, targets);

@@ -51,7 +51,7 @@ export function rolesNeeded(parts: readonly Part[]): ReadonlySet<RoleName> {
 function readRole(filename: string | undefined, { maxLevels }: UpdatePolicy): RoleName {
   const name = filename?.replace(/\.json$/, "") ?? "";
   if (name === "") throw new UpdateError("NO_FILENAME");
-  if (!isRoleName(name) || levelOf(name) > maxLevels) throw new UpdateError("INVALID_ROLE", name.slice(0, 256));
+  if (!isRoleName(name) || levelOf(name) > maxLevels) throw new UpdateError("INVALID_ROLE", name.slice(0, 1024));
   return name;
 }
 

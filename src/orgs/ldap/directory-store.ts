@@ -1,5 +1,9 @@
 import { type Database, isViolation, type Sql } from "../../storage/database.ts";
-import { getTeamId } from "../teams-store.ts";
+import { inOrg } from "../org-rows.ts";
+import { addOrgMembers } from "../orgs-store.ts";
+import { holdRights, orgLock } from "../rights-locks.ts";
+import { addTeamMembers, getTeamId, removeTeamMembers } from "../teams-store.ts";
+import { insertUser, isNameTaken, resumeUsers, suspendUsers } from "../users-store.ts";
 import type { DirectoryEntry } from "./directory.ts";
 
 /** A user of ours whose password a directory decides. */
@@ -60,18 +64,13 @@ export class DirectoryStore {
       return await this.#database.transaction(async (sql) => {
         const known = await findByEntry(sql, directory, entry);
         if (known !== undefined) return known;
-        await sql.query("user-name", "insert into namespaces (name, kind) values ($1, 'user')", [name]);
-        const [user] = await sql.query<{ id: string }>(
-          "directory-user-make",
-          "insert into users (name, password_hash) values ($1, $2) returning id",
-          [name, nobodysHash],
-        );
+        const userId = await insertUser(sql, { name, passwordHash: nobodysHash });
         await sql.query(
           "directory-user-link",
           "insert into directory_users (user_id, directory, external_id, dn) values ($1, $2, $3, $4)",
-          [user?.id, directory, entry.externalId, entry.dn],
+          [userId, directory, entry.externalId, entry.dn],
         );
-        return { userId: Number(user?.id), name };
+        return { userId, name };
       });
     } catch (cause) {
       const known = await findByEntry(this.#database, directory, entry);
@@ -81,9 +80,8 @@ export class DirectoryStore {
     }
   }
 
-  async isTaken(name: string): Promise<boolean> {
-    const rows = await this.#database.query("name-taken", "select 1 from namespaces where name = $1", [name]);
-    return rows.length > 0;
+  isTaken(name: string): Promise<boolean> {
+    return isNameTaken(this.#database, name);
   }
 
   /** The directory took this password now. */
@@ -106,14 +104,14 @@ export class DirectoryStore {
 
   /** Suspends, and ends every token. */
   async markGone(userIds: readonly number[], at: Date): Promise<void> {
-    await this.#database.query(
-      "directory-gone",
-      `with gone as (
-         update users set suspended = true, token_epoch = token_epoch + 1
-         where id = any($1::bigint[]) and not suspended returning id)
-       update directory_users set gone_at = $2, grace_hash = null where user_id in (select id from gone)`,
-      [userIds, at],
-    );
+    await this.#database.transaction(async (sql) => {
+      const gone = await suspendUsers(sql, userIds);
+      await sql.query(
+        "directory-gone",
+        "update directory_users set gone_at = $2, grace_hash = null where user_id = any($1::bigint[])",
+        [gone, at],
+      );
+    });
   }
 
   /** Only what a sync suspended comes back; what an administrator suspended stays. Answers how many did. */
@@ -125,9 +123,10 @@ export class DirectoryStore {
          returning user_id`,
         [userIds],
       );
-      await sql.query("directory-back-user", "update users set suspended = false where id = any($1::bigint[])", [
-        back.map(({ user_id }) => user_id),
-      ]);
+      await resumeUsers(
+        sql,
+        back.map(({ user_id }) => Number(user_id)),
+      );
       return back.length;
     });
   }
@@ -160,16 +159,27 @@ export class DirectoryStore {
     { add, remove }: { readonly add: readonly number[]; readonly remove: readonly number[] },
   ): Promise<void> {
     const [org = "", name = ""] = team.split("/");
-    await this.#database.transaction(async (sql) => {
-      await sql.query("org-lock", "select 1 from namespaces where name = $1 and kind = 'org' for no key update", [org]);
+    const hold = (sql: Sql) => holdRights(sql, { alone: [orgLock(org)] });
+    await inOrg(this.#database, { org, confirm: hold }, async (sql) => {
       const teamId = await getTeamId(sql, { org, name });
-      await addMembers(sql, { directory, org, teamId, add });
+      await addOrgMembers(sql, org, add);
+      // Whom an owner had put there already stays the owner's: only a row that is made here can be unmade.
+      const made = await addTeamMembers(sql, org, teamId, add);
       await sql.query(
-        "directory-team-remove",
-        `delete from team_members m using directory_team_members d
-         where m.team_id = $1 and m.user_id = any($2::bigint[]) and d.team_id = m.team_id and d.user_id = m.user_id
-           and d.directory = $3`,
+        "directory-team-add",
+        `insert into directory_team_members (team_id, user_id, directory) select $1, unnest($2::bigint[]), $3`,
+        [teamId, made, directory],
+      );
+      const ours = await sql.query<{ user_id: string }>(
+        "directory-team-ours",
+        `select user_id from directory_team_members
+         where team_id = $1 and user_id = any($2::bigint[]) and directory = $3`,
         [teamId, remove, directory],
+      );
+      await removeTeamMembers(
+        sql,
+        teamId,
+        ours.map(({ user_id }) => Number(user_id)),
       );
     });
   }
@@ -195,30 +205,6 @@ export class DirectoryStore {
       [directory, now, outcome],
     );
   }
-}
-
-interface Adding {
-  readonly directory: string;
-  readonly org: string;
-  readonly teamId: number;
-  readonly add: readonly number[];
-}
-
-async function addMembers(sql: Sql, { directory, org, teamId, add }: Adding): Promise<void> {
-  await sql.query(
-    "directory-org-add",
-    `insert into org_members (org, user_id, role) select $1, unnest($2::bigint[]), 'member' on conflict do nothing`,
-    [org, add],
-  );
-  // Whom an owner had put there already stays the owner's: only a row that is made here can be unmade.
-  await sql.query(
-    "directory-team-add",
-    `with made as (
-       insert into team_members (team_id, org, user_id) select $1, $2, unnest($3::bigint[])
-       on conflict do nothing returning team_id, user_id)
-     insert into directory_team_members (team_id, user_id, directory) select team_id, user_id, $4 from made`,
-    [teamId, org, add, directory],
-  );
 }
 
 async function findByEntry(

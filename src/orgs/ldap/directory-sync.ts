@@ -1,5 +1,5 @@
 import { nobodysHash } from "../passwords.ts";
-import type { Directory, DirectoryEntry } from "./directory.ts";
+import { type Directory, DirectoryAwayError, type DirectoryEntry } from "./directory.ts";
 import { foldName, normalDn } from "./directory-names.ts";
 import { type DirectoryStore, type DirectoryUser, NameCollisionError } from "./directory-store.ts";
 
@@ -46,7 +46,7 @@ export class DirectorySync {
 
   /**
    * With `dryRun` only says what it would do.
-   * @throws DirectoryAwayError, Error when the directory lists nobody: everyone would be suspended
+   * @throws DirectoryAwayError, also when the directory lists nobody: everyone would be suspended
    */
   async run(directory: Directory, { dryRun }: { readonly dryRun: boolean }): Promise<SyncDiff> {
     const picture = await this.#look(directory);
@@ -78,7 +78,8 @@ export class DirectorySync {
   async #look(directory: Directory): Promise<Picture> {
     const { sync, name } = directory.config;
     const entries = await directory.listUsers();
-    if (entries.length === 0) throw new Error(`directory ${name} lists nobody: check users.base and users.filter`);
+    if (entries.length === 0)
+      throw new DirectoryAwayError(`directory ${name} lists nobody: check users.base and users.filter`);
     const members = await directory.listMembers([...new Set(sync.map(({ group }) => group))]);
     const known = await this.#store.list(name);
     return {

@@ -1,12 +1,12 @@
 import { connect, isIP } from "node:net";
 import {
   AndFilter,
+  BerReader,
   Client,
   type ClientOptions,
   type Entry,
   EqualityFilter,
   FilterParser,
-  InvalidCredentialsError,
   OrFilter,
   ResultCodeError,
 } from "ldapts";
@@ -32,6 +32,11 @@ export interface DirectorySecrets {
 }
 
 const pageSize = 500;
+/**
+ * Of a bind: constraintViolation and unwillingToPerform (how some servers say that an account is locked or disabled),
+ * noSuchObject, inappropriateAuthentication, invalidCredentials, insufficientAccessRights. @see RFC 4511 appendix A
+ */
+const REFUSALS = new Set([19, 32, 48, 49, 50, 53]);
 
 /** One LDAP server, asked over a fresh connection each time: nothing of one answer is left for the next. */
 export class Directory {
@@ -62,7 +67,7 @@ export class Directory {
   findById(externalId: string): Promise<DirectoryEntry | undefined> {
     return this.#asReader(async (client) => {
       const { base, id: attribute } = this.config.users;
-      const filter = this.#userFilter(new EqualityFilter({ attribute, value: externalId }));
+      const filter = this.#userFilter(new EqualityFilter({ attribute, value: fromId(externalId) }));
       const { searchEntries } = await client.search(base, {
         scope: "sub",
         filter,
@@ -82,7 +87,7 @@ export class Directory {
         await client.bind(dn, password);
         return true;
       } catch (error) {
-        if (error instanceof InvalidCredentialsError) return false;
+        if (error instanceof ResultCodeError && REFUSALS.has(error.code)) return false;
         throw error;
       }
     });
@@ -178,10 +183,14 @@ export class Directory {
       ...(isIP(host) === 0 && { servername: host }),
     } as const;
     const timeout = timeoutSeconds * 1000;
-    const options: ClientOptions = { url, timeout, connectTimeout: timeout, ...onlyOnce() };
+    const line = openLine();
+    const options: ClientOptions = { url, timeout, connectTimeout: timeout, createConnection: line.connect };
     const client = new Client(url.startsWith("ldaps:") ? { ...options, tlsOptions } : options);
     try {
-      if (startTls) await inTime(client.startTLS({ ...tlsOptions }), timeout);
+      if (startTls) {
+        await inTime(client.startTLS({ ...tlsOptions }), timeout);
+        mustBeOneAnswer(line.heard());
+      }
       return await work(client);
     } catch (cause) {
       throw new DirectoryAwayError(`directory ${this.config.name}: ${messageOf(cause)}`, { cause });
@@ -192,17 +201,30 @@ export class Directory {
 }
 
 /**
- * One connection for each client. ldapts connects anew by itself when a connection is lost, and does not encrypt the new
- * one where the old one was by StartTLS: whoever cuts it would then be sent the password in the clear.
+ * One connection for each client, and what was heard on it in the clear. ldapts connects anew by itself when a connection
+ * is lost, and does not encrypt the new one where the old one was by StartTLS: whoever cuts it would then be sent the
+ * password in the clear.
  */
-function onlyOnce(): Pick<ClientOptions, "createConnection"> {
+function openLine() {
   let isUsed = false;
-  const createConnection = ((...args: Parameters<typeof connect>) => {
+  const heard: Buffer[] = [];
+  const connectOnce = ((...args: Parameters<typeof connect>) => {
     if (isUsed) throw new Error("the connection was lost");
     isUsed = true;
-    return connect(...args);
+    return connect(...args).on("data", (data: Buffer) => heard.push(data));
   }) as typeof connect;
-  return { createConnection };
+  return { connect: connectOnce, heard: () => Buffer.concat(heard) };
+}
+
+/**
+ * ldapts keeps what it read beyond the answer to StartTLS, and reads on from there in the encrypted part: the beginning
+ * of an answer that somebody put there would turn "wrong password" into "right".
+ * @see RFC 4511 section 4.14.2
+ */
+function mustBeOneAnswer(heard: Buffer): void {
+  const reader = new BerReader(heard);
+  if (reader.readSequence() === null || reader.remain !== reader.length)
+    throw new Error("something was said in the clear after StartTLS");
 }
 
 async function inTime(work: Promise<void>, ms: number): Promise<void> {
@@ -211,11 +233,24 @@ async function inTime(work: Promise<void>, ms: number): Promise<void> {
   await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
 }
 
+const BYTES = /^0x((?:[0-9a-f]{2})*)$/;
+
+/** Active Directory's objectGUID is bytes, most often no text; they are looked for as the bytes that they are. */
+function toId(value: Buffer | string): string {
+  if (typeof value === "string" && !BYTES.test(value)) return value;
+  return `0x${Buffer.from(value).toString("hex")}`;
+}
+
+function fromId(id: string): Buffer | string {
+  const [, hex] = BYTES.exec(id) ?? [];
+  return hex === undefined ? id : Buffer.from(hex, "hex");
+}
+
 function textsOf(entry: Entry, attribute: string): string[] {
   const wanted = attribute.toLowerCase();
   const value = Object.entries(entry).find(([name]) => name.toLowerCase() === wanted)?.[1];
   const values = Array.isArray(value) ? value : value === undefined ? [] : [value];
-  return values.map((each) => (Buffer.isBuffer(each) ? each.toString("hex") : String(each)));
+  return values.map(toId);
 }
 
 function messageOf(cause: unknown): string {

@@ -1,9 +1,11 @@
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { Attribute, Change } from "ldapts";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseRepositoryName } from "../../oci/repository-name.ts";
 import { openCertificates } from "../../setup/certificates.ts";
+import { unconfirmed } from "../../storage/test-database.ts";
 import { digestOf, OCI_MANIFEST, pathOf } from "../../testing/images.ts";
 import { openTestApp } from "../../testing/open-test-app.ts";
 import { basic, bearer, openTestServer, type TestServer } from "../test-server.ts";
@@ -44,7 +46,7 @@ describe.skipIf(!hasSlapd)("sign-in by a directory (skipped without slapd: confo
     const put = (path: string, body: string) => server.send("PUT", `/api/v1/${path}`, { headers: root, body });
     await put("orgs/acme", "{}");
     for (const team of ["dev", "everyone"]) await put(`orgs/acme/teams/${team}`, "{}");
-    await server.repositories.ensure(parseRepositoryName("acme/app"), MAY_CREATE);
+    await server.repositories.ensure(parseRepositoryName("acme/app"), MAY_CREATE, unconfirmed);
     await put("orgs/acme/teams/dev/grants/app", '{"level":"read-write","extra":[]}');
   });
 
@@ -304,6 +306,33 @@ describe.skipIf(!hasSlapd)("sign-in by a directory (skipped without slapd: confo
 
     expect([status, rows]).toEqual([200, [{ directory: "guests" }]]);
     await other.close();
+  });
+
+  it("knows a person again by an id of bytes, as Active Directory has", async () => {
+    const objectGUID = Buffer.from("00ff61c3283a6b4f8e9d0a1b2c3d4e5f", "hex");
+    const [uid, userPassword] = ["win", passwordOf("win")];
+    const entry = { objectClass: ["inetOrgPerson", "windowsPerson"], uid, cn: uid, sn: uid, userPassword };
+    await slapd.modify(async (client) => {
+      await client.add(personDn(uid), entry);
+      const modification = new Attribute({ type: "objectGUID", values: [objectGUID] });
+      await client.modify(personDn(uid), new Change({ operation: "add", modification }));
+    });
+    const users = { base: "ou=people,dc=example,dc=org", filter: "(objectClass=windowsPerson)", id: "objectGUID" };
+    const windows = await openTestServer({ ldapFile: await configure("windows.yaml", { users }) });
+    await windows.addUser("root", "root's password", { systemAdmin: true });
+    const signIn = async () => {
+      const { status } = await windows.send("GET", "/v2/", { headers: basic(uid, userPassword), from: newSource() });
+      return status;
+    };
+
+    const statuses = [await signIn(), await signIn()];
+    const { body } = await windows.send("POST", "/api/v1/directories/corp/sync", { headers: root });
+
+    expect([statuses, body.suspend]).toEqual([[200, 200], []]);
+    await slapd.modify((client) => client.del(personDn(uid)));
+    const nobody = await windows.send("POST", "/api/v1/directories/corp/sync", { headers: root });
+    expect([nobody.status, nobody.body.detail]).toEqual([503, expect.stringContaining("lists nobody")]);
+    await windows.close();
   });
 
   it("sends no password to a server whose certificate another CA signed, or which is for another name", async () => {

@@ -106,6 +106,9 @@ async function toConf(folder: string, caFile: string): Promise<string> {
   return `include ${PREFIX}/etc/ldap/schema/core.schema
 include ${PREFIX}/etc/ldap/schema/cosine.schema
 include ${PREFIX}/etc/ldap/schema/inetorgperson.schema
+attributetype ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.4203.666.3.1 NAME 'windowsPerson' SUP top AUXILIARY MAY objectGUID )
 modulepath ${PREFIX}/usr/lib/ldap
 moduleload back_mdb
 pidfile ${folder}/slapd.pid

@@ -12,7 +12,7 @@ export interface Attack {
   readonly code: UpdateError["code"];
   readonly detail?: UpdateError["detail"];
   /** Honest files that must pass after the attack failed. */
-  readonly then?: (repository: Repository) => readonly UploadedPart[];
+  readonly honest?: (repository: Repository) => readonly UploadedPart[];
 }
 
 /** Each attack is refused with exactly this answer, leaves every byte as it was, and an honest publish still works. */
@@ -27,7 +27,7 @@ export function refuses(title: string, attacks: readonly Attack[]): void {
 
       expect(stateOf(repository, parts)).toEqual(before);
       if (repository.stored.size > 0) {
-        const honest = attack.then ?? ((other: Repository) => other.withSnapshot([other.part("targets")]));
+        const honest = attack.honest ?? ((other: Repository) => other.withSnapshot([other.part("targets")]));
         const version = repository.versionOf("timestamp") ?? 0;
         repository.publish(honest(repository));
         expect(repository.versionOf("timestamp")).toBe(version + 1);

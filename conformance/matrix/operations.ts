@@ -1,0 +1,236 @@
+/** Each operation as requests: what it sends, what it answers where it is allowed, and where there is nothing to do it to. */
+import { randomUUID } from "node:crypto";
+import { CONFIG, digestOf, IMAGE, INDEX, indexOf, LAYER, LOOSE, MANIFEST } from "./content.ts";
+import type { OperationName } from "./oracle.ts";
+import type { Ask } from "./wire.ts";
+import { HIDDEN_BLOB, restPath, SOURCE_BLOB, SOURCES, SPARE_TEAM, scopeOf, shortName } from "./world.ts";
+
+/** What a cell's requests are aimed at. */
+export interface Place {
+  readonly name: string;
+  readonly exists: boolean;
+  readonly allowed: boolean;
+  /** Path of an upload: the actor's own where it may have one, somebody else's, or of none. */
+  readonly upload: string;
+  /** A repository that the actor may not read. */
+  readonly unreadable: string;
+  /** Something that no other cell says. */
+  readonly mark: string;
+}
+
+export interface Step {
+  readonly sent: readonly [method: string, path: string, ask?: Ask];
+  /** The status where it is allowed. */
+  readonly ok: number;
+  /** Where the right is there and the repository is not. */
+  readonly missing?: readonly [status: number, code: string];
+  /** Where the repository could be made, were its name not kept for another. */
+  readonly kept?: readonly [status: number, code: string];
+}
+
+export interface Operation {
+  /** Ids of the routes it goes through. */
+  readonly routes: readonly string[];
+  /** REST takes no registry token, and says no in its own words. */
+  readonly isRest: boolean;
+  /** What a registry token must name. */
+  readonly token: "pull" | "push" | "delete";
+  /** Refused reads of what is hidden answer as reads of what is missing: 404. */
+  readonly isRead: boolean;
+  /** Leaves something behind: where it is allowed it needs a repository of its own. */
+  readonly changes: boolean;
+  /** Other repositories that the token must name for pulling. */
+  readonly sources: readonly string[];
+  /** The actor begins an upload first, where it may. */
+  readonly needsUpload: boolean;
+  steps(place: Place): readonly Step[];
+}
+
+const READ = { isRest: false, token: "pull", isRead: true, changes: false, sources: [], needsUpload: false } as const;
+const WRITE = { ...READ, token: "push", isRead: false, changes: true } as const;
+const DELETION = { ...WRITE, token: "delete" } as const;
+const REST = { ...WRITE, isRest: true } as const;
+
+const [MANIFEST_UNKNOWN, BLOB_UNKNOWN, NAME_UNKNOWN] = [
+  [404, "MANIFEST_UNKNOWN"] as const,
+  [404, "BLOB_UNKNOWN"] as const,
+  [404, "NAME_UNKNOWN"] as const,
+];
+/** "The registry MUST NOT return a 404 Not Found to a referrers API request." @see distribution-spec v1.1 "Listing Referrers" */
+const NO_REFERRERS = [200, ""] as const;
+const NO_UPLOAD = [404, "BLOB_UPLOAD_UNKNOWN"] as const;
+/** The answer to HEAD has no body to read a code in. */
+const withoutBody = ([status]: readonly [number, string]) => [status, ""] as const;
+
+const manifestPath = (name: string, reference: string) => `/v2/${name}/manifests/${reference}`;
+const blobPath = (name: string, content: string) => `/v2/${name}/blobs/${digestOf(content)}`;
+const uploadsPath = (name: string, query = "") => `/v2/${name}/blobs/uploads/${query}`;
+
+const getManifest = (method: string, reference: string): Operation => ({
+  ...READ,
+  routes: ["end-3"],
+  steps: ({ name }) => {
+    const missing = method === "HEAD" ? withoutBody(MANIFEST_UNKNOWN) : MANIFEST_UNKNOWN;
+    return [{ sent: [method, manifestPath(name, reference), { headers: { accept: MANIFEST } }], ok: 200, missing }];
+  },
+});
+
+const getBlob = (method: string, ok = 200, headers: Readonly<Record<string, string>> = {}): Operation => ({
+  ...READ,
+  routes: ["end-2"],
+  steps: ({ name }) => {
+    const missing = method === "HEAD" ? withoutBody(BLOB_UNKNOWN) : BLOB_UNKNOWN;
+    return [{ sent: [method, blobPath(name, LAYER), { headers }], ok, missing }];
+  },
+});
+
+const onUpload = (route: string, ok: number, method: string, body?: string, query = ""): Operation => ({
+  ...WRITE,
+  routes: [route],
+  needsUpload: true,
+  steps: ({ upload }) => [
+    { sent: [method, `${upload}${query}`, body === undefined ? {} : { body }], ok, kept: NO_UPLOAD },
+  ],
+});
+
+const mount = (ok: number, content: string, sources: readonly string[], from: (place: Place) => string): Operation => ({
+  ...WRITE,
+  routes: ["end-4"],
+  sources,
+  steps: (place) => [{ sent: ["POST", uploadsPath(place.name, `?mount=${digestOf(content)}${from(place)}`)], ok }],
+});
+
+const putManifest = (reference: (text: string) => string, subject?: string): Operation => ({
+  ...WRITE,
+  routes: ["end-7"],
+  steps: ({ name, mark }) => {
+    const body = indexOf(mark, subject);
+    return [{ sent: ["PUT", manifestPath(name, reference(body)), { body, type: INDEX }], ok: 201 }];
+  },
+});
+
+const deletion = (route: string, path: (name: string) => string, missing: Step["missing"]): Operation => ({
+  ...DELETION,
+  routes: [route],
+  steps: ({ name }) => [{ sent: ["DELETE", path(name)], ok: 202, ...(missing && { missing }) }],
+});
+
+const json = (value: unknown): Ask => ({ body: JSON.stringify(value) });
+
+const accessList: Operation = {
+  ...REST,
+  routes: ["repository-grants", "grant-put", "grant-delete"],
+  steps: ({ name }) => {
+    const [org] = name.split("/");
+    const grant = `/api/v1/orgs/${org}/teams/${SPARE_TEAM}/grants/${encodeURIComponent(shortName(name))}`;
+    return [
+      { sent: ["GET", `${restPath(name)}/grants`], ok: 200 },
+      { sent: ["PUT", grant, json({ level: "read-only" })], ok: 201 },
+      { sent: ["DELETE", grant], ok: 204 },
+    ];
+  },
+};
+
+/** Robots that each reach one repository of the matrix; made with the world. */
+export const keeperOf = (name: string): string => `keep-${shortName(name)}`;
+
+const robots: Operation = {
+  ...REST,
+  changes: false,
+  routes: ["robot-put", "robot-rotate", "robot-delete"],
+  steps: ({ name, mark, exists, allowed }) => {
+    const [org] = name.split("/");
+    const body = json({ grants: [{ scope: shortName(name), actions: ["pull"] }] });
+    // Where it may make none there is only somebody else's to try.
+    const path = `/api/v1/orgs/${org}/robots/${allowed ? mark : keeperOf(name)}`;
+    const make: Step = { sent: ["PUT", `/api/v1/orgs/${org}/robots/${mark}`, body], ok: 201 };
+    if (!allowed && !exists) return [make];
+    return [
+      make,
+      { sent: ["PUT", path, body], ok: 200 },
+      { sent: ["POST", `${path}/rotate`, json({})], ok: 201 },
+      { sent: ["DELETE", path], ok: 204 },
+    ];
+  },
+};
+
+const repository: Operation = {
+  ...REST,
+  routes: ["repository-put", "repository-rename", "repository-delete"],
+  steps: ({ name, mark, exists, allowed }) => {
+    const renamed = `${name.split("/")[0]}/${mark}`;
+    return [
+      {
+        sent: ["PUT", restPath(name), json({ visibility: "public" })],
+        ok: exists ? 200 : 201,
+        kept: [409, "name-reserved"],
+      },
+      { sent: ["POST", `${restPath(name)}/rename`, json({ name: renamed })], ok: 200, kept: [404, "not-found"] },
+      { sent: ["DELETE", restPath(allowed ? renamed : name)], ok: 204, kept: [404, "not-found"] },
+    ];
+  },
+};
+
+/** Three operations are no plain requests: special-cells.ts has them. */
+export type PlainName = Exclude<OperationName, "GET /v2/" | "catalog" | "token request">;
+
+export const PLAIN: Readonly<Record<PlainName, Operation>> = {
+  "tags list": {
+    ...READ,
+    routes: ["end-8"],
+    steps: ({ name }) => [{ sent: ["GET", `/v2/${name}/tags/list`], ok: 200, missing: NAME_UNKNOWN }],
+  },
+  "manifest GET by tag": getManifest("GET", "v1"),
+  "manifest GET by digest": getManifest("GET", digestOf(IMAGE)),
+  "manifest HEAD": getManifest("HEAD", "v1"),
+  "blob GET": getBlob("GET"),
+  "blob HEAD": getBlob("HEAD"),
+  "blob Range": getBlob("GET", 206, { range: "bytes=2-6" }),
+  referrers: {
+    ...READ,
+    routes: ["end-12"],
+    steps: ({ name }) => [
+      { sent: ["GET", `/v2/${name}/referrers/${digestOf(IMAGE)}`], ok: 200, missing: NO_REFERRERS },
+    ],
+  },
+  "upload POST": {
+    ...WRITE,
+    routes: ["end-4"],
+    steps: ({ name }) => [{ sent: ["POST", uploadsPath(name)], ok: 202 }],
+  },
+  "upload POST ?digest": {
+    ...WRITE,
+    routes: ["end-4"],
+    steps: ({ name, mark }) => [
+      { sent: ["POST", uploadsPath(name, `?digest=${digestOf(mark)}`), { body: mark }], ok: 201 },
+    ],
+  },
+  "upload PATCH": onUpload("end-5", 202, "PATCH", "some bytes"),
+  "upload status": onUpload("end-13", 204, "GET"),
+  "upload PUT": onUpload("end-6", 201, "PUT", CONFIG, `?digest=${digestOf(CONFIG)}`),
+  "upload DELETE": onUpload("end-14", 204, "DELETE"),
+  "mount, source readable": mount(201, SOURCE_BLOB, [SOURCES.readable], () => `&from=${SOURCES.readable}`),
+  "mount, source unreadable": mount(
+    202,
+    HIDDEN_BLOB,
+    [SOURCES.unreadable, SOURCES.missing],
+    (place) => `&from=${place.unreadable}`,
+  ),
+  "mount, no from": mount(201, SOURCE_BLOB, [], () => ""),
+  "manifest PUT new tag": putManifest(() => "fresh"),
+  "manifest PUT overwrite": putManifest(() => "v1"),
+  "manifest PUT by digest": putManifest((text) => digestOf(text)),
+  "manifest PUT with subject": putManifest((text) => digestOf(text), IMAGE),
+  "DELETE tag": deletion("end-9", (name) => manifestPath(name, "v1"), MANIFEST_UNKNOWN),
+  "DELETE digest": deletion("end-9", (name) => manifestPath(name, digestOf(indexOf("list", IMAGE))), MANIFEST_UNKNOWN),
+  "DELETE blob": deletion("end-10", (name) => blobPath(name, LOOSE), BLOB_UNKNOWN),
+  "access list": accessList,
+  robots,
+  repository,
+};
+
+export const noUpload = (name: string): string => `/v2/${name}/blobs/uploads/${randomUUID()}`;
+export const ownScope = (name: string, { sources }: Operation): string[] => [
+  scopeOf(name),
+  ...sources.map((source) => scopeOf(source, "pull")),
+];

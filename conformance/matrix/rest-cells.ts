@@ -1,0 +1,181 @@
+/** Routes of REST that concern an organization, an account or the installation: every actor tries each. */
+import type { Report } from "../harness/report.ts";
+import type { Stage } from "./cells.ts";
+import { MODES } from "./credentials.ts";
+import { inLanes, lanes } from "./lanes.ts";
+import { ACTORS, type ActorId } from "./oracle.ts";
+import { type Answer, type Ask, codeOf } from "./wire.ts";
+import { ORG, PASSWORD, USERS } from "./world.ts";
+
+/**
+ * Who may. `members`: of the organization, whoever oversees all of them too. `owners`: of it, and system administrators.
+ * `accounts`: people, for what is their own; robots have no account.
+ */
+type Who = "anyone" | "signed-in" | "accounts" | "members" | "owners" | "auditors" | "administrators";
+
+interface Row {
+  readonly who: Who;
+  readonly method: string;
+  /** `fresh` is a name that nothing has yet, or that was made by {@link make}. */
+  path(fresh: string, actor: ActorId): string;
+  readonly body?: unknown;
+  readonly ok: number;
+  /** What an account that may not gets where it is not the usual. */
+  readonly robots?: readonly [status: number, code: string];
+  /** The administrator makes what is to be changed. */
+  readonly make?: (fresh: string) => readonly (readonly [path: string, body: unknown])[];
+}
+
+const org = (rest = "") => `/api/v1/orgs/${ORG}${rest}`;
+const user = (name: string) => `/api/v1/users/${name}`;
+const owner = { org: (fresh: string) => `/api/v1/orgs/${fresh}`, password: { password: PASSWORD } };
+const member = (fresh: string) =>
+  [
+    [user(fresh), owner.password],
+    [org(`/members/${fresh}`), { role: "member" }],
+  ] as const;
+const inTeam = (fresh: string) => [...member(fresh), [org(`/teams/${fresh}`), {}]] as const;
+const self = (actor: ActorId) => (actor in USERS ? USERS[actor as keyof typeof USERS] : "nobody");
+const NO_ACCOUNT = [403, "forbidden"] as const;
+
+export const REST_ROWS: Readonly<Record<string, Row>> = {
+  "users-list": { who: "auditors", method: "GET", path: () => "/api/v1/users", ok: 200 },
+  "user-get": {
+    ...{ who: "accounts", method: "GET", ok: 200, robots: [404, "not-found"] },
+    path: (_, actor) => user(self(actor)),
+  },
+  "user-put": { who: "administrators", method: "PUT", path: user, body: owner.password, ok: 201 },
+  "user-delete": {
+    ...{ who: "administrators", method: "DELETE", path: user, ok: 204 },
+    make: (fresh) => [[user(fresh), owner.password]],
+  },
+  "orgs-list": { who: "accounts", method: "GET", path: () => "/api/v1/orgs", ok: 200, robots: NO_ACCOUNT },
+  "org-get": { who: "members", method: "GET", path: () => org(), ok: 200 },
+  "org-put": { who: "owners", method: "PUT", path: () => org(), body: {}, ok: 200 },
+  "org-delete": {
+    ...{ who: "administrators", method: "DELETE", path: owner.org, ok: 204 },
+    make: (fresh) => [[owner.org(fresh), {}]],
+  },
+  "org-members-list": { who: "members", method: "GET", path: () => org("/members"), ok: 200 },
+  "org-member-get": { who: "members", method: "GET", path: () => org(`/members/${USERS.A5}`), ok: 200 },
+  "org-member-put": {
+    ...{ who: "owners", method: "PUT", body: { role: "member" }, ok: 201 },
+    path: (fresh) => org(`/members/${fresh}`),
+    make: (fresh) => [[user(fresh), owner.password]],
+  },
+  "org-member-delete": {
+    ...{ who: "owners", method: "DELETE", ok: 204, make: member },
+    path: (fresh) => org(`/members/${fresh}`),
+  },
+  "teams-list": { who: "members", method: "GET", path: () => org("/teams"), ok: 200 },
+  "team-get": { who: "members", method: "GET", path: () => org("/teams/readers"), ok: 200 },
+  "team-put": { who: "owners", method: "PUT", path: (fresh) => org(`/teams/${fresh}`), body: {}, ok: 201 },
+  "team-delete": {
+    ...{ who: "owners", method: "DELETE", path: (fresh) => org(`/teams/${fresh}`), ok: 204 },
+    make: (fresh) => [[org(`/teams/${fresh}`), {}]],
+  },
+  "team-members-list": { who: "members", method: "GET", path: () => org("/teams/readers/members"), ok: 200 },
+  "team-member-get": {
+    ...{ who: "members", method: "GET", ok: 200 },
+    path: () => org(`/teams/readers/members/${USERS.A2}`),
+  },
+  "team-member-put": {
+    ...{ who: "owners", method: "PUT", body: {}, ok: 201, make: inTeam },
+    path: (fresh) => org(`/teams/${fresh}/members/${fresh}`),
+  },
+  "team-member-delete": {
+    ...{ who: "owners", method: "DELETE", ok: 204 },
+    path: (fresh) => org(`/teams/${fresh}/members/${fresh}`),
+    make: (fresh) => [...inTeam(fresh), [org(`/teams/${fresh}/members/${fresh}`), {}]],
+  },
+  "grants-list": { who: "members", method: "GET", path: () => org("/teams/readers/grants"), ok: 200 },
+  "grant-get": { who: "members", method: "GET", path: () => org("/teams/all-readers/grants/*"), ok: 200 },
+  "robots-list": { who: "members", method: "GET", path: () => org("/robots"), ok: 200 },
+  "robot-get": { who: "members", method: "GET", path: () => org("/robots/puller"), ok: 200 },
+  "tokens-list": { who: "accounts", method: "GET", path: () => "/api/v1/tokens", ok: 200, robots: NO_ACCOUNT },
+  "token-delete": {
+    ...{ who: "accounts", method: "DELETE", ok: 404, robots: NO_ACCOUNT },
+    path: (fresh) => `/api/v1/tokens/${fresh}`,
+  },
+  "audit-search": { who: "signed-in", method: "GET", path: () => "/api/v1/audit?limit=1", ok: 200 },
+  explain: {
+    ...{ who: "signed-in", method: "GET", ok: 200 },
+    path: () => `/api/v1/explain?action=pull&repository=${ORG}/two`,
+  },
+  "explain-decision": { who: "signed-in", method: "GET", path: (fresh) => `/api/v1/explain/${fresh}`, ok: 404 },
+  "directories-list": { who: "administrators", method: "GET", path: () => "/api/v1/directories", ok: 200 },
+  "directory-sync": {
+    ...{ who: "administrators", method: "POST", ok: 404 },
+    path: (fresh) => `/api/v1/directories/${fresh}/sync`,
+  },
+  "token-keys-rotate": { who: "administrators", method: "POST", path: () => "/api/v1/token-keys/rotate", ok: 201 },
+  openapi: { who: "anyone", method: "GET", path: () => "/api/v1/openapi.json", ok: 200 },
+  "token-jwks": { who: "anyone", method: "GET", path: () => "/token/jwks.json", ok: 200 },
+  healthz: { who: "anyone", method: "GET", path: () => "/healthz", ok: 200 },
+  readyz: { who: "anyone", method: "GET", path: () => "/readyz", ok: 200 },
+  metrics: { who: "anyone", method: "GET", path: () => "/metrics", ok: 200 },
+};
+/** A token makes no tokens: by password, and by a token, two answers. */
+export const TOKEN_CREATE = "token-create";
+
+const ROBOTS: readonly ActorId[] = ["A9", "A10", "A11"];
+const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13"];
+
+/** The answer that each gets, from the words: to whoever is not of it an organization does not exist. */
+function expected(actor: ActorId, { who, ok, robots }: Row): readonly [number, string] {
+  const yes = [ok, ok === 404 ? "not-found" : ""] as const;
+  if (who === "anyone") return yes;
+  if (actor === "A0" || actor === "A12") return [401, "unauthorized"];
+  if (who === "signed-in" || actor === "A14") return yes;
+  if (who === "accounts") return ROBOTS.includes(actor) ? (robots ?? yes) : yes;
+  if (who === "auditors" && actor === "A15") return yes;
+  if (who === "auditors" || who === "administrators") return [403, "forbidden"];
+  const sees = MEMBERS.includes(actor) || actor === "A15";
+  if (!sees) return [404, "not-found"];
+  return who === "members" || actor === "A8" ? yes : [403, "forbidden"];
+}
+
+export async function runRestCells(report: Report, stage: Stage): Promise<void> {
+  const cells = Object.entries(REST_ROWS).flatMap(([route, row]) => ACTORS.map((actor) => ({ route, row, actor })));
+  await inLanes(cells, lanes, ({ route, row, actor }) =>
+    report.quietly(`${actor} ${route}`, async () => {
+      for (const mode of MODES) {
+        const rest = row.who === "anyone" ? {} : await stage.credentials.forRest(actor, mode);
+        mustBe(await tryRow(stage, row, actor, rest), expectedOf(actor, route, row));
+      }
+    }),
+  );
+  for (const actor of ACTORS) await report.quietly(`${actor} ${TOKEN_CREATE}`, () => runTokenCreate(stage, actor));
+}
+
+/** Others do not exist for whoever makes no users. */
+function expectedOf(actor: ActorId, route: string, row: Row): readonly [number, string] {
+  const usual = expected(actor, row);
+  if (route !== "user-put" || usual[0] !== 403) return usual;
+  return actor === "A15" ? usual : [404, "not-found"];
+}
+
+async function tryRow({ world, newMark }: Stage, row: Row, actor: ActorId, rest: Ask): Promise<Answer> {
+  const fresh = newMark();
+  for (const [path, body] of row.make?.(fresh) ?? []) await world.must(201, "PUT", path, body);
+  const body = row.body === undefined ? {} : { body: JSON.stringify(row.body) };
+  return world.wire.ask(row.method, row.path(fresh, actor), { ...body, ...rest });
+}
+
+async function runTokenCreate({ world, credentials, newMark }: Stage, actor: ActorId): Promise<void> {
+  for (const mode of MODES) {
+    const body = JSON.stringify({ name: newMark() });
+    const answer = await world.wire.ask("POST", "/api/v1/tokens", {
+      body,
+      ...(await credentials.forRest(actor, mode)),
+    });
+    const isOut = actor === "A0" || actor === "A12";
+    const isRefused = mode === "bearer" || ROBOTS.includes(actor);
+    mustBe(answer, isOut ? [401, "unauthorized"] : isRefused ? [403, "forbidden"] : [201, ""]);
+  }
+}
+
+function mustBe(answer: Answer, [status, code]: readonly [number, string]): void {
+  if (answer.status === status && codeOf(answer) === code) return;
+  throw new Error(`${answer.status} ${codeOf(answer)} instead of ${status} ${code}\n${answer.body}`);
+}

@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { digestOf, OCI_MANIFEST, pushBlob, pushParts, putManifest, startUpload } from "../testing/images.ts";
+import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+
+let app: TestApp;
+
+const repository = "lab/app";
+const place = () => ({ app, as: "admin", repository });
+
+beforeAll(async () => {
+  app = await openTestApp();
+  await app.addOrg("lab");
+  await app.database.query(
+    "",
+    `create function disk_full() returns trigger language plpgsql as
+     $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`,
+  );
+});
+
+afterAll(async () => {
+  expect(app.errors()).toEqual([]);
+  await app[Symbol.asyncDispose]();
+});
+
+/** While `work` runs, no change can be put on record. */
+async function withoutRecord<T>(work: () => Promise<T>): Promise<T> {
+  await app.database.query(
+    "",
+    `create trigger broken before insert on audit_log for each row when (new.outcome = 'done') execute function disk_full()`,
+  );
+  try {
+    return await work();
+  } finally {
+    await app.database.query("", "drop trigger broken on audit_log");
+  }
+}
+
+/** A fingerprint of each table but the record itself. */
+async function tables(): Promise<Record<string, string>> {
+  const names = await app.database.query<{ name: string }>(
+    "",
+    "select tablename as name from pg_tables where schemaname = 'public' and tablename !~ '^audit_log'",
+  );
+  const prints = names.map(
+    ({ name }) => `(select md5(string_agg(t::text, ' ' order by t::text)) from ${name} t) ${name}`,
+  );
+  const [row] = await app.database.query<Record<string, string>>("", `select ${prints.join(", ")}`);
+  return row ?? {};
+}
+
+async function recorded(): Promise<string[]> {
+  const text =
+    "select detail ->> 'route' as route from audit_log where outcome = 'done' and action <> 'sign-in' order by id";
+  return (await app.database.query<{ route: string }>("", text)).map(({ route }) => route);
+}
+
+interface Change {
+  readonly route: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+/** In an order in which each finds what it needs. */
+const REST: readonly Change[] = [
+  { route: "user-put", method: "PUT", path: "users/{user}", body: { password: "carol's password" } },
+  { route: "org-put", method: "PUT", path: "orgs/{org}", body: {} },
+  { route: "org-member-put", method: "PUT", path: "orgs/{org}/members/{user}", body: { role: "member" } },
+  { route: "team-put", method: "PUT", path: "orgs/{org}/teams/{team}", body: {} },
+  { route: "team-member-put", method: "PUT", path: "orgs/{org}/teams/{team}/members/{user}", body: {} },
+  { route: "repository-put", method: "PUT", path: "orgs/{org}/repositories/{repo}", body: { visibility: "public" } },
+  { route: "grant-put", method: "PUT", path: "orgs/{org}/teams/{team}/grants/{repo}", body: { level: "admin" } },
+  {
+    route: "robot-put",
+    method: "PUT",
+    path: "orgs/{org}/robots/{robot}",
+    body: { grants: [{ scope: "*", actions: ["pull"] }] },
+  },
+  { route: "robot-rotate", method: "POST", path: "orgs/{org}/robots/{robot}/rotate", body: {} },
+  { route: "token-create", method: "POST", path: "tokens", body: { name: "laptop" } },
+  { route: "token-keys-rotate", method: "POST", path: "token-keys/rotate" },
+  { route: "trust-keys-rotate", method: "POST", path: "orgs/{org}/repositories/{repo}/trust-keys/rotate" },
+  { route: "trust-keys-rotate-all", method: "POST", path: "trust-keys/rotate" },
+  { route: "keyring-reseal", method: "POST", path: "keyring/reseal" },
+  { route: "token-delete", method: "DELETE", path: "tokens/{token}" },
+  { route: "robot-delete", method: "DELETE", path: "orgs/{org}/robots/{robot}" },
+  { route: "grant-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/grants/{repo}" },
+  { route: "team-member-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/members/{user}" },
+  { route: "team-delete", method: "DELETE", path: "orgs/{org}/teams/{team}" },
+  { route: "org-member-delete", method: "DELETE", path: "orgs/{org}/members/{user}" },
+  {
+    route: "repository-rename",
+    method: "POST",
+    path: "orgs/{org}/repositories/{repo}/rename",
+    body: { name: "acme/renamed" },
+  },
+  { route: "repository-delete", method: "DELETE", path: "orgs/{org}/repositories/renamed" },
+  { route: "org-delete", method: "DELETE", path: "orgs/{org}" },
+  { route: "user-delete", method: "DELETE", path: "users/{user}" },
+];
+
+const NAMES: Record<string, string> = {
+  user: "carol",
+  org: "acme",
+  team: "dev",
+  repo: "app",
+  robot: "ci",
+  token: "laptop",
+};
+const restPath = (path: string) => `/api/v1/${path.replace(/\{(\w+)\}/g, (_, name: string) => NAMES[name] ?? "")}`;
+
+/** A sync has no transaction of its own: each of its steps has. */
+const NOT_A_CHANGE = ["/api/v1/directories/{directory}/sync"];
+
+async function mustBeOne(route: string, send: () => Promise<{ status: number; body: Buffer }>): Promise<void> {
+  const before = [await tables(), await recorded()];
+  const failed = await withoutRecord(send);
+  const between = [await tables(), await recorded()];
+  const done = await send();
+  const after = await recorded();
+
+  expect([route, failed.status]).toEqual([route, 507]);
+  expect(between).toEqual(before);
+  expect([route, done.status < 300 ? "done" : done.body.toString()]).toEqual([route, "done"]);
+  expect(after).toEqual([...(before[1] as string[]), route]);
+}
+
+describe("a change of REST", () => {
+  it("and its record are there together or not at all, by every route", async () => {
+    for (const { route, method, path, body } of REST) {
+      const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+      await mustBeOne(route, () => app.ask(method, restPath(path), { as: "admin", ...sent }));
+    }
+  });
+
+  it("is tried above whatever its path", async () => {
+    const { body } = await app.ask("GET", "/api/v1/openapi.json");
+    const { paths }: { paths: Record<string, Record<string, unknown>> } = JSON.parse(body.toString());
+    const all = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).flatMap((method) =>
+        method === "get" || method === "parameters" ? [] : [`${method} ${path}`],
+      ),
+    );
+    const tried = REST.map(
+      ({ method, path }) => `${method.toLowerCase()} /api/v1/${path.replace("/renamed", "/{repo}")}`,
+    );
+
+    expect(all.filter((one) => !NOT_A_CHANGE.some((path) => one.endsWith(path))).sort()).toEqual(tried.sort());
+  });
+
+  it("that is refused leaves no record of having been made", async () => {
+    const before = await recorded();
+
+    const answers = [
+      await app.ask("PUT", "/api/v1/orgs/lab", { as: "admin", body: "{}", headers: { "if-match": '"1"' } }),
+      await app.ask("PUT", "/api/v1/orgs/alice", { as: "admin", body: "{}" }),
+      await app.ask("DELETE", "/api/v1/tokens/none", { as: "admin" }),
+      await app.ask("POST", "/api/v1/orgs/lab/repositories/none/rename", { as: "admin", body: '{"name":"lab/other"}' }),
+      await app.ask("DELETE", `/v2/${repository}/blobs/${digestOf("none")}`, { as: "admin" }),
+    ];
+
+    expect(answers.map(({ status }) => status)).toEqual([412, 409, 404, 404, 404]);
+    expect(await recorded()).toEqual(before);
+  });
+});
+
+describe("a push", () => {
+  it("and its record are there together or not at all, whatever it brings", async () => {
+    const send = (method: string, path: string, body?: string) => () =>
+      app.ask(method, `/v2/${path}`, {
+        as: "admin",
+        ...(body === undefined ? {} : { body, headers: { "content-type": OCI_MANIFEST } }),
+      });
+    await mustBeOne("end-4", send("POST", `${repository}/blobs/uploads/`));
+    const { manifest } = await pushParts(place());
+    const image = JSON.stringify(manifest);
+
+    await mustBeOne("end-4", send("POST", `${repository}/blobs/uploads/?digest=${digestOf("whole")}`, "whole"));
+    const session = (await startUpload(place())).replace("/v2/", "");
+    await mustBeOne("end-6", send("PUT", `${session}?digest=${digestOf("parts")}`, "parts"));
+    await pushParts({ ...place(), repository: "lab/other" });
+    const extra = await pushBlob(place(), "to be mounted");
+    await mustBeOne("end-4", send("POST", `lab/other/blobs/uploads/?mount=${extra}&from=${repository}`));
+    await mustBeOne("end-7", send("PUT", `${repository}/manifests/v1`, image));
+    await mustBeOne("end-9", send("DELETE", `${repository}/manifests/v1`));
+    await mustBeOne("end-9", send("DELETE", `${repository}/manifests/${digestOf(image)}`));
+    await mustBeOne("end-10", send("DELETE", `${repository}/blobs/${extra}`));
+    expect((await putManifest(place(), "v1", manifest)).status).toBe(201);
+  });
+});
+
+describe("an identity token", () => {
+  it("and the record of the sign-in that got it are there together or not at all", async () => {
+    const signIn = () => app.ask("GET", "/token?offline_token=true&client_id=docker", { as: "bob" });
+    const signIns = async () =>
+      (await app.database.query("", "select 1 from audit_log where action = 'sign-in' and actor = 'bob'")).length;
+    const before = [await tables(), await signIns()];
+
+    const failed = await withoutRecord(signIn);
+    const between = [await tables(), await signIns()];
+    const done = await signIn();
+
+    expect([failed.status, between]).toEqual([507, before]);
+    expect([done.status, await signIns()]).toEqual([200, 1]);
+  });
+});
