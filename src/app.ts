@@ -137,6 +137,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const notary = openNotary({
     ...{ database, ring, failpoint, log, now },
     settings: { publicUrl, algorithm: config.trustKeys },
+    confirm: (request) => orgs.confirm(request),
     listable: (actor, names) => orgs.listable(actor, names),
   });
   const { releaseTrust, operations: trustOperations, reseal } = notary;

@@ -1,7 +1,8 @@
 import type { Log } from "../http/log.ts";
+import type { Request } from "../http/request.ts";
 import type { Actor } from "../oci/access.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
-import type { Database } from "../storage/database.ts";
+import type { Confirm, Database } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
 import type { MetadataStore } from "./metadata-store.ts";
@@ -13,6 +14,8 @@ export interface NotaryDeps {
   readonly files: MetadataStore;
   readonly keys: ServerKeysStore;
   readonly changes: ChangefeedStore;
+  /** Of the change that a request makes: see storage/database.ts. */
+  readonly confirm: (request: Request) => Confirm;
   /** Which of these repositories the actor may list. */
   readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
   /** What every GUN begins with, before its slash. */

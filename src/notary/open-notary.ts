@@ -25,6 +25,7 @@ export interface NotaryOptions {
   readonly database: Database;
   readonly ring: KeyRing;
   readonly settings: NotarySettings;
+  readonly confirm: NotaryDeps["confirm"];
   readonly listable: NotaryDeps["listable"];
   readonly log: Log;
   readonly now: () => Date;

@@ -9,7 +9,7 @@ import { insertFiles, loadCurrent, lockCollection } from "./metadata-store.ts";
 import { parseMultipart } from "./multipart.ts";
 import { markUsed } from "./server-keys-store.ts";
 import { completeUpdate } from "./tuf/produce.ts";
-import { judgeUpdate, type MetadataFile } from "./tuf/update.ts";
+import { judgeUpdate } from "./tuf/update.ts";
 import { type Part, readParts, rolesNeeded } from "./tuf/upload.ts";
 
 /**
@@ -24,12 +24,13 @@ export function publish(deps: NotaryDeps): Handler {
     const contentType = request.header("content-type");
     const parts = readParts(await parseMultipart(contentType, await request.body()));
 
-    const files = await store(deps, request, { gun, repository, parts });
-
-    request.notes.files = files
-      .map(({ role, version }) => `${role} ${version}`)
-      .join(", ")
+    request.notes.roles = parts
+      .map(({ role }) => role)
+      .join(" ")
       .slice(0, 500);
+
+    await store(deps, request, { gun, repository, parts });
+
     return empty(200);
   };
 }
@@ -38,20 +39,19 @@ interface Publish extends GunParams {
   readonly parts: readonly Part[];
 }
 
-async function store(deps: NotaryDeps, request: Request, update: Publish): Promise<readonly MetadataFile[]> {
+async function store(deps: NotaryDeps, request: Request, update: Publish): Promise<void> {
   const { database, failpoint } = deps;
-  const files = await database.transaction(async (sql) => {
+  await database.transaction(async (sql) => {
+    await deps.confirm(request)(sql);
     await ensureRepository(sql, update.repository, request.admission);
-    const stored = await judgeAndInsert(deps, sql, update);
+    await judgeAndInsert(deps, sql, update);
     await failpoint("tuf.beforeCommit");
-    return stored;
   });
   await failpoint("tuf.afterCommit");
-  return files;
 }
 
 /** The lock is taken first, so everything that is read here stays current until the commit. */
-async function judgeAndInsert(deps: NotaryDeps, sql: Sql, { gun, parts }: Publish): Promise<readonly MetadataFile[]> {
+async function judgeAndInsert(deps: NotaryDeps, sql: Sql, { gun, parts }: Publish): Promise<void> {
   const now = deps.now();
   const collection = await lockCollection(sql, gun, now);
   const stored = await loadCurrent(sql, collection, rolesNeeded(parts));
@@ -62,5 +62,4 @@ async function judgeAndInsert(deps: NotaryDeps, sql: Sql, { gun, parts }: Publis
   await deps.failpoint("tuf.afterSign");
   await markUsed(sql, gun, keys, now);
   await insertFiles(sql, collection, files, now);
-  return files;
 }

@@ -10,20 +10,12 @@ const timestampAgeMs = 23 * hourMs;
 /** A snapshot is renewed long before anybody is warned of it, and while clients would not yet be. */
 const snapshotAgeMs = DEFAULT_POLICY.snapshotLifeSeconds * 1000 * 0.6;
 const batch = 100;
-/** Any number that nobody else locks. */
-const jobLock = 0x54524e57;
-
 /**
  * Signs every timestamp anew each day, and snapshots in good time, whoever reads or does not. All processes try; one works.
  * Returns how many GUNs got new files.
  */
 export async function renewDue(deps: NotaryDeps): Promise<number> {
-  return deps.database.transaction(async (sql) => {
-    const [row] = await sql.query<{ mine: boolean }>("trust-job-lock", "select pg_try_advisory_xact_lock($1) as mine", [
-      jobLock,
-    ]);
-    return row?.mine === true ? renewAll(deps) : 0;
-  });
+  return (await deps.database.exclusively("trust-renewal", () => renewAll(deps))) ?? 0;
 }
 
 /** On connections of its own: each GUN is one transaction, and those that cannot be renewed hold up nobody. */

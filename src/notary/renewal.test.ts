@@ -28,6 +28,7 @@ beforeAll(async () => {
     files: new MetadataStore(database),
     keys: new ServerKeysStore(database, parseKeyRing(newKeyLine("k1")), "ed25519"),
     changes: new ChangefeedStore(database),
+    confirm: () => async () => undefined,
     listable: async () => new Set(),
     authority: "registry.test",
     now: () => clock.now,
@@ -45,7 +46,7 @@ async function publish(name: string): Promise<Gun> {
   const dates = { notBefore: inDays(-1), notAfter: inDays(3650) };
   repository.keys.root = inCertificate(ecdsaKey(), { ...certificateFor(gun), ...dates });
   for (const role of ["snapshot", "timestamp"] as const) {
-    repository.keys[role] = { key: await deps.keys.pending(gun, role, clock.now) } as TestKey;
+    repository.keys[role] = { key: await deps.keys.pending(deps.database, gun, role, clock.now) } as TestKey;
   }
   const parts = readParts([repository.part("root"), repository.part("targets")]);
   await deps.database.transaction(async (sql) => {

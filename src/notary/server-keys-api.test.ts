@@ -57,7 +57,12 @@ describe("reseal", () => {
     const [old, fresh] = [newKeyLine("old"), newKeyLine("new")];
     const gun = parseGun("registry.test/alice/app");
     const now = new Date();
-    const { id } = await new ServerKeysStore(database, parseKeyRing(old), "ed25519").pending(gun, "timestamp", now);
+    const { id } = await new ServerKeysStore(database, parseKeyRing(old), "ed25519").pending(
+      database,
+      gun,
+      "timestamp",
+      now,
+    );
 
     const resealed = await new ServerKeysStore(database, parseKeyRing(fresh + old), "ed25519").reseal();
 

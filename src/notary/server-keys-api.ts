@@ -52,22 +52,26 @@ function listKeys({ keys }: NotaryDeps) {
     });
 }
 
-function rotateAll({ keys, now }: NotaryDeps) {
-  return async (): Promise<Reply> => {
+function rotateAll({ database, keys, confirm, now }: NotaryDeps) {
+  return async (request: Request): Promise<Reply> => {
+    await database.transaction(confirm(request));
+    // One after the other, since there may be very many: asked again, it goes on where it was.
     const without = await keys.listWithoutPending();
-    for (const { gun, role } of without) await keys.pending(gun, role, now());
+    for (const { gun, role } of without) await keys.pending(database, gun, role, now());
     return json(200, { made: without.length });
   };
 }
 
-function rotateOne({ keys, authority, now }: NotaryDeps) {
+function rotateOne({ database, keys, authority, confirm, now }: NotaryDeps) {
   return async (request: Request): Promise<Reply> => {
     const name = parseRepositoryName(`${request.param("org")}/${request.param("repo")}`);
     const gun = parseGun(gunOfRepository(name, authority));
-    const [timestamp, snapshot] = await Promise.all([
-      keys.pending(gun, "timestamp", now()),
-      keys.pending(gun, "snapshot", now()),
-    ]);
-    return json(200, { timestamp: timestamp.id, snapshot: snapshot.id });
+    const made = await database.transaction(async (sql) => {
+      await confirm(request)(sql);
+      const timestamp = await keys.pending(sql, gun, "timestamp", now());
+      const snapshot = await keys.pending(sql, gun, "snapshot", now());
+      return { timestamp: timestamp.id, snapshot: snapshot.id };
+    });
+    return json(200, made);
   };
 }

@@ -45,7 +45,7 @@ export class ServerKeysStore {
     this.#algorithm = algorithm;
   }
 
-  /** Ids of the keys of this GUN and role whose private half is here. */
+  /** The keys of this GUN and role, oldest first. */
   async list(gun: Gun, role: ServerRole): Promise<Key[]> {
     const rows = await this.#database.query<SealedRow>(
       "trust-keys-of-role",
@@ -56,21 +56,20 @@ export class ServerKeysStore {
   }
 
   /** The key that has never signed: there is one at most, made here where there is none. */
-  async pending(gun: Gun, role: ServerRole, now: Date): Promise<Key> {
-    const found = await this.#findPending(gun, role);
+  async pending(sql: Sql, gun: Gun, role: ServerRole, now: Date): Promise<Key> {
+    const found = await findPending(sql, gun, role);
     if (found !== undefined) return found;
     const made = newSigningKey(this.#algorithm);
     const { id: keyId } = makeKey(made.algorithm, made.publicBytes);
     const { keyId: sealedBy, sealed } = this.#ring.seal(purposeOf(gun, role, keyId), made.privateBytes);
-    await this.#database.query(
+    await sql.query(
       "trust-key-insert",
       `insert into trust_keys (gun, role, key_id, algorithm, public_key, sealed_by, sealed, created_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
       [gun, role, keyId, made.algorithm, made.publicBytes, sealedBy, sealed, now],
     );
     // Another one may have been first: theirs is the pending key then.
-    const key = await this.#findPending(gun, role);
-    return key ?? this.pending(gun, role, now);
+    return (await findPending(sql, gun, role)) ?? this.pending(sql, gun, role, now);
   }
 
   /** In the order of their names, after the one that `after` names (`<gun> <role> <key id>`). */
@@ -137,15 +136,15 @@ export class ServerKeysStore {
     };
     return { serverKeys: { snapshot: idsOf("snapshot"), timestamp: idsOf("timestamp") }, sign, firstUsed };
   }
+}
 
-  async #findPending(gun: Gun, role: ServerRole): Promise<Key | undefined> {
-    const [row] = await this.#database.query<SealedRow>(
-      "trust-key-pending",
-      "select algorithm, public_key from trust_keys where gun = $1 and role = $2 and first_used_at is null",
-      [gun, role],
-    );
-    return row && toKey(row);
-  }
+async function findPending(sql: Sql, gun: Gun, role: ServerRole): Promise<Key | undefined> {
+  const [row] = await sql.query<SealedRow>(
+    "trust-key-pending",
+    "select algorithm, public_key from trust_keys where gun = $1 and role = $2 and first_used_at is null",
+    [gun, role],
+  );
+  return row && toKey(row);
 }
 
 /** From now on these keys are in use: the next rotation makes others. */

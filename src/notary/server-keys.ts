@@ -18,7 +18,8 @@ export function getKey(deps: NotaryDeps): Handler {
   return async (request) => {
     const { gun } = gunParams(deps, request);
     const role = serverRole(request);
-    const key = (await findKeyInUse(deps, gun, role)) ?? (await deps.keys.pending(gun, role, deps.now()));
+    const key =
+      (await findKeyInUse(deps, gun, role)) ?? (await deps.keys.pending(deps.database, gun, role, deps.now()));
     return keyReply(key);
   };
 }
@@ -31,18 +32,23 @@ export function getKey(deps: NotaryDeps): Handler {
 export function rotateKey(deps: NotaryDeps): Handler {
   return async (request) => {
     const { gun } = gunParams(deps, request);
-    const key = await deps.keys.pending(gun, serverRole(request), deps.now());
-    request.notes.key = key.id;
+    const role = serverRole(request);
+    const key = await deps.database.transaction(async (sql) => {
+      await deps.confirm(request)(sql);
+      return deps.keys.pending(sql, gun, role, deps.now());
+    });
     return keyReply(key);
   };
 }
 
 /** `DELETE /v2/<gun>/_trust/tuf/`: every file of this GUN, none of its keys. Answers 200 too where nothing was. */
-export function deleteAll({ database, now, ...deps }: NotaryDeps): Handler {
+export function deleteAll(deps: NotaryDeps): Handler {
   return async (request) => {
-    const { gun } = gunParams({ database, now, ...deps }, request);
-    const removed = await database.transaction((sql) => deleteFiles(sql, gun, now()));
-    request.notes.removed = removed ? "all files" : "nothing: there was none";
+    const { gun } = gunParams(deps, request);
+    await deps.database.transaction(async (sql) => {
+      await deps.confirm(request)(sql);
+      await deleteFiles(sql, gun, deps.now());
+    });
     return empty(200);
   };
 }

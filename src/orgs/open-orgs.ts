@@ -133,7 +133,8 @@ export async function openOrgs({
     confirm,
     ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
     ...{ audit, auditStore, findAccess, rules, directories },
-    reseal: async () => {
+    reseal: async (confirmed) => {
+      await database.transaction(confirmed);
       const count = (await tokenKeysStore.reseal()) + (await reseal());
       await forgetOldKeys(database, ring);
       return count;

@@ -140,8 +140,7 @@ function renameRepository(deps: RepositoriesApiDeps) {
     const release = async (sql: Sql): Promise<void> => {
       if (!(await deps.releaseTrust(sql, from, body.dropTrust))) throw hasTrustData(from);
     };
-    const move = { from, to, ...changeOf(deps, request), release, leave: leaveOrg };
-    await deps.repositories.move(move).catch(refuse(to));
+    await deps.repositories.move({ from, to, ...changeOf(deps, request), release, leave: leaveOrg }).catch(refuse(to));
 
     const found = await deps.repositories.find(to);
     if (found === undefined) throw notFound();

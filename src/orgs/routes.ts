@@ -3,6 +3,7 @@ import { toOpenApi } from "../http/openapi.ts";
 import { json } from "../http/reply.ts";
 import { maxRestBodyBytes, operation, type RestOperation } from "../http/rest-operation.ts";
 import { type Access, type Protocol, type Route, route } from "../http/route.ts";
+import type { Confirm } from "../storage/database.ts";
 import { auditOperations } from "./audit-api.ts";
 import { invalidRequest, methodNotAllowed, notFound, problemReply, tokenErrorReply } from "./errors.ts";
 import { type ExplainApiDeps, explainOperations } from "./explain-api.ts";
@@ -29,7 +30,7 @@ export interface OrgsDeps
     DirectoriesApiDeps {
   readonly keys: TokenKeys;
   /** Seals every row anew that an old key of the ring has sealed; returns how many. */
-  readonly reseal: () => Promise<number>;
+  readonly reseal: (confirm: Confirm) => Promise<number>;
 }
 
 const OPEN: Access = { kind: "open" };
@@ -56,7 +57,7 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
     summary: `Seal with the first key of the key ring whatever an older one has sealed. Every process must have the new ring
       before; then the lines of old keys can go.`,
     answers: { 200: z.strictObject({ resealed: z.int() }) },
-    act: async () => json(200, { resealed: await deps.reseal() }),
+    act: async (request) => json(200, { resealed: await deps.reseal(deps.confirm(request)) }),
   }),
 ];
 
