@@ -61,14 +61,15 @@ export function tokenNames({ actor, repository }: Cell): ReadonlySet<string> {
 /** What is answered to whoever may not, in the words of the protocol. */
 function refusal(cell: Cell, operation: Operation, step: Step, outcome: Outcome): Expected {
   const isHead = step.sent[0] === "HEAD";
-  const [status, code] =
-    operation.kind === "rest"
-      ? restRefusal(cell, step, outcome)
-      : operation.kind === "trust"
-        ? trustRefusal(step, outcome)
-        : registryRefusal(cell, operation, step, outcome);
+  const [status, code] = REFUSALS[operation.kind](cell, operation, step, outcome);
   return [status, isHead ? "" : code];
 }
+
+const REFUSALS = {
+  registry: registryRefusal,
+  rest: (cell: Cell, _: Operation, step: Step, outcome: Outcome) => restRefusal(cell, step, outcome),
+  trust: (_cell: Cell, _: Operation, step: Step, outcome: Outcome) => trustRefusal(step, outcome),
+};
 
 /** Clients take a 403 for a server that is down, so whatever may not be is the same 401. */
 function trustRefusal({ missing, kept }: Step, outcome: Outcome): Expected {

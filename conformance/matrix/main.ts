@@ -18,6 +18,7 @@ import { runClaimCells } from "./token-claims.ts";
 import { plantKey } from "./token-key.ts";
 import { runLifeCells } from "./token-life.ts";
 import { runScopeCells } from "./token-scopes.ts";
+import { runTrustScopeCells } from "./trust-scopes.ts";
 
 const { values } = parseArgs({
   options: {
@@ -57,7 +58,10 @@ async function runMatrix(server: RunningServer, stage: Stage): Promise<number> {
     audit: () => runAuditCells(report, stage),
     "routes of REST": () => runRestCells(report, stage),
     mounts: () => runMountCells(report, world),
-    "scopes of tokens": () => runScopeCells(report, world, server.host),
+    "scopes of tokens": async () => {
+      await runScopeCells(report, world, server.host);
+      await runTrustScopeCells(report, world);
+    },
     "claims of tokens": async () => runClaimCells(report, world, await plantKey(server.data)),
     "life of tokens": () => runLifeCells(report, world),
     uploads: () => runSessionCells(report, world),
