@@ -17,7 +17,7 @@ const MAX_PASS = 40;
 
 /** Every name the server calls, read in its source: one that is added there is in the next run. */
 export function listFailpoints(): string[] {
-  const names = ["registry", "storage"].flatMap((room) => {
+  const names = ["registry", "notary", "storage"].flatMap((room) => {
     const folder = join(projectRoot, "src", room);
     const files = readdirSync(folder).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
     return files.flatMap((name) => {
