@@ -26,6 +26,7 @@ const SUITES: readonly Suite[] = [
   { name: "s3", file: "conformance/s3/main.ts" },
   { name: "crash", file: "conformance/crash/main.ts", loop: true },
   { name: "fuzz", file: "conformance/fuzz/main.ts", loop: true },
+  { name: "gc:explore", file: "conformance/gc/main.ts", loop: true },
 ];
 /** A suite that takes this many times its budget hangs; less may only mean a slow machine. */
 const PATIENCE = 4;

@@ -11,14 +11,18 @@ import { checkKeyRing } from "./keys/key-ring-store.ts";
 import { MetadataStore } from "./notary/metadata-store.ts";
 import { openNotary } from "./notary/open-notary.ts";
 import { authorityOf } from "./oci/gun.ts";
+import { notFound } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
+import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { registryProtocol } from "./registry/routes.ts";
+import type { BlobInventory } from "./storage/blob-inventory.ts";
 import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
+import { FsBlobInventory } from "./storage/fs-blob-inventory.ts";
 import { FsBlobStore } from "./storage/fs-blob-store.ts";
 import { ManifestStore } from "./storage/manifest-store.ts";
 import { migrate } from "./storage/migrate.ts";
@@ -116,21 +120,30 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
-  const blobs = await openBlobStore(settings, { database, failpoint, now: dependencies.now ?? (() => new Date()) });
+  const now = dependencies.now ?? (() => new Date());
+  const { blobs, inventory } = await openBlobs(settings, { database, failpoint, now });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
+  const metrics = new Metrics(() => database.pool);
+  const gcParts = { database, seeBytes, failpoint, log, notFound, metrics: metrics.registry, ...gcSettings(config) };
+  const garbage = openGarbageCollection({ ...gcParts, inventory });
+  metrics.addGauge({
+    name: "goldseal_trust_files_old",
+    help: "Current files of trust data that are past 70 % of their life, by role (all delegations are targets/)",
+    label: "role",
+    read: () => notary.countOld(),
+  });
   const notary = openNotary({
-    ...{ database, ring, failpoint, log },
+    ...{ database, ring, failpoint, log, now },
     settings: { publicUrl, algorithm: config.trustKeys },
     confirm: (request) => orgs.confirm(request),
     listable: (actor, names) => orgs.listable(actor, names),
-    now: dependencies.now ?? (() => new Date()),
   });
   const { releaseTrust, operations: trustOperations, reseal } = notary;
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
-    operations: trustOperations,
+    operations: [...garbage.operations, ...trustOperations],
     settings: orgsSettings(settings),
   });
   const registry = registryProtocol({
@@ -148,13 +161,6 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     failpoint,
   });
 
-  const metrics = new Metrics(() => database.pool);
-  metrics.addGauge({
-    name: "goldseal_trust_files_old",
-    help: "Current files of trust data that are past 70 % of their life, by role (all delegations are targets/)",
-    label: "role",
-    read: () => notary.countOld(),
-  });
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
   // Trust data lies below the registry's own prefix.
@@ -167,6 +173,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
+      await garbage.close();
       await notary.close();
       await orgs.close();
       await database.close();
@@ -199,15 +206,28 @@ interface BlobParts {
   readonly now: () => Date;
 }
 
-async function openBlobStore({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<BlobStore> {
+/** The bytes, for those who read and write them and for the collector. */
+interface Blobs {
+  readonly blobs: BlobStore;
+  readonly inventory: BlobInventory;
+}
+
+async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<Blobs> {
   const { blobs } = config;
-  if (blobs.kind === "fs") return FsBlobStore.open(blobs.root, parts.failpoint);
+  if (blobs.kind === "fs") {
+    return {
+      blobs: await FsBlobStore.open(blobs.root, parts.failpoint),
+      inventory: new FsBlobInventory(blobs.root),
+    };
+  }
   // Its client takes time and memory to load that an installation on a folder should not pay.
-  const [{ S3BlobStore }, { S3Bucket }] = await Promise.all([
+  const [{ S3BlobStore }, { S3BlobInventory }, { S3Bucket }] = await Promise.all([
     import("./storage/s3-blob-store.ts"),
+    import("./storage/s3-blob-inventory.ts"),
     import("./storage/s3-bucket.ts"),
   ]);
-  return new S3BlobStore({ ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) });
+  const s3 = { ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
+  return { blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3) };
 }
 
 function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
@@ -218,6 +238,15 @@ function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
     // A socket for both families shows IPv4 like this.
     const plain = address.replace(/^::ffff:(?=[\d.]+$)/, "");
     return networks.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
+  };
+}
+
+/** Times in seconds; undefined for never. */
+function gcSettings({ gcEveryMinutes, gcGraceHours, gcUntaggedHours }: Config) {
+  return {
+    everySeconds: gcEveryMinutes === "off" ? undefined : gcEveryMinutes * 60,
+    graceSeconds: gcGraceHours * 3600,
+    untaggedSeconds: gcUntaggedHours === "off" ? undefined : gcUntaggedHours * 3600,
   };
 }
 

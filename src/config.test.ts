@@ -28,7 +28,11 @@ describe("parseConfig", () => {
       authChallenge: "bearer",
       workers: undefined,
       tokenTtlSeconds: 300,
+      trustKeys: "ed25519",
       uploadTtlHours: 24,
+      gcEveryMinutes: 60,
+      gcGraceHours: 24,
+      gcUntaggedHours: 168,
       deleteEnabled: true,
       anonymousPull: true,
       logLevel: "info",
@@ -65,6 +69,10 @@ describe("parseConfig", () => {
       { GOLDSEAL_DELETE: "off", GOLDSEAL_ANONYMOUS: "off" },
       { deleteEnabled: false, anonymousPull: false },
     ],
+    [
+      { GOLDSEAL_GC_EVERY_MINUTES: "off", GOLDSEAL_GC_GRACE_HOURS: "0", GOLDSEAL_GC_UNTAGGED_HOURS: "off" },
+      { gcEveryMinutes: "off", gcGraceHours: 0, gcUntaggedHours: "off" },
+    ],
     [{ GOLDSEAL_FAILPOINT: "blob.afterRename:3" }, { failpoint: { name: "blob.afterRename", pass: 3 } }],
   ])("reads %o", (env, expected) => {
     expect(parseConfig(env)).toMatchObject(expected);
@@ -72,6 +80,8 @@ describe("parseConfig", () => {
 
   it.each([
     ["GOLDSEAL_LISTEN", "5443"],
+    ["GOLDSEAL_GC_EVERY_MINUTES", "0"],
+    ["GOLDSEAL_GC_GRACE_HOURS", "off"],
     ["GOLDSEAL_LISTEN", "host:65536"],
     ["GOLDSEAL_LISTEN", "::1:5443"],
     ["GOLDSEAL_LISTEN", "256.1.1.1.:1"],

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import {
   oneOf,
+  orOff,
   parseBlobs,
   parseDatabaseUrl,
   parseFailpoint,
@@ -78,6 +79,12 @@ export interface Config {
   readonly tokenTtlSeconds: number;
   /** GOLDSEAL_UPLOAD_TTL_HOURS, default 24: how long an upload session lives without progress. */
   readonly uploadTtlHours: number;
+  /** GOLDSEAL_GC_EVERY_MINUTES, default 60, or off: how often garbage is collected by itself. */
+  readonly gcEveryMinutes: number | "off";
+  /** GOLDSEAL_GC_GRACE_HOURS, default 24: how long bytes stay that no manifest needs. */
+  readonly gcGraceHours: number;
+  /** GOLDSEAL_GC_UNTAGGED_HOURS, default 168, or off (for ever): how long a manifest stays that no tag leads to. */
+  readonly gcUntaggedHours: number | "off";
   /** GOLDSEAL_DELETE=on (default) or off: whether manifests, tags and blobs can be deleted. */
   readonly deleteEnabled: boolean;
   /** GOLDSEAL_ANONYMOUS=on (default) or off: whether public repositories can be pulled without logging in. */
@@ -120,6 +127,9 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_BRIDGE_CONFIG",
   "GOLDSEAL_TOKEN_TTL_SECONDS",
   "GOLDSEAL_UPLOAD_TTL_HOURS",
+  "GOLDSEAL_GC_EVERY_MINUTES",
+  "GOLDSEAL_GC_GRACE_HOURS",
+  "GOLDSEAL_GC_UNTAGGED_HOURS",
   "GOLDSEAL_DELETE",
   "GOLDSEAL_ANONYMOUS",
   "GOLDSEAL_TRUST_KEYS",
@@ -193,6 +203,9 @@ function readAll(read: Read): Config {
     ...defined("bridgeConfigFile", read("GOLDSEAL_BRIDGE_CONFIG", parsePath, undefined)),
     tokenTtlSeconds: read("GOLDSEAL_TOKEN_TTL_SECONDS", wholeNumber(60, 300), 300),
     uploadTtlHours: read("GOLDSEAL_UPLOAD_TTL_HOURS", wholeNumber(1, 8760), 24),
+    gcEveryMinutes: read("GOLDSEAL_GC_EVERY_MINUTES", orOff(wholeNumber(1, 10_080)), 60),
+    gcGraceHours: read("GOLDSEAL_GC_GRACE_HOURS", wholeNumber(0, 8760), 24),
+    gcUntaggedHours: read("GOLDSEAL_GC_UNTAGGED_HOURS", orOff(wholeNumber(0, 87_600)), 168),
     deleteEnabled: read("GOLDSEAL_DELETE", oneOf("on", "off"), "on") === "on",
     anonymousPull: read("GOLDSEAL_ANONYMOUS", oneOf("on", "off"), "on") === "on",
     trustKeys: read("GOLDSEAL_TRUST_KEYS", oneOf("ed25519", "ecdsa"), "ed25519"),

@@ -21,6 +21,7 @@ commands
   trust-keys      list, rotate: keys that the server signs trust data with
   keyring         reseal: seal everything with the first key of the master key file
   directory       list, sync: the directories (LDAP) that users sign in by
+  gc              collect garbage now; --dry-run only lists it
   audit           search, export: who did what, and who was refused what
   why             why something was refused, or what rule lets somebody do something
   completion      bash: complete all of this
@@ -44,6 +45,9 @@ environment
   GOLDSEAL_WORKERS            number of cores   worker processes
   GOLDSEAL_TOKEN_TTL_SECONDS  300               60 to 300
   GOLDSEAL_UPLOAD_TTL_HOURS   24                how long an upload lives without progress
+  GOLDSEAL_GC_EVERY_MINUTES   60                how often garbage is collected, or off
+  GOLDSEAL_GC_GRACE_HOURS     24                how long bytes stay that no manifest needs
+  GOLDSEAL_GC_UNTAGGED_HOURS  168               how long manifests stay that no tag leads to, or off: for ever
   GOLDSEAL_DELETE             on                on or off: whether anything can be deleted
   GOLDSEAL_ANONYMOUS          on                on or off: pull of public repositories without login
   GOLDSEAL_TRUST_KEYS         ed25519           ed25519 or ecdsa: new keys that the server signs trust data with

@@ -9,9 +9,10 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { findStale, type MutatedSuite, runMutants } from "../harness/mutate.ts";
 import { projectRoot } from "../harness/server.ts";
 import { Loop } from "./loop.ts";
-import { findStale, runMutants } from "./mutate.ts";
+import { MUTANTS } from "./mutants.ts";
 import { Violation } from "./violation.ts";
 
 const DEFAULT_CYCLES = 1_000_000;
@@ -28,7 +29,7 @@ const { values } = parseArgs({
     mutated: { type: "boolean", default: false },
   },
 });
-process.exitCode = await (values.mutant === undefined ? main() : runMutants(values.mutant, mutantArgs()));
+process.exitCode = await (values.mutant === undefined ? main() : runMutants(mutatedSuite(), values.mutant));
 
 async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "goldseal-crash-"));
@@ -52,16 +53,27 @@ async function main(): Promise<number> {
   rmSync(folder, { recursive: true, force: true });
   const unhit = loop.unhit();
   if (unhit.length > 0) console.log(`FAILED: a full run that did not reach ${unhit.join(", ")}`);
-  const stale = values.mutated ? [] : findStale();
+  const stale = values.mutated ? [] : findStale(MUTANTS);
   if (stale.length > 0) console.log(`FAILED: mutants whose lines are no longer in the source: ${stale.join(", ")}`);
   console.log(loop.summary("0 lost"));
   return unhit.length + stale.length > 0 ? 1 : 0;
 }
 
-/** Mutants are to be found soon. */
-function mutantArgs(): string[] {
+function mutatedSuite(): MutatedSuite {
+  // Mutants are to be found soon.
   const cycles = Number(values.cycles) < DEFAULT_CYCLES ? values.cycles : "20";
-  return ["--cycles", cycles, "--seconds", values.seconds, "--seed", values.seed, "--writers", values.writers];
+  const args = ["--cycles", cycles, "--seconds", values.seconds, "--seed", values.seed, "--writers", values.writers];
+  return {
+    mutants: MUTANTS,
+    script: "conformance/crash/main.ts",
+    argsFor: ({ at }) => [...args, "--mutated", ...(at === undefined ? [] : ["--failpoints", at.join()])],
+    findWords: (output) => {
+      const words =
+        /^(?:LOSS|CORRUPTION|TORN|ANSWER|RECOVERY) .*(?:\n(?:LOSS|CORRUPTION|TORN|ANSWER|RECOVERY) .*)?/m.exec(output);
+      const cycles = [...output.matchAll(/^(\d+) [a-z]/gm)].length;
+      return words === null ? undefined : `after ${cycles} cycles: ${words[0].replace("\n", " ").slice(0, 220)}`;
+    },
+  };
 }
 
 function budgetSeconds(): number {

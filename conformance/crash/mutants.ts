@@ -1,17 +1,4 @@
-/** Changes that break a promise: with each of them the suite must go red, or it proves nothing. */
-export interface Edit {
-  readonly file: string;
-  /** Exactly once in the file. */
-  readonly find: string;
-  readonly replace: string;
-}
-
-export interface Mutant {
-  readonly name: string;
-  readonly edits: readonly Edit[];
-  /** Failpoints that its cycles take turns with; default: all. It would go red at those without them, only later. */
-  readonly at?: readonly string[];
-}
+import type { Mutant } from "../harness/mutate.ts";
 
 const UPLOADS = "src/registry/uploads.ts";
 const CHUNKS = "src/registry/upload-chunks.ts";
@@ -20,6 +7,7 @@ const MANIFEST_STORE = "src/storage/manifest-store.ts";
 const DATABASE = "src/storage/database.ts";
 const FILES = "src/storage/fs-blob-store.ts";
 
+/** With each of them the crash suite must go red, or it proves nothing. */
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "blob-row-before-bytes",
@@ -162,7 +150,11 @@ export const MUTANTS: readonly Mutant[] = [
         find: `["synchronous_commit", "on"]`,
         replace: `["synchronous_commit", "off"]`,
       },
-      { file: "src/app.ts", find: `if (faults.length > 0)`, replace: `if (faults.length > 99)` },
+      {
+        file: "src/app.ts",
+        find: `if (faults.length > 0) throw new Error(faults.join("\\n"));`,
+        replace: `if (faults.length > 99) throw new Error(faults.join("\\n"));`,
+      },
     ],
   },
   {
@@ -199,8 +191,8 @@ export const MUTANTS: readonly Mutant[] = [
       { file: FILES, find: `import { type FileHandle, link,`, replace: `import { copyFile, type FileHandle, link,` },
       {
         file: FILES,
-        find: `      await link(source, target);`,
-        replace: `      await copyFile(source, target, constants.COPYFILE_EXCL);`,
+        find: `return await link(source, target);`,
+        replace: `return await copyFile(source, target, constants.COPYFILE_EXCL);`,
       },
     ],
   },

@@ -5,6 +5,7 @@ import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
 import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
+import { gcCommands } from "./gc-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly Command[] = [
   ...trustKeysCommands,
   ...directoryCommands,
   ...auditCommands,
+  ...gcCommands,
   ...whyCommands,
   {
     noun: "completion",

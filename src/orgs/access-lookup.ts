@@ -57,7 +57,10 @@ const NOTHING: AccessFacts = {
   robotGrants: [],
 };
 
-/** Every join and the one subquery is a probe of an index, whatever the number of rows. */
+/**
+ * Every join and the one subquery is a probe of an index, whatever the number of rows. Not `now()`, which is when the
+ * transaction began: one that waited for a rotation to end would find the old secret good still.
+ */
 const ACCESS = `
   select ${userColumns}, r.id as repository_id, r.visibility, e.epoch as name_epoch, n.kind as namespace_kind, m.role,
     case when m.role is not null then (
@@ -77,11 +80,11 @@ const ACCESS = `
   from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) with ordinality
     as k (principal, repository, namespace, credential, position)
   left join users u on u.name = k.principal
-  left join robots b on b.full_name = k.principal and (b.expires_at is null or b.expires_at > now())
+  left join robots b on b.full_name = k.principal and (b.expires_at is null or b.expires_at > clock_timestamp())
   left join personal_tokens p on p.id = k.credential and p.user_id = u.id
-    and (p.expires_at is null or p.expires_at > now())
+    and (p.expires_at is null or p.expires_at > clock_timestamp())
   left join robot_secrets s on s.id = k.credential and s.robot_id = b.id
-    and (s.expires_at is null or s.expires_at > now())
+    and (s.expires_at is null or s.expires_at > clock_timestamp())
   left join repositories r on r.name = k.repository
   left join repository_names e on e.name = k.repository
   left join namespaces n on n.name = k.namespace

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readAccess } from "./access-lookup.ts";
 import { type Ask, basic, bearer, openTestServer, publicUrl, type TestServer } from "./test-server.ts";
 
 /** Who learns or changes by REST what is not theirs to. */
@@ -73,6 +74,24 @@ describe("a robot that lost all its repositories", () => {
 
     expect([rotated.status, taken.status, deleted.status]).toEqual([403, 403, 403]);
     expect((await rest("POST", "orgs/lab/robots/bare/rotate", {}, as("owner"))).status).toBe(201);
+  });
+});
+
+describe("a rotated secret", () => {
+  it("is no longer good for a transaction that began before and waited for the rotation", async () => {
+    await must("PUT", "orgs/lab/robots/turned", { grants: [{ scope: "app", actions: ["push"] }] });
+    const facts = await server.database.transaction(async (sql) => {
+      const [secret] = await sql.query(
+        "",
+        "select s.id from robot_secrets s join robots b on b.id = s.robot_id where b.full_name = 'lab+turned'",
+      );
+      const key = { user: "lab+turned", credential: Number(secret?.id), repository: "" } as const;
+      expect((await readAccess(sql, key)).credentialGood).toBe(true);
+      await must("POST", "orgs/lab/robots/turned/rotate", {});
+      return readAccess(sql, key);
+    });
+
+    expect(facts.credentialGood).toBe(false);
   });
 });
 

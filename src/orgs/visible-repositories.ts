@@ -22,6 +22,12 @@ export type ListVisible = (actor: Actor, query: VisibleQuery) => Promise<Visible
 
 const IN_PLACE = "r.name > $1 and ($2::text is null or r.namespace = $2)";
 
+/** Where the names of a namespace stand among all names: its own may be the beginning of another's. */
+const PLACE = (namespace: string): string => `(${namespace} || '/') collate "C"`;
+/** Not all of them are behind $1. */
+const AHEAD = (namespace: string): string =>
+  `($2::text is null or ${namespace} = $2) and (${namespace} || '0') collate "C" > $1`;
+
 const EVERYTHING = `
   select r.name, r.visibility from repositories r where ${IN_PLACE} order by r.name limit $3`;
 
@@ -40,14 +46,18 @@ const VISIBLE = `
     (select r.name, r.visibility from repositories r
      where ${IN_PLACE} and r.visibility = 'public' order by r.name limit $3)
     union
-    (select r.name, r.visibility from whole w cross join lateral (
+    (select r.name, r.visibility from (select namespace from whole where ${AHEAD("namespace")}
+       order by ${PLACE("namespace")}) w cross join lateral (
        select name, visibility from repositories r where ${IN_PLACE} and r.namespace = w.namespace
        order by r.namespace, r.name limit $3
-     ) r order by r.name limit $3)
+     ) r order by ${PLACE("w.namespace")}, r.name limit $3)
     union
-    (select r.name, r.visibility from team_members tm join grants g on g.team_id = tm.team_id
-       join repositories r on r.id = g.repository_id
-     where tm.user_id = $5 and ${IN_PLACE} order by r.name limit $3)
+    (select r.name, r.visibility from (select distinct ${PLACE("org")} as place, org from team_members
+       where user_id = $5 and ${AHEAD("org")} order by 1) o cross join lateral (
+       select distinct r.name, r.visibility from team_members tm join grants g on g.team_id = tm.team_id
+         join repositories r on r.id = g.repository_id
+       where tm.user_id = $5 and tm.org = o.org and ${IN_PLACE} order by r.name limit $3
+     ) r order by o.place, r.name limit $3)
     union
     (select r.name, r.visibility from robot_grants g join repositories r on r.id = g.repository_id
      where g.robot_id = $6 and 'pull' = any(g.actions) and ${IN_PLACE} order by r.name limit $3)

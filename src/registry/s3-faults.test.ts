@@ -93,7 +93,7 @@ describe.skipIf(!hasS3Server("minio"))("a push while S3 fails, on minio (conform
     operations.flatMap((operation) => Object.keys(FAULTS).map((fault) => [fault, operation, path] as const)),
   );
   // All of them take minutes: `npm run s3` runs them.
-  const rows = process.env.S3_FAULTS === "all" ? all : all.filter((_, index) => index % 7 === 0);
+  const rows = process.env.S3_FAULTS === "all" ? all : all.filter((_, index) => index % 11 === 0);
 
   it.each(rows)("%s to %s of %s: once is not noticed, always is 503 with at most 3 retries", async (name, op, path) => {
     const { push, bytes } = PATHS[path as keyof typeof PATHS];

@@ -53,8 +53,8 @@ export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }
   const situation = {
     config,
     now,
-    inspectTrust,
     prepareBlobs,
+    inspectTrust,
     isMade,
     holder: isMade ? await findHolder(config.dataFolder) : undefined,
   };

@@ -113,3 +113,14 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
     return value;
   };
 }
+
+export function orOff<T>(parse: (text: string) => T): (text: string) => T | "off" {
+  return (text) => {
+    if (text === "off") return text;
+    try {
+      return parse(text);
+    } catch (cause) {
+      throw new Error(`${cause instanceof Error ? cause.message : String(cause)}, or off`, { cause });
+    }
+  };
+}

@@ -1,9 +1,12 @@
 import { link, readdir, readFile, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Digest, isDigest, parseDigest } from "../oci/digest.ts";
+import { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "../oci/digest.ts";
 import type { BlobInventory, StoredBlob, WithdrawnBlob } from "./blob-inventory.ts";
 import { isErrno } from "./file-errors.ts";
 import { ALGORITHMS, blobPath, newSegmentName, segmentPath } from "./fs-layout.ts";
+
+/** Most are empty or hold few files: their reading is waiting. */
+const foldersAtOnce = 32;
 
 /**
  * The files of {@link FsBlobStore}, seen by the collector. A withdrawn blob becomes a piece that no upload has: should
@@ -20,12 +23,11 @@ export class FsBlobInventory implements BlobInventory {
   async *list(): AsyncGenerator<StoredBlob> {
     for (const algorithm of ALGORITHMS) {
       const folder = join(this.#root, "blobs", algorithm);
-      for (const part of await readdir(folder)) {
-        for (const hex of await readdir(join(folder, part))) {
-          if (!isDigest(`${algorithm}:${hex}`)) continue;
-          const found = await stat(join(folder, part, hex)).catch(ifMissing);
-          if (found?.isFile() === true) yield { digest: parseDigest(`${algorithm}:${hex}`), size: found.size };
-        }
+      const parts = await readdir(folder);
+      for (let first = 0; first < parts.length; first += foldersAtOnce) {
+        const some = parts.slice(first, first + foldersAtOnce);
+        const found = await Promise.all(some.map((part) => listFolder(algorithm, join(folder, part))));
+        yield* found.flat();
       }
     }
   }
@@ -65,6 +67,16 @@ export class FsBlobInventory implements BlobInventory {
   get #markPath(): string {
     return join(this.#root, "gc-mark");
   }
+}
+
+async function listFolder(algorithm: DigestAlgorithm, folder: string): Promise<StoredBlob[]> {
+  const blobs: StoredBlob[] = [];
+  for (const hex of await readdir(folder)) {
+    if (!isDigest(`${algorithm}:${hex}`)) continue;
+    const found = await stat(join(folder, hex)).catch(ifMissing);
+    if (found?.isFile() === true) blobs.push({ digest: parseDigest(`${algorithm}:${hex}`), size: found.size });
+  }
+  return blobs;
 }
 
 function ifMissing(error: unknown): undefined {

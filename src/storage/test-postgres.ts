@@ -13,6 +13,13 @@ import { migrate } from "./migrate.ts";
  * {@link openTestDatabase} clones. It syncs nothing to disk: whoever tests durability starts the product's own.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { sockets, stop } = await startTestPostgres();
+  project.provide("postgresSockets", sockets);
+  return stop;
+}
+
+/** With the template in it. */
+export async function startTestPostgres(): Promise<{ readonly sockets: string; stop(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), "goldseal-test-"));
   const owner = await findOwner();
   const cluster = await createCluster(folder, owner);
@@ -23,8 +30,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await cluster.stop();
     throw error;
   }
-  project.provide("postgresSockets", cluster.sockets);
-  return () => cluster.stop();
+  return { sockets: cluster.sockets, stop: () => cluster.stop() };
 }
 
 declare module "vitest" {

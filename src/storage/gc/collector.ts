@@ -17,6 +17,8 @@ export interface CollectorOptions {
   /** How long a manifest stays that no tag leads to; undefined: for ever. */
   readonly untaggedSeconds: number | undefined;
   readonly failpoint?: Failpoint;
+  /** Ends a run between two steps. */
+  readonly signal?: AbortSignal;
   readonly observe?: (event: GcEvent) => void;
 }
 
@@ -33,6 +35,8 @@ export interface RunOptions {
   readonly dryRun: boolean;
   /** The operator says that this database is right, though the blob store has seen a later one. */
   readonly afterRestore?: boolean;
+  /** Nothing is done where a run, not a dry one, was begun less than this ago. */
+  readonly ifNoneForSeconds?: number;
   /** Told the id of the run once it has begun. */
   readonly onBegin?: (id: number) => void;
 }
@@ -64,10 +68,12 @@ export class Collector {
     this.#options = options;
   }
 
-  /** The id of the run, over by then; undefined where another process collects. Throws when it failed. */
+  /** The id of the run, over by then; undefined where another process collects or did so. Throws when it failed. */
   run(options: RunOptions): Promise<number | undefined> {
     return this.#options.database.exclusively(lockName, async (session) => {
       const runs = new GcRuns(session);
+      const { ifNoneForSeconds } = options;
+      if (ifNoneForSeconds !== undefined && !(await runs.isDue(ifNoneForSeconds))) return undefined;
       const id = await runs.begin(options.dryRun);
       options.onBegin?.(id);
       try {
@@ -186,6 +192,7 @@ class Run {
     const all = await findDoomedManifests(session, ids, untaggedSeconds);
     if (dryRun) return this.#list(id, all);
     for (const doomed of byRepository(all)) {
+      await this.#deletion.failpoint("gc.afterPick");
       const gone = await deleteManifestRows(this.#deletion, { run: id, doomed, untaggedSeconds });
       this.#deleted(gone, doomed.length - gone.length);
     }
@@ -196,6 +203,7 @@ class Run {
     const all = await findDoomedLinks(session, ids, this.#search);
     if (dryRun) return this.#list(id, all);
     for (const doomed of byRepository(all)) {
+      await this.#deletion.failpoint("gc.afterPick");
       const gone = await deleteLinks(this.#deletion, this.#search, doomed);
       this.#deleted(gone, doomed.length - gone.length);
     }
@@ -215,6 +223,7 @@ class Run {
   }
 
   async #deleteBlob(item: GcItem): Promise<void> {
+    this.#options.signal?.throwIfAborted();
     try {
       await this.#deletion.failpoint("gc.afterPick");
       const isGone = await deleteBlob(this.#deletion, this.#search, item);
@@ -254,6 +263,7 @@ class Run {
 
   async #eachRepositories(act: (ids: readonly number[]) => Promise<void>): Promise<void> {
     for (let last = 0; ; ) {
+      this.#options.signal?.throwIfAborted();
       const rows = await this.#parts.session.query<{ id: string }>(
         "gc-repositories",
         "select id from repositories where id > $1 order by id limit $2",

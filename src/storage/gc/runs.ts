@@ -85,6 +85,12 @@ export class GcRuns {
     );
   }
 
+  /** Whether the last run, not a dry one, was begun at least so long ago. */
+  async isDue(seconds: number): Promise<boolean> {
+    const text = "select 1 from gc_runs where not dry_run and started_at > now() - make_interval(secs => $1) limit 1";
+    return (await this.#sql.query("gc-run-due", text, [seconds])).length === 0;
+  }
+
   async find(id: number): Promise<GcRun | undefined> {
     const [row] = await this.#sql.query("gc-run-find", `select ${RUN} from gc_runs where id = $1`, [id]);
     return row === undefined ? undefined : toRun(row);
