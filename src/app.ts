@@ -11,6 +11,7 @@ import { checkKeyRing } from "./keys/key-ring-store.ts";
 import { notFound } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
+import { resetAdmin } from "./orgs/reset-admin.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { registryProtocol } from "./registry/routes.ts";
 import type { BlobInventory } from "./storage/blob-inventory.ts";
@@ -90,6 +91,16 @@ export async function prepareDatabase(
     await checkKeyRing(database, ring);
     const generatedAdminPassword = await ensureAdmin(database, adminPassword);
     return generatedAdminPassword === undefined ? {} : { generatedAdminPassword };
+  } finally {
+    await database.close();
+  }
+}
+
+/** A new password for the user `admin`. @throws Error when there is no such user */
+export async function resetAdminIn(databaseUrl: string): Promise<string> {
+  const database = new Database({ url: databaseUrl, maxConnections: 2 });
+  try {
+    return await resetAdmin(database, new Date());
   } finally {
     await database.close();
   }
