@@ -278,6 +278,27 @@ describe("who may change what", () => {
     ]);
   });
 
+  it("does not count an owner who is suspended", async () => {
+    await must("PUT", "orgs/lab/members/ann", { role: "owner" });
+    await must("PUT", "users/ann", { suspended: true });
+
+    const left = await rest("DELETE", "orgs/lab/members/owner", undefined, as("owner"));
+    const deleted = await rest("DELETE", "users/owner", undefined);
+
+    expect([left.body.code, deleted.body.code]).toEqual(["last-owner", "last-owner"]);
+    await must("PUT", "users/ann", { suspended: false });
+    await must("DELETE", "orgs/lab/members/ann");
+  });
+
+  it.each(["members", "teams", "robots"])("answers 404 for %s of what is no organization", async (noun) => {
+    for (const org of ["nowhere", "ann"]) {
+      for (const who of ["root", "auditor", "ann"]) {
+        const { status, body } = await rest("GET", `orgs/${org}/${noun}`, undefined, as(who));
+        expect([who, status, body.code]).toEqual([who, 404, "not-found"]);
+      }
+    }
+  });
+
   it("keeps one of two owners who remove each other at once", async () => {
     await must("PUT", "orgs/lab/members/ann", { role: "owner" });
 
@@ -409,6 +430,11 @@ describe("users' roles", () => {
   });
 });
 
+interface Operation {
+  readonly operationId: string;
+  readonly parameters: readonly { readonly name: string }[];
+}
+
 describe("GET /api/v1/openapi.json", () => {
   it("describes every route of REST by the schemas that check it", async () => {
     const { status, body } = await server.send("GET", "/api/v1/openapi.json");
@@ -421,10 +447,27 @@ describe("GET /api/v1/openapi.json", () => {
       required: ["level"],
       properties: { level: { enum: ["read-only", "read-write", "admin"] } },
     });
-    expect(put.parameters.map(({ name }: { name: string }) => name)).toEqual(["org", "team", "repo"]);
+    expect(put.parameters.map(({ name }: { name: string }) => name)).toEqual([
+      ...["org", "team", "repo"],
+      ...["If-Match", "If-None-Match"],
+    ]);
     expect(put.responses.default.content["application/problem+json"]).toBeDefined();
     const list = body.paths["/api/v1/users"].get;
     expect(list.parameters.map(({ name }: { name: string }) => name)).toEqual(["after", "limit"]);
+  });
+
+  it("names the conditions that changes take, and the lines of the audit", async () => {
+    const { body } = await server.send("GET", "/api/v1/openapi.json");
+
+    const operations = Object.values<Record<string, Operation>>(body.paths).flatMap((path) => Object.entries(path));
+    const unconditional = operations.filter(
+      ([method, { parameters }]) => method !== "get" && !parameters.some(({ name }) => name === "If-Match"),
+    );
+    expect(unconditional.map(([, { operationId }]) => operationId).sort()).toEqual([
+      ...["directory-sync", "token-create", "token-delete", "token-keys-rotate"],
+    ]);
+    const audit = body.paths["/api/v1/audit"].get.responses["200"].content;
+    expect(Object.keys(audit)).toEqual(["application/json", "application/x-ndjson"]);
   });
 
   it("says what the routes answer", async () => {
