@@ -1,9 +1,10 @@
 /** One GUN and whoever signs for it, over plain HTTPS: the parts of an update, each with what a case changes in it. */
-import type { Answer, RegistryClient } from "../harness/registry-client.ts";
+import type { Answer, Ask } from "../harness/registry-client.ts";
 import { normalize } from "./fixture.ts";
 import { ecdsa, idOf, inCertificate, keyOf, type Loose, metaOf, type Signer, toFile } from "./tuf-files.ts";
 
 const BOUNDARY = "boundary-of-a-case";
+export const UPDATE_TYPE = `multipart/form-data; boundary=${BOUNDARY}`;
 
 export interface Part {
   /** Undefined: the part has none. */
@@ -12,7 +13,7 @@ export interface Part {
 }
 
 export interface Place {
-  readonly client: RegistryClient;
+  readonly client: { ask(path: string, ask?: Omit<Ask, "body"> & { readonly body?: Buffer }): Promise<Answer> };
   /** `host:port/org` */
   readonly prefix: string;
 }
@@ -33,15 +34,15 @@ export class Collection {
   snapshot: Pick<Signer, "type" | "publicBytes"> = ecdsa();
   timestamp: Pick<Signer, "type" | "publicBytes"> = ecdsa();
 
-  constructor(place: Place) {
+  constructor(place: Place, name = `case-${++count}`) {
     this.#place = place;
-    this.gun = `${place.prefix}/case-${++count}`;
+    this.gun = `${place.prefix}/${name}`;
     this.root = inCertificate(ecdsa(), { cn: this.gun });
   }
 
   /** With the keys that the server signs with. */
-  static async open(place: Place): Promise<Collection> {
-    const collection = new Collection(place);
+  static async open(place: Place, name?: string): Promise<Collection> {
+    const collection = new Collection(place, name);
     collection.timestamp = await collection.serverKey("timestamp");
     collection.snapshot = await collection.serverKey("snapshot");
     return collection;
@@ -108,8 +109,8 @@ export class Collection {
     return { filename: "snapshot", bytes: toFile(signed, [this.snapshot as Signer]) };
   }
 
-  push(parts: readonly Part[], contentType = `multipart/form-data; boundary=${BOUNDARY}`): Promise<Answer> {
-    return this.post(multipart(parts), contentType === "" ? {} : { "content-type": contentType });
+  push(parts: readonly Part[], contentType = UPDATE_TYPE): Promise<Answer> {
+    return this.post(toBody(parts), contentType === "" ? {} : { "content-type": contentType });
   }
 
   post(body: Buffer, headers: Readonly<Record<string, string>>): Promise<Answer> {
@@ -117,7 +118,7 @@ export class Collection {
   }
 }
 
-function multipart(parts: readonly Part[]): Buffer {
+export function toBody(parts: readonly Part[]): Buffer {
   const pieces = parts.flatMap(({ filename, bytes }) => {
     const name = filename === undefined ? "" : `; filename="${filename}"`;
     const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="files"${name}\r\n`;

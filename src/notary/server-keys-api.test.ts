@@ -46,6 +46,17 @@ describe("the REST API of the server's keys", () => {
     expect(others.map(({ body }) => body)).toEqual([{ made: 2 }, { made: 0 }]);
   });
 
+  it("makes none for a repository that is not there, whoever could make it", async () => {
+    const { status, body } = await rest("POST", "orgs/alice/repositories/none/trust-keys/rotate", "alice");
+    const { body: keys } = await rest(
+      "GET",
+      `trust-keys?after=${encodeURIComponent(`${AUTHORITY}/alice/none`)}&limit=1`,
+    );
+
+    expect([status, body.code]).toEqual([404, "not-found"]);
+    expect(keys.trustKeys.map(({ gun }: { gun: string }) => gun)).not.toContain(`${AUTHORITY}/alice/none`);
+  });
+
   it("finds nothing to reseal where one key has sealed everything", async () => {
     expect((await rest("POST", "keyring/reseal")).body).toEqual({ resealed: 0 });
   });

@@ -4,8 +4,10 @@ import type { Request } from "../http/request.ts";
 import { operation, type RestOperation } from "../http/rest-operation.ts";
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
+import { OciError } from "../oci/error.ts";
 import { gunOfRepository } from "../oci/gun.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
+import { findRepository } from "../storage/repository-store.ts";
 import type { NotaryDeps } from "./deps.ts";
 import type { ServerKeyRow } from "./server-keys-store.ts";
 import { parseGun } from "./tuf/names.ts";
@@ -62,12 +64,14 @@ function rotateAll({ database, keys, confirm, now }: NotaryDeps) {
   };
 }
 
+/** @throws OciError NAME_UNKNOWN: keys of a GUN that is still to come are for its signers to ask for */
 function rotateOne({ database, keys, authority, confirm, now }: NotaryDeps) {
   return async (request: Request): Promise<Reply> => {
     const name = parseRepositoryName(`${request.param("org")}/${request.param("repo")}`);
     const gun = parseGun(gunOfRepository(name, authority));
     const made = await database.transaction(async (sql) => {
       await confirm(request)(sql);
+      if ((await findRepository(sql, name)) === undefined) throw new OciError("NAME_UNKNOWN");
       const timestamp = await keys.pending(sql, gun, "timestamp", now());
       const snapshot = await keys.pending(sql, gun, "snapshot", now());
       return { timestamp: timestamp.id, snapshot: snapshot.id };

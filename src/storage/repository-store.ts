@@ -196,7 +196,7 @@ async function setVisibility(sql: Sql, name: RepositoryName, visibility: Visibil
 
 const rowColumns = "id, visibility, xmin::text as version";
 
-async function findRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
+export async function findRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
   return toRow(await sql.query("repository-find", `select ${rowColumns} from repositories where name = $1`, [name]));
 }
 
