@@ -14,6 +14,7 @@ import { authorityOf } from "./oci/gun.ts";
 import { notFound } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
+import { resetAdmin } from "./orgs/reset-admin.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { registryProtocol } from "./registry/routes.ts";
 import type { BlobInventory } from "./storage/blob-inventory.ts";
@@ -93,6 +94,16 @@ export async function prepareDatabase(
     await checkKeyRing(database, ring);
     const generatedAdminPassword = await ensureAdmin(database, adminPassword);
     return generatedAdminPassword === undefined ? {} : { generatedAdminPassword };
+  } finally {
+    await database.close();
+  }
+}
+
+/** A new password for the user `admin`. @throws Error when there is no such user */
+export async function resetAdminIn(databaseUrl: string): Promise<string> {
+  const database = new Database({ url: databaseUrl, maxConnections: 2 });
+  try {
+    return await resetAdmin(database, new Date());
   } finally {
     await database.close();
   }

@@ -10,6 +10,7 @@ usage: npm start [-- options]       or: npm run goldseal -- <command> [options]
 
 commands
   start (serve)   start the registry; prints "ready https://host:port" when it takes connections
+  admin-password  give the user admin a new password and print it, once: on the server's machine, with its settings
   doctor          say what is wrong with this set-up, and how to mend it
   login, logout   sign in to a running registry once, for all commands below
   user            add, list, password, roles, suspend, resume, delete: who may sign in
@@ -56,6 +57,14 @@ environment
   GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release
 `;
 
+/** What needs the server's own settings; all else goes over the public API. */
+const LOCAL: ReadonlyMap<string, (sources: Sources) => Promise<number>> = new Map([
+  ["start", serve],
+  ["serve", serve],
+  ["doctor", doctor],
+  ["admin-password", adminPassword],
+]);
+
 // A reader that goes away (npm start | head) must not take the server with it.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 
@@ -65,7 +74,7 @@ else process.exitCode = await main(process.argv.slice(2));
 /** Answers the exit status: 0 done, 1 failed, 2 wrong use. */
 async function main(args: string[]): Promise<number> {
   const [command, ...rest] = args;
-  const act = command === "start" || command === "serve" ? serve : command === "doctor" ? doctor : undefined;
+  const act = LOCAL.get(command ?? "");
   if (command === undefined || isHelp(command) || (act !== undefined && rest.some(isHelp))) {
     process.stdout.write(HELP);
     return command === undefined ? 2 : 0;
@@ -158,6 +167,21 @@ async function doctor(sources: Sources): Promise<number> {
   return reportFindings(await checkUp({ ...sources, now: new Date(), inspectTrust, prepareBlobs }), (line) =>
     process.stdout.write(`${line}\n`),
   );
+}
+
+async function adminPassword(sources: Sources): Promise<number> {
+  const [config, { resetAdminPassword }, { resetAdminIn }, { createLog, flushLog }] = await Promise.all([
+    readConfig(sources),
+    import("./setup/admin-password.ts"),
+    import("./app.ts"),
+    import("./http/log.ts"),
+  ]);
+  process.on("exit", flushLog);
+  const log = createLog({ level: "error" });
+  const password = await resetAdminPassword({ config, log, say: complain, resetAdmin: resetAdminIn });
+  complain("the user admin has a new password, and every token of admin ended; the password is shown only now:");
+  process.stdout.write(`${password}\n`);
+  return 0;
 }
 
 async function work(): Promise<void> {

@@ -126,7 +126,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: DATABASE,
-        find: `await client.query("commit");`,
+        find: `await drive(client.query("commit"));`,
         replace: `void client.query("commit").catch(() => undefined);`,
       },
     ],

@@ -20,7 +20,7 @@ const MAX_PASS = 40;
  * passes is left to `npm run s3`.
  */
 export function listFailpoints(): string[] {
-  const names = ["registry", "storage"].flatMap((room) => {
+  const names = ["registry", "notary", "storage"].flatMap((room) => {
     const folder = join(projectRoot, "src", room);
     const files = readdirSync(folder).filter((name) => /^(?!s3-).+(?<!\.test)\.ts$/.test(name));
     return files.flatMap((name) => {

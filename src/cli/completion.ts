@@ -3,7 +3,7 @@ import { connectionOptions } from "./connection.ts";
 
 /** A script for bash's `complete`: nouns, then verbs, then options. */
 export function bashCompletion(commands: readonly Command[]): string {
-  const nouns = [...new Set(commands.map(({ noun }) => noun)), "start", "doctor"];
+  const nouns = [...new Set(commands.map(({ noun }) => noun)), "start", "doctor", "admin-password"];
   const cases = nouns.flatMap((noun) => {
     const ofNoun = commands.filter((command) => command.noun === noun);
     const verbs = ofNoun.map(({ verb }) => verb).filter((verb) => verb !== "");

@@ -40,7 +40,14 @@ export function toOpenApi({ publicUrl, version, operations }: OpenApiOptions): R
   };
 }
 
-function toOperation({ route, summary, body, query, answers }: RestOperation): Record<string, unknown> {
+/** Of a change that its sender may make to depend on what is there. @see RFC 9110 section 13.1 */
+const CONDITIONS = [
+  { name: "If-Match", description: "an ETag, or * for: it must be there; 412 when that does not hold" },
+  { name: "If-None-Match", description: "only *: it must not be there; 412 when that does not hold" },
+].map((header) => ({ ...header, in: "header", required: false, schema: { type: "string" } }));
+
+function toOperation(operation: RestOperation): Record<string, unknown> {
+  const { route, summary, body, query, answers, conditional, lines } = operation;
   const inPath = [...route.path.matchAll(/<([a-z]+)>/g)].map(([, name]) => ({
     name,
     in: "path",
@@ -52,10 +59,10 @@ function toOperation({ route, summary, body, query, answers }: RestOperation): R
     summary,
     description: describeAccess(route.access),
     ...(route.access.kind === "open" ? { security: [] } : {}),
-    parameters: [...inPath, ...toQueryParameters(query)],
+    parameters: [...inPath, ...toQueryParameters(query), ...(conditional === true ? CONDITIONS : [])],
     ...(body === undefined ? {} : { requestBody: { required: true, content: jsonContent(body, "input") } }),
     responses: {
-      ...Object.fromEntries(Object.entries(answers).map(([status, schema]) => [status, toAnswer(schema)])),
+      ...Object.fromEntries(Object.entries(answers).map(([status, schema]) => [status, toAnswer(schema, lines)])),
       default: {
         description: "refused, or failed",
         content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
@@ -64,10 +71,10 @@ function toOperation({ route, summary, body, query, answers }: RestOperation): R
   };
 }
 
-function toAnswer(schema: z.ZodType | undefined) {
-  return schema === undefined
-    ? { description: "done" }
-    : { description: "done", content: jsonContent(schema, "output") };
+function toAnswer(schema: z.ZodType | undefined, lines: z.ZodType | undefined) {
+  if (schema === undefined) return { description: "done" };
+  const inLines = lines === undefined ? {} : { "application/x-ndjson": { schema: toSchema(lines) } };
+  return { description: "done", content: { ...jsonContent(schema, "output"), ...inLines } };
 }
 
 function toQueryParameters(query: z.ZodObject | undefined) {

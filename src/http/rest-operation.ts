@@ -17,9 +17,13 @@ export interface RestOperation {
   readonly query: z.ZodObject | undefined;
   /** What it answers when all is well; undefined for an empty body. */
   readonly answers: Readonly<Record<number, z.ZodType | undefined>>;
+  /** Whether it takes `If-Match` and `If-None-Match`: see precondition.ts. */
+  readonly conditional?: boolean;
+  /** What 200 holds for whoever asks for NDJSON: one of these a line. */
+  readonly lines?: z.ZodType;
 }
 
-interface Description {
+interface Description extends Pick<RestOperation, "conditional" | "lines"> {
   readonly summary: string;
   readonly query?: z.ZodObject;
   readonly answers: Readonly<Record<number, z.ZodType | undefined>>;

@@ -58,6 +58,7 @@ export const auditOperations = (deps: AuditApiDeps): RestOperation[] => [
       "others what concerns the names they own. With Accept: application/x-ndjson all of it is streamed.",
     query: querySchema,
     answers: { 200: z.object({ entries: z.array(entrySchema), next: z.string().optional() }) },
+    lines: entrySchema,
     act: searchAudit(deps),
   }),
 ];

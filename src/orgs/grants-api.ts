@@ -55,12 +55,14 @@ export const grantsOperations = (deps: GrantsApiDeps): RestOperation[] => [
     act: getGrant(deps),
   }),
   bodyOperation(["grant-put", "PUT", ONE, GRANT], {
+    conditional: true,
     summary: "Let a team do something in one repository, or (`*`) in all, those to come too.",
     body: grantBody,
     answers: { 200: grantSchema, 201: grantSchema },
     act: putGrant(deps),
   }),
   operation(["grant-delete", "DELETE", ONE, GRANT], {
+    conditional: true,
     summary: "Take a grant back.",
     answers: { 204: undefined },
     act: deleteGrant(deps),

@@ -162,7 +162,7 @@ export async function openOrgs({
   };
 }
 
-const adminName = "admin";
+export const adminName = "admin";
 
 /**
  * Makes the user `admin` where there is no system administrator yet (the first start). Returns the password if it had

@@ -51,12 +51,14 @@ export const orgsOperations = (deps: OrgsApiDeps): RestOperation[] => [
     act: getOrg(deps),
   }),
   bodyOperation(["org-put", "PUT", ORG, MANAGE], {
+    conditional: true,
     summary: "Change an organization; a system administrator makes one by this.",
     body: orgBody,
     answers: { 200: orgSchema, 201: orgSchema },
     act: putOrg(deps),
   }),
   operation(["org-delete", "DELETE", ORG, SYSTEM_ADMIN], {
+    conditional: true,
     summary: "Delete an organization that has no repositories, with its teams and robots.",
     answers: { 204: undefined },
     act: deleteOrg(deps),
@@ -73,12 +75,14 @@ export const orgsOperations = (deps: OrgsApiDeps): RestOperation[] => [
     act: getMember(deps),
   }),
   bodyOperation(["org-member-put", "PUT", MEMBER, MANAGE], {
+    conditional: true,
     summary: "Add a user to an organization, or change the role.",
     body: memberBody,
     answers: { 200: memberSchema, 201: memberSchema },
     act: putMember(deps),
   }),
   operation(["org-member-delete", "DELETE", MEMBER, MANAGE], {
+    conditional: true,
     summary: "Remove a user from an organization and its teams.",
     answers: { 204: undefined },
     act: deleteMember(deps),

@@ -153,12 +153,12 @@ async function findMember(sql: Sql, { org, name }: InOrg): Promise<OrgMember | u
   return row;
 }
 
-/** An organization that nobody owns could be mended by system administrators only. */
+/** An organization that nobody owns, or nobody who can sign in, could be mended by system administrators only. */
 async function mustHaveAnotherOwner(sql: Sql, { org, name }: InOrg): Promise<void> {
   const [other] = await sql.query(
     "org-other-owner",
     `select 1 from org_members m join users u on u.id = m.user_id
-     where m.org = $1 and m.role = 'owner' and u.name <> $2 limit 1`,
+     where m.org = $1 and m.role = 'owner' and u.name <> $2 and not u.suspended limit 1`,
     [org, name],
   );
   if (other === undefined)

@@ -56,18 +56,21 @@ export const repositoriesOperations = (deps: RepositoriesApiDeps): RestOperation
     act: getRepository(deps),
   }),
   bodyOperation(["repository-put", "PUT", ONE, ADMIN], {
+    conditional: true,
     summary: "Make a repository, or change who may pull from it.",
     body: repositoryBody,
     answers: { 200: repositorySchema, 201: repositorySchema },
     act: putRepository(deps),
   }),
   operation(["repository-delete", "DELETE", ONE, ADMIN], {
+    conditional: true,
     summary: `Delete a repository with all it holds. No push makes it again for ${reservedDays} days; a PUT here does.`,
     query: deleteQuery,
     answers: { 204: undefined },
     act: deleteRepository(deps),
   }),
   bodyOperation(["repository-rename", "POST", `${ONE}/rename`, ADMIN], {
+    conditional: true,
     summary: `Give a repository another name, in another organization too: then teams and robots of the old one lose it.
       The old name answers as missing, and nobody can have it for ${reservedDays} days.`,
     body: renameBody,
@@ -140,7 +143,9 @@ function renameRepository(deps: RepositoriesApiDeps) {
     const release = async (sql: Sql): Promise<void> => {
       if (!(await deps.releaseTrust(sql, from, body.dropTrust))) throw hasTrustData(from);
     };
-    await deps.repositories.move({ from, to, ...changeOf(deps, request), release, leave: leaveOrg }).catch(refuse(to));
+    const sees = (await deps.authorize(request.actor, to, "list")).allowed;
+    const refused = sees ? refuse(to) : refuseUnseen(to);
+    await deps.repositories.move({ from, to, ...changeOf(deps, request), release, leave: leaveOrg }).catch(refused);
 
     const found = await deps.repositories.find(to);
     if (found === undefined) throw notFound();
@@ -159,6 +164,14 @@ function refuse(name: RepositoryName) {
     if (!(cause instanceof OciError) || cause.code !== "NAME_UNKNOWN") throw cause;
     const message = `there is no such repository, or no user or organization ${namespaceOf(name)}`;
     throw new OrgsError("not-found", message, { cause });
+  };
+}
+
+/** Whoever administers the one repository only is not told whether another is there, was deleted, or was moved away. */
+function refuseUnseen(name: RepositoryName) {
+  return (cause: unknown): never => {
+    if (!(cause instanceof NameObstacleError)) return refuse(name)(cause);
+    throw new OrgsError("name-taken", `the name ${name} is taken or reserved; choose another`, { cause });
   };
 }
 

@@ -45,6 +45,8 @@ async function tagsList(repository: string, ask: { as?: string; headers?: Record
   return (await app.ask("GET", `/v2/${repository}/tags/list`, ask)).status;
 }
 
+const PRIVATE = { visibility: "private" };
+
 const rename = (repo: string, name: string, as = "alice") =>
   rest("POST", `orgs/${org}/repositories/${repo}/rename`, { name }, as);
 
@@ -161,6 +163,25 @@ describe("POST /api/v1/orgs/{org}/repositories/{repo}/rename", () => {
     expect([unknown.status, stranger.status, owner.status]).toEqual([404, 403, 200]);
     expect(await tagsList(`${target}/app`, { as: "bob" })).toBe(404);
     expect(await tagsList(`${target}/app`, { as: "alice" })).toBe(200);
+  });
+
+  it("does not tell whoever administers the one repository which names are taken by what is hidden", async () => {
+    for (const name of ["taken", "moved"]) await must("PUT", `orgs/${org}/repositories/${name}`, PRIVATE);
+    await must("POST", `orgs/${org}/repositories/moved/rename`, { name: `${org}/elsewhere` });
+    await must("PUT", `orgs/${org}/repositories/own`, PRIVATE);
+    await must("PUT", `orgs/${org}/teams/dev/grants/own`, { level: "admin" });
+
+    const held = await Promise.all(["taken", "moved"].map((name) => rename("own", `${org}/${name}`, "bob")));
+    const seen = await rename("own", `${org}/own`, "bob");
+    const free = await rename("own", `${org}/free`, "bob");
+
+    const detail = (name: string) => `the name ${org}/${name} is taken or reserved; choose another`;
+    expect(held.map(({ status, code, body }) => [status, code, JSON.parse(body.toString()).detail])).toEqual([
+      [409, "name-taken", detail("taken")],
+      [409, "name-taken", detail("moved")],
+    ]);
+    expect(JSON.parse(seen.body.toString()).detail).toBe(`there is a repository ${org}/own already`);
+    expect(free.status).toBe(200);
   });
 
   it("refuses names that are none, and unknown fields", async () => {

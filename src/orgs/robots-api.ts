@@ -8,6 +8,7 @@ import type { Access } from "../http/route.ts";
 import type { Authorize } from "../oci/access.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { notFound, OrgsError } from "./errors.ts";
+import type { OrgsStore } from "./orgs-store.ts";
 import { everythingIn, ROBOT_ACTIONS, type RobotGrant } from "./permissions.ts";
 import {
   type ChangeDeps,
@@ -22,6 +23,7 @@ import type { RobotRow, RobotsStore } from "./robots-store.ts";
 
 export interface RobotsApiDeps extends ChangeDeps {
   readonly robots: RobotsStore;
+  readonly orgs: OrgsStore;
   readonly authorize: Authorize;
 }
 
@@ -77,17 +79,20 @@ export const robotsOperations = (deps: RobotsApiDeps): RestOperation[] => [
     act: getRobot(deps),
   }),
   bodyOperation(["robot-put", "PUT", ONE, VIEW], {
+    conditional: true,
     summary: `Make a robot (its secret is shown once), or replace what it may do. ${ADMIN_OF_ALL}`,
     body: robotBody,
     answers: { 200: robotSchema, 201: secretSchema },
     act: putRobot(deps),
   }),
   operation(["robot-delete", "DELETE", ONE, VIEW], {
+    conditional: true,
     summary: `Delete a robot. ${ADMIN_OF_ALL}`,
     answers: { 204: undefined },
     act: deleteRobot(deps),
   }),
   bodyOperation(["robot-rotate", "POST", `${ONE}/rotate`, VIEW], {
+    conditional: true,
     summary: `Give a robot a new secret, shown once. ${ADMIN_OF_ALL}`,
     body: rotateBody,
     answers: { 201: secretSchema },
@@ -98,6 +103,7 @@ export const robotsOperations = (deps: RobotsApiDeps): RestOperation[] => [
 function listRobots(deps: RobotsApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const org = nameParam(request, "org");
+    if ((await deps.orgs.find(org)) === undefined) throw notFound();
     return replyPage<RobotRow>(request, {
       name: "robots",
       keyOf: ({ name }) => name,

@@ -5,11 +5,13 @@ import { bodyOperation, operation, type RestOperation } from "../http/rest-opera
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import { notFound } from "./errors.ts";
+import type { OrgsStore } from "./orgs-store.ts";
 import { type ChangeDeps, changeOf, nameParam, nameSchema, replyWith, timeSchema } from "./rest-words.ts";
 import type { Team, TeamMember, TeamsStore } from "./teams-store.ts";
 
 export interface TeamsApiDeps extends ChangeDeps {
   readonly teams: TeamsStore;
+  readonly orgs: OrgsStore;
 }
 
 const teamSchema = z.strictObject({ name: nameSchema, createdAt: timeSchema });
@@ -40,12 +42,14 @@ export const teamsOperations = (deps: TeamsApiDeps): RestOperation[] => [
     act: getTeam(deps),
   }),
   bodyOperation(["team-put", "PUT", TEAM, MANAGE], {
+    conditional: true,
     summary: "Make a team.",
     body: teamBody,
     answers: { 200: teamSchema, 201: teamSchema },
     act: putTeam(deps),
   }),
   operation(["team-delete", "DELETE", TEAM, MANAGE], {
+    conditional: true,
     summary: "Delete a team with everything it was granted.",
     answers: { 204: undefined },
     act: deleteTeam(deps),
@@ -62,21 +66,24 @@ export const teamsOperations = (deps: TeamsApiDeps): RestOperation[] => [
     act: getMember(deps),
   }),
   bodyOperation(["team-member-put", "PUT", MEMBER, TEAM_ADMIN], {
+    conditional: true,
     summary: "Add a member of the organization to a team; `admin` lets them change the team's members.",
     body: memberBody,
     answers: { 200: memberSchema, 201: memberSchema },
     act: putMember(deps),
   }),
   operation(["team-member-delete", "DELETE", MEMBER, TEAM_ADMIN], {
+    conditional: true,
     summary: "Remove a member from a team.",
     answers: { 204: undefined },
     act: deleteMember(deps),
   }),
 ];
 
-function listTeams({ teams }: TeamsApiDeps) {
+function listTeams({ teams, orgs }: TeamsApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const org = nameParam(request, "org");
+    if ((await orgs.find(org)) === undefined) throw notFound();
     return replyPage(request, {
       name: "teams",
       keyOf: ({ name }) => name,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { unconfirmed } from "../storage/test-database.ts";
-import { type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
+import { type AnswerBody, type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
 
 let server: TestServer;
 
@@ -278,6 +278,27 @@ describe("who may change what", () => {
     ]);
   });
 
+  it("does not count an owner who is suspended", async () => {
+    await must("PUT", "orgs/lab/members/ann", { role: "owner" });
+    await must("PUT", "users/ann", { suspended: true });
+
+    const left = await rest("DELETE", "orgs/lab/members/owner", undefined, as("owner"));
+    const deleted = await rest("DELETE", "users/owner", undefined);
+
+    expect([left.body.code, deleted.body.code]).toEqual(["last-owner", "last-owner"]);
+    await must("PUT", "users/ann", { suspended: false });
+    await must("DELETE", "orgs/lab/members/ann");
+  });
+
+  it.each(["members", "teams", "robots"])("answers 404 for %s of what is no organization", async (noun) => {
+    for (const org of ["nowhere", "ann"]) {
+      for (const who of ["root", "auditor", "ann"]) {
+        const { status, body } = await rest("GET", `orgs/${org}/${noun}`, undefined, as(who));
+        expect([who, status, body.code]).toEqual([who, 404, "not-found"]);
+      }
+    }
+  });
+
   it("keeps one of two owners who remove each other at once", async () => {
     await must("PUT", "orgs/lab/members/ann", { role: "owner" });
 
@@ -410,21 +431,44 @@ describe("users' roles", () => {
 });
 
 describe("GET /api/v1/openapi.json", () => {
+  const describedAt = ({ paths }: AnswerBody, path: string) => {
+    const found = paths[path];
+    if (found === undefined) throw new Error(`openapi.json does not describe ${path}`);
+    return found;
+  };
+
   it("describes every route of REST by the schemas that check it", async () => {
     const { status, body } = await server.send("GET", "/api/v1/openapi.json");
 
     expect(status).toBe(200);
     expect(body.openapi).toBe("3.1.0");
-    const put = body.paths["/api/v1/orgs/{org}/teams/{team}/grants/{repo}"].put;
+    const put = describedAt(body, "/api/v1/orgs/{org}/teams/{team}/grants/{repo}").put;
     expect(put.requestBody.content["application/json"].schema).toMatchObject({
       additionalProperties: false,
       required: ["level"],
       properties: { level: { enum: ["read-only", "read-write", "admin"] } },
     });
-    expect(put.parameters.map(({ name }: { name: string }) => name)).toEqual(["org", "team", "repo"]);
+    expect(put.parameters.map(({ name }: { name: string }) => name)).toEqual([
+      ...["org", "team", "repo"],
+      ...["If-Match", "If-None-Match"],
+    ]);
     expect(put.responses.default.content["application/problem+json"]).toBeDefined();
-    const list = body.paths["/api/v1/users"].get;
+    const list = describedAt(body, "/api/v1/users").get;
     expect(list.parameters.map(({ name }: { name: string }) => name)).toEqual(["after", "limit"]);
+  });
+
+  it("names the conditions that changes take, and the lines of the audit", async () => {
+    const { body } = await server.send("GET", "/api/v1/openapi.json");
+
+    const operations = Object.values(body.paths).flatMap((path) => Object.entries(path));
+    const unconditional = operations.filter(
+      ([method, { parameters }]) => method !== "get" && !parameters.some(({ name }) => name === "If-Match"),
+    );
+    expect(unconditional.map(([, { operationId }]) => operationId).sort()).toEqual([
+      ...["directory-sync", "keyring-reseal", "token-create", "token-delete", "token-keys-rotate"],
+    ]);
+    const audit = describedAt(body, "/api/v1/audit").get.responses["200"].content;
+    expect(Object.keys(audit)).toEqual(["application/json", "application/x-ndjson"]);
   });
 
   it("says what the routes answer", async () => {
@@ -445,7 +489,7 @@ describe("GET /api/v1/openapi.json", () => {
       tokens: "tokens",
     };
     for (const [path, asked] of Object.entries(paths)) {
-      const { schema } = body.paths[`/api/v1/${path}`].get.responses["200"].content["application/json"];
+      const { schema } = describedAt(body, `/api/v1/${path}`).get.responses["200"].content["application/json"];
       const answer = await rest("GET", asked, undefined);
       expect([path, answer.status, z.fromJSONSchema(schema).safeParse(answer.body).error]).toEqual([
         path,

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type IncomingHttpHeaders, request } from "node:http";
+import type { z } from "zod";
 import { openDoor } from "../http/door.ts";
 import { listen } from "../http/listener.ts";
 import { createLog } from "../http/log.ts";
@@ -11,6 +12,7 @@ import type { RepositoryAction } from "../oci/access.ts";
 import { type OciCode, OciError } from "../oci/error.ts";
 import { RepositoryStore } from "../storage/repository-store.ts";
 import { openTestDatabase } from "../storage/test-database.ts";
+import type { AuditEntry } from "./audit-store.ts";
 import { type Orgs, type OrgsSettings, openOrgs } from "./open-orgs.ts";
 import { Passwords } from "./passwords.ts";
 import { UsersStore } from "./users-store.ts";
@@ -22,8 +24,49 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect to be there
-  readonly body: any;
+  /** Undefined for what is no JSON; then reading a field of it fails the test. */
+  readonly body: AnswerBody;
+}
+
+type Some<T> = readonly [T, ...T[]];
+
+type EntryWire = AuditEntry & { readonly decision: string; readonly detail: { readonly teams: Some<unknown> } };
+
+/** Of openapi.json: what stands under one path. */
+export interface OperationWire {
+  readonly operationId: string;
+  readonly parameters: readonly { readonly name: string }[];
+  readonly requestBody: ContentWire;
+  readonly responses: Readonly<Record<"200" | "default", ContentWire>>;
+}
+interface ContentWire {
+  readonly content: Readonly<Record<"application/json" | "application/problem+json", { readonly schema: JSONSchema }>>;
+}
+type PathWire = Readonly<Record<"get" | "put", OperationWire>>;
+type JSONSchema = Parameters<typeof z.fromJSONSchema>[0];
+
+/** What answers hold, all of them in one: a test reads the fields that it expects to be there. */
+export interface AnswerBody {
+  readonly [field: string]: unknown;
+  readonly code: string;
+  readonly detail: string;
+  readonly errors: Some<{ readonly code: string; readonly message: string }>;
+  readonly next: string;
+  readonly token: string;
+  readonly access_token: string;
+  readonly refresh_token: string;
+  readonly secret: string;
+  readonly decision: string;
+  readonly requestId: string;
+  readonly entries: Some<EntryWire>;
+  readonly grants: readonly { readonly scope: string }[];
+  readonly keys: Some<{ readonly kid: string; readonly [name: string]: string }>;
+  readonly members: readonly { readonly user: string; readonly role: string }[];
+  readonly repositories: readonly string[] & readonly { readonly name: string; readonly visibility: string }[];
+  readonly robots: Some<{ readonly name: string; readonly grants: readonly { readonly scope: string }[] }>;
+  readonly tokens: Some<{ readonly name: string }>;
+  readonly users: readonly { readonly name: string; readonly roles: string[] }[];
+  readonly paths: Readonly<Record<string, PathWire>>;
 }
 
 export interface Ask {

@@ -58,6 +58,7 @@ export const usersOperations = (deps: UsersApiDeps): RestOperation[] => [
     },
   }),
   bodyOperation(["user-put", "PUT", ONE, USER], {
+    conditional: true,
     summary:
       "Change your password, which ends every token of yours (docker login again afterwards). System administrators make and change users.",
     body: userBody,
@@ -65,6 +66,7 @@ export const usersOperations = (deps: UsersApiDeps): RestOperation[] => [
     act: putUser(deps),
   }),
   operation(["user-delete", "DELETE", ONE, SYSTEM_ADMIN], {
+    conditional: true,
     summary: "Delete a user who has no repositories. To keep somebody out, suspend: that can be undone.",
     answers: { 204: undefined },
     act: deleteUser(deps),

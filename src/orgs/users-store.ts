@@ -213,7 +213,8 @@ async function mustOwnNoOrgAlone(sql: Sql, { id, name }: User): Promise<void> {
   const [alone] = await sql.query<{ org: string }>(
     "user-owns-alone",
     `select o.org from unnest($2::text[]) o (org)
-     where not exists (select 1 from org_members m where m.org = o.org and m.role = 'owner' and m.user_id <> $1) limit 1`,
+     where not exists (select 1 from org_members m join users u on u.id = m.user_id
+       where m.org = o.org and m.role = 'owner' and u.id <> $1 and not u.suspended) limit 1`,
     [id, owned.map(({ org }) => org)],
   );
   if (alone !== undefined)

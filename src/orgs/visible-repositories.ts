@@ -40,17 +40,17 @@ const VISIBLE = `
     select $4::text as namespace
     union select org from org_members where user_id = $5 and role = 'owner'
     union select tm.org from team_members tm join grants g on g.team_id = tm.team_id
-          where tm.user_id = $5 and g.repository_id is null
+          where tm.user_id = $5 and g.scope_id = 0
   )
   select name, visibility from (
     (select r.name, r.visibility from repositories r
      where ${IN_PLACE} and r.visibility = 'public' order by r.name limit $3)
     union
-    (select r.name, r.visibility from (select namespace from whole where ${AHEAD("namespace")}
-       order by ${PLACE("namespace")}) w cross join lateral (
+    (select r.name, r.visibility from (select ${PLACE("namespace")} as place, namespace from whole
+       where ${AHEAD("namespace")} order by 1) w cross join lateral (
        select name, visibility from repositories r where ${IN_PLACE} and r.namespace = w.namespace
        order by r.namespace, r.name limit $3
-     ) r order by ${PLACE("w.namespace")}, r.name limit $3)
+     ) r order by w.place, r.name limit $3)
     union
     (select r.name, r.visibility from (select distinct ${PLACE("org")} as place, org from team_members
        where user_id = $5 and ${AHEAD("org")} order by 1) o cross join lateral (

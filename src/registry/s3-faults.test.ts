@@ -192,7 +192,7 @@ describe.skipIf(!hasS3Server("minio"))("a push while S3 fails, on minio (conform
       expect(digestOf(body)).toBe(digest);
     }
     expect((peakRss - firstRss) / kib / kib).toBeLessThan(200);
-  }, 120_000);
+  }, 600_000);
 
   function openStore(failpoint: (name: string) => Promise<void>): S3BlobStore {
     const settings = { bucket: server.bucket, prefix: "b", endpoint: proxy.endpoint, timeoutSeconds: 5 };

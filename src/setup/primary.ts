@@ -151,8 +151,9 @@ export function certificateNames(config: Config, publicUrl: string): string[] {
   return [...new Set([publicHost, config.listen.host.toLowerCase(), "localhost", "127.0.0.1", "::1", ...own])];
 }
 
-async function openDatabase(
-  { config, log, say }: PrimaryParts,
+/** The URL of the external database, or of the embedded one, which runs until `undo` is disposed of. */
+export async function openDatabase(
+  { config, log, say }: Pick<PrimaryParts, "config" | "log" | "say">,
   { dataFolder, signal, undo }: { dataFolder: string; signal: AbortSignal; undo: AsyncDisposableStack },
 ): Promise<string> {
   if (config.database.kind === "external") return config.database.url.reveal();

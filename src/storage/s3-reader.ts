@@ -34,7 +34,7 @@ async function* readObject(bucket: S3Bucket, key: string, first: number, last: n
       for await (const block of readBlocks(body, bucket.attemptMs)) {
         if (position + block.length > last + 1) throw new Error(`the S3 server sent more of ${key} than was asked for`);
         position += block.length;
-        failures = 0;
+        if (block.length === blockBytes) failures = 0;
         yield block;
       }
       if (position <= last) throw new Error(`the S3 server broke off ${key} at byte ${position}`);
