@@ -21,6 +21,7 @@ const SUITES: readonly Suite[] = [
   { name: "oci", file: "conformance/oci/main.ts" },
   { name: "matrix", file: "conformance/matrix/main.ts" },
   { name: "clients", file: "conformance/clients/main.ts" },
+  { name: "notary", file: "conformance/notary/main.ts" },
   { name: "replicas", file: "conformance/replicas/main.ts" },
   { name: "s3", file: "conformance/s3/main.ts" },
   { name: "crash", file: "conformance/crash/main.ts", loop: true },

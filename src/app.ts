@@ -8,6 +8,9 @@ import { operationsProtocol } from "./http/operations.ts";
 import type { Route } from "./http/route.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { MetadataStore } from "./notary/metadata-store.ts";
+import { openNotary } from "./notary/open-notary.ts";
+import { authorityOf } from "./oci/gun.ts";
 import { notFound } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
@@ -134,14 +137,25 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
   const metrics = new Metrics(() => database.pool);
-  const garbage = openGarbageCollection({
-    ...{ database, inventory, seeBytes, failpoint, log, notFound, metrics: metrics.registry },
-    ...gcSettings(config),
+  const gcParts = { database, seeBytes, failpoint, log, notFound, metrics: metrics.registry, ...gcSettings(config) };
+  const garbage = openGarbageCollection({ ...gcParts, inventory });
+  metrics.addGauge({
+    name: "goldseal_trust_files_old",
+    help: "Current files of trust data that are past 70 % of their life, by role (all delegations are targets/)",
+    label: "role",
+    read: () => notary.countOld(),
   });
+  const notary = openNotary({
+    ...{ database, ring, failpoint, log, now },
+    settings: { publicUrl, algorithm: config.trustKeys },
+    confirm: (request) => orgs.confirm(request),
+    listable: (actor, names) => orgs.listable(actor, names),
+  });
+  const { releaseTrust, operations: trustOperations, reseal } = notary;
   const orgs = await openOrgs({
-    ...{ ...dependencies, database, ring, repositories },
+    ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
+    operations: [...garbage.operations, ...trustOperations],
     settings: orgsSettings(settings),
-    operations: garbage.operations,
   });
   const registry = registryProtocol({
     authorize: orgs.authorize,
@@ -160,7 +174,8 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
 
   const metricsText = dependencies.metricsText ?? (() => metrics.registry.metrics());
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
-  const protocols = [registry, ...orgs.protocols, operations];
+  // Trust data lies below the registry's own prefix.
+  const protocols = [notary.protocol, registry, ...orgs.protocols, operations];
   const handler = openDoor({ protocols, gate: orgs.gate, witness: orgs.witness, log, metrics });
   const stopSweeping = sweepRegularly({ uploads, blobs, ttlHours: config.uploadTtlHours }, log);
   return {
@@ -170,10 +185,25 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     close: async () => {
       await stopSweeping();
       await garbage.close();
+      await notary.close();
       await orgs.close();
       await database.close();
     },
   };
+}
+
+/** What `goldseal doctor` says of trust data: how many files are old, by role, and GUNs that no repository has. */
+export async function inspectTrust(
+  databaseUrl: string,
+  publicUrl: string,
+): Promise<{ old: ReadonlyMap<string, number>; orphans: readonly string[] }> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    const files = new MetadataStore(database);
+    return { old: await files.countOld(new Date()), orphans: await files.listOrphans(authorityOf(publicUrl)) };
+  } finally {
+    await database.close();
+  }
 }
 
 function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
@@ -187,6 +217,7 @@ interface BlobParts {
   readonly now: () => Date;
 }
 
+/** The bytes, for those who read and write them and for the collector. */
 interface Blobs {
   readonly blobs: BlobStore;
   readonly inventory: BlobInventory;
@@ -206,8 +237,8 @@ async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: Blo
     import("./storage/s3-blob-inventory.ts"),
     import("./storage/s3-bucket.ts"),
   ]);
-  const bucket = new S3Bucket(blobs, { hasChecksums: s3Checksums });
-  return { blobs: new S3BlobStore({ ...parts, bucket }), inventory: new S3BlobInventory({ ...parts, bucket }) };
+  const s3 = { ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
+  return { blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3) };
 }
 
 function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {

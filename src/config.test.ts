@@ -28,6 +28,7 @@ describe("parseConfig", () => {
       authChallenge: "bearer",
       workers: undefined,
       tokenTtlSeconds: 300,
+      trustKeys: "ed25519",
       uploadTtlHours: 24,
       gcEveryMinutes: 60,
       gcGraceHours: 24,

@@ -19,6 +19,8 @@ commands
   repository      list, show, create, visibility, rename, delete, grants
   robot, token    what programs sign in with: accounts of an organization, personal tokens
   token-keys      rotate: sign tokens with a new key
+  trust-keys      list, rotate: keys that the server signs trust data with
+  keyring         reseal: seal everything with the first key of the master key file
   directory       list, sync: the directories (LDAP) that users sign in by
   gc              collect garbage now; --dry-run only lists it
   audit           search, export: who did what, and who was refused what
@@ -157,12 +159,12 @@ function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }, { prepareBlobs }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, { inspectTrust, prepareBlobs }] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
     import("./app.ts"),
   ]);
-  return reportFindings(await checkUp({ ...sources, now: new Date(), prepareBlobs }), (line) =>
+  return reportFindings(await checkUp({ ...sources, now: new Date(), inspectTrust, prepareBlobs }), (line) =>
     process.stdout.write(`${line}\n`),
   );
 }

@@ -2,6 +2,7 @@
 import { type Client, NoAnswer, Unavailable } from "./client.ts";
 import { type History, type OpenOperation, PRESENT, type Register, type Upload, type Value } from "./history.ts";
 import { digestLike, type Random } from "./random.ts";
+import { readTrust } from "./trust-operations.ts";
 import { Violation } from "./violation.ts";
 
 const ACCEPT = { accept: "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json" };
@@ -53,7 +54,7 @@ export class Checker {
 
   #choose(random: Random): Register[] {
     const all = this.#history.registers;
-    const chosen = new Set([...this.#history.dirty, ...all.filter(({ kind }) => kind === "tag")]);
+    const chosen = new Set([...this.#history.dirty, ...all.filter(({ kind }) => kind === "tag" || kind === "trust")]);
     for (let index = 0; index < SAMPLE; index++) {
       const register = random.pick(all);
       if (register) chosen.add(register);
@@ -77,6 +78,7 @@ export class Checker {
 
   async #read(register: Register): Promise<Value> {
     const { kind, repository, name } = register;
+    if (kind === "trust") return readTrust(this.#client, repository);
     const path = `/v2/${repository}/${kind === "blob" ? "blobs" : "manifests"}/${name}`;
     const { status, headers, body } = await this.#client.expect([200, 404], "GET", path, { headers: ACCEPT });
     if (status === 404) return undefined;

@@ -2,6 +2,7 @@
 import type { Client } from "./client.ts";
 import { type Change, type History, PRESENT } from "./history.ts";
 import { type Blob, Random } from "./random.ts";
+import { createTrustHand, type TrustHand } from "./trust-operations.ts";
 
 export interface Pushed {
   readonly digest: string;
@@ -37,6 +38,7 @@ export interface Hand {
   /** Digests in `second` that a manifest may name: the server would refuse to delete them. */
   readonly pinned: Set<string>;
   readonly manifests: Pushed[];
+  readonly trust: TrustHand;
   count: number;
 }
 
@@ -61,6 +63,7 @@ export function createHand({ seed, index, history, commons }: HandOptions): Omit
     mounted: [],
     pinned: new Set(),
     manifests: [],
+    trust: createTrustHand(repository),
     count: 0,
   };
 }

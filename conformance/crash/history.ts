@@ -6,9 +6,9 @@
 import type { Journal } from "./journal.ts";
 import type { Blob } from "./random.ts";
 
-/** A digest for a tag, "present" for a blob or manifest; undefined: not there. */
+/** A digest for a tag, SHA-256 in hex of the targets file for trust, "present" for a blob or manifest; undefined: not there. */
 export type Value = string | undefined;
-export type Kind = "blob" | "manifest" | "tag";
+export type Kind = "blob" | "manifest" | "tag" | "trust";
 export const PRESENT = "present";
 
 interface Operation {

@@ -126,7 +126,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: DATABASE,
-        find: `await client.query("commit");`,
+        find: `await drive(client.query("commit"));`,
         replace: `void client.query("commit").catch(() => undefined);`,
       },
     ],
@@ -150,7 +150,11 @@ export const MUTANTS: readonly Mutant[] = [
         find: `["synchronous_commit", "on"]`,
         replace: `["synchronous_commit", "off"]`,
       },
-      { file: "src/app.ts", find: `if (faults.length > 0)`, replace: `if (faults.length > 99)` },
+      {
+        file: "src/app.ts",
+        find: `if (faults.length > 0) throw new Error(faults.join("\\n"));`,
+        replace: `if (faults.length > 99) throw new Error(faults.join("\\n"));`,
+      },
     ],
   },
   {
@@ -187,8 +191,8 @@ export const MUTANTS: readonly Mutant[] = [
       { file: FILES, find: `import { type FileHandle, link,`, replace: `import { copyFile, type FileHandle, link,` },
       {
         file: FILES,
-        find: `      await link(source, target);`,
-        replace: `      await copyFile(source, target, constants.COPYFILE_EXCL);`,
+        find: `return await link(source, target);`,
+        replace: `return await copyFile(source, target, constants.COPYFILE_EXCL);`,
       },
     ],
   },

@@ -4,6 +4,7 @@ import { type RunningServer, startServer } from "../harness/server.ts";
 import { Client } from "./client.ts";
 import type { Plan } from "./plan.ts";
 import { findPostmaster, isAlive, killPostgres, serverProcesses } from "./processes.ts";
+import { PUBLIC_URL } from "./trust-operations.ts";
 import { Violation } from "./violation.ts";
 
 const WORKERS = 2;
@@ -39,7 +40,7 @@ export class World {
   static async start(data: string, plan: Plan | undefined): Promise<World> {
     const started = performance.now();
     const failpoint = plan?.kind === "failpoint" ? { GOLDSEAL_FAILPOINT: `${plan.name}:${plan.pass}` } : {};
-    const env = { GOLDSEAL_TLS: "off", GOLDSEAL_LOG_LEVEL: "error", ...failpoint };
+    const env = { GOLDSEAL_TLS: "off", GOLDSEAL_LOG_LEVEL: "error", GOLDSEAL_PUBLIC_URL: PUBLIC_URL, ...failpoint };
     const server = await startServer({ data, workers: WORKERS, env });
     return new World(data, server, performance.now() - started);
   }

@@ -25,6 +25,8 @@ import {
   pushMounted,
 } from "./manifest-operations.ts";
 
+import { publishTrust } from "./trust-operations.ts";
+
 /** How often each is picked, of all the weights together. */
 const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) => Promise<void>])[] = [
   [10, pushWhole],
@@ -43,6 +45,7 @@ const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) =>
   [5, deleteTag],
   [5, deleteManifest],
   [6, deleteBlob],
+  [12, publishTrust],
 ];
 const WEIGHTED = OPERATIONS.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation));
 const PAUSE_MS = 20;

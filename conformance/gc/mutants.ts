@@ -7,7 +7,17 @@ const BLOB_ROWS = "src/storage/blob-rows.ts";
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "no-recheck",
-    edits: [{ file: DELETION, find: `  return links.length === 0;`, replace: `  return links.length >= 0;` }],
+    edits: [
+      { file: DELETION, find: `  return links.length === 0;`, replace: `  return links.length >= 0;` },
+      {
+        // The mark is the other half of it: whoever attaches clears it.
+        file: DELETION,
+        find: `where digest = $1 and unreferenced_at <= now() - make_interval(secs => $2)
+     for update skip locked`,
+        replace: `where digest = $1 and $2::float8 is not null
+     for update skip locked`,
+      },
+    ],
   },
   {
     name: "no-lock",
@@ -98,9 +108,9 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: DELETION,
-        find: `    await failpoint("gc.afterPick");
+        find: `    await failpoint("gc.afterLock");
     const gone`,
-        replace: `    await failpoint("gc.afterPick");
+        replace: `    await failpoint("gc.afterLock");
     await sql.query("", "delete from manifest_blobs where repository_id = $1 and blob_digest = any($2::text[])", [
       repositoryId,
       rows.map(({ digest }) => digest),
@@ -112,6 +122,16 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "manifests-not-looked-at-again",
     edits: [
+      {
+        // The mark is the other half of it: who tags a manifest clears it.
+        file: DELETION,
+        find: `select digest from manifests
+       where repository_id = $1 and digest = any($2::text[]) and unreferenced_at <= now() - make_interval(secs => $3)
+       order by digest for update skip locked`,
+        replace: `select digest from manifests
+       where repository_id = $1 and digest = any($2::text[]) and $3::float8 is not null
+       order by digest for update skip locked`,
+      },
       {
         file: DELETION,
         find: `or exists (select from tags t where t.repository_id = $1 and t.manifest_digest = m.digest)`,

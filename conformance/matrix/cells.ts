@@ -1,7 +1,8 @@
 /** One cell: an actor tries one operation on one repository, with one kind of credentials. */
 import { type Carried, type Credentials, isHeir, type Mode } from "./credentials.ts";
-import { noUpload, type Operation, ownScope, PLAIN, type Place, type PlainName, type Step } from "./operations.ts";
+import { noUpload, type Operation, PLAIN, type Place, type PlainName, type Step, scopesOf } from "./operations.ts";
 import { type ActorId, allow, type Outcome, type RepositoryId, rightsOn } from "./oracle.ts";
+import { type Signed, UNSIGNED } from "./trust-data.ts";
 import { type Answer, codeOf, toComparable } from "./wire.ts";
 import { MISSING, NAMES, ROBOTS, restPath, SOURCES, teamOf, USERS, type World } from "./world.ts";
 
@@ -31,12 +32,13 @@ export async function runPlain(stage: Stage, cell: Cell, name: PlainName): Promi
   const place = await toPlace(stage, cell, operation, { name: target.name, allowed: outcome === "allow", carried });
   const answers = await send(stage, operation.steps(place), carried);
   for (const [step, answer] of answers) {
-    const expected: Expected = outcome === "allow" ? [step.ok, ""] : refusal(cell, operation, step, outcome);
+    const expected: Expected =
+      outcome === "allow" ? [step.ok, step.code ?? ""] : refusal(cell, operation, step, outcome);
     mustBe(step, answer, expected);
-    if (!operation.isRest && answer.status === 401) mustChallenge(cell, answer);
+    if (operation.kind !== "rest" && answer.status === 401) mustChallenge(cell, answer);
   }
   if (outcome === "hide" && EXISTS.includes(cell.repository) && hasNoPast(cell))
-    await mustLookMissing(stage, cell, operation, answers);
+    await mustLookMissing(stage, cell, operation, { answers, trust: place.trust });
 }
 
 /** Tokens of before name what their bearer had then: they hide nothing from whoever knew it. */
@@ -59,10 +61,20 @@ export function tokenNames({ actor, repository }: Cell): ReadonlySet<string> {
 /** What is answered to whoever may not, in the words of the protocol. */
 function refusal(cell: Cell, operation: Operation, step: Step, outcome: Outcome): Expected {
   const isHead = step.sent[0] === "HEAD";
-  const [status, code] = operation.isRest
-    ? restRefusal(cell, step, outcome)
-    : registryRefusal(cell, operation, step, outcome);
+  const [status, code] =
+    operation.kind === "rest"
+      ? restRefusal(cell, step, outcome)
+      : operation.kind === "trust"
+        ? trustRefusal(step, outcome)
+        : registryRefusal(cell, operation, step, outcome);
   return [status, isHead ? "" : code];
+}
+
+/** Clients take a 403 for a server that is down, so whatever may not be is the same 401. */
+function trustRefusal({ missing, kept }: Step, outcome: Outcome): Expected {
+  const none = [404, "METADATA_NOT_FOUND"] as const;
+  if (outcome === "missing") return missing ?? none;
+  return outcome === "kept" ? (kept ?? none) : [401, "UNAUTHORIZED"];
 }
 
 function restRefusal({ actor }: Cell, { kept }: Step, outcome: Outcome): Expected {
@@ -99,7 +111,7 @@ async function mustLookMissing(
   stage: Stage,
   cell: Cell,
   operation: Operation,
-  answers: readonly (readonly [Step, Answer])[],
+  { answers, trust }: { answers: readonly (readonly [Step, Answer])[]; trust: Signed },
 ): Promise<void> {
   const name = NAMES[cell.repository];
   const missing = MISSING[name.split("/")[0] ?? ""] ?? "";
@@ -107,7 +119,10 @@ async function mustLookMissing(
   // As many requests as were sent to the hidden one.
   const mark = stage.newMark();
   const upload = noUpload(missing);
-  const place = { name: missing, exists: true, allowed: false, upload, unreadable: SOURCES.unreadable, mark };
+  const place = {
+    ...{ name: missing, exists: true, allowed: false, upload, unreadable: SOURCES.unreadable, mark },
+    trust: { ...trust, gun: stage.world.trust.gunOf(missing) },
+  };
   const others = await send(stage, operation.steps(place), carried);
   for (const [index, [{ sent }, answer]] of answers.entries()) {
     const [hidden, twin] = [toComparable(answer, name), toComparable(others[index]?.[1] ?? answer, missing)];
@@ -132,12 +147,12 @@ interface Target {
 
 async function carry({ world, credentials }: Stage, cell: Cell, operation: Operation, { name, robot }: Target) {
   const { actor, mode, repository } = cell;
-  const scopes = ownScope(name, operation);
+  const scopes = scopesOf({ name, gun: world.trust.gunOf(name) }, operation);
   if (robot !== undefined) {
     const authorization = credentials.robot(robot);
     return { authorization: mode === "basic" ? authorization : await world.bearer(authorization, scopes) };
   }
-  if (operation.isRest) return credentials.forRest(actor, mode);
+  if (operation.kind === "rest") return credentials.forRest(actor, mode);
   return credentials.forRegistry(actor, mode, repository, scopes);
 }
 
@@ -156,11 +171,20 @@ async function toPlace(
   const exists = EXISTS.includes(cell.repository);
   // There is nothing that a system administrator may not read.
   const unreadable = cell.actor === "A14" ? SOURCES.missing : SOURCES.unreadable;
-  const place = { name, exists, allowed, unreadable, mark: stage.newMark() };
+  const trust = await toSigned(stage, operation, name);
+  const place = { name, exists, allowed, unreadable, mark: stage.newMark(), trust };
   if (!operation.needsUpload) return { ...place, upload: "" };
   if (!allowed) return { ...place, upload: stage.uploads.get(name) ?? noUpload(name) };
   const { headers } = await stage.world.wire.must(202, "POST", `/v2/${name}/blobs/uploads/`, carried);
   return { ...place, upload: new URL(headers.location ?? "").pathname };
+}
+
+/** What the world has of it already, or a copy needs. */
+async function toSigned({ world: { trust } }: Stage, { kind, needsTrust }: Operation, name: string): Promise<Signed> {
+  if (kind !== "trust") return { ...UNSIGNED, gun: trust.gunOf(name) };
+  const known = trust.find(name);
+  if (known !== undefined) return known;
+  return needsTrust ? trust.publish(name) : trust.prepare(name);
 }
 
 /** A repository like the one of the cell, with the same given to the actor. */

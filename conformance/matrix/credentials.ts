@@ -36,7 +36,7 @@ export class Credentials {
     const world = this.#world;
     await world.addUser(SUSPENDED);
     await world.addMember(SUSPENDED, "former");
-    const scopes = Object.values(NAMES).map((name) => scopeOf(name));
+    const scopes = Object.values(NAMES).flatMap((name) => [scopeOf(name), scopeOf(world.trust.gunOf(name), "*")]);
     for (const actor of [...HEIRS, "A13"] as const) {
       this.#old.set(actor, await world.bearer(this.password(actor), scopes));
     }

@@ -100,8 +100,8 @@ export async function runReferrerCells(report: Report, { world }: Stage): Promis
 /** What a system administrator does by that right alone is on record, reads too. */
 export async function runAuditCells(report: Report, { world }: Stage): Promise<void> {
   for (const [name, actions] of [
-    [NAMES.R2, ["list", "pull"]],
-    [NAMES.R3, ["list", "pull"]],
+    [NAMES.R2, ["list", "pull", "trust-pull"]],
+    [NAMES.R3, ["list", "pull", "trust-pull"]],
   ] as const) {
     await report.quietly(`audit: what A14 did in ${name}`, async () => {
       const answer = await world.must(

@@ -2,6 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { CONFIG, digestOf, IMAGE, INDEX, indexOf, LAYER, LOOSE, MANIFEST } from "./content.ts";
 import type { OperationName } from "./oracle.ts";
+import type { Signed } from "./trust-data.ts";
+import { TRUST_OPERATIONS } from "./trust-operations.ts";
 import type { Ask } from "./wire.ts";
 import { HIDDEN_BLOB, restPath, SOURCE_BLOB, SOURCES, SPARE_TEAM, scopeOf, shortName } from "./world.ts";
 
@@ -16,12 +18,14 @@ export interface Place {
   readonly unreadable: string;
   /** Something that no other cell says. */
   readonly mark: string;
+  readonly trust: Signed;
 }
 
 export interface Step {
   readonly sent: readonly [method: string, path: string, ask?: Ask];
-  /** The status where it is allowed. */
+  /** The status where it is allowed, with its code where that is an error. */
   readonly ok: number;
+  readonly code?: string;
   /** Where the right is there and the repository is not. */
   readonly missing?: readonly [status: number, code: string];
   /** Where the repository could be made, were its name not kept for another. */
@@ -31,10 +35,10 @@ export interface Step {
 export interface Operation {
   /** Ids of the routes it goes through. */
   readonly routes: readonly string[];
-  /** REST takes no registry token, and says no in its own words. */
-  readonly isRest: boolean;
-  /** What a registry token must name. */
-  readonly token: "pull" | "push" | "delete";
+  /** REST takes no registry token; it and the signing service say no in their own words. */
+  readonly kind: "registry" | "rest" | "trust";
+  /** What a token must name: for trust data of the GUN, else of the repository. */
+  readonly token: "pull" | "push" | "delete" | "push,pull" | "*";
   /** Refused reads of what is hidden answer as reads of what is missing: 404. */
   readonly isRead: boolean;
   /** Leaves something behind: where it is allowed it needs a repository of its own. */
@@ -43,13 +47,18 @@ export interface Operation {
   readonly sources: readonly string[];
   /** The actor begins an upload first, where it may. */
   readonly needsUpload: boolean;
+  /** The repository of its own is signed first. */
+  readonly needsTrust: boolean;
   steps(place: Place): readonly Step[];
 }
 
-const READ = { isRest: false, token: "pull", isRead: true, changes: false, sources: [], needsUpload: false } as const;
+const READ = {
+  ...({ kind: "registry", token: "pull", isRead: true, changes: false } as const),
+  ...{ sources: [], needsUpload: false, needsTrust: false },
+} as const;
 const WRITE = { ...READ, token: "push", isRead: false, changes: true } as const;
 const DELETION = { ...WRITE, token: "delete" } as const;
-const REST = { ...WRITE, isRest: true } as const;
+const REST = { ...WRITE, kind: "rest" } as const;
 
 const [MANIFEST_UNKNOWN, BLOB_UNKNOWN, NAME_UNKNOWN] = [
   [404, "MANIFEST_UNKNOWN"] as const,
@@ -156,7 +165,7 @@ const robots: Operation = {
 
 const repository: Operation = {
   ...REST,
-  routes: ["repository-put", "repository-rename", "repository-delete"],
+  routes: ["repository-put", "trust-keys-rotate", "repository-rename", "repository-delete"],
   steps: ({ name, mark, exists, allowed }) => {
     const renamed = `${name.split("/")[0]}/${mark}`;
     return [
@@ -165,6 +174,7 @@ const repository: Operation = {
         ok: exists ? 200 : 201,
         kept: [409, "name-reserved"],
       },
+      { sent: ["POST", `${restPath(name)}/trust-keys/rotate`], ok: 200, kept: [404, "not-found"] },
       { sent: ["POST", `${restPath(name)}/rename`, json({ name: renamed })], ok: 200, kept: [404, "not-found"] },
       { sent: ["DELETE", restPath(allowed ? renamed : name)], ok: 204, kept: [404, "not-found"] },
     ];
@@ -227,10 +237,13 @@ export const PLAIN: Readonly<Record<PlainName, Operation>> = {
   "access list": accessList,
   robots,
   repository,
+  ...TRUST_OPERATIONS,
 };
 
 export const noUpload = (name: string): string => `/v2/${name}/blobs/uploads/${randomUUID()}`;
-export const ownScope = (name: string, { sources }: Operation): string[] => [
-  scopeOf(name),
-  ...sources.map((source) => scopeOf(source, "pull")),
-];
+/** A token for the GUN opens nothing of the repository, and the other way round. */
+export const scopesOf = (
+  { name, gun }: { name: string; gun: string },
+  { kind, token, sources }: Operation,
+): string[] =>
+  kind === "trust" ? [scopeOf(gun, token)] : [scopeOf(name), ...sources.map((source) => scopeOf(source, "pull"))];

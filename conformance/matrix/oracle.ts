@@ -27,17 +27,6 @@ export type Right = "list" | "pull" | "create" | "move" | "sign" | "untag" | "de
  */
 export type Outcome = "allow" | "deny" | "hide" | "missing" | "kept" | "unauthorized";
 
-/**
- * Those of the signing service, which is not there yet: their cells are counted as skipped until `...TRUST_OPERATIONS` stands
- * in {@link OPERATIONS}; the compiler then asks operations.ts for their requests.
- */
-export const TRUST_OPERATIONS = {
-  "trust GET": "pull",
-  "trust POST": "sign",
-  "trust key GET, rotate": "trust-admin",
-  "trust DELETE": "trust-admin",
-} as const satisfies Readonly<Record<string, Right>>;
-
 /** What each operation needs; those that concern no repository alone are judged by {@link allow} itself. */
 export const OPERATIONS = {
   "GET /v2/": "any",
@@ -69,6 +58,11 @@ export const OPERATIONS = {
   "access list": "admin",
   robots: "robots",
   repository: "admin",
+  "trust GET": "pull",
+  "trust POST": "sign",
+  "trust key GET": "sign",
+  "trust key rotate": "trust-admin",
+  "trust DELETE": "trust-admin",
   "token request": "any",
 } as const satisfies Readonly<Record<string, Right | "any" | "robots">>;
 export type OperationName = keyof typeof OPERATIONS;
@@ -118,7 +112,8 @@ export function rightsOn(actor: ActorId, repository: RepositoryId): readonly Rig
 }
 
 const exists = (repository: RepositoryId): boolean => repository !== "R4" && repository !== "R6";
-const isWrite = (right: Right): boolean => right === "create" || right === "move";
+/** A first publish of trust data makes the repository as a first push does, and begins with the server's keys. */
+const isWrite = (right: Right): boolean => ["create", "move", "sign"].includes(right);
 
 export function allow(actor: ActorId, repository: RepositoryId, operation: OperationName): Outcome {
   if (actor === "A12") return "unauthorized";

@@ -5,7 +5,7 @@ import { MODES } from "./credentials.ts";
 import { inLanes, lanes } from "./lanes.ts";
 import { ACTORS, type ActorId } from "./oracle.ts";
 import { type Answer, type Ask, codeOf } from "./wire.ts";
-import { ORG, PASSWORD, USERS } from "./world.ts";
+import { ORG, PASSWORD, USERS, type World } from "./world.ts";
 
 /**
  * Who may. `members`: of the organization, whoever oversees all of them too. `owners`: of it, and system administrators.
@@ -24,6 +24,8 @@ interface Row {
   readonly robots?: readonly [status: number, code: string];
   /** The administrator makes what is to be changed. */
   readonly make?: (fresh: string) => readonly (readonly [path: string, body: unknown])[];
+  /** What would answer otherwise has to be over. */
+  readonly ready?: (world: World) => Promise<void>;
 }
 
 const org = (rest = "") => `/api/v1/orgs/${ORG}${rest}`;
@@ -37,6 +39,13 @@ const member = (fresh: string) =>
 const inTeam = (fresh: string) => [...member(fresh), [org(`/teams/${fresh}`), {}]] as const;
 const self = (actor: ActorId) => (actor in USERS ? USERS[actor as keyof typeof USERS] : "nobody");
 const NO_ACCOUNT = [403, "forbidden"] as const;
+const GC = "/api/v1/gc";
+
+/** One collection at a time: the server's own, or that of the cell before. */
+async function untilNothingIsCollected(world: World): Promise<void> {
+  const { runs = [] }: { runs?: { state: string }[] } = world.json(await world.must(200, "GET", GC));
+  if (runs.some(({ state }) => state === "running")) return untilNothingIsCollected(world);
+}
 
 export const REST_ROWS: Readonly<Record<string, Row>> = {
   "users-list": { who: "auditors", method: "GET", path: () => "/api/v1/users", ok: 200 },
@@ -109,11 +118,25 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     path: (fresh) => `/api/v1/directories/${fresh}/sync`,
   },
   "token-keys-rotate": { who: "administrators", method: "POST", path: () => "/api/v1/token-keys/rotate", ok: 201 },
+  "gc-start": {
+    ...{ who: "administrators", method: "POST", body: { dryRun: true }, ok: 202, ready: untilNothingIsCollected },
+    path: () => GC,
+  },
+  "gc-list": { who: "administrators", method: "GET", path: () => GC, ok: 200 },
+  "gc-get": { who: "administrators", method: "GET", path: (fresh) => `${GC}/${fresh}`, ok: 404 },
+  "gc-items": { who: "administrators", method: "GET", path: (fresh) => `${GC}/${fresh}/items`, ok: 404 },
+  "keyring-reseal": { who: "administrators", method: "POST", path: () => "/api/v1/keyring/reseal", ok: 200 },
+  "trust-keys-list": { who: "administrators", method: "GET", path: () => "/api/v1/trust-keys", ok: 200 },
+  "trust-keys-rotate-all": {
+    ...{ who: "administrators", method: "POST", ok: 200 },
+    path: () => "/api/v1/trust-keys/rotate",
+  },
   openapi: { who: "anyone", method: "GET", path: () => "/api/v1/openapi.json", ok: 200 },
   "token-jwks": { who: "anyone", method: "GET", path: () => "/token/jwks.json", ok: 200 },
   healthz: { who: "anyone", method: "GET", path: () => "/healthz", ok: 200 },
   readyz: { who: "anyone", method: "GET", path: () => "/readyz", ok: 200 },
   metrics: { who: "anyone", method: "GET", path: () => "/metrics", ok: 200 },
+  "trust-health": { who: "anyone", method: "GET", path: () => "/_notary_server/health", ok: 200 },
 };
 /** A token makes no tokens: by password, and by a token, two answers. */
 export const TOKEN_CREATE = "token-create";
@@ -157,6 +180,7 @@ function expectedOf(actor: ActorId, route: string, row: Row): readonly [number, 
 
 async function tryRow({ world, newMark }: Stage, row: Row, actor: ActorId, rest: Ask): Promise<Answer> {
   const fresh = newMark();
+  await row.ready?.(world);
   for (const [path, body] of row.make?.(fresh) ?? []) await world.must(201, "PUT", path, body);
   const body = row.body === undefined ? {} : { body: JSON.stringify(row.body) };
   return world.wire.ask(row.method, row.path(fresh, actor), { ...body, ...rest });

@@ -5,7 +5,10 @@
  * tables and no other is tested in src/routes.test.ts.
  */
 import { operationsProtocol } from "../../src/http/operations.ts";
+import { notaryProtocol } from "../../src/notary/routes.ts";
+import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "../../src/orgs/routes.ts";
+import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 
 export interface TableRow {
@@ -20,9 +23,11 @@ export interface TableRow {
 const nothing = {} as never;
 
 export function readRouteTable(): TableRow[] {
+  const operations = [orgsOperationsOf, gcOperations, serverKeysOperations].flatMap((table) => table(nothing));
   const protocols = [
+    notaryProtocol(nothing),
     registryProtocol(nothing),
-    restProtocol(orgsOperationsOf(nothing), ""),
+    restProtocol(operations, ""),
     tokenProtocol(nothing),
     operationsProtocol(nothing),
   ];

@@ -8,7 +8,7 @@ import { NAMES, restPath, scopeOf } from "./world.ts";
 
 export const SPECIAL: Readonly<Record<Exclude<OperationName, PlainName>, readonly string[]>> = {
   "GET /v2/": ["end-1"],
-  catalog: ["catalog", "repositories-list", "repository-get"],
+  catalog: ["catalog", "trust-changes-all", "repositories-list", "repository-get"],
   "token request": ["token-get", "token-post"],
 };
 
@@ -39,6 +39,7 @@ async function runCatalog(stage: Stage, cell: Cell): Promise<void> {
     : await credentials.forRegistry(actor, mode, repository, CATALOG);
   if (actor === "A12") mustBe(await world.wire.ask("GET", "/v2/_catalog", carried), [401, "UNAUTHORIZED"]);
   else mustList(cell, await listAll(stage, cell, carried));
+  await seeChanges(stage, cell, carried);
   const rest = await credentials.forRest(actor, mode);
   const name = NAMES[repository];
   const one = await world.wire.ask("GET", restPath(name), rest);
@@ -50,6 +51,23 @@ async function runCatalog(stage: Stage, cell: Cell): Promise<void> {
 }
 
 const CATALOG = ["registry:catalog:*"];
+/** The oldest are those of the world. */
+const CHANGES = "/v2/_trust/changefeed?records=100";
+
+/**
+ * What was published for names that may be listed. One that is gone stays in the feed, for that is where whoever follows
+ * it hears of the deletion; only those see it who may list everything that there ever is in its organization.
+ */
+async function seeChanges({ world }: Stage, cell: Cell, carried: Carried): Promise<void> {
+  const answer = await world.wire.ask("GET", CHANGES, carried);
+  mustBe(answer, cell.actor === "A12" ? [401, "UNAUTHORIZED"] : [200, ""]);
+  if (cell.actor === "A12") return;
+  const { records }: { records: { GUN: string }[] } = JSON.parse(answer.body.toString());
+  const { actor, repository } = cell;
+  const isTold = records.some(({ GUN }) => GUN === world.trust.gunOf(NAMES[repository]));
+  const mayBeTold = repository !== "R4" && rightsOn(actor, repository).includes("list");
+  if (isTold !== mayBeTold) throw new Error(`the feed should ${mayBeTold ? "" : "not "}tell of ${NAMES[repository]}`);
+}
 
 async function listAll({ world }: Stage, cell: Cell, carried: Carried): Promise<string[]> {
   const names: string[] = [];

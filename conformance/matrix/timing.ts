@@ -1,6 +1,7 @@
 /** `-- --timing`: whether time tells hidden from missing. A figure, never a test: machines differ, and noise is not news. */
 import type { Stage } from "./cells.ts";
 import { noUpload, PLAIN, type Place, type PlainName } from "./operations.ts";
+import { UNSIGNED } from "./trust-data.ts";
 import { basic } from "./wire.ts";
 import { MISSING, NAMES, ORG, PASSWORD, SOURCES, USERS, type World } from "./world.ts";
 
@@ -28,7 +29,8 @@ async function timeOperation({ world, newMark }: Stage, name: PlainName, pairs: 
   // A personal token: signing in with it costs no password hash, which would drown everything else.
   const authorization = basic(USERS.A1, world.secrets.get(USERS.A1) ?? "");
   const time = async (repository: string): Promise<number> => {
-    const more = { upload: noUpload(repository), unreadable: SOURCES.unreadable, mark: newMark() };
+    const trust = { ...(world.trust.find(NAMES.R2) ?? UNSIGNED), gun: world.trust.gunOf(repository) };
+    const more = { upload: noUpload(repository), unreadable: SOURCES.unreadable, mark: newMark(), trust };
     const place: Place = { name: repository, exists: true, allowed: false, ...more };
     const [step] = operation.steps(place);
     if (step === undefined) throw new Error(`${name} sends nothing`);

@@ -1,6 +1,7 @@
 /** The organizations, people, robots and repositories that the cells are about, made by the public API alone. */
 import { CONFIG, digestOf, IMAGE, INDEX, indexOf, LAYER, LOOSE, MANIFEST } from "./content.ts";
 import type { RepositoryId } from "./oracle.ts";
+import { TrustData } from "./trust-data.ts";
 import { type Answer, type Ask, basic, bearer, type Sent, Wire } from "./wire.ts";
 
 export const PASSWORD = "correct horse battery";
@@ -49,6 +50,7 @@ export const scopeOf = (name: string, actions = "pull,push,delete"): string => `
 export class World {
   readonly wire: Wire;
   readonly admin: string;
+  readonly trust: TrustData;
   /** Secrets of robots by full name, and personal tokens of users. */
   readonly secrets = new Map<string, string>();
   #names = 0;
@@ -56,6 +58,7 @@ export class World {
   constructor(url: string, adminPassword: string) {
     this.wire = new Wire(url);
     this.admin = basic("admin", adminPassword);
+    this.trust = new TrustData({ wire: this.wire, authority: new URL(url).host, admin: this.admin });
   }
 
   /** As the administrator of the installation, who is none of the actors. */
@@ -82,7 +85,9 @@ export class World {
     }
     await this.makeRepository(NAMES.R1, "public");
     for (const name of [NAMES.R2, NAMES.R3, NAMES.R5, NAMES.R6]) await this.makeRepository(name);
-    await this.must(200, "POST", `${restPath(NAMES.R6)}/rename`, { name: RENAMED });
+    for (const name of [NAMES.R1, NAMES.R2, NAMES.R3, NAMES.R5, NAMES.R6]) await this.trust.publish(name);
+    await this.must(200, "POST", `${restPath(NAMES.R6)}/rename`, { name: RENAMED, dropTrust: true });
+    for (const name of [NAMES.R4, NAMES.R6]) await this.trust.prepare(name);
     await this.#makeSources();
     await this.#join();
     await this.putRobot(ROBOTS.A9, [NAMES.R2, NAMES.R5], ["pull"]);
@@ -92,8 +97,9 @@ export class World {
 
   /** R5 becomes what it is: whatever was given on it was given on the one before. */
   async replaceR5(): Promise<void> {
-    await this.must(204, "DELETE", restPath(NAMES.R5));
+    await this.must(204, "DELETE", `${restPath(NAMES.R5)}?dropTrust=true`);
     await this.makeRepository(NAMES.R5);
+    await this.trust.prepare(NAMES.R5);
   }
 
   async removeFromTeam(): Promise<void> {

@@ -14,6 +14,7 @@ import { printable } from "./table.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
+import { trustKeysCommands } from "./trust-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
 import { whyCommands } from "./why-commands.ts";
 
@@ -25,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   ...repositoryCommands,
   ...robotCommands,
   ...tokenKeysCommands,
+  ...trustKeysCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,

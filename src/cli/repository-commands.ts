@@ -5,6 +5,10 @@ import { field, writeList } from "./table.ts";
 
 const COLUMNS = { repository: field("name"), visibility: field("visibility") };
 
+const DROP_TRUST = {
+  "drop-trust": { type: "boolean", help: "give up its trust data, which is signed for this name" },
+} as const;
+
 export const repositoryCommands: readonly Command[] = [
   {
     noun: "repository",
@@ -51,9 +55,11 @@ export const repositoryCommands: readonly Command[] = [
     noun: "repository",
     verb: "rename",
     args: ["NAME", "NEW-NAME"],
+    options: DROP_TRUST,
     help: "Give a repository another name, in another organization too; nobody can have the old one for 90 days.",
-    run: async ({ client, args: [name = "", to = ""], io }) => {
-      await client.call("POST", repositoryPath(name, "rename"), `rename ${name} to ${to}`, { name: to });
+    run: async ({ client, args: [name = "", to = ""], options, io }) => {
+      const body = { name: to, ...(options["drop-trust"] === true ? { dropTrust: true } : {}) };
+      await client.call("POST", repositoryPath(name, "rename"), `rename ${name} to ${to}`, body);
       io.stderr.write(`${name} is ${to} now\n`);
     },
   },
@@ -61,11 +67,12 @@ export const repositoryCommands: readonly Command[] = [
     noun: "repository",
     verb: "delete",
     args: ["NAME"],
-    options: { yes: { type: "boolean", help: "really: everything in it is gone" } },
+    options: { yes: { type: "boolean", help: "really: everything in it is gone" }, ...DROP_TRUST },
     help: "Delete a repository with all its tags and manifests.",
     run: async ({ client, args: [name = ""], options, io }) => {
       if (options.yes !== true) throw new UsageError(`to delete ${name} and everything in it, add --yes`);
-      await client.call("DELETE", repositoryPath(name), `delete repository ${name}`);
+      const query = options["drop-trust"] === true ? "?dropTrust=true" : "";
+      await client.call("DELETE", `${repositoryPath(name)}${query}`, `delete repository ${name}`);
       io.stderr.write(`deleted ${name}\n`);
     },
   },

@@ -52,8 +52,8 @@ export async function readBody(source: BodySource, { maxBytes, budget }: WholeBo
 }
 
 /**
- * The body as it arrives. `100 Continue` is sent on the first read, so a request that is refused before never has its
- * body sent.
+ * The body as it arrives; a piece is valid until the next one is asked for. `100 Continue` is sent on the first read, so
+ * a request that is refused before never has its body sent.
  */
 export async function* streamBody({ message, response, count }: BodySource): AsyncGenerator<Uint8Array> {
   if (message.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
@@ -63,11 +63,20 @@ export async function* streamBody({ message, response, count }: BodySource): Asy
       for (const chunk of chunks) {
         count(chunk.length);
         yield chunk;
+        giveBack(chunk);
       }
     }
   } finally {
     inlet.close();
   }
+}
+
+/**
+ * Frees the memory of a piece, which Node made for it alone. Left to the garbage collector, every 64 MiB that pass make it
+ * mark the whole heap: a third of the time that an upload takes.
+ */
+function giveBack({ buffer, length }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length && !buffer.detached) buffer.transfer(0);
 }
 
 /** Chunks that wait to be taken; above this the client has to wait. */

@@ -47,7 +47,7 @@ describe("a repository name", () => {
     "alice/%22%3cscript%3e",
     "alice/a,b",
     "alice/%E2%80%A8",
-    "alice/_trust",
+    "alice/_hidden",
     "alice/-a",
     "alice/a..b",
     "alice/a___b",

@@ -17,6 +17,15 @@ export interface PoolGauge {
   readonly waiting: number;
 }
 
+/** Something that every worker sees alike, such as rows of the database. */
+export interface SharedGauge {
+  readonly name: string;
+  readonly help: string;
+  readonly label: string;
+  /** Values by label; asked for each time the figures are, and given up on where it throws. */
+  readonly read: () => Promise<ReadonlyMap<string, number>>;
+}
+
 /** The figures of one worker, in Prometheus' words; the primary adds them up over all workers. */
 export class Metrics {
   readonly registry = new Registry();
@@ -55,6 +64,18 @@ export class Metrics {
       },
     });
     collectDefaultMetrics({ register: this.registry, prefix: "goldseal_" });
+  }
+
+  /** All workers see the same, so the largest of their figures is the figure. */
+  addGauge({ name, help, label, read }: SharedGauge): void {
+    new Gauge({
+      ...{ name, help, labelNames: [label], aggregator: "max", registers: [this.registry] },
+      async collect() {
+        const values = await read().catch(() => undefined);
+        this.reset();
+        for (const [value, count] of values ?? []) this.set({ [label]: value }, count);
+      },
+    });
   }
 
   observe({ route, method, status, seconds, sent, received }: Observation): void {

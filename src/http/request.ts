@@ -112,7 +112,7 @@ export class Request {
     return readBody(this.#source(), { maxBytes: this.route.maxBodyBytes, budget: this.#parts.budget });
   }
 
-  /** The body in pieces as they arrive; throws when the client stops sending or goes away. */
+  /** The body in pieces as they arrive, each valid until the next one is asked for; throws when the client stops sending or goes away. */
   bodyStream(): AsyncIterable<Uint8Array> {
     return streamBody(this.#source());
   }

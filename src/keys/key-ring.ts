@@ -44,6 +44,16 @@ export class KeyRing {
     return { keyId: this.#sealing.id, sealed: Buffer.concat([nonce, box]) };
   }
 
+  /** The same, sealed by the key that seals now; undefined where it is. @throws SealError */
+  reseal(purpose: string, old: Sealed): Sealed | undefined {
+    return old.keyId === this.#sealing.id ? undefined : this.seal(purpose, this.open(purpose, old));
+  }
+
+  /** The key that seals. */
+  get sealingId(): string {
+    return this.#sealing.id;
+  }
+
   /** @throws SealError */
   open(purpose: string, { keyId, sealed }: Sealed): Uint8Array {
     const key = this.#byId.get(keyId);

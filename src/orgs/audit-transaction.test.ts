@@ -79,6 +79,9 @@ const REST: readonly Change[] = [
   { route: "robot-rotate", method: "POST", path: "orgs/{org}/robots/{robot}/rotate", body: {} },
   { route: "token-create", method: "POST", path: "tokens", body: { name: "laptop" } },
   { route: "token-keys-rotate", method: "POST", path: "token-keys/rotate" },
+  { route: "trust-keys-rotate", method: "POST", path: "orgs/{org}/repositories/{repo}/trust-keys/rotate" },
+  { route: "trust-keys-rotate-all", method: "POST", path: "trust-keys/rotate" },
+  { route: "keyring-reseal", method: "POST", path: "keyring/reseal" },
   { route: "token-delete", method: "DELETE", path: "tokens/{token}" },
   { route: "robot-delete", method: "DELETE", path: "orgs/{org}/robots/{robot}" },
   { route: "grant-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/grants/{repo}" },
@@ -106,8 +109,8 @@ const NAMES: Record<string, string> = {
 };
 const restPath = (path: string) => `/api/v1/${path.replace(/\{(\w+)\}/g, (_, name: string) => NAMES[name] ?? "")}`;
 
-/** A sync has no transaction of its own: each of its steps has. */
-const NOT_A_CHANGE = ["/api/v1/directories/{directory}/sync"];
+/** Runs have no transaction of their own, each of their steps has: what is on record of them is that they were asked for. */
+const NOT_A_CHANGE = ["/api/v1/directories/{directory}/sync", "/api/v1/gc"];
 
 async function mustBeOne(route: string, send: () => Promise<{ status: number; body: Buffer }>): Promise<void> {
   const before = [await tables(), await recorded()];

@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Witness } from "../http/route.ts";
+import { UpdateError } from "../notary/tuf/error.ts";
 import { OciError } from "../oci/error.ts";
 import type { JsonObject } from "../oci/json.ts";
 import type { Sql } from "../storage/database.ts";
@@ -54,6 +55,10 @@ export class AuditWitness implements Witness {
   }
 
   refused(request: Request, error: unknown): unknown {
+    if (error instanceof UpdateError) {
+      const entry = this.#entry(request, { code: error.code, message: error.message });
+      this.#deps.audit.note({ ...entry, outcome: "refused" });
+    }
     if (!isRefusal(request, error)) return error;
     // A 404 of REST is mostly a miss and looks like one to the byte: it is on record, without an id.
     const decisionId = error.code === "not-found" ? undefined : newDecisionId();

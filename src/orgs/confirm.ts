@@ -1,5 +1,7 @@
 import type { Request } from "../http/request.ts";
+import type { TrustAction } from "../http/route.ts";
 import type { RepositoryAction } from "../oci/access.ts";
+import { authorityOf, repositoryOfGun } from "../oci/gun.ts";
 import { namespaceOf, parseRepositoryName } from "../oci/repository-name.ts";
 import type { Confirm, Sql } from "../storage/database.ts";
 import { readAccess } from "./access-lookup.ts";
@@ -10,6 +12,8 @@ import { badCredentials, challengeFor, type GateDeps, judge } from "./gate.ts";
 import { about, badRestCredentials, isRest, judgeRest, type RestAccess } from "./rest-gate.ts";
 import { holdRights, orgLock, userLock } from "./rights-locks.ts";
 import { findTeamMember } from "./teams-store.ts";
+import { judgeTrust } from "./trust-gate.ts";
+import { trustScope } from "./trust-rights.ts";
 
 /**
  * Judges a change once more within its own transaction, by the rights as they are then, and puts it on record there. So a
@@ -21,6 +25,7 @@ export function createConfirm(deps: GateDeps, witness: Pick<AuditWitness, "recor
     async (sql) => {
       const { access } = request.route;
       if (access.kind === "repository") await judgePush(sql, deps, request, action ?? access.action);
+      else if (access.kind === "trust") await judgePublish(sql, deps, request, access.action);
       else if (isRest(access)) await judgeAgain(sql, deps, request, access);
       await witness.record(sql, request);
     };
@@ -35,6 +40,19 @@ async function judgePush(sql: Sql, deps: GateDeps, request: Request, action: Rep
   if (!stands(actor, facts)) throw badCredentials(deps, credentialsOf(request), challenge());
   const by = actor.scope === undefined ? "password" : "token";
   judge(deps, request, { actor, facts, by, catalog: false }, { name, action, challenge });
+}
+
+async function judgePublish(sql: Sql, deps: GateDeps, request: Request, action: TrustAction): Promise<void> {
+  const { actor } = request;
+  const gun = request.param("gun");
+  const repository = repositoryOfGun(gun, authorityOf(deps.challenge.publicUrl));
+  if (repository === undefined) throw new Error(`the gate let ${gun} through, which is no GUN of ours`);
+  await holdRights(sql, { shared: [orgLock(namespaceOf(repository)), userLock(actor.name)] });
+  const facts = await readAccess(sql, { ...principalKey(actor), repository });
+  const challenge = { scope: trustScope(gun, action) };
+  if (!stands(actor, facts)) throw badCredentials(deps, credentialsOf(request), challenge);
+  const by = actor.scope === undefined ? "password" : "token";
+  judgeTrust(deps, request, { actor, facts, by, catalog: false }, { gun, repository, action, challenge });
 }
 
 async function judgeAgain(sql: Sql, { rules }: GateDeps, request: Request, access: RestAccess): Promise<void> {

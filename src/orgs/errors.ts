@@ -7,6 +7,7 @@ export type OrgsCode =
   | "body-too-large"
   | "disk-full"
   | "forbidden"
+  | "has-trust-data"
   | "invalid-request"
   | "last-admin"
   | "last-owner"
@@ -25,6 +26,7 @@ const STATUS: Readonly<Record<OrgsCode, number>> = {
   "body-too-large": 413,
   "disk-full": 507,
   forbidden: 403,
+  "has-trust-data": 409,
   "invalid-request": 400,
   "last-admin": 409,
   "last-owner": 409,

@@ -4,6 +4,7 @@ import type { Request } from "../http/request.ts";
 import type { RestOperation } from "../http/rest-operation.ts";
 import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
+import { forgetOldKeys } from "../keys/key-ring-store.ts";
 import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
 import type { Confirm, Database } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
@@ -20,6 +21,7 @@ import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
 import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
+import type { RepositoriesApiDeps } from "./repositories-api.ts";
 import { RobotsStore } from "./robots-store.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
 import { openSecretsLookup } from "./secrets-lookup.ts";
@@ -48,10 +50,13 @@ export interface OrgsOptions {
   readonly ring: KeyRing;
   readonly repositories: RepositoryStore;
   readonly settings: OrgsSettings;
+  readonly releaseTrust: RepositoriesApiDeps["releaseTrust"];
+  /** Nouns of other rooms. */
+  readonly operations: readonly RestOperation[];
+  /** Seals what other rooms have sealed anew; returns how many rows. */
+  readonly reseal: () => Promise<number>;
   readonly log: Log;
   readonly now?: () => Date;
-  /** Of other rooms: the REST API is one. */
-  readonly operations?: readonly RestOperation[];
 }
 
 export interface Orgs {
@@ -74,15 +79,18 @@ export async function openOrgs({
   ring,
   repositories,
   settings,
+  releaseTrust,
+  operations: others,
+  reseal,
   log,
   now = () => new Date(),
-  operations: others = [],
 }: OrgsOptions): Promise<Orgs> {
   const { publicUrl, authChallenge, tokenTtlSeconds } = settings;
   const rules = { anonymous: settings.anonymous };
   const service = new URL(publicUrl).host;
   const findAccess = openAccessLookup(database);
-  const keys = new TokenKeys({ store: new TokenKeysStore(database, ring), tokenTtlSeconds, now });
+  const tokenKeysStore = new TokenKeysStore(database, ring);
+  const keys = new TokenKeys({ store: tokenKeysStore, tokenTtlSeconds, now });
   await keys.ensure();
   const tokenSettings = { issuer: publicUrl, service, tokenTtlSeconds, keys, now };
   const passwords = new Passwords();
@@ -123,8 +131,14 @@ export async function openOrgs({
   const confirm = createConfirm(gateDeps, witness);
   const operations = orgsOperationsOf({
     confirm,
-    ...{ ...stores, passwords, listVisible, authorize, keys },
+    ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
     ...{ audit, auditStore, findAccess, rules, directories },
+    reseal: async (confirmed) => {
+      await database.transaction(confirmed);
+      const count = (await tokenKeysStore.reseal()) + (await reseal());
+      await forgetOldKeys(database, ring);
+      return count;
+    },
   });
   log.info("orgs.open", { service, anonymous: rules.anonymous });
   return {

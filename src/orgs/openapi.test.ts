@@ -40,7 +40,7 @@ describe("GET /api/v1/openapi.json", () => {
       ([method, { parameters }]) => method !== "get" && !parameters.some(({ name }) => name === "If-Match"),
     );
     expect(unconditional.map(([, { operationId }]) => operationId).sort()).toEqual([
-      ...["directory-sync", "token-create", "token-delete", "token-keys-rotate"],
+      ...["directory-sync", "keyring-reseal", "token-create", "token-delete", "token-keys-rotate"],
     ]);
     const audit = describedAt(body, "/api/v1/audit").get.responses["200"].content;
     expect(Object.keys(audit)).toEqual(["application/json", "application/x-ndjson"]);

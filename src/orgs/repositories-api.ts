@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { empty, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
-import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
+import { bodyOperation, operation, type RestOperation, readQuery } from "../http/rest-operation.ts";
 import { pageQuery, pageSchema, replyPage } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import type { Authorize } from "../oci/access.ts";
@@ -21,10 +21,17 @@ export interface RepositoriesApiDeps extends ChangeDeps {
   readonly repositories: RepositoryStore;
   readonly listVisible: ListVisible;
   readonly authorize: Authorize;
+  /** Drops the trust data of a name where it may; false where there is some and it may not. */
+  readonly releaseTrust: (sql: Sql, name: RepositoryName, mayDrop: boolean) => Promise<boolean>;
 }
 
 const repositorySchema = z.strictObject({ name: z.string(), visibility: visibilitySchema });
-const renameBody = z.strictObject({ name: z.string().describe("<user or organization>/<name>") });
+const dropTrustText = "also give up its trust data (signatures are made for a name), which is refused otherwise";
+const renameBody = z.strictObject({
+  name: z.string().describe("<user or organization>/<name>"),
+  dropTrust: z.boolean().default(false).describe(dropTrustText),
+});
+const deleteQuery = z.strictObject({ dropTrust: z.enum(["true", "false"]).default("false").describe(dropTrustText) });
 const repositoryBody = z.strictObject({ visibility: visibilitySchema });
 
 const USER: Access = { kind: "user" };
@@ -58,6 +65,7 @@ export const repositoriesOperations = (deps: RepositoriesApiDeps): RestOperation
   operation(["repository-delete", "DELETE", ONE, ADMIN], {
     conditional: true,
     summary: `Delete a repository with all it holds. No push makes it again for ${reservedDays} days; a PUT here does.`,
+    query: deleteQuery,
     answers: { 204: undefined },
     act: deleteRepository(deps),
   }),
@@ -100,15 +108,28 @@ function putRepository(deps: RepositoriesApiDeps) {
   };
 }
 
+/** @throws OrgsError not-found, precondition-failed, has-trust-data */
 function deleteRepository(deps: RepositoriesApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const name = repositoryParam(request);
-    await deps.repositories.delete({ name, ...changeOf(deps, request), empty: deleteManifests });
+    const mayDrop = readQuery(request, deleteQuery).dropTrust === "true";
+    const clear = async (sql: Sql, id: number): Promise<void> => {
+      if (!(await deps.releaseTrust(sql, name, mayDrop))) throw hasTrustData(name);
+      await deleteManifests(sql, id);
+    };
+    await deps.repositories.delete({ name, ...changeOf(deps, request), empty: clear });
     return empty(204);
   };
 }
 
-/** @throws OrgsError not-found, forbidden, name-taken, name-reserved, precondition-failed */
+function hasTrustData(name: RepositoryName): OrgsError {
+  return new OrgsError(
+    "has-trust-data",
+    `${name} has trust data, which is signed for this name and worth nothing under another; to give it up, say dropTrust`,
+  );
+}
+
+/** @throws OrgsError not-found, forbidden, name-taken, name-reserved, precondition-failed, has-trust-data */
 function renameRepository(deps: RepositoriesApiDeps) {
   return async (request: Request, body: z.infer<typeof renameBody>): Promise<Reply> => {
     const [from, to] = [repositoryParam(request), parseRepositoryName(body.name)];
@@ -119,9 +140,12 @@ function renameRepository(deps: RepositoriesApiDeps) {
         throw new OrgsError("forbidden", `${who} may not make repositories in ${namespaceOf(to)}`);
     }
 
+    const release = async (sql: Sql): Promise<void> => {
+      if (!(await deps.releaseTrust(sql, from, body.dropTrust))) throw hasTrustData(from);
+    };
     const sees = (await deps.authorize(request.actor, to, "list")).allowed;
     const refused = sees ? refuse(to) : refuseUnseen(to);
-    await deps.repositories.move({ from, to, ...changeOf(deps, request), leave: leaveOrg }).catch(refused);
+    await deps.repositories.move({ from, to, ...changeOf(deps, request), release, leave: leaveOrg }).catch(refused);
 
     const found = await deps.repositories.find(to);
     if (found === undefined) throw notFound();

@@ -3,6 +3,7 @@ import { toOpenApi } from "../http/openapi.ts";
 import { json } from "../http/reply.ts";
 import { maxRestBodyBytes, operation, type RestOperation } from "../http/rest-operation.ts";
 import { type Access, type Protocol, type Route, route } from "../http/route.ts";
+import type { Confirm } from "../storage/database.ts";
 import { auditOperations } from "./audit-api.ts";
 import { invalidRequest, methodNotAllowed, notFound, problemReply, tokenErrorReply } from "./errors.ts";
 import { type ExplainApiDeps, explainOperations } from "./explain-api.ts";
@@ -28,6 +29,8 @@ export interface OrgsDeps
     ExplainApiDeps,
     DirectoriesApiDeps {
   readonly keys: TokenKeys;
+  /** Seals every row anew that an old key of the ring has sealed; returns how many. */
+  readonly reseal: (confirm: Confirm) => Promise<number>;
 }
 
 const OPEN: Access = { kind: "open" };
@@ -49,6 +52,12 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
     summary: "Sign tokens with a new key from now on.",
     answers: { 201: z.strictObject({ kid: z.string() }) },
     act: async (request) => json(201, { kid: await deps.keys.rotate(deps.confirm(request)) }),
+  }),
+  operation(["keyring-reseal", "POST", "/api/v1/keyring/reseal", SYSTEM_ADMIN], {
+    summary: `Seal with the first key of the key ring whatever an older one has sealed. Every process must have the new ring
+      before; then the lines of old keys can go.`,
+    answers: { 200: z.strictObject({ resealed: z.int() }) },
+    act: async (request) => json(200, { resealed: await deps.reseal(deps.confirm(request)) }),
   }),
 ];
 

@@ -86,7 +86,12 @@ describe("GET /token", () => {
     ["upper case", ["repository:Alice/Shut:pull"], []],
     ["another class", ["repository(plugin):alice/shut:pull"], []],
     ["another type", ["Repository:alice/shut:pull", "admin:alice/shut:*", "registry:users:*"], []],
-    ["a name with host and port", ["repository:registry.test:5443/alice/shut:pull"], []],
+    [
+      "trust data by our host and port",
+      ["repository:registry.test:5443/alice/shut:pull,push,delete"],
+      [{ type: "repository", name: "registry.test:5443/alice/shut", actions: ["pull", "push"] }],
+    ],
+    ["a name with another host and port", ["repository:other.test:5443/alice/shut:pull"], []],
     ["no name", ["repository::pull", "repository:pull"], []],
     ["a path for a name", ["repository:alice/../bob/x:pull", "repository:/alice/shut:pull"], []],
     ["patterns for a name", ["repository:alice/*:pull", "repository:alice/.*:pull", "repository:alice/%:pull"], []],

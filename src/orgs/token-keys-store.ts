@@ -84,6 +84,21 @@ export class TokenKeysStore {
     });
   }
 
+  /** Seals every private half with the key that seals now; returns how many were not. */
+  async reseal(): Promise<number> {
+    const rows = await this.#database.query<{ kid: string; sealed_by: string; sealed: Uint8Array }>(
+      "token-keys-sealed",
+      "select kid, sealed_by, sealed from token_keys where sealed_by <> $1",
+      [this.#ring.sealingId],
+    );
+    for (const { kid, sealed_by: sealedBy, sealed } of rows) {
+      const next = this.#ring.reseal(purposeOf(kid), { keyId: sealedBy, sealed });
+      const text = "update token_keys set sealed_by = $2, sealed = $3 where kid = $1 and sealed_by = $4";
+      await this.#database.query("token-key-reseal", text, [kid, next?.keyId, next?.sealed, sealedBy]);
+    }
+    return rows.length;
+  }
+
   async #loadKeys(kids: readonly string[]): Promise<(PublicTokenKey | undefined)[]> {
     const rows = await this.#database.query(
       "token-keys-find",

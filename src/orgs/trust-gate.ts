@@ -1,5 +1,6 @@
 import type { Request } from "../http/request.ts";
 import type { Access, TrustAction } from "../http/route.ts";
+import type { Admission } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { authorityOf, repositoryOfGun } from "../oci/gun.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
@@ -34,7 +35,7 @@ export function createTrustGate(deps: TrustGateDeps): (request: Request, access:
     if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw refusal(deps, identity, challenge);
     if (repository === undefined)
       throw new OciError("NAME_INVALID", { message: `this server's names begin with ${authority}/` });
-    judge(deps, request, identity, { gun, repository, action, challenge });
+    request.admission = judgeTrust(deps, request, identity, { gun, repository, action, challenge });
   };
 }
 
@@ -53,14 +54,15 @@ async function identify(
   throw unauthorized(settings, "the credentials are not valid here, or no longer", { ...challenge, fault });
 }
 
-interface Matter {
+export interface TrustMatter {
   readonly gun: string;
   readonly repository: RepositoryName;
   readonly action: TrustAction;
   readonly challenge: Challenge;
 }
 
-function judge(deps: TrustGateDeps, request: Request, identity: Identity, matter: Matter): void {
+/** @throws OciError UNAUTHORIZED */
+export function judgeTrust(deps: TrustGateDeps, request: Request, identity: Identity, matter: TrustMatter): Admission {
   const { gun, repository, action, challenge } = matter;
   const { actor, facts } = identity;
   const verdict = decideTrust(repository, action, facts, deps.rules);
@@ -70,7 +72,7 @@ function judge(deps: TrustGateDeps, request: Request, identity: Identity, matter
     throw refusal(deps, identity, challenge);
   }
   if (isByAdminAlone(verdict)) request.judgement = { why: "system-admin" };
-  request.admission = {
+  return {
     repositoryId: facts.repositoryId,
     mayCreate: action === "sign" && facts.repositoryId === undefined,
     isPublic: facts.visibility === "public" && deps.rules.anonymous,

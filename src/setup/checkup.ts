@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { type Config, ConfigError, parseConfig } from "../config.ts";
 import { findFlaw } from "./certificates.ts";
 import { probeBlobFolder } from "./checkup-blobs.ts";
+import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
 import type { Finding } from "./doctor.ts";
 import { messageOf } from "./errors.ts";
 import { findFile } from "./files.ts";
@@ -20,9 +21,12 @@ export interface CheckupParts {
   readonly now: Date;
   /** @throws Error that says what a bucket lacks */
   prepareBlobs(config: Config): Promise<{ readonly s3Checksums?: boolean }>;
+  /** Looks into the database; where it is not given, trust data is not looked at. */
+  readonly inspectTrust?: InspectTrust;
 }
 
 interface Situation extends Pick<CheckupParts, "now" | "prepareBlobs"> {
+  readonly inspectTrust: InspectTrust | undefined;
   readonly config: Config;
   /** The data folder exists: there was a first start. */
   readonly isMade: boolean;
@@ -34,7 +38,7 @@ const GIB = 1024 ** 3;
 const SECRET_FILES = ["ca.key", "server.key", "postgres.password", "master.key"];
 
 /** Looks at everything a start needs, and leaves it as it was. */
-export async function checkUp({ env, yamlText, now, prepareBlobs }: CheckupParts): Promise<Finding[]> {
+export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }: CheckupParts): Promise<Finding[]> {
   let config: Config;
   try {
     config = parseConfig(env, yamlText);
@@ -50,6 +54,7 @@ export async function checkUp({ env, yamlText, now, prepareBlobs }: CheckupParts
     config,
     now,
     prepareBlobs,
+    inspectTrust,
     isMade,
     holder: isMade ? await findHolder(config.dataFolder) : undefined,
   };
@@ -64,6 +69,7 @@ export async function checkUp({ env, yamlText, now, prepareBlobs }: CheckupParts
     checkBlobs,
     checkPort,
     checkClock,
+    checkTrust,
   ];
   const findings = [ok("settings", "no mistakes")];
   for (const check of checks) findings.push(...(await attempt(check, situation)));
@@ -256,6 +262,11 @@ async function checkClock({ config, now, isMade }: Situation): Promise<Finding[]
       "set the clock (timedatectl set-ntp true)",
     ),
   ];
+}
+
+async function checkTrust({ config, holder, inspectTrust }: Situation): Promise<Finding[]> {
+  if (inspectTrust === undefined) return [];
+  return checkTrustData({ config, isServed: holder !== undefined, inspectTrust });
 }
 
 /** Why nobody answers there, or undefined. */

@@ -28,7 +28,10 @@ export interface BlobStore {
   open(digest: Digest): Promise<BlobReader | undefined>;
   /** In bytes; undefined when there are none under `digest`. */
   findSize(digest: Digest): Promise<number | undefined>;
-  /** Keep `content` as a piece of an upload, hashed with `algorithm`. When `content` throws, nothing is kept. */
+  /**
+   * Keep `content` as a piece of an upload, hashed with `algorithm`. When `content` throws, nothing is kept. A chunk of it
+   * is valid only until the next one is asked for.
+   */
   writeSegment(content: AsyncIterable<Uint8Array>, algorithm: DigestAlgorithm): Promise<StoredSegment>;
   /**
    * Make the pieces, in order, the blob `expected`; returns its size in bytes once it is durable. `known` is their

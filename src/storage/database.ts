@@ -82,10 +82,10 @@ export class Database implements Sql {
   /** Rows found by index, for keys that are asked for in every request. */
   async lookUp(lookup: Lookup): Promise<LookupRow[]> {
     try {
-      const client = await this.#lookups.connect();
+      const client = await drive(this.#lookups.connect());
       let broken = true;
       try {
-        const rows = await client.query(new LookupQuery(lookup)).answer;
+        const rows = await drive(client.query(new LookupQuery(lookup)).answer);
         broken = false;
         return rows;
       } finally {
@@ -99,7 +99,7 @@ export class Database implements Sql {
   /** All of `work` or nothing. Repeated when PostgreSQL asks for it, so `work` must bear being done twice. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return repeat(async () => {
-      const client = await this.#pool.connect();
+      const client = await drive(this.#pool.connect());
       let broken = false;
       try {
         return await transact(client, work, () => {
@@ -116,7 +116,7 @@ export class Database implements Sql {
    * over the connection that holds the lock: when that breaks, nothing more can be changed by it.
    */
   async exclusively<T>(name: string, work: (session: Session) => Promise<T>): Promise<T | undefined> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
+    const client = await drive(this.#pool.connect()).catch((error: unknown) => {
       throw translate(error);
     });
     let broken = false;
@@ -180,9 +180,9 @@ async function repeat<T>(once: () => Promise<T>): Promise<T> {
 /** `breaks` is called when not even a rollback gets through. */
 async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>, breaks: () => void): Promise<T> {
   try {
-    await client.query("begin");
+    await drive(client.query("begin"));
     const result = await work({ query: (name, text, values = []) => run(client, name, text, values) });
-    await client.query("commit");
+    await drive(client.query("commit"));
     return result;
   } catch (error) {
     await client.query("rollback").catch(breaks);
@@ -226,13 +226,25 @@ export function isViolation(error: unknown, constraint?: string): boolean {
   return constraint === undefined || error.constraint === constraint;
 }
 
+/** What the driver threw: an error of our own rooms may say `timeout` or carry a code such as `EXPIRED` and is no fault. */
+const ofDriver = new WeakSet<Error>();
+
+async function drive<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Error) ofDriver.add(error);
+    throw error;
+  }
+}
+
 async function run<R extends Row>(
   on: pg.Pool | pg.PoolClient,
   name: string,
   text: string,
   values: readonly unknown[],
 ): Promise<R[]> {
-  const result = await on.query<R>({ name, text, values: [...values] });
+  const result = await drive(on.query<R>({ name, text, values: [...values] }));
   return result.rows;
 }
 
@@ -252,7 +264,7 @@ function translate(cause: unknown): unknown {
       return new OciError("NAME_UNKNOWN", { cause });
     return cause;
   }
-  return isConnectionError(cause) ? unavailable(cause) : cause;
+  return ofDriver.has(cause) && isConnectionError(cause) ? unavailable(cause) : cause;
 }
 
 function unavailable(cause: Error): OciError {

@@ -15,6 +15,8 @@ export interface RepositoryRow {
 export interface Move extends Change {
   readonly from: RepositoryName;
   readonly to: RepositoryName;
+  /** Takes back what the old name alone was given; a throw keeps everything as it is. */
+  release(sql: Sql): Promise<void>;
   /** Called where the namespace changes: takes back what was given in the old one. */
   leave(sql: Sql, repositoryId: number): Promise<void>;
 }
@@ -92,7 +94,7 @@ export class RepositoryStore {
    * Give it another name, maybe in another namespace; the old one answers as missing from then on.
    * @throws NameObstacleError; OciError NAME_UNKNOWN for the repository or the new namespace
    */
-  move({ from, to, check, confirm, leave }: Move): Promise<void> {
+  move({ from, to, check, confirm, release, leave }: Move): Promise<void> {
     return this.#database
       .transaction(async (sql) => {
         await confirm(sql);
@@ -104,6 +106,7 @@ export class RepositoryStore {
         if (reservation?.heldFor !== undefined && reservation.heldFor !== row.id)
           throw new NameObstacleError({ kind: "reserved", ...reservation });
         await getDefaultVisibility(sql, to);
+        await release(sql);
         if (namespaceOf(from) !== namespaceOf(to)) await leave(sql, row.id);
         const text = "update repositories set name = $2, namespace = $3 where id = $1";
         await sql.query("repository-move", text, [row.id, to, namespaceOf(to)]);
@@ -193,7 +196,7 @@ async function setVisibility(sql: Sql, name: RepositoryName, visibility: Visibil
 
 const rowColumns = "id, visibility, xmin::text as version";
 
-async function findRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
+export async function findRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
   return toRow(await sql.query("repository-find", `select ${rowColumns} from repositories where name = $1`, [name]));
 }
 

@@ -87,6 +87,16 @@ for (const kind of S3_KINDS) {
       expect(await sizeOf(digest)).toBe(100);
     });
 
+    it("puts nothing back that the push itself has published again", async () => {
+      const { name, digest } = await store();
+      const withdrawn = await inventory.withdraw(digest);
+      await room.openStore().publish([name], digest, digest);
+
+      await withdrawn?.restore();
+
+      expect(await sizeOf(digest)).toBe(100);
+    });
+
     it("keeps its mark in the bucket", async () => {
       expect(await inventory.readMark()).toBe(0);
 

@@ -1,4 +1,5 @@
 import type { Digest } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
 import type { BlobInventory, StoredBlob, WithdrawnBlob } from "./blob-inventory.ts";
 import type { Database } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
@@ -50,7 +51,12 @@ export class S3BlobInventory implements BlobInventory {
     const parts = { bucket: this.#bucket, objects: this.#objects, failpoint: this.#failpoint };
     const discard = async (): Promise<void> => removeDoomed(parts, await this.#objects.doom(settled));
     const restore = async (): Promise<void> => {
-      if (!(await this.#objects.keep(digest, keys))) await discard();
+      const isBack = await this.#objects.keep(digest, keys).catch((error: unknown) => {
+        // The push whose pieces they are has published them again.
+        if (error instanceof OciError && error.code === "BLOB_UPLOAD_UNKNOWN") return true;
+        throw error;
+      });
+      if (!isBack) await discard();
     };
     return { discard, restore };
   }

@@ -17,6 +17,9 @@ const connectMs = 3_000;
 /** The longest answer that is no object: a list of 1,000 entries takes less. */
 const maxAnswerBytes = 2 * 1024 * 1024;
 
+/** `highWaterMark`: what a pull reads ahead of its client; the default has the socket stop and start all the time. */
+const agentOptions = { keepAlive: true, maxSockets: 1024, highWaterMark: 256 * 1024 };
+
 /** A client that asks once: when to ask again is decided by s3-calls.ts. */
 export function openS3Client({ endpoint, region }: S3Settings): S3Client {
   const client = new S3Client({
@@ -31,8 +34,8 @@ export function openS3Client({ endpoint, region }: S3Settings): S3Client {
       connectionTimeout: connectMs,
       // Deadlines are s3-calls.ts's; a pull whose client reads nothing for a while keeps its connection.
       socketTimeout: 0,
-      httpAgent: { keepAlive: true, maxSockets: 1024 },
-      httpsAgent: { keepAlive: true, maxSockets: 1024 },
+      httpAgent: agentOptions,
+      httpsAgent: agentOptions,
     }),
   });
   client.middlewareStack.add(

@@ -50,10 +50,14 @@ function encodeNumber(value: number): string {
   return String(value);
 }
 
-/** JavaScript sorts by UTF-16 units, which puts U+10000 before U+FF61; everybody else sorts bytes. */
+/**
+ * JavaScript sorts by UTF-16 units, which puts U+10000 before U+FF61; everybody else sorts bytes. Without characters above
+ * U+FFFF the two orders are one.
+ */
 function sortedKeys(object: object): string[] {
-  return Object.keys(object)
-    .map((key) => ({ key, bytes: Buffer.from(key) }))
-    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-    .map(({ key }) => key);
+  const keys = Object.keys(object);
+  if (!keys.some((key) => SURROGATE.test(key))) return keys.sort();
+  return keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
+
+const SURROGATE = /[\ud800-\udfff]/;

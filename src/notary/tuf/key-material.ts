@@ -30,6 +30,12 @@ export interface KeyMaterial {
 
 /** Raw r‖s, each as long as the curve's numbers; SHA-256 on every curve. P-224 is left out (hardening T20). */
 const CURVE_BYTES: Readonly<Record<string, number>> = { prime256v1: 32, secp384r1: 48, secp521r1: 66 };
+/** By the bytes of the curve's numbers. */
+const SPKI_BYTES: ReadonlyMap<number, number> = new Map([
+  [32, 91],
+  [48, 120],
+  [66, 158],
+]);
 const [MIN_RSA_BITS, MAX_RSA_BITS, MIN_RSA_EXPONENT] = [2048, 8192, 65537n];
 const ED25519_SPKI_HEAD = Buffer.from("302a300506032b6570032100", "hex");
 
@@ -112,14 +118,21 @@ function checkRsa(
   return Math.ceil(modulusLength / 8);
 }
 
-/** Through JWK an EC point comes out uncompressed on its named curve, however it was written. */
+/**
+ * DER with an EC point uncompressed on its named curve, however it was written. Nearly every key is so already; the way
+ * through JWK, which makes it so, costs more than checking a signature.
+ */
 function normalSpki(key: KeyObject): Buffer {
-  const normal = attempt(
-    () =>
-      key.asymmetricKeyType === "ec" ? createPublicKey({ key: key.export({ format: "jwk" }), format: "jwk" }) : key,
-    "not a key on P-256, P-384 or P-521",
-  );
-  return normal.export({ format: "der", type: "spki" });
+  const spki = key.export({ format: "der", type: "spki" });
+  if (key.asymmetricKeyType !== "ec" || isNormalPoint(key, spki)) return spki;
+  const jwk = attempt(() => key.export({ format: "jwk" }), "not a key on P-256, P-384 or P-521");
+  return createPublicKey({ key: jwk, format: "jwk" }).export({ format: "der", type: "spki" });
+}
+
+/** The DER of a named curve has one length, and 4 before the point's two numbers says that both are there. */
+function isNormalPoint({ asymmetricKeyDetails }: KeyObject, spki: Buffer): boolean {
+  const bytes = CURVE_BYTES[asymmetricKeyDetails?.namedCurve ?? ""];
+  return bytes !== undefined && spki.length === SPKI_BYTES.get(bytes) && spki.at(-2 * bytes - 1) === 4;
 }
 
 /** What OpenSSL cannot read is a refusal like any other. */

@@ -192,6 +192,7 @@ class Run {
     const all = await findDoomedManifests(session, ids, untaggedSeconds);
     if (dryRun) return this.#list(id, all);
     for (const doomed of byRepository(all)) {
+      await this.#deletion.failpoint("gc.afterPick");
       const gone = await deleteManifestRows(this.#deletion, { run: id, doomed, untaggedSeconds });
       this.#deleted(gone, doomed.length - gone.length);
     }
@@ -202,6 +203,7 @@ class Run {
     const all = await findDoomedLinks(session, ids, this.#search);
     if (dryRun) return this.#list(id, all);
     for (const doomed of byRepository(all)) {
+      await this.#deletion.failpoint("gc.afterPick");
       const gone = await deleteLinks(this.#deletion, this.#search, doomed);
       this.#deleted(gone, doomed.length - gone.length);
     }

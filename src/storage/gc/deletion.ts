@@ -31,7 +31,7 @@ export function deleteManifestRows(
       [repositoryId, doomed.map(({ digest }) => digest), untaggedSeconds],
     );
     const locked = rows.map(({ digest }) => digest);
-    await failpoint("gc.afterPick");
+    await failpoint("gc.afterLock");
     const going = await findUnkept(sql, repositoryId, locked);
     await failpoint("gc.afterRecheck");
     await sql.query(
@@ -91,7 +91,7 @@ export function deleteLinks(
        order by digest for update skip locked`,
       [repositoryId, doomed.map(({ digest }) => digest), graceSeconds],
     );
-    await failpoint("gc.afterPick");
+    await failpoint("gc.afterLock");
     const gone = await sql.query<{ digest: Digest }>(
       "gc-delete-links",
       `delete from repository_blobs b

@@ -55,6 +55,13 @@ export interface RepositoryKeys {
   timestamp: TestKey;
 }
 
+export interface RepositoryOptions {
+  readonly gun?: Gun;
+  readonly clientSnapshot?: boolean;
+  readonly keys?: RepositoryKeys;
+  readonly delegates?: { a: TestKey; b: TestKey };
+}
+
 export class Repository {
   readonly gun: Gun;
   readonly keys: RepositoryKeys;
@@ -65,20 +72,20 @@ export class Repository {
   stored = new Map<RoleName, Uint8Array>();
   readonly history: MetadataFile[] = [];
 
-  constructor({ gun = GUN, clientSnapshot = false }: { gun?: Gun; clientSnapshot?: boolean } = {}) {
+  constructor({ gun = GUN, clientSnapshot = false, keys, delegates }: RepositoryOptions = {}) {
     this.gun = gun;
     this.#clientSnapshot = clientSnapshot;
-    this.keys = {
+    this.keys = keys ?? {
       root: inCertificate(ecdsaKey(), certificateFor(gun)),
       targets: ecdsaKey(),
       snapshot: clientSnapshot ? ecdsaKey() : ed25519Key(),
       timestamp: ed25519Key(),
     };
-    this.delegates = { a: ecdsaKey(), b: ecdsaKey() };
+    this.delegates = delegates ?? { a: ecdsaKey(), b: ecdsaKey() };
   }
 
   /** Published: root v1, targets v2 with `targets/a`, which delegates to `targets/a/b`. */
-  static published(options: { gun?: Gun; clientSnapshot?: boolean } = {}): Repository {
+  static published(options: RepositoryOptions = {}): Repository {
     const repository = new Repository(options);
     const parts = [repository.part("root"), repository.part("targets"), repository.part("targets/a")];
     repository.publish(repository.withSnapshot([...parts, repository.part("targets/a/b")]));
@@ -87,9 +94,8 @@ export class Repository {
 
   /** Another of the same state and keys, which may go its own way. */
   copy(): Repository {
-    const other = new Repository({ gun: this.gun, clientSnapshot: this.#clientSnapshot });
-    Object.assign(other.keys, this.keys);
-    Object.assign(other.delegates, this.delegates);
+    const [keys, delegates] = [{ ...this.keys }, { ...this.delegates }];
+    const other = new Repository({ gun: this.gun, clientSnapshot: this.#clientSnapshot, keys, delegates });
     other.stored = new Map(this.stored);
     other.now = this.now;
     return other;

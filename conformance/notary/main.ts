@@ -1,0 +1,73 @@
+/**
+ * `npm run conformance:notary`: docker 20.10, docker 28 and notary 0.7 in the 39 steps of two people's day, with both kinds of
+ * server keys and both challenges; the answers of real servers to 209 requests; a random history of publishes and rotations
+ * that the notary program accepts at each step. `--only script|cases|history`, `--challenge bearer|basic` (script), `--publishes N`,
+ * `--seed TEXT` (history).
+ */
+import { parseArgs } from "node:util";
+import { Report } from "../harness/report.ts";
+import { missingTools } from "../harness/tools.ts";
+import { checkCases } from "./cases.ts";
+import { checkHistory } from "./history.ts";
+import { runScript } from "./script.ts";
+import { makeBaseImage, openEngine, openTrustServer, type Setting } from "./world.ts";
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    challenge: { type: "string" },
+    publishes: { type: "string", default: "20" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  },
+});
+
+const CLIENTS = ["docker-20.10", "docker-28"];
+const SETTINGS: readonly Setting[] = [
+  { keys: "ed25519", challenge: "bearer" },
+  { keys: "ecdsa", challenge: "bearer" },
+  { keys: "ed25519", challenge: "basic" },
+];
+
+const GROUPS: Readonly<Record<string, (report: Report) => Promise<void>>> = {
+  script: checkScripts,
+  cases: checkCases,
+  history: (report) => checkHistory(report, { publishes: Number(values.publishes), seed: values.seed }),
+};
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const report = new Report();
+  for (const [name, check] of Object.entries(GROUPS)) {
+    if (values.only.length && !values.only.includes(name)) continue;
+    // A group that cannot even begin is one failure; the others still run.
+    await check(report).catch((error: unknown) => report.fail(`${name}: the group itself`, String(error)));
+  }
+  return report.finish();
+}
+
+async function checkScripts(report: Report): Promise<void> {
+  const missing = missingTools(["dockerd", "notary", ...CLIENTS]);
+  if (missing.length || process.getuid?.() !== 0) {
+    const why = missing.length ? `${missing.join(", ")} not found` : "an engine of our own needs root";
+    for (const { keys, challenge } of SETTINGS) report.skip(`script, ${keys} keys, ${challenge}`, why);
+    return;
+  }
+  const dockerd = await openEngine();
+  try {
+    await makeBaseImage(dockerd);
+    for (const setting of SETTINGS) {
+      if (values.challenge !== undefined && setting.challenge !== values.challenge) continue;
+      const { server, stop } = await openTrustServer(setting);
+      try {
+        for (const docker of CLIENTS) {
+          await runScript({ report, server, dockerd, docker, setting });
+        }
+      } finally {
+        await stop();
+      }
+    }
+  } finally {
+    await dockerd.stop();
+  }
+}

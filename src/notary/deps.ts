@@ -1,0 +1,26 @@
+import type { Log } from "../http/log.ts";
+import type { Request } from "../http/request.ts";
+import type { Actor } from "../oci/access.ts";
+import type { RepositoryName } from "../oci/repository-name.ts";
+import type { Confirm, Database } from "../storage/database.ts";
+import type { Failpoint } from "../storage/failpoint.ts";
+import type { ChangefeedStore } from "./changefeed-store.ts";
+import type { MetadataStore } from "./metadata-store.ts";
+import type { ServerKeysStore } from "./server-keys-store.ts";
+
+/** What the Notary v1 API is made of; app.ts passes it. */
+export interface NotaryDeps {
+  readonly database: Database;
+  readonly files: MetadataStore;
+  readonly keys: ServerKeysStore;
+  readonly changes: ChangefeedStore;
+  /** Of the change that a request makes: see storage/database.ts. */
+  readonly confirm: (request: Request) => Confirm;
+  /** Which of these repositories the actor may list. */
+  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
+  /** What every GUN begins with, before its slash. */
+  readonly authority: string;
+  readonly now: () => Date;
+  readonly log: Log;
+  readonly failpoint: Failpoint;
+}

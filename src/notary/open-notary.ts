@@ -1,0 +1,65 @@
+import type { Log } from "../http/log.ts";
+import type { RestOperation } from "../http/rest-operation.ts";
+import type { Protocol } from "../http/route.ts";
+import type { KeyRing } from "../keys/key-ring.ts";
+import type { SigningAlgorithm } from "../keys/signing-key.ts";
+import { authorityOf } from "../oci/gun.ts";
+import type { Database } from "../storage/database.ts";
+import type { Failpoint } from "../storage/failpoint.ts";
+import { ChangefeedStore } from "./changefeed-store.ts";
+import type { NotaryDeps } from "./deps.ts";
+import { MetadataStore } from "./metadata-store.ts";
+import { createReleaseTrust, type ReleaseTrust } from "./release-trust.ts";
+import { renewRegularly } from "./renewal-job.ts";
+import { notaryProtocol } from "./routes.ts";
+import { serverKeysOperations } from "./server-keys-api.ts";
+import { ServerKeysStore } from "./server-keys-store.ts";
+
+export interface NotarySettings {
+  readonly publicUrl: string;
+  /** Of keys made from now on; those there are stay in use. */
+  readonly algorithm: SigningAlgorithm;
+}
+
+export interface NotaryOptions {
+  readonly database: Database;
+  readonly ring: KeyRing;
+  readonly settings: NotarySettings;
+  readonly confirm: NotaryDeps["confirm"];
+  readonly listable: NotaryDeps["listable"];
+  readonly log: Log;
+  readonly now: () => Date;
+  readonly failpoint: Failpoint;
+}
+
+export interface Notary {
+  readonly protocol: Protocol;
+  readonly operations: readonly RestOperation[];
+  readonly releaseTrust: ReleaseTrust;
+  /** Seals every key with the key that seals now; returns how many were not. */
+  reseal(): Promise<number>;
+  /** Current files past 70 % of their life, by role; all delegations are `targets/`. */
+  countOld(): Promise<ReadonlyMap<string, number>>;
+  /** Ends background work. */
+  close(): Promise<void>;
+}
+
+/** The signing service, put together. */
+export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
+  const { database } = rest;
+  const deps: NotaryDeps = {
+    ...rest,
+    files: new MetadataStore(database),
+    keys: new ServerKeysStore(database, ring, settings.algorithm),
+    changes: new ChangefeedStore(database),
+    authority: authorityOf(settings.publicUrl),
+  };
+  return {
+    protocol: notaryProtocol(deps),
+    operations: serverKeysOperations(deps),
+    releaseTrust: createReleaseTrust(deps),
+    reseal: () => deps.keys.reseal(),
+    countOld: () => deps.files.countOld(deps.now()),
+    close: renewRegularly(deps),
+  };
+}

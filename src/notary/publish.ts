@@ -1,0 +1,65 @@
+import { empty } from "../http/reply.ts";
+import type { Request } from "../http/request.ts";
+import type { Handler } from "../http/route.ts";
+import type { Sql } from "../storage/database.ts";
+import { ensureRepository } from "../storage/repository-store.ts";
+import type { NotaryDeps } from "./deps.ts";
+import { type GunParams, gunParams } from "./gun-params.ts";
+import { insertFiles, loadCurrent, lockCollection } from "./metadata-store.ts";
+import { parseMultipart } from "./multipart.ts";
+import { markUsed } from "./server-keys-store.ts";
+import { completeUpdate } from "./tuf/produce.ts";
+import { judgeUpdate } from "./tuf/update.ts";
+import { type Part, readParts, rolesNeeded } from "./tuf/upload.ts";
+
+/**
+ * `POST /v2/<gun>/_trust/tuf/`: one file for each role that changes, as `multipart/form-data`. All of it is stored together
+ * with the snapshot and timestamp made from it, or nothing is. A first publish makes the repository.
+ * @throws UpdateError, NotaryError VERSION
+ * @see notary `server/handlers/default.go` AtomicUpdateHandler
+ */
+export function publish(deps: NotaryDeps): Handler {
+  return async (request) => {
+    const { gun, repository } = gunParams(deps, request);
+    const contentType = request.header("content-type");
+    const parts = readParts(await parseMultipart(contentType, await request.body()));
+
+    request.notes.roles = parts
+      .map(({ role }) => role)
+      .join(" ")
+      .slice(0, 500);
+
+    await store(deps, request, { gun, repository, parts });
+
+    return empty(200);
+  };
+}
+
+interface Publish extends GunParams {
+  readonly parts: readonly Part[];
+}
+
+async function store(deps: NotaryDeps, request: Request, update: Publish): Promise<void> {
+  const { database, failpoint } = deps;
+  await database.transaction(async (sql) => {
+    await deps.confirm(request)(sql);
+    await ensureRepository(sql, update.repository, request.admission);
+    await judgeAndInsert(deps, sql, update);
+    await failpoint("tuf.beforeCommit");
+  });
+  await failpoint("tuf.afterCommit");
+}
+
+/** The lock is taken first, so everything that is read here stays current until the commit. */
+async function judgeAndInsert(deps: NotaryDeps, sql: Sql, { gun, parts }: Publish): Promise<void> {
+  const now = deps.now();
+  const collection = await lockCollection(sql, gun, now);
+  const stored = await loadCurrent(sql, collection, rolesNeeded(parts));
+  const keys = await deps.keys.hold(sql, gun);
+  const judged = judgeUpdate({ gun, parts, stored, serverKeys: keys.serverKeys, now });
+  await deps.failpoint("tuf.afterValidate");
+  const files = completeUpdate(judged, keys.sign);
+  await deps.failpoint("tuf.afterSign");
+  await markUsed(sql, gun, keys, now);
+  await insertFiles(sql, collection, files, now);
+}
