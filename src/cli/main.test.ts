@@ -1,52 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { PassThrough } from "node:stream";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { basic, openTestServer, type TestServer } from "../orgs/test-server.ts";
-import { runCli } from "./main.ts";
+import { describe, expect, it } from "vitest";
+import { basic } from "../orgs/test-server.ts";
+import { useCli } from "./test-cli.ts";
 
-let server: TestServer;
-let env: Record<string, string>;
-
-beforeAll(async () => {
-  server = await openTestServer();
-  await server.addUser("admin", "admin's password", { systemAdmin: true });
-  await server.addUser("alice", "alice's password");
-  const url = `http://127.0.0.1:${server.port}`;
-  env = { GOLDSEAL_PUBLIC_URL: url, GOLDSEAL_ADMIN_PASSWORD: "admin's password", GOLDSEAL_DATA: "/nonexistent" };
-});
-
-afterAll(() => server.close());
-
-interface Typing {
-  readonly stdin?: string;
-  /** Lines typed at a terminal, one after the other question. */
-  readonly typed?: readonly string[];
-  readonly env?: Record<string, string | undefined>;
-}
-
-async function goldseal(line: string, { stdin, typed, env: extra = {} }: Typing = {}) {
-  const input = Object.assign(new PassThrough(), { isTTY: typed !== undefined, raw: [] as boolean[] });
-  const setRawMode = (on: boolean) => input.raw.push(on);
-  const io = { stdin: Object.assign(input, { setRawMode }), stdout: new PassThrough(), stderr: new PassThrough() };
-  if (stdin !== undefined) input.end(stdin);
-  const waiting = [...(typed ?? [])];
-  io.stderr.on("data", (chunk: Buffer) => {
-    if (chunk.toString().endsWith(": ")) input.write(waiting.shift());
-  });
-  const [out, err]: [string[], string[]] = [[], []];
-  io.stdout.on("data", (chunk: Buffer) => out.push(chunk.toString()));
-  io.stderr.on("data", (chunk: Buffer) => err.push(chunk.toString()));
-  const status = await runCli(line.split(" "), { ...env, ...extra }, io);
-  await new Promise(setImmediate);
-  return { status, out: out.join(""), err: err.join(""), raw: input.raw };
-}
-
-async function canSignIn(name: string, password: string): Promise<boolean> {
-  return (await server.send("GET", "/v2/", { headers: basic(name, password) })).status === 200;
-}
+const { goldseal, canSignIn, server } = useCli();
 
 describe("goldseal user", () => {
   it("adds a user with a generated password that is printed once, alone on stdout", async () => {
@@ -156,7 +113,7 @@ describe("goldseal org, member, team, grant, robot", () => {
     ];
     for (const line of lines) expect([line, (await goldseal(line)).status]).toEqual([line, 0]);
     const may = async (name: string, method: string, path: string) =>
-      (await server.send(method, `/v2/shop/app/${path}`, { headers: basic(name, "long enough") })).status;
+      (await server().send(method, `/v2/shop/app/${path}`, { headers: basic(name, "long enough") })).status;
 
     expect([await may("dev1", "PUT", "tags/list"), await may("dev1", "POST", "sign")]).toEqual([200, 403]);
     expect([await may("qa1", "PUT", "tags/list"), await may("qa1", "POST", "promote")]).toEqual([403, 200]);
@@ -200,56 +157,6 @@ describe("goldseal org, member, team, grant, robot", () => {
   });
 });
 
-describe("goldseal login", () => {
-  it("keeps a token that only its owner can read, uses it, and ends it at logout", async () => {
-    const home = await mkdtemp(join(tmpdir(), "goldseal-home-"));
-    const out = { GOLDSEAL_ADMIN_PASSWORD: "", HOME: home };
-    const path = join(home, ".config", "goldseal", "credentials.json");
-
-    const signedIn = await goldseal("login --as alice", { env: out, typed: ["alice's password\r"] });
-    await goldseal("login --as alice", { env: out, typed: ["alice's password\r"] });
-    const used = await goldseal("token list", { env: out });
-    const file = JSON.parse(await readFile(path, "utf8"));
-    const mode = (await stat(path)).mode & 0o777;
-    const more = await goldseal("token create other", { env: out });
-    const signedOut = await goldseal("logout", { env: out });
-    const afterwards = await goldseal("token list --as alice", { env: out });
-    const [login] = Object.values<{ user: string; token: string }>(file.logins);
-
-    expect([signedIn.status, used.status, signedOut.status, afterwards.status]).toEqual([0, 0, 0, 2]);
-    expect(used.out).toMatch(/^cli-[0-9a-f]{8} {2}- {2}\S+\n$/);
-    expect([more.status, more.err]).toEqual([2, expect.stringMatching(/no password for alice/)]);
-    expect([mode, login?.user]).toEqual([0o600, "alice"]);
-    expect(signedIn.out + signedIn.err).not.toContain(login?.token);
-    expect(await canSignIn("alice", login?.token ?? "")).toBe(false);
-    expect(JSON.parse(await readFile(path, "utf8")).logins).toEqual({});
-    await rm(home, { recursive: true });
-  });
-});
-
-describe("goldseal login, twice", () => {
-  it("ends the token of whoever was signed in before, and logout leaves other registries alone", async () => {
-    const home = await mkdtemp(join(tmpdir(), "goldseal-home-"));
-    const path = join(home, ".config", "goldseal", "credentials.json");
-    const read = async () => JSON.parse(await readFile(path, "utf8"));
-    const out = { GOLDSEAL_ADMIN_PASSWORD: "", GOLDSEAL_PUBLIC_URL: undefined, HOME: home };
-    const [here, there] = ["127.0.0.1", "localhost"].map((host) => `http://${host}:${server.port}`);
-    const alices = { env: out, typed: ["alice's password\r"] };
-
-    await goldseal(`login --as alice --url ${here}`, alices);
-    const before = Object.values<{ token: string }>((await read()).logins)[0]?.token ?? "";
-    await goldseal(`login --url ${here}`, { env: out, typed: ["admin's password\r"] });
-    await goldseal(`login --as alice --url ${there}`, alices);
-    const wasGood = (await read()).current;
-    const signedOut = await goldseal(`logout --url ${here}`, { env: out });
-
-    expect(await canSignIn("alice", before)).toBe(false);
-    expect([signedOut.status, wasGood, (await read()).current]).toEqual([0, there, there]);
-    expect((await goldseal("token create typed", alices)).out).toMatch(/^gsp_/);
-    await rm(home, { recursive: true });
-  });
-});
-
 describe("goldseal, making what is there", () => {
   it("changes nothing: a private repository stays private", async () => {
     await goldseal("repository create alice/kept");
@@ -259,27 +166,6 @@ describe("goldseal, making what is there", () => {
     expect((await goldseal("repository show alice/kept")).out).toBe("alice/kept  private\n");
     await goldseal("org create kept --public");
     expect((await goldseal("org create kept")).status).toBe(1);
-  });
-});
-
-describe("goldseal --json", () => {
-  it("prints secrets and lists as JSON", async () => {
-    const { out } = await goldseal("user add json-user --json");
-
-    expect(JSON.parse(out)).toEqual({ user: "json-user", secret: expect.stringMatching(/^[\w-]{24}$/) });
-    await goldseal("repository create alice/json");
-    expect((await goldseal("directory list --json")).out).toBe("");
-  });
-});
-
-describe("goldseal audit, with names that strangers typed", () => {
-  it("shows control characters and obeys none", async () => {
-    await server.send("GET", "/v2/", { headers: basic("\u001b[2J\nnobody\u202e", "guess") });
-    const { out } = await goldseal("audit search --action sign-in --outcome refused");
-
-    expect(out).toContain("\\u001b[2J\\u000anobody\\u202e");
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly what must not be there
-    expect(out).not.toMatch(/[\u001b\u202e]/);
   });
 });
 
@@ -296,82 +182,6 @@ describe("goldseal completion bash", () => {
     expect(complete("team", "")).toBe("list create delete members add remove");
     expect(complete("grant", "set", "lab/app", "dev", "--s")).toBe("--sign");
     expect(complete("log")).toBe("login logout");
-  });
-});
-
-describe("goldseal token-keys", () => {
-  it("rotates the keys and prints the id of the new one", async () => {
-    const { out } = await goldseal("token-keys rotate");
-
-    const { body } = await server.send("GET", "/token/jwks.json");
-    expect(body.keys.map(({ kid }: { kid: string }) => kid)).toContain(out.trim());
-  });
-});
-
-describe("goldseal audit", () => {
-  it("shows what was refused to whom, and writes it out line by line", async () => {
-    await server.send("PUT", "/v2/admin/app/tags/list", { headers: basic("alice", "alice's password") });
-
-    const search = "--actor alice --action push --outcome refused";
-    const shown = await goldseal(`audit search ${search}`);
-    const asJson = await goldseal(`audit search ${search} --limit 1 --json`);
-    const written = await goldseal(`audit export ${search}`);
-
-    expect(shown.out).toMatch(
-      /^2026-11-22T12:00:00.700Z {2}refused {2}alice {2}push {2}admin\/app {2}from 127.0.0.1 {2}[a-z2-9]{16}\n$/,
-    );
-    const [entry] = JSON.parse(asJson.out).entries;
-    expect(entry).toMatchObject({ actor: "alice", target: "admin/app" });
-    expect(
-      written.out
-        .trimEnd()
-        .split("\n")
-        .map((line) => JSON.parse(line)),
-    ).toEqual([entry]);
-  });
-
-  it("says what is wrong with a search", async () => {
-    const shown = await goldseal("audit search --since yesterday");
-    const written = await goldseal("audit export --since yesterday");
-
-    expect([shown.status, written.status]).toEqual([1, 1]);
-    for (const { err } of [shown, written])
-      expect(err).toMatch(/since: a date or time such as .* \(400 invalid-request\)/);
-  });
-});
-
-describe("goldseal why", () => {
-  it("says by what rule somebody may do something, or what is missing", async () => {
-    const may = await goldseal("why alice push alice/app");
-    const mayNot = await goldseal("why alice push admin/app");
-
-    expect(may.out).toBe("allowed: alice may push alice/app: it is the user's own namespace\n");
-    expect(mayNot.out).toMatch(/^refused: alice may not push admin\/app: no rule gives any right here/);
-  });
-
-  it("resolves the decision id of an error message", async () => {
-    const refused = await server.send("PUT", "/v2/admin/app/tags/list", {
-      headers: basic("alice", "alice's password"),
-    });
-    const id = /decision (\w+)\)/.exec(refused.body.errors[0].message)?.[1];
-
-    const { status, out } = await goldseal(`why ${id}`);
-
-    expect(status).toBe(0);
-    expect(out).toMatch(
-      /alice was refused: push admin\/app, from 127\.0\.0\.1\nalice has no right to push to admin\/app/,
-    );
-    expect(out).toMatch(/no rule gave any right then\n$/);
-    expect(JSON.parse((await goldseal(`why ${id} --json`)).out)).toMatchObject({
-      decision: id,
-      detail: { why: "hidden" },
-    });
-  });
-
-  it("knows how it is used", async () => {
-    expect((await goldseal("why alice push")).err).toMatch(/why DECISION.*\n.*why USER ACTION REPOSITORY/);
-    expect((await goldseal("why me")).status).toBe(2);
-    expect((await goldseal("why --help")).out).toContain("goldseal why USER ACTION REPOSITORY [--json]");
   });
 });
 
@@ -405,12 +215,12 @@ describe("goldseal, refused", () => {
   });
 
   it("finds a registry by the environment that it was started with", async () => {
-    const started = { GOLDSEAL_PUBLIC_URL: undefined, GOLDSEAL_LISTEN: `127.0.0.1:${server.port}` };
+    const started = { GOLDSEAL_PUBLIC_URL: undefined, GOLDSEAL_LISTEN: `127.0.0.1:${server().port}` };
     const plain = await goldseal("user list", { env: { ...started, GOLDSEAL_TLS: "off" } });
     const tls = await goldseal("user list", { env: started });
 
     expect([plain.status, tls.status]).toEqual([0, 1]);
-    expect(tls.err).toContain(`cannot talk to https://127.0.0.1:${server.port}`);
+    expect(tls.err).toContain(`cannot talk to https://127.0.0.1:${server().port}`);
   });
 
   it.each([
