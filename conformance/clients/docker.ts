@@ -147,7 +147,7 @@ async function checkStory(world: World, open: (who: string) => Docker, name: str
 function assertRefused({ status, stdout, stderr }: RunResult): void {
   const text = stdout + stderr;
   if (status === 0) throw new Error(`let through:\n${text}`);
-  if (!/pull access denied|requested access to the resource is denied|unauthorized/.test(text)) throw new Error(text);
+  if (!/pull access denied|requested access to the resource is denied|unauthorized|denied: .* does not allow to push to .*\(decision \w+\)/.test(text)) throw new Error(text);
 }
 
 const imageId = async (docker: Docker, image: string): Promise<string> =>

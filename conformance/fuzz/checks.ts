@@ -70,6 +70,8 @@ function checkHeaders({ headers }: WireAnswer, origin: string): Fault | undefine
 
 function checkRefusal({ method, target }: WireRequest, { status, headers, body }: WireAnswer): Fault | undefined {
   if (status < 400 || method === "HEAD" || !/^\/v2(\/|\?|$)/.test(target)) return undefined;
+  // The signing service refuses other methods with nothing, as notary-server does.
+  if (status === 405 && target.includes("/_trust/") && body.length === 0) return undefined;
   const property = "a refusal under /v2/ is the error JSON of the specification";
   const type = headers.find(([name]) => name === "content-type")?.[1];
   const [first] = errorsOf(body);
