@@ -144,10 +144,16 @@ async function checkStory(world: World, open: (who: string) => Docker, name: str
   });
 }
 
+/** dockerd's own words, or, where the registry gives a reason, the registry's. */
+const REFUSALS = [
+  /pull access denied|requested access to the resource is denied|unauthorized/,
+  /denied: .* does not allow to push to .*\(decision \w+\)/,
+];
+
 function assertRefused({ status, stdout, stderr }: RunResult): void {
   const text = stdout + stderr;
   if (status === 0) throw new Error(`let through:\n${text}`);
-  if (!/pull access denied|requested access to the resource is denied|unauthorized|denied: .* does not allow to push to .*\(decision \w+\)/.test(text)) throw new Error(text);
+  if (!REFUSALS.some((refusal) => refusal.test(text))) throw new Error(text);
 }
 
 const imageId = async (docker: Docker, image: string): Promise<string> =>
