@@ -11,6 +11,7 @@ import type { NotaryDeps } from "./deps.ts";
 import { MetadataStore } from "./metadata-store.ts";
 import { createReleaseTrust, type ReleaseTrust } from "./release-trust.ts";
 import { renewRegularly } from "./renewal-job.ts";
+import { openRootReader } from "./root-reader.ts";
 import { notaryProtocol } from "./routes.ts";
 import { serverKeysOperations } from "./server-keys-api.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
@@ -52,6 +53,7 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     files: new MetadataStore(database),
     keys: new ServerKeysStore(database, ring, settings.algorithm),
     changes: new ChangefeedStore(database),
+    readRoot: openRootReader(),
     authority: authorityOf(settings.publicUrl),
   };
   return {

@@ -21,7 +21,7 @@ export const MAX_SIGNATURES = 64;
  * @throws VerificationError THRESHOLD, KEY, LIMIT
  * @see TUF 1.0 section 5.3.4; hardening T01, T15, N06, N07
  */
-export function verifyRole(file: SignedFile, role: string, keys: RoleKeys): void {
+export function verifyRole(file: Pick<SignedFile, "message" | "signatures">, role: string, keys: RoleKeys): void {
   if (file.signatures.length === 0) throw new VerificationError("THRESHOLD", "tuf: data has no signatures");
   if (file.signatures.length > MAX_SIGNATURES) {
     throw new VerificationError("LIMIT", `${role} has more than ${MAX_SIGNATURES} signatures`);
@@ -32,7 +32,7 @@ export function verifyRole(file: SignedFile, role: string, keys: RoleKeys): void
   }
 }
 
-function countSigners({ signatures, message }: SignedFile, role: RoleKeys): number {
+function countSigners({ signatures, message }: Pick<SignedFile, "message" | "signatures">, role: RoleKeys): number {
   const signers = new Set<string>();
   for (const signature of signatures) {
     const key = findKey(signature, role);
