@@ -54,7 +54,7 @@ const wanted = (name: string): boolean => positionals.length === 0 || positional
 
 const OTHER_BENCHES: Readonly<Record<string, () => Promise<number>>> = {
   access: () => accessBench(pace, positionals.slice(1), values.json),
-  notary: () => notaryBench({ ...pace, quick: values.quick }, values.json),
+  notary: () => notaryBench({ ...pace, quick: values.quick, names: positionals.slice(1) }, values.json),
   s3: () => benchS3({ ...pace, quick: values.quick }),
 };
 
