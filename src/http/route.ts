@@ -16,8 +16,8 @@ export type Access =
   | { readonly kind: "system-admin" }
   /** REST: a system administrator or an auditor. */
   | { readonly kind: "auditor" }
-  /** REST: a member (`view`) or an owner (`manage`) of the organization in `<org>`. */
-  | { readonly kind: "org"; readonly right: "view" | "manage" }
+  /** REST: a member (`view`) or an owner (`manage`) of the organization in `<org>`; with `orUser` that may be a user, for whom it is their own. */
+  | { readonly kind: "org"; readonly right: "view" | "manage"; readonly orUser?: true }
   /** REST: an owner of `<org>`, or an administrator of its `<team>`. */
   | { readonly kind: "team" }
   /** REST: whoever administers `<repo>` of `<org>`; for `*`, the whole of it. */

@@ -6,6 +6,7 @@ import type { Confirm, Database } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
 import type { MetadataStore } from "./metadata-store.ts";
+import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
 
 /** What the Notary v1 API is made of; app.ts passes it. */
@@ -13,6 +14,7 @@ export interface NotaryDeps {
   readonly database: Database;
   readonly files: MetadataStore;
   readonly keys: ServerKeysStore;
+  readonly signers: OrgSignersStore;
   readonly changes: ChangefeedStore;
   /** Of the change that a request makes: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
