@@ -6,6 +6,7 @@ import { connect, connectionHelp, connectionOptions, type Env } from "./connecti
 import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { gcCommands } from "./gc-commands.ts";
+import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
@@ -25,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   ...teamCommands,
   ...repositoryCommands,
   ...robotCommands,
+  ...keyCommands,
   ...tokenKeysCommands,
   ...trustKeysCommands,
   ...directoryCommands,

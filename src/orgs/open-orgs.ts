@@ -137,7 +137,7 @@ export async function openOrgs({
   const operations = orgsOperationsOf({
     confirm,
     ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
-    ...{ audit, auditStore, findAccess, rules, directories, publicUrl, now },
+    ...{ audit, auditStore, findAccess, rules, directories, now, origin: new URL(publicUrl).origin },
     findPersonOfKeyId: (keyId, org) => findPersonOfKeyId(database, { keyId, org }),
     reseal: async (confirmed) => {
       await database.transaction(confirmed);

@@ -20,8 +20,8 @@ export interface UserKeysApiDeps extends ChangeDeps {
   readonly userKeys: UserKeysStore;
   /** Of a key that counts; `keyId` is a TUF key id or the SHA-256 of the SPKI. */
   readonly findPersonOfKeyId: (keyId: string, org: string) => Promise<PersonOfKey | undefined>;
-  /** Origin, which proofs name. */
-  readonly publicUrl: string;
+  /** Of the public URL: proofs name it. */
+  readonly origin: string;
   readonly now: () => Date;
 }
 
@@ -228,8 +228,8 @@ function readPublicKey(text: string): Key {
   }
 }
 
-function claimOf({ publicUrl }: UserKeysApiDeps, request: Request, challenge: string): PossessionClaim {
-  return { server: publicUrl, user: request.param("user"), spkiSha256: request.param("key"), challenge };
+function claimOf({ origin }: UserKeysApiDeps, request: Request, challenge: string): PossessionClaim {
+  return { server: origin, user: request.param("user"), spkiSha256: request.param("key"), challenge };
 }
 
 function toWire({ spkiSha256, name, key, keyIds, addedAt, provedAt }: UserKey) {
