@@ -2,6 +2,7 @@
  * `npm run bench`: Goldseal and Debian's docker-registry side by side on this machine, by turns, as medians and ratios.
  *   -- access        instead: tokens a second, what judging a request costs, catalog pages of a large installation
  *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
+ *   -- notary        instead: reads and publishes of trust data among 100,000 GUNs, against notary-server with PostgreSQL
  *   -- s3            instead: pushes and pulls on one MinIO, against docker-registry 2.8 and distribution 3
  *   -- --seconds N   of each run (default 4)     --rounds N  runs of each lane (default 3)
  *   -- --quick       1 s, one round, smaller blobs
@@ -23,6 +24,7 @@ import { timeSecondStarts } from "./cases/start.ts";
 import { tagCases } from "./cases/tags.ts";
 import { type Lane, lanesOf } from "./lanes.ts";
 import { type CaseResult, measure, median } from "./measure.ts";
+import { notaryBench } from "./notary/main.ts";
 import { benchS3 } from "./s3.ts";
 import { seedAll } from "./seed.ts";
 import { type Server, startGoldseal, startPeer } from "./servers.ts";
@@ -53,6 +55,7 @@ const wanted = (name: string): boolean => positionals.length === 0 || positional
 
 const OTHER_BENCHES: Readonly<Record<string, (folder: string) => Promise<number>>> = {
   access: (folder) => accessBench(folder, { pace, names: positionals.slice(1), jsonFile: values.json }),
+  notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick }, values.json),
   s3: (folder) => benchS3(folder, { ...pace, quick: values.quick }),
 };
 
