@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { isIPv4 } from "node:net";
 import { join, resolve } from "node:path";
 import { ApiClient } from "./api-client.ts";
 import type { CommandCall } from "./command.ts";
@@ -17,7 +18,7 @@ export const connectionOptions = {
 } as const;
 
 export const connectionHelp = `  --url URL   the registry (default: GOLDSEAL_PUBLIC_URL, else the last goldseal login, else GOLDSEAL_LISTEN)
-  --ca FILE   its CA (default: that of the login, else ca.crt in GOLDSEAL_DATA, else in ./data, where there is one)
+  --ca FILE   its CA (default: that of the login, else ca.crt in GOLDSEAL_DATA, else, for this machine's own, in ./data)
   --as NAME   who signs in (default: who logged in, else admin). The password is GOLDSEAL_ADMIN_PASSWORD (for admin)
               or GOLDSEAL_PASSWORD, else the token of goldseal login; without them it is asked for at a terminal
   --json      print JSON, one object a line, for programs`;
@@ -60,7 +61,8 @@ export async function findRegistry(values: OptionValues, env: Env): Promise<Regi
   const login = logins[url.origin];
   const named = text(values.ca) ?? login?.ca;
   const caFile = resolve(named ?? join(env.GOLDSEAL_DATA ?? "data", "ca.crt"));
-  const ca = await readCa(caFile, named !== undefined);
+  const isOurs = named !== undefined || env.GOLDSEAL_DATA !== undefined || isThisMachine(url);
+  const ca = isOurs ? await readCa(caFile, named !== undefined) : undefined;
   return { url, login, ca, caFile: ca === undefined ? undefined : caFile };
 }
 
@@ -83,6 +85,11 @@ function parseUrl(value: string): URL {
     throw new UsageError(`${JSON.stringify(value)} is no URL of a registry, such as https://127.0.0.1:5443`);
   }
   return url;
+}
+
+/** A CA that merely lies in the current folder may vouch for no other machine: the folder may be a stranger's. */
+function isThisMachine({ hostname }: URL): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || (isIPv4(hostname) && hostname.startsWith("127."));
 }
 
 async function readCa(file: string, mustBe: boolean): Promise<string | undefined> {

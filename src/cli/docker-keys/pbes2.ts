@@ -1,10 +1,11 @@
 import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
+import { integer, octets, oid, sequence } from "../der.ts";
 
 const ITERATIONS = 2048;
 const OID = {
-  pbes2: "06092a864886f70d01050d",
-  pbkdf2: "06092a864886f70d01050c",
-  aes256Cbc: "060960864801650304012a",
+  pbes2: "2a864886f70d01050d",
+  pbkdf2: "2a864886f70d01050c",
+  aes256Cbc: "60864801650304012a",
 } as const;
 
 /**
@@ -18,24 +19,13 @@ export function encryptPkcs8(pkcs8: Uint8Array, passphrase: string): Buffer {
   const [salt, iv] = [randomBytes(8), randomBytes(16)];
   const cipher = createCipheriv("aes-256-cbc", pbkdf2Sync(passphrase, salt, ITERATIONS, 32, "sha1"), iv);
   const encrypted = Buffer.concat([cipher.update(pkcs8), cipher.final()]);
-  const derivation = sequence(oid("pbkdf2"), sequence(octets(salt), tlv(0x02, uint16(ITERATIONS))));
-  const scheme = sequence(oid("aes256Cbc"), octets(iv));
-  return sequence(sequence(oid("pbes2"), sequence(derivation, scheme)), octets(encrypted));
+  const derivation = sequence(oid(OID.pbkdf2), sequence(octets(salt), integer(uint16(ITERATIONS))));
+  const scheme = sequence(oid(OID.aes256Cbc), octets(iv));
+  return sequence(sequence(oid(OID.pbes2), sequence(derivation, scheme)), octets(encrypted));
 }
-
-const oid = (name: keyof typeof OID): Buffer => Buffer.from(OID[name], "hex");
-const sequence = (...parts: readonly Buffer[]): Buffer => tlv(0x30, Buffer.concat(parts));
-const octets = (bytes: Uint8Array): Buffer => tlv(0x04, bytes);
 
 function uint16(value: number): Buffer {
   const bytes = Buffer.alloc(2);
   bytes.writeUInt16BE(value);
   return bytes;
-}
-
-/** Tag, length, contents; the longest key needs a length of two bytes. */
-function tlv(tag: number, contents: Uint8Array): Buffer {
-  const { length } = contents;
-  const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from([tag, ...head]), contents]);
 }
