@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { VerificationError } from "../../notary/tuf/error.ts";
 import { canonicalKeyId } from "../../notary/tuf/key.ts";
-import type { Root } from "../../notary/tuf/metadata.ts";
+import { parseRoot, type Root } from "../../notary/tuf/metadata.ts";
 import { ROOT, type RoleName } from "../../notary/tuf/names.ts";
 import { readTrusted, type TrustedMetadata } from "../../notary/tuf/trusted-metadata.ts";
 import { CliError } from "../errors.ts";
@@ -28,10 +28,12 @@ export async function readTrust(
   const known = await store.load();
   const { "root-key": pin } = session.call.options;
   const pinned = typeof pin === "string" ? pinTo(pin, known) : { known };
-  const now = new Date();
-  const found = await explained(session, () =>
-    readTrusted({ ...pinned, gun, now, fetch: (name, maxBytes) => fetchFile(session, actions, name, maxBytes) }),
-  );
+  const fetch = (name: string, maxBytes: number) => fetchFile(session, actions, name, maxBytes);
+  const found = await explained(session, async () => {
+    const trusted = await readTrusted({ ...pinned, gun, now: new Date(), fetch });
+    if (trusted !== undefined) refuseOlderRoot(trusted.root, known.get(ROOT));
+    return trusted;
+  });
   if (found !== undefined) await store.save(found);
   return found;
 }
@@ -124,6 +126,13 @@ function pinTo(keyId: string, known: ReadonlyMap<RoleName, Uint8Array>) {
     throw new VerificationError("KEY", `root ${version} is not of the key ${keyId}, but of ${ids[0] ?? "none"}`);
   };
   return { known: others, trustFirst };
+}
+
+/** A pin says which root to begin with; that this machine saw a later one still counts. */
+function refuseOlderRoot({ version }: Root, known: Uint8Array | undefined): void {
+  const seen = known === undefined ? 0 : parseRoot(known).version;
+  if (version < seen)
+    throw new VerificationError("VERSION", `root ${seen} was in force here, the server has ${version}`);
 }
 
 async function explained<T>({ gun, store }: TrustSession, act: () => Promise<T>): Promise<T> {

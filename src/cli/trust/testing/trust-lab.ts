@@ -38,7 +38,10 @@ export function useTrustLab() {
   let app: TestApp;
   let home: string;
   beforeAll(async () => {
-    [app, home] = await Promise.all([openTestApp(), mkdtemp(join(tmpdir(), "goldseal-trust-"))]);
+    // A test that moves the command line's clock leaves the server's where it is.
+    const started = new Date();
+    const now = (): Date => started;
+    [app, home] = await Promise.all([openTestApp({}, now), mkdtemp(join(tmpdir(), "goldseal-trust-"))]);
   });
   afterAll(async () => {
     expect(app.errors()).toEqual([]);
