@@ -34,7 +34,10 @@ export function createGate(deps: GateDeps): Gate {
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
     const challenge = () => challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
-    const identity = await deps.authenticator.identify(credentials, request.remoteAddress, { repository });
+    const identity = await deps.authenticator.identify(credentials, request.remoteAddress, {
+      repository,
+      looked: request.looked,
+    });
     if (identity === undefined) throw badCredentials(deps, credentials, challenge());
     request.actor = identity.actor;
     if (identity.actor.kind === "anonymous" && !deps.rules.anonymous) throw signInFirst(deps, identity, challenge());

@@ -22,7 +22,9 @@ export function getManifest({ manifests }: RegistryDeps): LookAhead {
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const reference = parseReference(request.param("reference"));
-    const row = await manifests.find(repository, reference);
+    const looked = manifests.look(repository, reference);
+    request.looked = looked;
+    const row = (await looked)?.found;
 
     return async () => {
       if (row === undefined) throw unknown(reference);
