@@ -61,6 +61,8 @@ describe("goldseal trust init, sign, verify, inspect, revoke", () => {
       ["targets", 1],
       ["targets/alice", 2],
       ["targets/releases", 2],
+      ["targets/goldseal-auto", null],
+      ["targets/goldseal-promote", null],
     ]);
     expect(Object.keys(json.keys)).toEqual(["root", "targets", "snapshot", "timestamp"]);
     const table = await alice.goldseal(`trust inspect ${image}:multi`);
