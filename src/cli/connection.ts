@@ -33,18 +33,38 @@ export interface Registry {
   readonly login: StoredLogin | undefined;
 }
 
+/** Who signs in where. */
+export interface Account {
+  readonly registry: Registry;
+  readonly name: string;
+  /** Or the token of goldseal login; undefined: nobody gave one yet. */
+  readonly password: string | undefined;
+}
+
+type Call = Pick<CommandCall, "options" | "env" | "io">;
+
 /** @throws UsageError, CliError */
-export async function connect(
-  { options: values, env, io }: Pick<CommandCall, "options" | "env" | "io">,
-  byPassword: (self: string) => boolean,
-): Promise<ApiClient> {
+export async function connect(call: Call, byPassword: (self: string) => boolean): Promise<ApiClient> {
+  const account = await findAccount(call, byPassword);
+  return openClient(account.registry, account.name, await getPassword(account, call.io), call.io);
+}
+
+/** @throws UsageError, CliError */
+export async function findAccount(
+  { options: values, env }: Call,
+  byPassword: (self: string) => boolean = () => false,
+): Promise<Account> {
   const registry = await findRegistry(values, env);
   const { login } = registry;
   const given = env.GOLDSEAL_PASSWORD || env.GOLDSEAL_ADMIN_PASSWORD;
   const name = text(values.as) ?? (given ? adminName : (login?.user ?? adminName));
   const stored = login?.user === name && !byPassword(name) ? login.token : undefined;
-  const password = passwordOf(name, env) ?? stored;
-  return openClient(registry, name, password ?? (await askPassword(name, io)), io);
+  return { registry, name, password: passwordOf(name, env) ?? stored };
+}
+
+/** Asks at a terminal where none was given. @throws UsageError */
+export async function getPassword({ name, password }: Account, io: CliIo): Promise<string> {
+  return password ?? (await askPassword(name, io));
 }
 
 /** As {@link connect}, but never with a token that was stored. */

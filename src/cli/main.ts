@@ -15,6 +15,7 @@ import { printable } from "./table.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
+import { trustCommands } from "./trust/trust-commands.ts";
 import { trustKeysCommands } from "./trust-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
 import { whyCommands } from "./why-commands.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly Command[] = [
   ...robotCommands,
   ...keyCommands,
   ...tokenKeysCommands,
+  ...trustCommands,
   ...trustKeysCommands,
   ...directoryCommands,
   ...auditCommands,

@@ -24,8 +24,11 @@ export type Access =
   | { readonly kind: "grant" }
   /** REST: `action` on the repository `<repo>` of `<org>`. */
   | { readonly kind: "org-repository"; readonly action: RepositoryAction }
-  /** `action` on the repository named by the path parameter `name`. */
-  | { readonly kind: "repository"; readonly action: RepositoryAction }
+  /**
+   * `action` on the repository named by the path parameter `name`. With `orUnchanged` whoever may sign there but not do this
+   * is let in too, with an admission that says so: to be told that it is done already, or refused.
+   */
+  | { readonly kind: "repository"; readonly action: RepositoryAction; readonly orUnchanged?: true }
   /** Trust data of the GUN in the path parameter `gun`. Refused with 401, never 403. */
   | { readonly kind: "trust"; readonly action: TrustAction };
 

@@ -13,6 +13,7 @@ import { orgSignersOperations } from "./org-signers-api.ts";
 import { OrgSignersStore } from "./org-signers-store.ts";
 import { createReleaseTrust, type ReleaseTrust } from "./release-trust.ts";
 import { renewRegularly } from "./renewal-job.ts";
+import { openRootReader } from "./root-reader.ts";
 import { notaryProtocol } from "./routes.ts";
 import { serverKeysOperations } from "./server-keys-api.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
@@ -55,6 +56,7 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     keys: new ServerKeysStore(database, ring, settings.algorithm),
     signers: new OrgSignersStore(database, ring),
     changes: new ChangefeedStore(database),
+    readRoot: openRootReader(),
     authority: authorityOf(settings.publicUrl),
   };
   return {

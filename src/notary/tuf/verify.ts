@@ -21,7 +21,7 @@ export const MAX_SIGNATURES = 64;
  * @throws VerificationError THRESHOLD, KEY, LIMIT
  * @see TUF 1.0 section 5.3.4; hardening T01, T15, N06, N07
  */
-export function verifyRole(file: SignedFile, role: string, keys: RoleKeys): void {
+export function verifyRole(file: Pick<SignedFile, "message" | "signatures">, role: string, keys: RoleKeys): void {
   if (file.signatures.length === 0) throw new VerificationError("THRESHOLD", "tuf: data has no signatures");
   if (file.signatures.length > MAX_SIGNATURES) {
     throw new VerificationError("LIMIT", `${role} has more than ${MAX_SIGNATURES} signatures`);
@@ -33,7 +33,10 @@ export function verifyRole(file: SignedFile, role: string, keys: RoleKeys): void
 }
 
 /** The keys of `role` that signed `file`, each once. @throws VerificationError KEY */
-export function findSignersOf({ signatures, message }: SignedFile, role: RoleKeys): readonly Key[] {
+export function findSignersOf(
+  { signatures, message }: Pick<SignedFile, "message" | "signatures">,
+  role: RoleKeys,
+): readonly Key[] {
   const signers = new Map<string, Key>();
   for (const signature of signatures) {
     const key = findKey(signature, role);
