@@ -1,7 +1,7 @@
 import { copyFile, cp, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { HOST, type Machine, pushImage, useTrustLab } from "./testing/trust-lab.ts";
+import { HOST, type Machine, pushImage, startLiar, useTrustLab } from "./testing/trust-lab.ts";
 
 const lab = useTrustLab();
 const place = (repository: string, as = "alice") => ({ app: lab.app(), as, repository });
@@ -158,6 +158,25 @@ describe("goldseal trust sign refuses", () => {
 
     expect(sign).toMatchObject({ status: 1, out: "" });
     expect(sign.err).toMatch(/does not let bob read the manifest 1 of .*: .* \(404|401/);
+  });
+
+  it("bytes that are not what their digest says, and verify data that was changed on its way", async () => {
+    const { image, repository, alice } = await signed();
+    const digest = await pushImage(place(repository), "2");
+    const manifests = await startLiar(lab.app().port, /manifests\/sha256:/, (body) =>
+      Buffer.concat([body, Buffer.from(" ")]),
+    );
+    const targets = await startLiar(lab.app().port, /targets\/alice\./, (body) => {
+      return Buffer.from(body.toString().replace(/"sha256":"....../, '"sha256":"AAAAAA'));
+    });
+
+    const sign = await alice.goldseal(`trust sign ${image}:2`, { port: manifests.port });
+    expect(sign).toMatchObject({ status: 1, out: "" });
+    expect(sign.err).toContain(`@${digest} cannot be signed: its bytes are sha256:`);
+    const verify = await lab.openMachine("alice").goldseal(`trust verify ${image}:1`, { port: targets.port });
+    expect(verify).toMatchObject({ status: 1, out: "" });
+    expect(verify.err).toContain("sha256 checksum for targets/alice did not match");
+    await Promise.all([manifests.close(), targets.close()]);
   });
 
   it("with a wrong passphrase", async () => {
