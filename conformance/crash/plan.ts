@@ -15,7 +15,10 @@ export type Plan =
 
 const MIN_MS = 20;
 const MAX_MS = 2000;
-const MAX_PASS = 40;
+const MAX_PASS = 20;
+/** Of what writers come by rarely. */
+const MAX_RARE_PASS = 4;
+const RARE = /^(?:mpu|tuf|gc|mount)\./;
 
 export interface FailpointsOf {
   readonly blobs: "fs" | "s3";
@@ -55,5 +58,5 @@ export function planCycle(cycle: number, failpoints: readonly string[], deaths: 
   if (cycle % 4 === 2) return { kind: deaths.livesOn[round % deaths.livesOn.length] ?? "server", afterMs };
   if (cycle % 4 === 3) return { kind: deaths.dies[round % deaths.dies.length] ?? "server", afterMs };
   const name = failpoints[(round * 2 + (cycle % 4)) % failpoints.length] ?? "";
-  return { kind: "failpoint", name, pass: random.between(1, MAX_PASS) };
+  return { kind: "failpoint", name, pass: random.between(1, RARE.test(name) ? MAX_RARE_PASS : MAX_PASS) };
 }

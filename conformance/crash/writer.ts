@@ -40,7 +40,7 @@ const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) =>
   [4, pushMounted],
   [3, leaveUpload],
   [4, cancelUpload],
-  [1, breakOffUpload],
+  [2, breakOffUpload],
   [14, pushManifest],
   [6, pushImage],
   [5, pushIndex],
