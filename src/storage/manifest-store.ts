@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Admission } from "../oci/access.ts";
-import type { Digest } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
@@ -48,6 +48,8 @@ interface ManifestKey {
 
 export interface FoundManifest extends ManifestRow {
   readonly repositoryId: number;
+  /** Its bytes are damaged: it counts as absent until somebody pushes it again. */
+  readonly quarantined: boolean;
 }
 
 /** Bytes of manifests kept in memory: what a digest names never changes. Who may see them is asked every time. */
@@ -204,8 +206,11 @@ export class ManifestStore {
       "select content from manifests where repository_id = $1 and digest = $2",
       [repositoryId, digest],
     );
-    if (row !== undefined) this.#contents.set(digest, row.content);
-    return row?.content;
+    if (row === undefined) return undefined;
+    // Fail loudly, never serve it; and what is kept here outlives the row's repair.
+    if (digestOf(row.content, algorithmOf(digest)) !== digest) throw new Error(`manifest ${digest} has other bytes`);
+    this.#contents.set(digest, row.content);
+    return row.content;
   }
 }
 
@@ -224,7 +229,7 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
 }
 
 const FIND_ROWS = `
-  select k.at, r.id, m.digest, m.media_type, m.size
+  select k.at, r.id, m.digest, m.media_type, m.size, m.quarantined_at is not null
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
   join repositories r on r.name = k.repository
   join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
@@ -241,12 +246,13 @@ async function findRows(database: Database, keys: readonly ManifestKey[]): Promi
     ],
   });
   const found: (FoundManifest | undefined)[] = Array.from({ length: keys.length });
-  for (const [at, id, digest, mediaType, size] of rows) {
+  for (const [at, id, digest, mediaType, size, quarantined] of rows) {
     found[Number(at) - 1] = {
       repositoryId: Number(id),
       digest: digest as Digest,
       mediaType: mediaType ?? "",
       size: Number(size),
+      quarantined: quarantined === "t",
     };
   }
   return found;
