@@ -8,8 +8,10 @@ import { operationsProtocol } from "../../src/http/operations.ts";
 import { notaryProtocol } from "../../src/notary/routes.ts";
 import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "../../src/orgs/routes.ts";
+import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
+import { scrubOperations } from "../../src/registry/scrub-api.ts";
 
 export interface TableRow {
   readonly id: string;
@@ -23,7 +25,8 @@ export interface TableRow {
 const nothing = {} as never;
 
 export function readRouteTable(): TableRow[] {
-  const operations = [orgsOperationsOf, gcOperations, serverKeysOperations].flatMap((table) => table(nothing));
+  const tables = [orgsOperationsOf, gcOperations, fsckOperations, scrubOperations, serverKeysOperations];
+  const operations = tables.flatMap((table) => table(nothing));
   const protocols = [
     notaryProtocol(nothing),
     registryProtocol(nothing),
