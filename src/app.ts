@@ -28,6 +28,7 @@ import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts
 import { FsBlobInspector } from "./storage/fs-blob-inspector.ts";
 import { FsBlobInventory } from "./storage/fs-blob-inventory.ts";
 import { FsBlobStore } from "./storage/fs-blob-store.ts";
+import { countQuarantined, listQuarantined } from "./storage/integrity/quarantine.ts";
 import { ManifestStore } from "./storage/manifest-store.ts";
 import { migrate } from "./storage/migrate.ts";
 import { RepositoryStore } from "./storage/repository-store.ts";
@@ -210,6 +211,20 @@ export async function inspectTrust(
   try {
     const files = new MetadataStore(database);
     return { old: await files.countOld(new Date()), orphans: await files.listOrphans(authorityOf(publicUrl)) };
+  } finally {
+    await database.close();
+  }
+}
+
+/** What `goldseal doctor` says of damaged bytes: a few of those in quarantine, and how many there are. */
+export async function inspectQuarantine(
+  databaseUrl: string,
+): Promise<{ some: readonly { kind: string; digest: string; repositories: readonly string[] }[]; count: number }> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    const counts = await countQuarantined(database);
+    const count = [...counts.values()].reduce((sum, one) => sum + one, 0);
+    return { some: await listQuarantined(database, "", 5), count };
   } finally {
     await database.close();
   }

@@ -8,8 +8,8 @@ export interface IntegrityJobsOptions {
   readonly onError: (job: "fsck" | "scrub", error: unknown) => void;
 }
 
-/** So often a process asks whether there is a check that nobody goes on with, or nobody who scrubs. */
-const tickMs = 10_000;
+/** So often a process asks whether there is a check that nobody goes on with, or something to scrub and nobody at it. */
+const tickMs = 60_000;
 
 /** The checks that this process makes: what is asked of it, what another one left, and the scrub, if no other does it. */
 export class IntegrityJobs {
@@ -23,7 +23,7 @@ export class IntegrityJobs {
     this.#options = options;
     this.#timer = setInterval(() => {
       if (!this.#isChecking) void this.#goOn();
-      if (!this.#isScrubbing) void this.#scrub();
+      void this.scrub();
     }, tickMs);
   }
 
@@ -48,7 +48,9 @@ export class IntegrityJobs {
     this.#isChecking = false;
   }
 
-  async #scrub(): Promise<void> {
+  /** Unless this process, or another one, is at it. */
+  async scrub(): Promise<void> {
+    if (this.#isScrubbing) return;
     this.#isScrubbing = true;
     await this.#run("scrub", this.#options.scrub.run());
     this.#isScrubbing = false;

@@ -12,7 +12,7 @@ import { IntegrityJobs } from "./integrity-jobs.ts";
 import { IntegrityMetrics } from "./integrity-metrics.ts";
 import { type ScrubApiDeps, scrubOperations } from "./scrub-api.ts";
 
-export interface IntegrityParts extends Omit<FsckOptions, "observe" | "signal">, Omit<ScrubApiDeps, "scrub"> {
+export interface IntegrityParts extends Omit<FsckOptions, "observe" | "signal">, Omit<ScrubApiDeps, "scrub" | "wake"> {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly notFound: () => Error;
@@ -48,7 +48,7 @@ export function openIntegrity(parts: IntegrityParts): OpenIntegrity {
         ...{ runs: new FsckRuns(database), notFound, begin: (request) => jobs.begin(request) },
         listQuarantined: (after, limit) => listQuarantined(database, after, limit),
       }),
-      ...scrubOperations({ scrub: scrubStore, confirm, preconditionFailed }),
+      ...scrubOperations({ scrub: scrubStore, wake: () => void jobs.scrub(), confirm, preconditionFailed }),
     ],
     close: () => {
       stopping.abort(new Error("the process stopped"));

@@ -9,6 +9,8 @@ import type { ScrubStore } from "../storage/integrity/scrub-store.ts";
 
 export interface ScrubApiDeps {
   readonly scrub: ScrubStore;
+  /** Begins to scrub, where nobody does. */
+  readonly wake: () => void;
   /** Of the change that a request makes. */
   readonly confirm: (request: Request) => Confirm;
   /** The protocol's. */
@@ -41,12 +43,13 @@ export const scrubOperations = (deps: ScrubApiDeps): RestOperation[] => [
   }),
   bodyOperation(["scrub-put", "PUT", SCRUB, SYSTEM_ADMIN], {
     conditional: true,
-    summary: "Change how fast, and how often. All replicas heed it within a minute.",
+    summary: "Change how fast, and how often. It is heeded at once.",
     body: settingsBody,
     answers: { 200: scrubSchema },
     act: async (request, settings) => {
       const check = preconditionOf(request, deps.preconditionFailed);
       await deps.scrub.put(settings, { check, confirm: deps.confirm(request) });
+      deps.wake();
       return show(deps);
     },
   }),

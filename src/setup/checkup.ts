@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { type Config, ConfigError, parseConfig } from "../config.ts";
 import { findFlaw } from "./certificates.ts";
 import { probeBlobFolder } from "./checkup-blobs.ts";
+import { checkQuarantine, type InspectQuarantine } from "./checkup-quarantine.ts";
 import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
 import type { Finding } from "./doctor.ts";
 import { messageOf } from "./errors.ts";
@@ -23,10 +24,11 @@ export interface CheckupParts {
   prepareBlobs(config: Config): Promise<{ readonly s3Checksums?: boolean }>;
   /** Looks into the database; where it is not given, trust data is not looked at. */
   readonly inspectTrust?: InspectTrust;
+  /** So with damaged bytes. */
+  readonly inspectQuarantine?: InspectQuarantine;
 }
 
-interface Situation extends Pick<CheckupParts, "now" | "prepareBlobs"> {
-  readonly inspectTrust: InspectTrust | undefined;
+interface Situation extends Omit<CheckupParts, "env" | "yamlText"> {
   readonly config: Config;
   /** The data folder exists: there was a first start. */
   readonly isMade: boolean;
@@ -38,7 +40,7 @@ const GIB = 1024 ** 3;
 const SECRET_FILES = ["ca.key", "server.key", "postgres.password", "master.key"];
 
 /** Looks at everything a start needs, and leaves it as it was. */
-export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }: CheckupParts): Promise<Finding[]> {
+export async function checkUp({ env, yamlText, ...parts }: CheckupParts): Promise<Finding[]> {
   let config: Config;
   try {
     config = parseConfig(env, yamlText);
@@ -51,10 +53,8 @@ export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }
     () => false,
   );
   const situation = {
+    ...parts,
     config,
-    now,
-    prepareBlobs,
-    inspectTrust,
     isMade,
     holder: isMade ? await findHolder(config.dataFolder) : undefined,
   };
@@ -70,6 +70,7 @@ export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }
     checkPort,
     checkClock,
     checkTrust,
+    checkDamage,
   ];
   const findings = [ok("settings", "no mistakes")];
   for (const check of checks) findings.push(...(await attempt(check, situation)));
@@ -267,6 +268,11 @@ async function checkClock({ config, now, isMade }: Situation): Promise<Finding[]
 async function checkTrust({ config, holder, inspectTrust }: Situation): Promise<Finding[]> {
   if (inspectTrust === undefined) return [];
   return checkTrustData({ config, isServed: holder !== undefined, inspectTrust });
+}
+
+async function checkDamage({ config, holder, inspectQuarantine }: Situation): Promise<Finding[]> {
+  if (inspectQuarantine === undefined) return [];
+  return checkQuarantine({ config, isServed: holder !== undefined, inspectQuarantine });
 }
 
 /** Why nobody answers there, or undefined. */

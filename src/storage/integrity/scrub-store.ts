@@ -29,8 +29,8 @@ export class ScrubStore {
   }
 
   /** 0: never. */
-  async readRate(sql: Sql): Promise<number> {
-    const [row] = await sql.query("scrub-rate", "select bytes_per_second from scrub");
+  async readRate(): Promise<number> {
+    const [row] = await this.#database.query("scrub-rate", "select bytes_per_second from scrub");
     return Number(row?.bytes_per_second ?? 0);
   }
 

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Digest } from "../../oci/digest.ts";
 import type { Database, Session } from "../database.ts";
 import { BlobCheck, type BlobCheckParts, type CheckedBlob } from "./blob-check.ts";
@@ -13,8 +12,6 @@ export interface ScrubOptions extends BlobCheckParts {
   readonly database: Database;
   readonly signal?: AbortSignal;
   readonly observe?: (event: IntegrityEvent) => void;
-  /** How long it rests when there is nothing to do. */
-  readonly idleMs?: number;
 }
 
 const lockName = "goldseal scrub";
@@ -24,6 +21,11 @@ const manifestsAtOnce = 100;
 const objectBytes = 64 * 1024;
 /** What is read for so long is noted: that much is lost of it with the process. */
 const noteMs = 1_000;
+/** A new rate is heeded after so long, in the middle of a large blob too. */
+const rateMs = 2_000;
+
+/** An operator has switched it off. */
+class ScrubOff extends Error {}
 
 /**
  * Reads everything, slowly, over and over, what was not read for longest first, and puts into quarantine what is damaged.
@@ -40,6 +42,7 @@ export class Scrub {
   #good: Digest[] = [];
   #counts = { objects: 0, bytes: 0, damaged: 0 };
   #notedAt = performance.now();
+  #ratedAt = 0;
 
   constructor(options: ScrubOptions) {
     this.#options = options;
@@ -49,18 +52,17 @@ export class Scrub {
   }
 
   /**
-   * Goes on until the signal. False when another process does so. With `once`: until there is nothing to do.
+   * One round, from where the last one ended: until nothing has its turn. False when another process is at it.
    * @throws StreakError when the store seems to have lost everything
    */
-  async run({ once = false }: { readonly once?: boolean } = {}): Promise<boolean> {
-    const { signal, idleMs = 60_000 } = this.#options;
+  async run(): Promise<boolean> {
     const ran = await this.#options.database.exclusively(lockName, async (session) => {
       this.#round = undefined;
       this.#streak = new Streak(false);
-      while (signal?.aborted !== true) {
-        if (await this.#scrubSome(session)) continue;
-        if (once) break;
-        await wait(idleMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+      try {
+        while (await this.#scrubSome(session));
+      } catch (error) {
+        if (!(error instanceof ScrubOff)) throw error;
       }
       return true;
     });
@@ -69,18 +71,14 @@ export class Scrub {
 
   /** False when nothing has its turn. */
   async #scrubSome(session: Session): Promise<boolean> {
-    const rate = await this.#store.readRate(session);
-    if (rate === 0) return false;
-    this.#pacer.setRate(rate);
+    await this.#heedRate();
     this.#round ??= { place: fromOldest, until: await this.#store.readUntil(session) };
     try {
       const [manifests, blobs] = [
         await this.#scrubManifests(session, this.#round.until),
         await this.#scrubBlobs(session, this.#round),
       ];
-      if (manifests || blobs) return true;
-      this.#round = undefined;
-      return false;
+      return manifests || blobs;
     } finally {
       await this.#note(session);
     }
@@ -92,7 +90,6 @@ export class Scrub {
     // What could not be read has its turn again in the next round.
     round.place = last ?? round.place;
     for (const blob of blobs) {
-      if (this.#options.signal?.aborted === true) return false;
       await this.#pacer.pass(objectBytes);
       await this.#checkBlob(session, blob);
       if (performance.now() - this.#notedAt > noteMs) await this.#note(session);
@@ -101,9 +98,10 @@ export class Scrub {
   }
 
   async #checkBlob(session: Session, blob: CheckedBlob): Promise<void> {
-    const pace = (bytes: number): Promise<void> => {
+    const pace = async (bytes: number): Promise<void> => {
       this.#counts.bytes += bytes;
-      return this.#pacer.pass(bytes);
+      if (performance.now() - this.#ratedAt > rateMs) await this.#heedRate();
+      await this.#pacer.pass(bytes);
     };
     const { observe, signal } = this.#options;
     const { digest } = blob;
@@ -120,7 +118,7 @@ export class Scrub {
       }
       if (verdict.kind === "healthy" && verdict.lifted) observe?.({ kind: "lifted", of: "blob", digest });
     } catch (error) {
-      if (signal?.aborted === true || error instanceof StreakError) throw error;
+      if (signal?.aborted === true || error instanceof StreakError || error instanceof ScrubOff) throw error;
       observe?.({ kind: "error", digest, error });
       this.#streak.isUnreadable(error);
     }
@@ -144,6 +142,14 @@ export class Scrub {
     this.#counts.damaged += damaged.length;
     await this.#pacer.pass(bytes);
     return true;
+  }
+
+  /** @throws ScrubOff */
+  async #heedRate(): Promise<void> {
+    this.#ratedAt = performance.now();
+    const rate = await this.#store.readRate();
+    if (rate === 0) throw new ScrubOff();
+    this.#pacer.setRate(rate);
   }
 
   /** What was looked at has its turn after all others again. */
