@@ -28,7 +28,9 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
-    const row = await blobRows.find(repository, digest);
+    const looked = blobRows.look(repository, digest);
+    request.looked = looked;
+    const row = (await looked)?.found;
 
     return async () => {
       if (row === undefined) throw unknown(digest);
@@ -53,7 +55,7 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
         return large(await openBlob(blobs, digest, size), range, headers);
       } catch (error) {
         // It may have been deleted and collected, or set aside, since its row was read.
-        const now = await blobRows.find(repository, digest);
+        const now = (await blobRows.look(repository, digest))?.found;
         if (now === undefined) throw unknown(digest);
         if (now.quarantined) throw inQuarantine("BLOB_UNKNOWN", digest);
         throw error;
