@@ -27,12 +27,13 @@ export function verifyRole(file: SignedFile, role: string, keys: RoleKeys): void
     throw new VerificationError("LIMIT", `${role} has more than ${MAX_SIGNATURES} signatures`);
   }
   // A threshold below one would be met by nobody's signature (CVE-2026-23992, hardening N08).
-  if (!(keys.threshold >= 1) || countSigners(file, keys) < keys.threshold) {
+  if (!(keys.threshold >= 1) || signersOf(file, keys).size < keys.threshold) {
     throw new VerificationError("THRESHOLD", `valid signatures did not meet threshold for ${role}`);
   }
 }
 
-function countSigners({ signatures, message }: SignedFile, role: RoleKeys): number {
+/** {@link spkiOf} of each key of the role that signed `file`. */
+export function signersOf({ signatures, message }: SignedFile, role: RoleKeys): ReadonlySet<string> {
   const signers = new Set<string>();
   for (const signature of signatures) {
     const key = findKey(signature, role);
@@ -40,7 +41,7 @@ function countSigners({ signatures, message }: SignedFile, role: RoleKeys): numb
     if (key === undefined || spki === undefined || signers.has(spki)) continue;
     if (verifySignature(key, signature.method, message, signature.sig)) signers.add(spki);
   }
-  return signers.size;
+  return signers;
 }
 
 /** @throws VerificationError KEY when the key under this id is another's (hardening T15) */
