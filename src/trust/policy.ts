@@ -4,6 +4,7 @@ import type { RepositoryName } from "../oci/repository-name.ts";
 import { parseEnvelope, verifyEnvelope } from "./dsse.ts";
 import { TrustError } from "./error.ts";
 import { matchesImage } from "./image-pattern.ts";
+import type { KeyOwner, People } from "./people.ts";
 import { type Environment, type PolicyDocument, parsePolicyDocument } from "./policy-document.ts";
 
 /** The `payloadType` of a policy document's envelope. */
@@ -67,4 +68,18 @@ export function findRule(
     return refuse(`${repository} is none of the images of ${environment}: ${found.images.join(", ")}`);
   }
   return { kind: "rule", environment: found };
+}
+
+/** Whom the document knows: its keys count without more, because who signed it has looked at them. */
+export function peopleOf({ keys, teams }: PolicyDocument): People {
+  const teamsOf = (user: string): ReadonlySet<string> =>
+    new Set([...teams].filter(([, users]) => users.has(user)).map(([team]) => team));
+  const owner = (user: string): KeyOwner => ({
+    kind: "person",
+    user,
+    proved: true,
+    removed: false,
+    teams: teamsOf(user),
+  });
+  return new Map([...keys.values()].map(({ spki, user }) => [spki, owner(user)]));
 }
