@@ -9,6 +9,9 @@ import type { Evidence, Found, Refusal } from "./evidence.ts";
 import { readStrict } from "./strict-json.ts";
 import type { Artifact, Subject } from "./subject.ts";
 
+/** cosign signs with SHA-384 by P-384 and with Ed25519ph by Ed25519 keys: the one has no key here, the other no verifier. */
+const NO_KEY = "is by no key that is known here; cosign signs for Goldseal with a P-256 or RSA key";
+
 /** A manifest that holds cosign signatures: under the tag `sha256-<hex>.sig`, or among the referrers. */
 export interface SignatureManifest {
   readonly artifact: Artifact;
@@ -108,7 +111,7 @@ function judgeSigned({ message, sigs, digests }: Signed, search: Search): Eviden
   const evidence = [...signers].flatMap((spki) =>
     spki === undefined ? [] : [{ format: "cosign" as const, spki, digest: parseDigest(meant), statement: undefined }],
   );
-  if (evidence.length === 0) throw new TrustError("SIGNATURE", "is by a key that belongs to nobody here");
+  if (evidence.length === 0) throw new TrustError("SIGNATURE", NO_KEY);
   return evidence;
 }
 

@@ -91,8 +91,10 @@ export function readBundle(bytes: Uint8Array, subject: Subject): Signed {
 const IN_TOTO = "application/vnd.in-toto+json";
 const COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1";
 
+const STATEMENT = "https://in-toto.io/Statement/v1";
+
 const statementSchema = z.object({
-  _type: z.literal("https://in-toto.io/Statement/v1"),
+  _type: z.string(),
   predicateType: z.string(),
   subject: z
     .array(z.object({ digest: z.record(z.string(), z.string()) }))
@@ -103,10 +105,11 @@ const statementSchema = z.object({
 function readStatement(wire: z.infer<typeof envelopeSchema>): Signed {
   const { payloadType, payload, signatures } = toEnvelope(wire);
   if (payloadType !== IN_TOTO) throw new TrustError("SIGNATURE", `holds ${payloadType}, not an in-toto statement`);
-  const { predicateType, subject } = readStrict(payload, statementSchema, "the statement");
+  const { _type, predicateType, subject } = readStrict(payload, statementSchema, "the statement");
   // Who signs a list of contents, or of known holes, does not say that the image is good.
   if (predicateType !== COSIGN_SIGN)
     throw new TrustError("SIGNATURE", `is a statement ${predicateType}, not a signature`);
+  if (_type !== STATEMENT) throw new TrustError("MALFORMED", `is a statement of the type ${_type}`);
   return {
     message: preAuthEncoding(payloadType, payload),
     sigs: signatures.map(({ sig }) => sig),
