@@ -13,9 +13,9 @@ const team = fc.constantFrom("qa", "ops");
 const spki = fc.constantFrom("k0", "k1", "k2", "k3", "k4", "k5");
 const time = (from: number, to: number) =>
   fc.integer({ min: from, max: to }).map((days) => new Date(NOW.getTime() + days * DAY));
-const gun = fc.constantFrom("ops/app", "qa/app").map((repository) => `${AUTHORITY}/${repository}` as never);
-const digest = fc.constantFrom(image.digest, image.digest, other.digest);
-const dated = { gun, tag: fc.constantFrom("1.4", "1.4", "1.3"), expiresAt: time(-1, 9), freshAt: time(-6, 0) };
+const gun = fc.constantFrom("ops/app", "ops/app", "qa/app").map((repository) => `${AUTHORITY}/${repository}` as never);
+const digest = fc.constantFrom(image.digest, image.digest, image.digest, other.digest);
+const dated = { gun, tag: fc.constantFrom("1.4", "1.4", "1.4", "1.3"), expiresAt: time(-1, 9), freshAt: time(-6, 0) };
 
 const statement: fc.Arbitrary<Statement> = fc.record({
   ...dated,
@@ -26,11 +26,11 @@ const evidence: fc.Arbitrary<Evidence> = fc.record({
   format: fc.constantFrom("tuf" as const, "cosign" as const),
   spki,
   digest,
-  statement: fc.option(statement, { nil: undefined, freq: 4 }),
+  statement: fc.option(statement, { nil: undefined, freq: 3 }),
 });
 const binding: fc.Arbitrary<TagBinding> = fc.record({ ...dated, role: fc.constant("targets" as never), digest });
 const owner: fc.Arbitrary<KeyOwner> = fc.oneof(
-  { weight: 5, arbitrary: fc.tuple(user, fc.uniqueArray(team)).map(([name, teams]) => person(name, teams)) },
+  { weight: 7, arbitrary: fc.tuple(user, fc.uniqueArray(team, { minLength: 1 })).map(([name, teams]) => person(name, teams)) },
   { weight: 1, arbitrary: user.map((name) => person(name, ["qa", "ops"], { proved: false })) },
   { weight: 1, arbitrary: user.map((name) => person(name, ["qa", "ops"], { removed: true })) },
   { weight: 1, arbitrary: fc.constant({ kind: "machine", name: "auto" } as const) },
@@ -38,7 +38,7 @@ const owner: fc.Arbitrary<KeyOwner> = fc.oneof(
 const rule: fc.Arbitrary<RequireRow> = fc.record(
   {
     team,
-    k: fc.constantFrom(1, 1, 2),
+    k: fc.constantFrom(1, 1, 1, 2),
     class: fc.constantFrom("client-key", "server-attested", "either"),
     gun: fc.constant("qa/{name}"),
   },
@@ -46,13 +46,13 @@ const rule: fc.Arbitrary<RequireRow> = fc.record(
 );
 const input: fc.Arbitrary<VerdictInput> = fc.record({
   subject: fc.constant(subject),
-  evidence: fc.array(evidence, { maxLength: 10, size: "max" }),
+  evidence: fc.array(evidence, { minLength: 2, maxLength: 12, size: "max" }),
   binding: fc.option(binding, { nil: undefined, freq: 3 }),
-  people: fc.array(fc.tuple(spki, owner), { minLength: 3, maxLength: 6 }).map((entries) => new Map(entries)),
+  people: fc.array(fc.tuple(spki, owner), { minLength: 5, maxLength: 9 }).map((entries) => new Map(entries)),
   requirement: fc
     .record({
       rows: fc.array(rule, { minLength: 1, maxLength: 2 }),
-      needsTag: fc.boolean(),
+      needsTag: fc.constantFrom(false, false, true),
       maxTimestampAgeSeconds: fc.constantFrom(undefined, undefined, 4 * 86_400),
     })
     .map(({ rows, ...rest }) => requirement(rows, rest)),
