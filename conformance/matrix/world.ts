@@ -1,5 +1,6 @@
 /** The organizations, people, robots and repositories that the cells are about, made by the public API alone. */
 import { CONFIG, digestOf, IMAGE, INDEX, indexOf, LAYER, LOOSE, MANIFEST } from "./content.ts";
+import { memberKey } from "./member-key.ts";
 import type { RepositoryId } from "./oracle.ts";
 import { TrustData } from "./trust-data.ts";
 import { type Answer, type Ask, basic, bearer, type Sent, Wire } from "./wire.ts";
@@ -175,6 +176,7 @@ export class World {
   async #join(): Promise<void> {
     await this.must(201, "PUT", `/api/v1/orgs/${ORG}/members/${USERS.A5}`, { role: "member" });
     await this.must(201, "PUT", `/api/v1/orgs/${ORG}/members/${USERS.A8}`, { role: "owner" });
+    await memberKey.prove(this.wire, USERS.A5, PASSWORD);
     for (const { team, user, level, on, extra } of TEAMS) {
       await this.must(201, "PUT", `/api/v1/orgs/${ORG}/teams/${team}`, {});
       await this.addMember(user, team);

@@ -1,7 +1,7 @@
 /**
  * `npm run conformance:notary`: docker 20.10, docker 28 and notary 0.7 in the 39 steps of two people's day, with both kinds of
  * server keys and both challenges; the answers of real servers to 209 requests; a random history of publishes and rotations
- * that the notary program accepts at each step. `--only script|cases|history`, `--challenge bearer|basic` (script), `--publishes N`,
+ * that the notary program accepts at each step; docker's keys that lead to people. `--only script|cases|history|people`, `--challenge bearer|basic` (script), `--publishes N`,
  * `--seed TEXT` (history).
  */
 import { parseArgs } from "node:util";
@@ -9,6 +9,7 @@ import { Report } from "../harness/report.ts";
 import { missingTools } from "../harness/tools.ts";
 import { checkCases } from "./cases.ts";
 import { checkHistory } from "./history.ts";
+import { checkPeople } from "./people.ts";
 import { runScript } from "./script.ts";
 import { makeBaseImage, openEngine, openTrustServer, type Setting } from "./world.ts";
 
@@ -31,6 +32,7 @@ const SETTINGS: readonly Setting[] = [
 const GROUPS: Readonly<Record<string, (report: Report) => Promise<void>>> = {
   script: checkScripts,
   cases: checkCases,
+  people: checkPeople,
   history: (report) => checkHistory(report, { publishes: Number(values.publishes), seed: values.seed }),
 };
 

@@ -1,5 +1,5 @@
 /**
- * Whether the tests of `src/trust`, and of the walk of a trusted set, notice when a check is inverted or taken out:
+ * Whether the tests of `src/trust`, and of what it asks a trusted collection, notice when a check is inverted or taken out:
  * `node bin/goldseal.mjs run conformance/trust/mutate.ts [--files verdict.ts,dsse.ts]`. At least 95 % of all mutants must be
  * killed, and each survivor must be explained.
  */
@@ -13,17 +13,17 @@ import { EXPLAINED } from "./explained.ts";
 import { type Mutation, mutationsOf } from "./mutations.ts";
 
 const ROOM = "src/trust";
-const WALK = "src/notary/tuf/trusted-set.ts";
+const TARGETS = "src/notary/tuf/trusted-targets.ts";
 const PERCENT = 95;
 const PATIENCE_SECONDS = 60;
 
 /** Without the database of the other rooms; quick files first, and the first failure ends it. */
-const CONFIG = `export default { test: { include: ["src/trust/**/*.test.ts", "src/notary/tuf/trusted-set.test.ts"],
+const CONFIG = `export default { test: { include: ["src/trust/**/*.test.ts", "src/notary/tuf/trusted-targets.test.ts"],
   bail: 1, isolate: false, fileParallelism: false, pool: "threads", reporters: ["dot"] } };`;
 
 const { values } = parseArgs({ options: { files: { type: "string" } } });
 const wanted = values.files?.split(",");
-const files = [...readdirSync(join(projectRoot, ROOM)).map((name) => `${ROOM}/${name}`), WALK]
+const files = [...readdirSync(join(projectRoot, ROOM)).map((name) => `${ROOM}/${name}`), TARGETS]
   .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
   .filter((file) => wanted === undefined || wanted.includes(basename(file)));
 

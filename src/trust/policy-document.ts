@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { VerificationError } from "../notary/tuf/error.ts";
 import { canonicalKeyId, type Key, spkiOf } from "../notary/tuf/key.ts";
-import { keyOfSpki } from "../notary/tuf/spki-key.ts";
+import { keyOfSpki } from "../notary/tuf/public-key-file.ts";
 import { TrustError } from "./error.ts";
 import {
   durationSchema,
@@ -114,15 +114,17 @@ function toPolicyKey(keyId: string, { spki: text, user }: WireDocument["keys"][s
   return { key, spki: spkiOf(key) ?? "", user };
 }
 
+/** Only the normal spelling: in another one the same key would have another id (hardening M1). */
 function readKey(keyId: string, text: string): Key {
   const spki = findBase64(text);
-  if (spki === undefined) throw new TrustError("MALFORMED", `keys.${keyId}.spki: not base64`);
   try {
-    return keyOfSpki(spki);
+    const key = spki && keyOfSpki(spki);
+    if (spki && key?.getMaterial().spki.equals(spki)) return key;
   } catch (cause) {
     if (!(cause instanceof VerificationError)) throw cause;
     throw new TrustError("MALFORMED", `keys.${keyId}.spki: ${cause.message}`, { cause });
   }
+  throw new TrustError("MALFORMED", `keys.${keyId}.spki: not a public key in base64`);
 }
 
 /** A name that leads nowhere is a typing error that would refuse, or allow, something else than was meant. */

@@ -138,9 +138,17 @@ describe("parsePolicyDocument", () => {
     ],
     ["such a member in a list", put(prod("require", 0), JSON.parse('{"__proto__":{}}')), "has a member __proto__"],
     ["a key under a short id", put(["keys", "ab"], { spki: spkiText(bob), user: "bob" }), "keys.ab"],
-    ["a key that is not base64", put(["keys", aliceId, "spki"], "!"), `keys.${aliceId}.spki: not base64`],
-    ["a key that is none", put(["keys", aliceId, "spki"], "AAAA"), `keys.${aliceId}.spki: not a public key`],
-    ["a weak key", put(["keys", aliceId, "spki"], spkiText(weak)), `keys.${aliceId}.spki: not a public key`],
+    [
+      "a key that is not base64",
+      put(["keys", aliceId, "spki"], "!"),
+      `keys.${aliceId}.spki: not a public key in base64`,
+    ],
+    [
+      "a key that is none",
+      put(["keys", aliceId, "spki"], "AAAA"),
+      `keys.${aliceId}.spki: it holds no key that can be read`,
+    ],
+    ["a weak key", put(["keys", aliceId, "spki"], spkiText(weak)), `keys.${aliceId}.spki: an RSA key of 1024 bits`],
   ])("refuses %s", (_what, change, message) => {
     expect(() => parsePolicyDocument(bytesOf(change))).toThrow(
       expect.objectContaining({ code: "MALFORMED", message: expect.stringContaining(message) }),

@@ -30,7 +30,10 @@ const evidence: fc.Arbitrary<Evidence> = fc.record({
 });
 const binding: fc.Arbitrary<TagBinding> = fc.record({ ...dated, role: fc.constant("targets" as never), digest });
 const owner: fc.Arbitrary<KeyOwner> = fc.oneof(
-  { weight: 7, arbitrary: fc.tuple(user, fc.uniqueArray(team, { minLength: 1 })).map(([name, teams]) => person(name, teams)) },
+  {
+    weight: 7,
+    arbitrary: fc.tuple(user, fc.uniqueArray(team, { minLength: 1 })).map(([name, teams]) => person(name, teams)),
+  },
   { weight: 1, arbitrary: user.map((name) => person(name, ["qa", "ops"], { proved: false })) },
   { weight: 1, arbitrary: user.map((name) => person(name, ["qa", "ops"], { removed: true })) },
   { weight: 1, arbitrary: fc.constant({ kind: "machine", name: "auto" } as const) },

@@ -33,8 +33,8 @@ const asks = (who: string, has = "nobody", command = NAME): string =>
   `${digest} must be signed by ${who}, and is by ${has}; one of them signs it with: goldseal trust sign ${command}`;
 
 describe("judge allows", () => {
-  it("what one person of the team signed, and says who and until when", () => {
-    const verdict = verdictOf({ sets: [signed([alice])] });
+  it("what one person of the team signed, and says who and until when", async () => {
+    const verdict = await verdictOf({ sets: [signed([alice])] });
 
     expect(verdict).toMatchObject({ allowed: true, missing: [], rows: [{ who: ["alice"], met: true }] });
     expect(verdict.until).toEqual(inDays(14));
@@ -89,8 +89,8 @@ describe("judge allows", () => {
       "a timestamp within its age, to the second",
       { sets: [signed([alice])], requirement: { maxTimestampAgeSeconds: 60 }, now: new Date(NOW.getTime() + 60_000) },
     ],
-  ])("%s", (_what, given) => {
-    expect(verdictOf(given)).toMatchObject({ allowed: true, missing: [] });
+  ])("%s", async (_what, given) => {
+    expect(await verdictOf(given)).toMatchObject({ allowed: true, missing: [] });
   });
 });
 
@@ -273,31 +273,36 @@ describe("judge refuses", () => {
       { sets: [], more: [{ format: "cosign", spki: spkiOfPair(alice), digest: other.digest, statement: undefined }] },
       [asks(qa, "nobody (a signature of alice is about something else)")],
     ],
-  ])("%s", (_attack, given, missing) => {
-    const verdict = verdictOf(given);
+  ])("%s", async (_attack, given, missing) => {
+    const verdict = await verdictOf(given);
 
     expect(verdict).toMatchObject({ allowed: false, until: undefined });
     expect(verdict.missing).toEqual(missing);
   });
 
-  it("a whole GUN whose root the server holds, for people's keys", () => {
+  it("a whole GUN whose root the server holds, for people's keys", async () => {
     for (const owner of [ownedBy(server), rootedBy(server)]) {
       const set = signedSet({ roles: { "targets/a": { says: { "1.4": image }, by: [alice] } }, of: owner });
 
-      expect(verdictOf({ sets: [set] })).toMatchObject({ allowed: false, signatures: [{ class: "server-attested" }] });
-      expect(verdictOf({ sets: [set], rows: [row({ class: "server-attested" })] })).toMatchObject({ allowed: true });
+      expect(await verdictOf({ sets: [set] })).toMatchObject({
+        allowed: false,
+        signatures: [{ class: "server-attested" }],
+      });
+      expect(await verdictOf({ sets: [set], rows: [row({ class: "server-attested" })] })).toMatchObject({
+        allowed: true,
+      });
     }
   });
 
-  it("a role under one whose keys the server holds, for people's keys", () => {
+  it("a role under one whose keys the server holds, for people's keys", async () => {
     const set = signedSet({ roles: { "targets/a": { says: { "1.4": image }, by: [alice], keys: [alice] } } });
-    const [evidence] = findTufEvidence(set, subjectOf("ops/app:1.4")).evidence;
+    const [evidence] = findTufEvidence(await set, subjectOf("ops/app:1.4")).evidence;
     if (evidence?.statement === undefined) throw new Error("no evidence");
 
     const definedBy = new Set([...evidence.statement.definedBy, spkiOfPair(server)]);
     const more = [{ ...evidence, statement: { ...evidence.statement, definedBy } }];
 
-    expect(verdictOf({ more })).toMatchObject({ allowed: false, signatures: [{ class: "server-attested" }] });
+    expect(await verdictOf({ more })).toMatchObject({ allowed: false, signatures: [{ class: "server-attested" }] });
   });
 });
 
@@ -391,11 +396,11 @@ describe("judge, asked for the tag,", () => {
       { more: cosigned, sets: [signed([bob], { "1.4": other })], subject: subjectOf("ops/app"), requirement: asked },
       `the trust data of registry.example.com:5000/ops/app@${digest} says nothing of it; sign it: goldseal trust sign registry.example.com:5000/ops/app@${digest}`,
     ],
-  ])("refuses %s", (_attack, given, sentence) => {
-    expect(verdictOf(given)).toMatchObject({ allowed: false, missing: [sentence] });
+  ])("refuses %s", async (_attack, given, sentence) => {
+    expect(await verdictOf(given)).toMatchObject({ allowed: false, missing: [sentence] });
   });
 
-  it("refuses another tag's binding, whoever hands it over", () => {
+  it("refuses another tag's binding, whoever hands it over", async () => {
     const binding = {
       gun: "registry.example.com:5000/ops/app" as never,
       tag: "1.3",
@@ -405,29 +410,31 @@ describe("judge, asked for the tag,", () => {
       freshAt: NOW,
     };
 
-    expect(verdictOf({ more: cosigned, binding, requirement: asked }).missing).toEqual([
+    expect((await verdictOf({ more: cosigned, binding, requirement: asked })).missing).toEqual([
       `the trust data of ${NAME} says that 1.3 is ${digest}${sign}`,
     ]);
   });
 
-  it("takes a clock of the server that is a day ahead", () => {
+  it("takes a clock of the server that is a day ahead", async () => {
     const set = signedSet({
       roles: { "targets/a": { says: { "1.4": image }, by: [alice] } },
       timestamp: put(["expires"], inDays(15).toISOString()),
     });
 
-    expect(verdictOf({ sets: [set], requirement: asked }).allowed).toBe(true);
+    expect((await verdictOf({ sets: [set], requirement: asked })).allowed).toBe(true);
   });
 
-  it("takes any tag's word for an image named by digest, and the index's for its child", () => {
+  it("takes any tag's word for an image named by digest, and the index's for its child", async () => {
     const index = indexOf(image);
 
     expect(
-      verdictOf({
-        sets: [signed([alice], { zz: other, "1.4": index })],
-        subject: subjectOf("ops/app", [index, image]),
-        requirement: asked,
-      }).allowed,
+      (
+        await verdictOf({
+          sets: [signed([alice], { zz: other, "1.4": index })],
+          subject: subjectOf("ops/app", [index, image]),
+          requirement: asked,
+        })
+      ).allowed,
     ).toBe(true);
   });
 });
@@ -471,16 +478,16 @@ describe("judge says until when:", () => {
       },
       inDays(14),
     ],
-  ])("%s", (_what, given, until) => {
-    const verdict = verdictOf(given);
+  ])("%s", async (_what, given, until) => {
+    const verdict = await verdictOf(given);
 
     expect([verdict.allowed, verdict.until]).toEqual([true, until]);
   });
 });
 
 describe("findTufEvidence names what does not count", () => {
-  const reasons = (roles: Parameters<typeof signedSet>[0]["roles"], subject = subjectOf("ops/app:1.4")) =>
-    findTufEvidence(signedSet({ roles }), subject).refusals.map(({ where, reason }) => `${where}: ${reason}`);
+  const reasons = async (roles: Parameters<typeof signedSet>[0]["roles"], subject = subjectOf("ops/app:1.4")) =>
+    findTufEvidence(await signedSet({ roles }), subject).refusals.map(({ where, reason }) => `${where}: ${reason}`);
 
   it.each<[string, Parameters<typeof signedSet>[0]["roles"], string[]]>([
     [
@@ -520,14 +527,14 @@ describe("findTufEvidence names what does not count", () => {
       { "targets/a": { says: { "1.3": image }, by: [alice], change: put(["targets", "1.3", "hashes"], {}) } },
       [],
     ],
-  ])("%s", (_what, roles, expected) => {
-    expect(reasons(roles)).toEqual(expected);
+  ])("%s", async (_what, roles, expected) => {
+    expect(await reasons(roles)).toEqual(expected);
   });
 
-  it("a second hash that is another file's", () => {
+  it("a second hash that is another file's", async () => {
     const change = put(["targets", "1.4", "hashes", "sha512"], Buffer.alloc(64).toString("base64"));
 
-    expect(reasons({ "targets/a": { says: { "1.4": image }, by: [alice], change } })).toEqual([
+    expect(await reasons({ "targets/a": { says: { "1.4": image }, by: [alice], change } })).toEqual([
       expect.stringContaining("targets/a: 1.4: sha512 checksum for targets/a did not match"),
     ]);
   });
@@ -556,7 +563,7 @@ describe("a subject", () => {
     expect(open).toThrow(expect.objectContaining({ code: "BINDING", message: expect.stringContaining(message) }));
   });
 
-  it("goes through an index of indexes", () => {
+  it("goes through an index of indexes", async () => {
     const inner = indexOf(image);
     const subject = subjectOf("ops/app:1.4", [indexOf(inner, other), inner, image]);
 
@@ -564,7 +571,7 @@ describe("a subject", () => {
     expect([subject.outermost, subject.digest]).toEqual([indexOf(inner, other).digest, digest]);
   });
 
-  it("is known by SHA-256 whatever digest it was asked for by", () => {
+  it("is known by SHA-256 whatever digest it was asked for by", async () => {
     expect(subjectOf("ops/app:1.4", [{ ...image, digest: digestOf(image.bytes, "sha512") }]).digest).toBe(digest);
   });
 });

@@ -37,7 +37,7 @@ const SPKI_BYTES: ReadonlyMap<number, number> = new Map([
   [66, 158],
 ]);
 const [MIN_RSA_BITS, MAX_RSA_BITS, MIN_RSA_EXPONENT] = [2048, 8192, 65537n];
-export const ED25519_SPKI_HEAD = Buffer.from("302a300506032b6570032100", "hex");
+const ED25519_SPKI_HEAD = Buffer.from("302a300506032b6570032100", "hex");
 
 const METHODS: Readonly<Record<KeyFamily, Readonly<Record<string, SigningOptions>>>> = {
   ecdsa: nullProto({ ecdsa: { dsaEncoding: "ieee-p1363" } }),

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Key, spkiOf } from "../../notary/tuf/key.ts";
-import { keyOfSpki } from "../../notary/tuf/spki-key.ts";
+import { keyOfSpki } from "../../notary/tuf/public-key-file.ts";
 import type { Change } from "../../notary/tuf/testing/loose.ts";
 import type { TestKey } from "../../notary/tuf/testing/test-key.ts";
 import { type Digest, digestOf } from "../../oci/digest.ts";

@@ -1,12 +1,12 @@
 /** A registry with three repositories, people who sign in them, and images of one platform and of several. */
 import { spkiOf } from "../../notary/tuf/key.ts";
-import { parseGun, type RoleName } from "../../notary/tuf/names.ts";
-import { all, type Change, type Loose, put } from "../../notary/tuf/testing/loose.ts";
-import { setOf } from "../../notary/tuf/testing/published-set.ts";
-import { keysOf, NOW, Repository, roleOf } from "../../notary/tuf/testing/repository.ts";
+import { parseGun } from "../../notary/tuf/names.ts";
+import { all, type Change, drop, type Loose, put } from "../../notary/tuf/testing/loose.ts";
+import { DAY_MS, keysOf, metaOf, NOW, Repository, roleOf } from "../../notary/tuf/testing/repository.ts";
 import { ecdsaKey, type TestKey } from "../../notary/tuf/testing/test-key.ts";
-import { openTrustedSet, type TrustedSet } from "../../notary/tuf/trusted-set.ts";
-import { type Digest, digestOf } from "../../oci/digest.ts";
+import { readTrusted } from "../../notary/tuf/trusted-metadata.ts";
+import type { UploadedPart } from "../../notary/tuf/upload.ts";
+import { digestOf } from "../../oci/digest.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../oci/media-types.ts";
 import { parseTag } from "../../oci/reference.ts";
 import { parseRepositoryName } from "../../oci/repository-name.ts";
@@ -14,7 +14,7 @@ import type { Evidence } from "../evidence.ts";
 import type { KeyOwner, People, Person } from "../people.ts";
 import type { RequireRow } from "../require.ts";
 import { type Artifact, openSubject, type Subject } from "../subject.ts";
-import { findTagBinding, findTufEvidence } from "../tuf-evidence.ts";
+import { findTagBinding, findTufEvidence, type TrustedCollection } from "../tuf-evidence.ts";
 import { judge, type Requirement, type Verdict, type VerdictInput } from "../verdict.ts";
 import { alice, bob, carol, spkiOfPair } from "./signers.ts";
 
@@ -76,8 +76,14 @@ function found(repository: string): Repository {
   return known;
 }
 
-/** The walked set of `repository`, in which each role of `roles` was delegated to its signers. */
-export function signedSet({ repository = "ops/app", roles, timestamp, targets, of }: SetOptions): TrustedSet {
+/** The collection of `repository`, in which each role of `roles` was delegated to its signers. */
+export async function signedSet({
+  repository = "ops/app",
+  roles,
+  timestamp,
+  targets,
+  of,
+}: SetOptions): Promise<TrustedCollection> {
   const owner = of ?? found(repository);
   const named = Object.entries(roles).filter(([role]) => role !== "targets");
   const delegations = put(["delegations"], {
@@ -94,8 +100,27 @@ export function signedSet({ repository = "ops/app", roles, timestamp, targets, o
       owner.part(role, all(put(["delegations"], { keys: {}, roles: [] }), says(signing)), signing.by),
     ),
   ];
-  const files = setOf(owner, parts, timestamp === undefined ? {} : { timestamp });
-  return openTrustedSet({ gun: owner.gun, files, now: NOW });
+  return collect(owner, parts, timestamp);
+}
+
+/** A snapshot and a timestamp of exactly `parts`, and what a reader makes of it all. */
+export async function collect(
+  owner: Repository,
+  parts: readonly UploadedPart[],
+  timestamp: Change = () => undefined,
+): Promise<TrustedCollection> {
+  const meta = Object.fromEntries(parts.map(({ filename = "", bytes }) => [filename, metaOf(bytes)]));
+  const snapshot = owner.part("snapshot", put(["meta"], meta));
+  const expires = new Date(NOW.getTime() + 14 * DAY_MS).toISOString();
+  const changes = [put(["meta"], { snapshot: metaOf(snapshot.bytes) }), put(["expires"], expires), timestamp];
+  // The simulator's first file of a role is one of targets, whatever the role.
+  const first = [put(["_type"], "Timestamp"), drop(["delegations"]), drop(["targets"])];
+  const whole = [...parts, snapshot, owner.part("timestamp", all(...first, ...changes))];
+  const files = new Map(whole.map(({ filename = "", bytes }) => [filename, bytes]));
+  const fetch = async (name: string) => files.get(name.replace(/\..*/, ""));
+  const trusted = await readTrusted({ gun: owner.gun, now: NOW, known: new Map(), fetch });
+  if (trusted === undefined) throw new Error("no trust data");
+  return { gun: owner.gun, trusted };
 }
 
 export const person = (user: string, teams: readonly string[], rest: Partial<Person> = {}): KeyOwner => ({
@@ -125,32 +150,23 @@ export function requirement(rows: readonly RequireRow[], rest: Partial<Requireme
 }
 
 export interface Case extends Partial<Omit<VerdictInput, "requirement">> {
-  readonly sets?: readonly TrustedSet[];
+  readonly sets?: readonly Promise<TrustedCollection>[];
   readonly rows?: readonly RequireRow[];
   readonly requirement?: Partial<Requirement>;
   readonly more?: readonly Evidence[];
 }
 
 /** The verdict over everything in `sets`; the binding is the first set's. */
-export function verdictOf({
+export async function verdictOf({
   subject = subjectOf("ops/app:1.4"),
-  sets = [],
+  sets: promised = [],
   rows = [row()],
   more = [],
   ...rest
-}: Case): Verdict {
+}: Case): Promise<Verdict> {
+  const sets = await Promise.all(promised);
   const evidence = [...sets.flatMap((set) => findTufEvidence(set, subject).evidence), ...more];
   const binding = sets[0] && findTagBinding(sets[0], subject);
-  return judge({
-    evidence,
-    binding,
-    people: PEOPLE,
-    now: NOW,
-    ...rest,
-    subject,
-    requirement: requirement(rows, rest.requirement),
-  });
+  const asked = requirement(rows, rest.requirement);
+  return judge({ evidence, binding, people: PEOPLE, now: NOW, ...rest, subject, requirement: asked });
 }
-
-export const roleName = (name: string): RoleName => name as RoleName;
-export const digestIn = ({ digest }: Artifact): Digest => digest;
