@@ -6,6 +6,7 @@ import type { Confirm, Database } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
 import type { MetadataStore } from "./metadata-store.ts";
+import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
 import type { Root } from "./tuf/metadata.ts";
 import type { StoredRole } from "./tuf/update.ts";
@@ -15,6 +16,7 @@ export interface NotaryDeps {
   readonly database: Database;
   readonly files: MetadataStore;
   readonly keys: ServerKeysStore;
+  readonly signers: OrgSignersStore;
   readonly changes: ChangefeedStore;
   /** The root that is stored, read once for as long as it is remembered. */
   readonly readRoot: (stored: StoredRole) => Root;

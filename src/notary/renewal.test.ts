@@ -6,6 +6,7 @@ import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { holdCollection, insertFiles, MetadataStore } from "./metadata-store.ts";
+import { OrgSignersStore } from "./org-signers-store.ts";
 import { freshTimestamp } from "./renewal.ts";
 import { renewDue } from "./renewal-job.ts";
 import { markUsed, ServerKeysStore } from "./server-keys-store.ts";
@@ -23,10 +24,12 @@ const clock = { now: new Date("2026-11-22T12:00:00Z") };
 beforeAll(async () => {
   test = await openTestDatabase();
   const { database } = test;
+  const ring = parseKeyRing(newKeyLine("k1"));
   deps = {
     database,
     files: new MetadataStore(database),
-    keys: new ServerKeysStore(database, parseKeyRing(newKeyLine("k1")), "ed25519"),
+    keys: new ServerKeysStore(database, ring, "ed25519"),
+    signers: new OrgSignersStore(database, ring),
     changes: new ChangefeedStore(database),
     readRoot: toStoredRoot,
     confirm: () => async () => undefined,

@@ -1,6 +1,5 @@
 /** Trust data among 100,000 GUNs: Goldseal and Debian's notary-server with PostgreSQL, by turns. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { missingTools } from "../../harness/tools.ts";
 import { askAround } from "../access/loads.ts";
@@ -31,13 +30,12 @@ interface NotaryPace extends Pace {
 }
 
 /** Reads and publishes by turns; a ratio that is missed is said and is no exit status, as in the other benches. */
-export async function notaryBench(pace: NotaryPace, jsonFile?: string): Promise<number> {
+export async function notaryBench(folder: string, pace: NotaryPace, jsonFile?: string): Promise<number> {
   const missing = missingTools(["notary-server", "notary-signer", "wrk", "openssl"]);
   if (missing.length > 0 || !existsSync(MIGRATIONS)) {
     console.error(`${[...missing, "notary's tables"].join(", ")} not found: run conformance/provision --bench`);
     return 2;
   }
-  const folder = mkdtempSync(join(tmpdir(), "goldseal-bench-"));
   const servers: Server[] = [];
   try {
     const peer = await startNotary(join(folder, "peer"));
@@ -55,7 +53,6 @@ export async function notaryBench(pace: NotaryPace, jsonFile?: string): Promise<
     return 0;
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -82,6 +82,6 @@ function toJson({ length, hashes }: FileMeta): { hashes: Record<string, string>;
 }
 
 /** As Go writes it: a fraction without its trailing zeros. */
-function toGoTime(date: Date): string {
+export function toGoTime(date: Date): string {
   return date.toISOString().replace(/\.?0*Z$/, "Z");
 }

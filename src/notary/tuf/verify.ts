@@ -27,20 +27,24 @@ export function verifyRole(file: Pick<SignedFile, "message" | "signatures">, rol
     throw new VerificationError("LIMIT", `${role} has more than ${MAX_SIGNATURES} signatures`);
   }
   // A threshold below one would be met by nobody's signature (CVE-2026-23992, hardening N08).
-  if (!(keys.threshold >= 1) || countSigners(file, keys) < keys.threshold) {
+  if (!(keys.threshold >= 1) || findSignersOf(file, keys).length < keys.threshold) {
     throw new VerificationError("THRESHOLD", `valid signatures did not meet threshold for ${role}`);
   }
 }
 
-function countSigners({ signatures, message }: Pick<SignedFile, "message" | "signatures">, role: RoleKeys): number {
-  const signers = new Set<string>();
+/** The keys of `role` that signed `file`, each once. @throws VerificationError KEY */
+export function findSignersOf(
+  { signatures, message }: Pick<SignedFile, "message" | "signatures">,
+  role: RoleKeys,
+): readonly Key[] {
+  const signers = new Map<string, Key>();
   for (const signature of signatures) {
     const key = findKey(signature, role);
     const spki = key && spkiOf(key);
     if (key === undefined || spki === undefined || signers.has(spki)) continue;
-    if (verifySignature(key, signature.method, message, signature.sig)) signers.add(spki);
+    if (verifySignature(key, signature.method, message, signature.sig)) signers.set(spki, key);
   }
-  return signers.size;
+  return [...signers.values()];
 }
 
 /** @throws VerificationError KEY when the key under this id is another's (hardening T15) */
