@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Admission } from "../oci/access.ts";
-import type { Digest } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
@@ -10,6 +10,7 @@ import { type Confirm, type Database, isViolation, type Sql } from "./database.t
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
+import { type Seen, toSeen, withRights } from "./rights-row.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -48,6 +49,8 @@ interface ManifestKey {
 
 export interface FoundManifest extends ManifestRow {
   readonly repositoryId: number;
+  /** Its bytes are damaged: it counts as absent until somebody pushes it again. */
+  readonly quarantined: boolean;
 }
 
 /** Bytes of manifests kept in memory: what a digest names never changes. Who may see them is asked every time. */
@@ -65,7 +68,7 @@ export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
   readonly #seeBytes: SeeBytes;
-  readonly #rows: BatchedLookup<ManifestKey, FoundManifest>;
+  readonly #rows: BatchedLookup<ManifestKey, Seen<FoundManifest>>;
   readonly #contents = new LRUCache<Digest, Buffer>({
     maxSize: maxCachedBytes,
     sizeCalculation: ({ length }) => length + 256,
@@ -81,8 +84,8 @@ export class ManifestStore {
     });
   }
 
-  /** Undefined when the repository has no such tag or digest. */
-  find(repository: RepositoryName, reference: Reference): Promise<FoundManifest | undefined> {
+  /** Nothing is found when the repository has no such tag or digest. */
+  look(repository: RepositoryName, reference: Reference): Promise<Seen<FoundManifest> | undefined> {
     return this.#rows.find({ repository, reference });
   }
 
@@ -204,8 +207,11 @@ export class ManifestStore {
       "select content from manifests where repository_id = $1 and digest = $2",
       [repositoryId, digest],
     );
-    if (row !== undefined) this.#contents.set(digest, row.content);
-    return row?.content;
+    if (row === undefined) return undefined;
+    // Fail loudly, never serve it; and what is kept here outlives the row's repair.
+    if (digestOf(row.content, algorithmOf(digest)) !== digest) throw new Error(`manifest ${digest} has other bytes`);
+    this.#contents.set(digest, row.content);
+    return row.content;
   }
 }
 
@@ -224,30 +230,24 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
 }
 
 const FIND_ROWS = `
-  select k.at, r.id, m.digest, m.media_type, m.size
+  select k.at, r.id, m.size, m.digest, m.media_type, m.quarantined_at is not null
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
   join repositories r on r.name = k.repository
   join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
     (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
 
-async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {
+async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<Seen<FoundManifest>[]> {
   const rows = await database.lookUp({
     name: "manifest-rows",
-    text: FIND_ROWS,
+    text: withRights(FIND_ROWS, 6),
     keys: [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
   });
-  const found: (FoundManifest | undefined)[] = Array.from({ length: keys.length });
-  for (const [at, id, digest, mediaType, size] of rows) {
-    found[Number(at) - 1] = {
-      repositoryId: Number(id),
-      digest: digest as Digest,
-      mediaType: mediaType ?? "",
-      size: Number(size),
-    };
-  }
-  return found;
+  return toSeen(rows, keys.length, ([, id, size, digest, mediaType, quarantined]) => ({
+    ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
+    quarantined: quarantined === "t",
+  }));
 }
