@@ -168,7 +168,7 @@ export const BUCKET_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: "src/storage/blob-rows.ts",
-        find: `  if (row?.fresh === true || row?.marked === true) await ensureBytes();`,
+        find: `  else if (row?.fresh === true || row?.marked === true) await ensureBytes();`,
         replace: "",
       },
     ],
@@ -179,8 +179,9 @@ export const BUCKET_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: PUBLISH,
-        find: `  await insertFiles(sql, collection, files, now);\n}`,
-        replace: `  await insertFiles(sql, collection, files.filter(({ role }) => role === "timestamp"), now);
+        find: `  await together(markUsed(sql, gun, keys, now), insertFiles(sql, collection, files, now));\n}`,
+        replace: `  await markUsed(sql, gun, keys, now);
+  await insertFiles(sql, collection, files.filter(({ role }) => role === "timestamp"), now);
   const others = files.filter(({ role }) => role !== "timestamp");
   later.set(gun, () => deps.database.transaction((again) => insertFiles(again, collection, others, now)));
 }

@@ -42,11 +42,15 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
     {
       name: "blob-copied-not-linked",
       edits: [
-        { file: FILES, find: `import { type FileHandle, link,`, replace: `import { copyFile, type FileHandle, link,` },
         {
           file: FILES,
-          find: `return await link(source, target);`,
-          replace: `return await copyFile(source, target, constants.COPYFILE_EXCL);`,
+          find: `import { type FileHandle, link,`,
+          replace: `import { readFile, writeFile, type FileHandle, link,`,
+        },
+        {
+          file: FILES,
+          find: `  await link(source, target).catch(async`,
+          replace: `  await writeFile(target, await readFile(source), { flag: "wx" }).catch(async`,
         },
       ],
     },
