@@ -97,10 +97,13 @@ function toOptions(): PartOptions {
   };
 }
 
-/** In memory where there is enough: what a disk keeps is decided by the model, or by the kernel, which does not die here. */
+/**
+ * In memory where there is enough, unless TMPDIR says where: what a disk keeps is decided by the model, or by the kernel,
+ * which does not die here.
+ */
 function openFolder(): string {
   const memory = "/dev/shm";
-  const free = existsSync(memory) ? statfsSync(memory) : { bavail: 0, bsize: 0 };
+  const free = existsSync(memory) && process.env.TMPDIR === undefined ? statfsSync(memory) : { bavail: 0, bsize: 0 };
   const parent = free.bavail * free.bsize > 4 * 1024 ** 3 ? memory : tmpdir();
   const folder = mkdtempSync(join(parent, "goldseal-crash-"));
   // PostgreSQL runs as nobody when we are root, and must pass.
