@@ -82,7 +82,14 @@ export async function recordSession(options: SessionOptions): Promise<Omit<Recor
   return { log: recording.read(), moments };
 }
 
-/** Until there are enough of them. PostgreSQL writes its own files only in a checkpoint: there is one now and then. */
+/** PostgreSQL writes its own files only in a checkpoint; a collector that lost its connection puts back what it took. */
+const STATEMENTS = [
+  "checkpoint",
+  "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'",
+  ...["", "", "", ""],
+];
+
+/** Until there are enough of them. */
 async function takeAtRandom(
   options: SessionOptions,
   moments: readonly Moment[],
@@ -93,7 +100,8 @@ async function takeAtRandom(
   for (let left = options.moments * RANDOM_SHARE; performance.now() < until; ) {
     await wait(options.random.between(0, (2 * SESSION_MS) / (options.moments * RANDOM_SHARE)));
     if (moments.length >= options.moments) return;
-    if (options.random.chance(0.1)) void query(embeddedDatabase(server.data), "checkpoint").catch(() => undefined);
+    const statement = options.random.pick(STATEMENTS);
+    if (statement) void query(embeddedDatabase(server.data), statement).catch(() => undefined);
     if (left-- > 0) take(undefined);
   }
 }
