@@ -73,39 +73,39 @@ export async function markLinks(sql: Sql, repositories: readonly number[]): Prom
 
 export interface MarkedWindow {
   readonly marked: number;
-  /** Undefined at the end. */
+  /** Candidates that a repository needs again: whoever clears their marks looks at the bytes first. */
+  readonly revived: readonly StoredBlob[];
+  /** Of the blobs that were looked at; undefined at the end. */
   readonly last: string | undefined;
 }
 
 /** Of the `limit` blobs after `after`: candidates are those that no repository has but by links that are marked. */
 export async function markBlobs(sql: Sql, after: string, limit: number): Promise<MarkedWindow> {
-  const [row] = await sql.query<{ marked: number; last: string | null }>(
+  const [row] = await sql.query<MarkedRow>(
     "gc-mark-blobs",
-    `with seen as materialized (select digest from blobs where digest > $1 order by digest limit $2),
-     changed as (
+    `with seen as materialized (
+       select digest, size, unreferenced_at is not null as marked,
+         exists (select from repository_blobs l where l.digest = b.digest and l.unreferenced_at is null) as needed
+       from blobs b where digest > $1 order by digest limit $2
+     ), changed as (
        select b.digest from seen join blobs b on b.digest = seen.digest
-       where b.unreferenced_at is null and not exists (
-         select from repository_blobs l where l.digest = b.digest and l.unreferenced_at is null)
+       where not seen.needed and not seen.marked and b.unreferenced_at is null
        for no key update of b skip locked
      ), done as (
        update blobs b set unreferenced_at = now() from changed c where b.digest = c.digest returning 1
      )
-     select (select count(*)::int from done) as marked, (select max(digest) from seen) as last`,
+     select (select count(*)::int from done) as marked,
+       (select max(digest) from seen having count(*) = $2) as last,
+       (select json_agg(json_build_object('digest', digest, 'size', size)) from seen where needed and marked) as revived`,
     [after, limit],
   );
-  return { marked: row?.marked ?? 0, last: row?.last ?? undefined };
+  return { marked: row?.marked ?? 0, last: row?.last ?? undefined, revived: row?.revived ?? [] };
 }
 
-/** Candidates that a repository needs again: whoever clears their marks looks at the bytes first. */
-export async function findRevived(sql: Sql, after: string, limit: number): Promise<StoredBlob[]> {
-  const rows = await sql.query<{ digest: Digest; size: string }>(
-    "gc-find-revived",
-    `select digest, size from blobs b where unreferenced_at is not null and digest > $1 and exists (
-       select from repository_blobs l where l.digest = b.digest and l.unreferenced_at is null)
-     order by digest limit $2`,
-    [after, limit],
-  );
-  return rows.map(({ digest, size }) => ({ digest, size: Number(size) }));
+interface MarkedRow {
+  readonly marked: number;
+  readonly last: string | null;
+  readonly revived: readonly StoredBlob[] | null;
 }
 
 /** Those of `blobs` that have no row. */
