@@ -50,7 +50,7 @@ const DOORS: Readonly<Record<string, RegExp>> = {
 const ROUTE_TABLE = "conformance/matrix/route-table.ts";
 const TABLES = [
   ...["src/http/operations.ts", "src/orgs/routes.ts", "src/registry/routes.ts", "src/registry/gc-api.ts"],
-  ...["src/notary/routes.ts", "src/notary/server-keys-api.ts"],
+  ...["src/notary/routes.ts", "src/notary/server-keys-api.ts", "src/notary/org-signers-api.ts"],
 ];
 
 /** Rooms that compute and never reach out. */

@@ -65,9 +65,11 @@ export async function measure(test: Case, lanes: readonly Lane[], { rounds, seco
 }
 
 async function timed(test: Case, lane: Lane, seconds: number): Promise<Run> {
-  const before = cpuSeconds(lane.server.pid);
+  const { pid, beside = [] } = lane.server;
+  const spent = () => [pid, ...beside].reduce((sum, root) => sum + cpuSeconds(root), 0);
+  const before = spent();
   const sample = await test.run(lane, seconds);
-  const used = cpuSeconds(lane.server.pid) - before;
+  const used = spent() - before;
   return { ...sample, cpuMicros: (used * 1e6) / sample.operations };
 }
 

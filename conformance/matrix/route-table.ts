@@ -5,6 +5,7 @@
  * tables and no other is tested in src/routes.test.ts.
  */
 import { operationsProtocol } from "../../src/http/operations.ts";
+import { orgSignersOperations } from "../../src/notary/org-signers-api.ts";
 import { notaryProtocol } from "../../src/notary/routes.ts";
 import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "../../src/orgs/routes.ts";
@@ -23,7 +24,9 @@ export interface TableRow {
 const nothing = {} as never;
 
 export function readRouteTable(): TableRow[] {
-  const operations = [orgsOperationsOf, gcOperations, serverKeysOperations].flatMap((table) => table(nothing));
+  const operations = [orgsOperationsOf, gcOperations, serverKeysOperations, orgSignersOperations].flatMap((table) =>
+    table(nothing),
+  );
   const protocols = [
     notaryProtocol(nothing),
     registryProtocol(nothing),

@@ -6,6 +6,7 @@ import { connect, connectionHelp, connectionOptions, type Env } from "./connecti
 import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { gcCommands } from "./gc-commands.ts";
+import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
@@ -14,6 +15,7 @@ import { printable } from "./table.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
+import { trustCommands } from "./trust/trust-commands.ts";
 import { trustKeysCommands } from "./trust-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
 import { whyCommands } from "./why-commands.ts";
@@ -25,7 +27,9 @@ const COMMANDS: readonly Command[] = [
   ...teamCommands,
   ...repositoryCommands,
   ...robotCommands,
+  ...keyCommands,
   ...tokenKeysCommands,
+  ...trustCommands,
   ...trustKeysCommands,
   ...directoryCommands,
   ...auditCommands,

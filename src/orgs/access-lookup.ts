@@ -1,6 +1,8 @@
 import { LRUCache } from "lru-cache";
+import type { RightsVersion } from "../oci/access.ts";
 import { BatchedLookup } from "../storage/batched-lookup.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
+import { readRights } from "../storage/rights-row.ts";
 import type { RobotGrant, TeamGrant } from "./permissions.ts";
 import { toUser, type User, userColumns } from "./users-store.ts";
 
@@ -42,7 +44,11 @@ export interface AccessFacts {
   readonly robotGrants: readonly RobotGrant[];
 }
 
-export type FindAccess = (key: AccessKey) => Promise<AccessFacts>;
+/** A look at the database that was asked for by the same request, and reads the version of the rights. */
+export type Looked = Promise<{ readonly rights: RightsVersion } | undefined>;
+
+/** Without `looked` it looks itself. */
+export type FindAccess = (key: AccessKey, looked?: Looked) => Promise<AccessFacts>;
 
 const NOTHING: AccessFacts = {
   user: undefined,
@@ -99,29 +105,26 @@ interface Reading {
   readonly goodUntil: number;
 }
 
-interface RightsVersion {
-  readonly version: string;
-  /** By the database's clock, ms. */
-  readonly now: number;
-}
-
 const maxRemembered = 10_000;
 
 /**
  * Reads whoever asks and what it is about together; look-ups waiting at the same moment share one query. What was found
  * is remembered with the version that the rights had then: it is true for as long as they have it, and whether they still
- * do is read in every call, by one small query for all that wait. (owners of the rows: the stores of this room and
- * storage/repository-store.ts; this only reads. 0013_rights_version.sql says what raises the version.)
+ * do is read in every call: along with what the request reads anyhow (storage/rights-row.ts), or by one small query for
+ * all that wait. (owners of the rows: the stores of this room and storage/repository-store.ts; this only reads.
+ * 0013_rights_version.sql says what raises the version.)
  */
 export function openAccessLookup(database: Database): FindAccess {
   const lookup = new BatchedLookup<AccessKey, Reading>((keys) => load(database, keys), { nameOf });
-  const versions = new BatchedLookup<"rights", RightsVersion>(() => loadVersion(database), { nameOf: (name) => name });
+  const versions = new BatchedLookup<"rights", RightsVersion>(async () => [await readRights(database)], {
+    nameOf: (name) => name,
+  });
   const remembered = new LRUCache<string, Reading>({ max: maxRemembered });
-  return async (key) => {
+  return async (key, looked) => {
     const name = nameOf(key);
     const known = remembered.get(name);
     if (known !== undefined) {
-      const rights = await versions.find("rights");
+      const rights = (await looked)?.rights ?? (await versions.find("rights"));
       if (rights?.version === known.version && rights.now < known.goodUntil) return known.facts;
     }
     const found = await lookup.find(key);
@@ -134,12 +137,6 @@ export function openAccessLookup(database: Database): FindAccess {
 /** As JSON, because a user's name is whatever somebody sent: no two keys have the same text. */
 function nameOf({ user, credential, repository, namespace }: AccessKey): string {
   return JSON.stringify([user, credential ?? null, repository, namespace ?? null]);
-}
-
-async function loadVersion(database: Database): Promise<RightsVersion[]> {
-  const text = "select version, extract(epoch from now()) * 1000 from rights_version";
-  const rows = await database.lookUp({ name: "rights-version", text, keys: [] });
-  return rows.map(([version, now]) => ({ version: version ?? "", now: Number(now) }));
 }
 
 /** As a transaction sees it. */

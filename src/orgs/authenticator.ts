@@ -1,7 +1,7 @@
 import { type Actor, ANONYMOUS } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { isNamespaceName } from "../oci/repository-name.ts";
-import type { AccessFacts, AccessKey, FindAccess } from "./access-lookup.ts";
+import type { AccessFacts, AccessKey, FindAccess, Looked } from "./access-lookup.ts";
 import { principalKey, stands } from "./authorize.ts";
 import type { Credentials } from "./credentials.ts";
 import type { DirectoryOutcome, DirectorySignIn } from "./ldap/directory-sign-in.ts";
@@ -26,7 +26,10 @@ export interface NameAndPassword {
   readonly password: string;
 }
 /** What a request concerns; a repository "" is none. */
-export type About = Pick<AccessKey, "repository" | "namespace">;
+export interface About extends Pick<AccessKey, "repository" | "namespace"> {
+  /** Reads the version of the rights for this very request; used where nothing else has to be asked before. */
+  readonly looked?: Looked | undefined;
+}
 const NOTHING: About = { repository: "" };
 
 export interface AuthenticatorDeps {
@@ -54,7 +57,7 @@ export class Authenticator {
     if (credentials.kind === "malformed") return undefined;
     if (credentials.kind === "basic") return this.byPassword(credentials, source, about);
     if (credentials.kind === "bearer") return this.#byToken(credentials.token, about);
-    const facts = await this.#deps.findAccess({ user: "", ...about });
+    const facts = await this.#deps.findAccess({ user: "", ...about }, about.looked);
     return { actor: ANONYMOUS, facts, by: "nothing", catalog: false };
   }
 
@@ -145,7 +148,7 @@ export class Authenticator {
   async #byToken(token: string, about: About): Promise<Identity | undefined> {
     const claims = await this.#deps.tokens.verify(token);
     if (claims === undefined) return undefined;
-    const facts = await this.#deps.findAccess({ ...principalKey(claims.actor), ...about });
+    const facts = await this.#deps.findAccess({ ...principalKey(claims.actor), ...about }, about.looked);
     if (!stands(claims.actor, facts)) return undefined;
     return { actor: claims.actor, facts, by: "token", catalog: claims.catalog };
   }

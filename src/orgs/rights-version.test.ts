@@ -1,6 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { digestOf } from "../oci/digest.ts";
+import { parseRepositoryName } from "../oci/repository-name.ts";
+import { BlobRows } from "../storage/blob-rows.ts";
+import { ManifestStore } from "../storage/manifest-store.ts";
 import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import { PersonalTokensStore } from "./personal-tokens-store.ts";
@@ -77,6 +81,32 @@ describe("openAccessLookup", () => {
       expect(new Set(facts.map(({ user }) => user?.suspended))).toEqual(new Set([suspended]));
     }
   });
+
+  it.each(["manifest", "blob"])(
+    "reads the version along with the row of a %s, and whatever changed before",
+    async (what) => {
+      const find = openAccessLookup(opened.database);
+      const key = { user: "ann", repository: "ann/app" };
+      const repository = parseRepositoryName(key.repository);
+      const digest = digestOf(Buffer.from("one that is not there"));
+      const seeBytes = async () => true;
+      const manifests = new ManifestStore(opened.database, { seeBytes });
+      const blobs = new BlobRows(opened.database, seeBytes);
+      const look = () =>
+        what === "manifest" ? manifests.look(repository, { kind: "digest", digest }) : blobs.look(repository, digest);
+      await find(key, look());
+      const asked = vi.spyOn(opened.database, "lookUp");
+
+      for (const suspended of [true, false]) {
+        await query("update users set suspended = $1 where name = 'ann'", [suspended]);
+        expect((await find(key, look())).user?.suspended).toBe(suspended);
+        expect((await find(key, look())).user?.suspended).toBe(suspended);
+      }
+
+      expect(asked.mock.calls.map(([{ name }]) => name)).toEqual(Array.from({ length: 4 }, () => `${what}-rows`));
+      asked.mockRestore();
+    },
+  );
 
   it("does not outlive a credential that ends by itself", async () => {
     const find = openAccessLookup(opened.database);

@@ -27,7 +27,9 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const digest = parseDigest(request.param("digest"));
-    const row = await blobRows.find(repository, digest);
+    const looked = blobRows.look(repository, digest);
+    request.looked = looked;
+    const row = (await looked)?.found;
 
     return async () => {
       if (row === undefined) throw unknown(digest);
@@ -51,7 +53,7 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
         return large(await openBlob(blobs, digest, size), range, headers);
       } catch (error) {
         // It may have been deleted and collected since its row was read.
-        if ((await blobRows.find(repository, digest)) === undefined) throw unknown(digest);
+        if ((await blobRows.look(repository, digest))?.found === undefined) throw unknown(digest);
         throw error;
       }
     };

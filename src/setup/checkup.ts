@@ -1,14 +1,15 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { access, constants, readFile, stat, statfs } from "node:fs/promises";
-import { connect } from "node:net";
+import { readFile, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Config, ConfigError, parseConfig } from "../config.ts";
 import { findFlaw } from "./certificates.ts";
 import { probeBlobFolder } from "./checkup-blobs.ts";
+import { isWritable, nearestExisting, tryConnect } from "./checkup-probes.ts";
 import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
 import type { Finding } from "./doctor.ts";
 import { messageOf } from "./errors.ts";
 import { findFile } from "./files.ts";
+import { ok, warning, wrong } from "./findings.ts";
 import { findHolder } from "./lock.ts";
 import { checkMasterKeys } from "./master-key.ts";
 import { reservePort } from "./port.ts";
@@ -267,44 +268,4 @@ async function checkClock({ config, now, isMade }: Situation): Promise<Finding[]
 async function checkTrust({ config, holder, inspectTrust }: Situation): Promise<Finding[]> {
   if (inspectTrust === undefined) return [];
   return checkTrustData({ config, isServed: holder !== undefined, inspectTrust });
-}
-
-/** Why nobody answers there, or undefined. */
-function tryConnect(target: { path: string } | { host: string; port: number }): Promise<string | undefined> {
-  return new Promise((done) => {
-    const socket = connect({ ...target, timeout: 3000 });
-    socket.once("connect", () => settle(undefined));
-    socket.once("timeout", () => settle("does not answer"));
-    socket.once("error", (error) => settle(error.message));
-    function settle(failure: string | undefined): void {
-      socket.destroy();
-      done(failure);
-    }
-  });
-}
-
-async function nearestExisting(folder: string): Promise<string> {
-  for (let current = folder; ; current = dirname(current)) {
-    const found = await stat(current).catch(() => undefined); // not there: one up
-    if (found || current === dirname(current)) return current;
-  }
-}
-
-async function isWritable(folder: string): Promise<boolean> {
-  return access(folder, constants.W_OK | constants.X_OK).then(
-    () => true,
-    () => false,
-  );
-}
-
-function ok(subject: string, text: string): Finding {
-  return { verdict: "ok", subject, text };
-}
-
-function warning(subject: string, text: string, mend: string): Finding {
-  return { verdict: "warning", subject, text, mend };
-}
-
-function wrong(subject: string, text: string, mend?: string): Finding {
-  return { verdict: "wrong", subject, text, ...(mend !== undefined && { mend }) };
 }

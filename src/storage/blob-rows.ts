@@ -3,6 +3,7 @@ import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
+import { type Seen, toSeen, withRights } from "./rights-row.ts";
 
 export interface Mount {
   readonly repositoryId: number;
@@ -33,7 +34,7 @@ export type SeeBytes = (digest: Digest, size: number) => Promise<boolean>;
 export class BlobRows {
   readonly #database: Database;
   readonly #seeBytes: SeeBytes;
-  readonly #rows: BatchedLookup<BlobKey, BlobRow>;
+  readonly #rows: BatchedLookup<BlobKey, Seen<BlobRow>>;
 
   constructor(database: Database, seeBytes: SeeBytes) {
     this.#database = database;
@@ -43,8 +44,8 @@ export class BlobRows {
     });
   }
 
-  /** Undefined when this repository does not have the blob. */
-  find(repository: RepositoryName, digest: Digest): Promise<BlobRow | undefined> {
+  /** Nothing is found when this repository does not have the blob. */
+  look(repository: RepositoryName, digest: Digest): Promise<Seen<BlobRow> | undefined> {
     return this.#rows.find({ repository, digest });
   }
 
@@ -196,21 +197,17 @@ export async function clearLinkMarks(sql: Sql, repositoryId: number, digests: re
 }
 
 const FIND_ROWS = `
-  select k.at, s.size, b.unreferenced_at is not null
+  select k.at, s.size, case when b.unreferenced_at is null then 0 else 1 end
   from unnest($1::text[], $2::text[]) with ordinality as k (name, digest, at)
   join repositories r on r.name = k.name
   join repository_blobs b on b.repository_id = r.id and b.digest = k.digest
   join blobs s on s.digest = b.digest`;
 
-async function findRows(database: Database, keys: readonly BlobKey[]): Promise<(BlobRow | undefined)[]> {
+async function findRows(database: Database, keys: readonly BlobKey[]): Promise<Seen<BlobRow>[]> {
   const rows = await database.lookUp({
     name: "blob-rows",
-    text: FIND_ROWS,
+    text: withRights(FIND_ROWS, 3),
     keys: [keys.map(({ repository }) => repository), keys.map(({ digest }) => digest)],
   });
-  const found: (BlobRow | undefined)[] = Array.from({ length: keys.length });
-  for (const [at, size, unreferenced] of rows) {
-    found[Number(at) - 1] = { size: Number(size), unreferenced: unreferenced === "t" };
-  }
-  return found;
+  return toSeen(rows, keys.length, ([, size, marked]) => ({ size: Number(size), unreferenced: marked === "1" }));
 }

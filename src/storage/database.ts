@@ -4,7 +4,10 @@ import { type Lookup, LookupQuery, type LookupRow } from "./lookup-query.ts";
 
 export type Row = pg.QueryResultRow;
 
-/** Anything that runs SQL: the pool, or one transaction. Parameters only; text is never spliced into SQL. */
+/**
+ * Anything that runs SQL: the pool, or one transaction. Parameters only; text is never spliced into SQL. What is asked of a
+ * transaction before the answers came goes out at once and is done in that order: see {@link together}.
+ */
 export interface Sql {
   /** `name` makes it a prepared statement of the connection: one name, one text. */
   query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]>;
@@ -51,6 +54,8 @@ const connectMs = 5_000;
 const statementMs = 60_000;
 /** serialization_failure, deadlock_detected: the transaction changed nothing and may run again. */
 const AGAIN = new Set(["40001", "40P01"]);
+/** in_failed_sql_transaction: a statement before it failed. */
+const ABORTED = "25P02";
 /** disk_full, and PostgreSQL's own words for a file it could not extend. */
 const FULL = new Set(["53100"]);
 /** Integrity violations are answers, not faults: the store that made the statement knows what they mean. */
@@ -71,8 +76,9 @@ export class Database implements Sql {
 
   constructor(options: DatabaseOptions) {
     const { maxConnections = 10 } = options;
-    this.#pool = openPool(options, maxConnections, GENERIC_PLAN);
-    this.#lookups = openPool(options, Math.min(maxConnections, maxLookups), `${GENERIC_PLAN} ${BY_INDEX}`);
+    this.#pool = openPool(options, { max: maxConnections, pipeline: true, options: GENERIC_PLAN });
+    const max = Math.min(maxConnections, maxLookups);
+    this.#lookups = openPool(options, { max, pipeline: false, options: `${GENERIC_PLAN} ${BY_INDEX}` });
   }
 
   query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]> {
@@ -179,15 +185,37 @@ async function repeat<T>(once: () => Promise<T>): Promise<T> {
 
 /** `breaks` is called when not even a rollback gets through. */
 async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>, breaks: () => void): Promise<T> {
+  let isOver = false;
+  // Of work that goes on side by side, one part may fail while another has statements still to send.
+  const query: Sql["query"] = async (name, text, values = []) => {
+    if (isOver) throw new Error(`${name} was asked of a transaction that is over`);
+    return run(client, name, text, values);
+  };
   try {
     await drive(client.query("begin"));
-    const result = await work({ query: (name, text, values = []) => run(client, name, text, values) });
+    const result = await work({ query });
+    isOver = true;
     await drive(client.query("commit"));
     return result;
   } catch (error) {
+    isOver = true;
     await client.query("rollback").catch(breaks);
     throw error;
   }
+}
+
+/**
+ * The results of work on one transaction that was begun together, so that its statements share their way to the database
+ * and back. Where some of it failed, that is thrown which stands first; not what failed only because the transaction had.
+ */
+export async function together<T extends readonly unknown[]>(
+  ...work: { readonly [K in keyof T]: Promise<T[K]> }
+): Promise<T>;
+export async function together(...work: readonly Promise<unknown>[]): Promise<readonly unknown[]> {
+  const all = await Promise.allSettled(work);
+  const failed = all.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  if (failed.length > 0) throw failed.find((reason) => codeOf(reason) !== ABORTED) ?? failed[0];
+  return all.map((one) => (one.status === "fulfilled" ? one.value : undefined));
 }
 
 /** Every statement is prepared: planning it anew for each call's parameters would cost several times what running it does. */
@@ -200,14 +228,20 @@ const BY_INDEX = [
   ...["seqscan", "hashjoin", "mergejoin", "material", "memoize", "bitmapscan"].map((way) => `-c enable_${way}=off`),
 ].join(" ");
 
+interface PoolOptions {
+  readonly max: number;
+  /** Statements are sent before those sent earlier are answered; look-ups, whose queries are our own, cannot. */
+  readonly pipeline: boolean;
+  readonly options: string;
+}
+
 function openPool(
   { url, lockMs, onIdleError = () => undefined }: DatabaseOptions,
-  max: number,
-  options: string,
+  { max, pipeline, options }: PoolOptions,
 ): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
-    max,
+    ...{ max, pipeline },
     connectionTimeoutMillis: connectMs,
     statement_timeout: statementMs,
     ...(lockMs === undefined ? {} : { lock_timeout: lockMs }),

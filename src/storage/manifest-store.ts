@@ -10,6 +10,7 @@ import { type Confirm, type Database, isViolation, type Sql } from "./database.t
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
+import { type Seen, toSeen, withRights } from "./rights-row.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -65,7 +66,7 @@ export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
   readonly #seeBytes: SeeBytes;
-  readonly #rows: BatchedLookup<ManifestKey, FoundManifest>;
+  readonly #rows: BatchedLookup<ManifestKey, Seen<FoundManifest>>;
   readonly #contents = new LRUCache<Digest, Buffer>({
     maxSize: maxCachedBytes,
     sizeCalculation: ({ length }) => length + 256,
@@ -81,8 +82,8 @@ export class ManifestStore {
     });
   }
 
-  /** Undefined when the repository has no such tag or digest. */
-  find(repository: RepositoryName, reference: Reference): Promise<FoundManifest | undefined> {
+  /** Nothing is found when the repository has no such tag or digest. */
+  look(repository: RepositoryName, reference: Reference): Promise<Seen<FoundManifest> | undefined> {
     return this.#rows.find({ repository, reference });
   }
 
@@ -224,30 +225,26 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
 }
 
 const FIND_ROWS = `
-  select k.at, r.id, m.digest, m.media_type, m.size
+  select k.at, r.id, m.size, m.digest, m.media_type
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
   join repositories r on r.name = k.repository
   join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
     (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
 
-async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<(FoundManifest | undefined)[]> {
+async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<Seen<FoundManifest>[]> {
   const rows = await database.lookUp({
     name: "manifest-rows",
-    text: FIND_ROWS,
+    text: withRights(FIND_ROWS, 5),
     keys: [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
   });
-  const found: (FoundManifest | undefined)[] = Array.from({ length: keys.length });
-  for (const [at, id, digest, mediaType, size] of rows) {
-    found[Number(at) - 1] = {
-      repositoryId: Number(id),
-      digest: digest as Digest,
-      mediaType: mediaType ?? "",
-      size: Number(size),
-    };
-  }
-  return found;
+  return toSeen(rows, keys.length, ([, id, size, digest, mediaType]) => ({
+    repositoryId: Number(id),
+    digest: digest as Digest,
+    mediaType: mediaType ?? "",
+    size: Number(size),
+  }));
 }

@@ -3,21 +3,53 @@ import { join } from "node:path";
 import { projectRoot } from "../../harness/server.ts";
 
 const COPIED = ["bin", "src", "package.json", "package-lock.json"];
-const LOOKUP = "src/orgs/access-lookup.ts";
-const READ = `      const rights = await versions.find("rights");
-      if (rights?.version === known.version && rights.now < known.goodUntil) return known.facts;
-`;
+
+interface Change {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** All of `authorize`: neither are facts looked up, nor is their version read, nor is anything decided. */
+const CHANGES: readonly Change[] = [
+  {
+    file: "src/orgs/authenticator.ts",
+    from: `    const facts = await this.#deps.findAccess({ ...principalKey(claims.actor), ...about }, about.looked);
+    if (!stands(claims.actor, facts)) return undefined;
+    return { actor: claims.actor, facts, by`,
+    to: "    return { actor: claims.actor, facts: {} as AccessFacts, by",
+  },
+  {
+    file: "src/orgs/gate.ts",
+    from: `      request.admission = judge(`,
+    to: `      if (identity.by !== "token") request.admission = judge(`,
+  },
+  {
+    file: "src/storage/rights-row.ts",
+    from: "export function withRights(text: string, columns: number): string {\n",
+    to: "export function withRights(text: string, _: number): string {\n  if (text) return text;\n  const columns = 0;\n",
+  },
+  {
+    file: "src/storage/rights-row.ts",
+    from: "  if (row === undefined) throw",
+    to: '  if (row === undefined) return { version: "", now: 0 };\n  if (row === null) throw',
+  },
+];
 
 /**
- * A copy of the product that looks nothing up to judge by: it answers everyone by what it found the first time. Beside
- * the product itself it shows what judging costs.
+ * A copy of the product that lets everyone do everything who has a token of its own. Beside the product itself it shows
+ * what judging costs: reading the token is in both.
  */
 export function copyUnjudged(folder: string): string {
   for (const path of COPIED) cpSync(join(projectRoot, path), join(folder, path), { recursive: true });
   symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
-  const file = join(folder, LOOKUP);
-  const text = readFileSync(file, "utf8");
-  if (text.split(READ).length !== 2) throw new Error(`${LOOKUP} no longer holds:\n${READ}`);
-  writeFileSync(file, text.replace(READ, "      return known.facts;\n"));
+  for (const { file, from, to } of CHANGES) {
+    const text = readFileSync(join(folder, file), "utf8");
+    if (text.split(from).length !== 2) throw new Error(`${file} no longer holds:\n${from}`);
+    writeFileSync(
+      join(folder, file),
+      text.replace(from, () => to),
+    );
+  }
   return folder;
 }
