@@ -38,8 +38,8 @@ export const MUTANTS: readonly Mutant[] = [
       {
         // Marked, if at all, with the deletion itself: whoever comes after a crash finds an innocent row.
         file: "src/storage/gc/marks.ts",
-        find: `       update blobs b set unreferenced_at = now() from changed c where b.digest = c.digest returning 1`,
-        replace: `       select 1 from changed`,
+        find: `     update blobs b set unreferenced_at = now() from held where b.digest = held.digest returning 1`,
+        replace: `     select 1 from held`,
       },
       {
         file: "src/storage/gc/doomed.ts",

@@ -13,6 +13,8 @@ export interface CollectorOptions {
   readonly graceSeconds: number;
   /** How long a manifest stays that no tag leads to; undefined: for ever. */
   readonly untaggedSeconds: number | undefined;
+  /** Manifests or links that are deleted in one transaction; default 200. */
+  readonly manifestsAtOnce?: number;
   readonly failpoint?: Failpoint;
   /** Ends a run between two steps. */
   readonly signal?: AbortSignal;
@@ -44,6 +46,8 @@ const restoredMessage =
   "since then have no rows. Nothing is deleted until an operator says so: goldseal gc --after-restore";
 
 const lockName = "goldseal garbage collection";
+/** Plans live as long as the run, and the list of what it deletes, empty when they are made, grows with it. */
+const BY_INDEX = "select set_config('enable_seqscan', 'off', false)";
 
 /**
  * Deletes what nothing leads to, while everything goes on. Over all processes one collects at a time, and all it does
@@ -65,6 +69,7 @@ export class Collector {
   /** The id of the run, over by then; undefined where another process collects or did so. Throws when it failed. */
   run(options: RunOptions): Promise<number | undefined> {
     return this.#options.database.exclusively(lockName, async (session) => {
+      await session.query("gc-by-index", BY_INDEX);
       const runs = new GcRuns(session);
       const { ifNoneForSeconds } = options;
       if (ifNoneForSeconds !== undefined && !(await runs.isDue(ifNoneForSeconds))) return undefined;

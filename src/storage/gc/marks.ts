@@ -81,31 +81,46 @@ export interface MarkedWindow {
 
 /** Of the `limit` blobs after `after`: candidates are those that no repository has but by links that are marked. */
 export async function markBlobs(sql: Sql, after: string, limit: number): Promise<MarkedWindow> {
-  const [row] = await sql.query<MarkedRow>(
-    "gc-mark-blobs",
+  const rows = await sql.query<SeenRow>(
+    "gc-see-blobs",
     `with seen as materialized (
-       select digest, size, unreferenced_at is not null as marked,
-         exists (select from repository_blobs l where l.digest = b.digest and l.unreferenced_at is null) as needed
+       select digest, size, unreferenced_at is not null as marked, ${isLinked("b")} as needed
        from blobs b where digest > $1 order by digest limit $2
-     ), changed as (
-       select b.digest from seen join blobs b on b.digest = seen.digest
-       where not seen.needed and not seen.marked and b.unreferenced_at is null
-       for no key update of b skip locked
-     ), done as (
-       update blobs b set unreferenced_at = now() from changed c where b.digest = c.digest returning 1
      )
-     select (select count(*)::int from done) as marked,
-       (select max(digest) from seen having count(*) = $2) as last,
-       (select json_agg(json_build_object('digest', digest, 'size', size)) from seen where needed and marked) as revived`,
+     select digest, size, marked from seen where needed = marked
+     union all select max(digest), 0, null from seen having count(*) = $2`,
     [after, limit],
   );
-  return { marked: row?.marked ?? 0, last: row?.last ?? undefined, revived: row?.revived ?? [] };
+  const loose = rows.filter(({ marked }) => marked === false).map(({ digest }) => digest);
+  const revived = rows
+    .filter(({ marked }) => marked === true)
+    .map(({ digest, size }) => ({ digest, size: Number(size) }));
+  return { marked: await markLoose(sql, loose), revived, last: rows.find(({ marked }) => marked === null)?.digest };
 }
 
-interface MarkedRow {
-  readonly marked: number;
-  readonly last: string | null;
-  readonly revived: readonly StoredBlob[] | null;
+interface SeenRow {
+  readonly digest: Digest;
+  readonly size: string;
+  /** Null: of the last one that was seen. */
+  readonly marked: boolean | null;
+}
+
+const isLinked = (blob: string): string =>
+  `exists (select from repository_blobs l where l.digest = ${blob}.digest and l.unreferenced_at is null)`;
+
+/** In a statement of its own, which is given the few that change: a plan for "so many" would go through all blobs. */
+async function markLoose(sql: Sql, digests: readonly Digest[]): Promise<number> {
+  if (digests.length === 0) return 0;
+  const rows = await sql.query(
+    "gc-mark-blobs",
+    `with held as (
+       select digest from blobs b where digest = any($1::text[]) and unreferenced_at is null and not ${isLinked("b")}
+       order by digest for no key update skip locked
+     )
+     update blobs b set unreferenced_at = now() from held where b.digest = held.digest returning 1`,
+    [digests],
+  );
+  return rows.length;
 }
 
 /** Those of `blobs` that have no row. */

@@ -3,6 +3,8 @@ import { setTimeout as wait } from "node:timers/promises";
 export interface PaceOptions {
   readonly least: number;
   readonly most: number;
+  /** Waits so many milliseconds. */
+  readonly rest?: (ms: number) => Promise<unknown>;
 }
 
 /** How long one step may take: pushes wait for the rows that it locks, and for the core that it keeps busy. */
@@ -28,11 +30,11 @@ export class Pace {
     const started = performance.now();
     const result = await work();
     const took = performance.now() - started;
-    const { least, most } = this.#options;
+    const { least, most, rest = wait } = this.#options;
     // Slowly up, fast down: what comes next may be as large as what was too large.
     if (took > stepMs) this.#size = Math.max(least, Math.floor((this.#size * stepMs) / took));
     else this.#size = Math.min(most, Math.ceil(this.#size * Math.min(2, stepMs / Math.max(took, 1))));
-    if (took > shortMs) await wait(Math.min(took, stepMs));
+    if (took > shortMs) await rest(Math.min(took, stepMs));
     return result;
   }
 }

@@ -152,7 +152,7 @@ export class Run {
       const found = await find({ repositories, after, limit: rowsAtOnce });
       if (this.#parts.dryRun) await this.#list(found);
       else
-        for (const doomed of chunks(found, deletedAtOnce)) {
+        for (const doomed of chunks(found, this.#options.manifestsAtOnce ?? deletedAtOnce)) {
           this.#options.signal?.throwIfAborted();
           await this.#deletion.failpoint("gc.afterPick");
           const gone = await remove(doomed);
