@@ -2,12 +2,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Pace } from "./pace.ts";
 
 describe("the pace of a collection", () => {
-  beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
   let rests: number[] = [];
   const rest = async (ms: number): Promise<void> => void rests.push(ms);
   beforeEach(() => {
+    vi.useFakeTimers();
     rests = [];
   });
   const step = (pace: Pace, ms: number) => pace.step(async () => void vi.advanceTimersByTime(ms));
