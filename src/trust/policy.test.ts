@@ -4,10 +4,10 @@ import { at, drop, type Loose, put } from "../notary/tuf/testing/loose.ts";
 import { ecdsaKey, ed25519Key, rsaKey } from "../notary/tuf/testing/test-key.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
 import { signEnvelope } from "./dsse.ts";
-import { findRule, openPolicy, POLICY_TYPE, type PolicyPins, type SignedPolicy } from "./policy.ts";
+import { findRule, openPolicy, POLICY_TYPE, type PolicyPins, peopleOf, type SignedPolicy } from "./policy.ts";
 import { diffPolicies } from "./policy-diff.ts";
 import { parsePolicyDocument } from "./policy-document.ts";
-import { alice, bob, carol, mallory, signerOf, spkiText } from "./testing/signers.ts";
+import { alice, bob, carol, mallory, signerOf, spkiOfPair, spkiText } from "./testing/signers.ts";
 
 const idOf = ({ key }: typeof alice): string => canonicalKeyId(key);
 const [aliceId, bobId, carolId] = [idOf(alice), idOf(bob), idOf(carol)] as const;
@@ -261,6 +261,23 @@ describe("findRule", () => {
 
   it("refuses under a clock that is none", () => {
     expect(find("prod", "ops/app", new Date(Number.NaN))).toMatchObject({ kind: "refuse" });
+  });
+});
+
+describe("peopleOf", () => {
+  it("knows every key of the document by what it is, with the teams of its user", () => {
+    const people = peopleOf(
+      parsePolicyDocument(bytesOf(put(["keys", carolId], { spki: spkiText(carol), user: "carol" }))),
+    );
+
+    const person = { kind: "person", proved: true, removed: false };
+    expect(people).toEqual(
+      new Map([
+        [spkiOfPair(alice), { ...person, user: "alice", teams: new Set(["qa", "acme/ops"]) }],
+        [spkiOfPair(bob), { ...person, user: "bob", teams: new Set(["acme/ops"]) }],
+        [spkiOfPair(carol), { ...person, user: "carol", teams: new Set() }],
+      ]),
+    );
   });
 });
 
