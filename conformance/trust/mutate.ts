@@ -19,12 +19,12 @@ const PERCENT = 95;
 /** Which tests see a file first; all others only when these see nothing. */
 const NEAREST: readonly (readonly [file: RegExp, test: RegExp])[] = [
   [/trusted-targets/, /trusted-targets/],
-  [/cosign|detached/, /cosign-evidence/],
+  [/cosign|detached/, /cosign-/],
   [/dsse|ecdsa-der|strict-json/, /dsse/],
   [/policy|require/, /policy/],
   [/image-pattern/, /image-pattern/],
   [/possession/, /possession/],
-  [/./, /verdict\.test/],
+  [/./, /(?:verdict|verdict-tag|tuf-evidence|subject)\.test/],
 ];
 
 const { values } = parseArgs({ options: { files: { type: "string" } } });
