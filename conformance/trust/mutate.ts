@@ -24,7 +24,7 @@ const NEAREST: readonly (readonly [file: RegExp, test: RegExp])[] = [
   [/policy|require/, /policy/],
   [/image-pattern/, /image-pattern/],
   [/possession/, /possession/],
-  [/./, /(?:verdict|verdict-tag|tuf-evidence|subject)\.test/],
+  [/./, /(?:verdict|verdict-tag|verdict-class|tuf-evidence|subject)\.test/],
 ];
 
 const { values } = parseArgs({ options: { files: { type: "string" } } });
