@@ -79,8 +79,9 @@ function report({ call: { io, options }, gun }: TrustSession, trusted: TrustedMe
   } else {
     io.stdout.write(`${isNew ? "signed" : "signed already:"} ${gun}:${tag}\n`);
     io.stdout.write(`  ${manifest.digest} (${manifest.mediaType}, ${manifest.size} bytes)\n`);
+    const width = Math.max(...signatures.map(({ role }) => role.length));
     for (const { role, keyIds, expires } of signatures)
-      io.stdout.write(`  ${role}  key ${keyIds.join(", ")}  until ${expires}\n`);
+      io.stdout.write(`  ${role.padEnd(width)}  key ${keyIds.join(", ")}  until ${expires}\n`);
   }
   if (roles.some(({ name }) => name === RELEASES || name === TARGETS)) return;
   io.stderr.write(
