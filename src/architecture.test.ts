@@ -50,6 +50,7 @@ const DOORS: Readonly<Record<string, RegExp>> = {
 const ROUTE_TABLE = "conformance/matrix/route-table.ts";
 const TABLES = [
   ...["src/http/operations.ts", "src/orgs/routes.ts", "src/registry/routes.ts", "src/registry/gc-api.ts"],
+  ...["src/registry/fsck-api.ts", "src/registry/scrub-api.ts"],
   ...["src/notary/routes.ts", "src/notary/server-keys-api.ts", "src/notary/org-signers-api.ts"],
 ];
 

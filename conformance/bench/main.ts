@@ -55,7 +55,7 @@ const wanted = (name: string): boolean => positionals.length === 0 || positional
 
 const OTHER_BENCHES: Readonly<Record<string, (folder: string) => Promise<number>>> = {
   access: (folder) => accessBench(folder, { pace, names: positionals.slice(1), jsonFile: values.json }),
-  notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick }, values.json),
+  notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick, names: positionals.slice(1) }, values.json),
   s3: (folder) => benchS3(folder, { ...pace, quick: values.quick }),
 };
 

@@ -7,8 +7,15 @@ const MANIFEST_STORE = "src/storage/manifest-store.ts";
 const DATABASE = "src/storage/database.ts";
 const FILES = "src/storage/fs-blob-store.ts";
 
+export interface CrashMutant extends Mutant {
+  /** The part of the suite that shows it; default: kills of one server on a folder. */
+  readonly args?: readonly string[];
+}
+
+const POWER_CUTS = ["--power-cuts", "60"];
+
 /** With each of them the crash suite must go red, or it proves nothing. */
-export const MUTANTS: readonly Mutant[] = [
+export const MUTANTS: readonly CrashMutant[] = [
   {
     name: "blob-row-before-bytes",
     at: ["blob.afterHash", "blob.beforeCommit"],
@@ -144,6 +151,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "commits-not-synced",
+    args: POWER_CUTS,
     edits: [
       {
         file: "src/setup/postmaster.ts",
@@ -169,6 +177,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "segment-bytes-not-synced",
+    args: POWER_CUTS,
     edits: [
       {
         file: "src/storage/file-writer.ts",
@@ -179,14 +188,17 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "segment-name-not-synced",
+    args: POWER_CUTS,
     edits: [{ file: FILES, find: `      await syncFolder(join(this.#root, "uploads"));`, replace: "" }],
   },
   {
     name: "blob-name-not-synced",
+    args: POWER_CUTS,
     edits: [{ file: FILES, find: `    await syncFolder(join(target, ".."));`, replace: "" }],
   },
   {
     name: "blob-copied-not-linked",
+    args: POWER_CUTS,
     edits: [
       { file: FILES, find: `import { type FileHandle, link,`, replace: `import { copyFile, type FileHandle, link,` },
       {
@@ -198,6 +210,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "folders-not-synced",
+    args: POWER_CUTS,
     edits: [{ file: FILES, find: `      await syncFolder(folder);\n    }`, replace: `    }` }],
   },
 ];

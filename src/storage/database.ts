@@ -189,6 +189,7 @@ async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>
   // Of work that goes on side by side, one part may fail while another has statements still to send.
   const query: Sql["query"] = async (name, text, values = []) => {
     if (isOver) throw new Error(`${name} was asked of a transaction that is over`);
+    gatherTurn(client);
     return run(client, name, text, values);
   };
   try {
@@ -202,6 +203,13 @@ async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>
     await client.query("rollback").catch(breaks);
     throw error;
   }
+}
+
+/** What is asked in one turn of the event loop goes out in one write. */
+function gatherTurn({ connection: { stream } }: pg.PoolClient): void {
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
 }
 
 /**

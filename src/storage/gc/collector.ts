@@ -3,6 +3,7 @@ import type { SeeBytes } from "../blob-rows.ts";
 import { clearBlobMarks } from "../blob-rows.ts";
 import type { Database, Session } from "../database.ts";
 import { type Failpoint, noFailpoint } from "../failpoint.ts";
+import { inGroups } from "../in-groups.ts";
 import { type DeletionParts, deleteBlob, deleteLinks, deleteManifestRows } from "./deletion.ts";
 import { type DoomedRow, findDoomedBlobs, findDoomedLinks, findDoomedManifests } from "./doomed.ts";
 import { adoptOrphans, findOrphans, findRevived, markBlobs, markLinks, markManifests } from "./marks.ts";
@@ -286,15 +287,4 @@ function toBlobItem({ digest, size }: StoredBlob): GcItem {
 function byRepository(rows: readonly DoomedRow[]): DoomedRow[][] {
   const groups = Map.groupBy(rows, ({ repositoryId }) => repositoryId);
   return [...groups.values()];
-}
-
-async function* inGroups<T>(all: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
-  let group: T[] = [];
-  for await (const one of all) {
-    group.push(one);
-    if (group.length < size) continue;
-    yield group;
-    group = [];
-  }
-  if (group.length > 0) yield group;
 }
