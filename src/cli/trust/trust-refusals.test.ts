@@ -41,7 +41,9 @@ describe("goldseal trust verify refuses", () => {
     const verify = await alice.goldseal(`trust verify ${image}:1`);
     expect(verify).toMatchObject({ status: 1, out: "" });
     expect(verify.err).toMatch(/does not hold: timestamp went back from version 3 to 2\n {2}somebody shows older/);
-    expect((await lab.openMachine("alice").goldseal(`trust verify ${image}:1`)).status).toBe(0);
+    const elsewhere = await lab.openMachine("alice").goldseal(`trust verify ${image}:1`);
+    expect(elsewhere).toMatchObject({ status: 0 });
+    expect(elsewhere.err).toContain(`${image} is seen for the first time here; its root key `);
   });
 
   it("another root under the same name, and trust data that is gone", async () => {
@@ -208,7 +210,7 @@ describe("several signers", () => {
 
     const runs = await Promise.all(tags.map((tag, index) => machines[index]?.goldseal(`trust sign ${image}:${tag}`)));
 
-    expect(runs.map((run) => [run?.status, run?.err])).toEqual(tags.map(() => [0, ""]));
+    expect(runs.map((run) => run?.status)).toEqual([0, 0, 0, 0]);
     const { tags: all } = JSON.parse((await alice.goldseal(`trust inspect ${image} --json`)).out);
     expect(all.map(({ tag }: { tag: string }) => tag)).toEqual(["1", ...tags]);
   });
