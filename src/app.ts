@@ -303,8 +303,8 @@ async function findObstacle(database: Database): Promise<string | undefined> {
 }
 
 /** Every worker sweeps now and then; two at once only find less to do. Returns how to stop, which waits for the last. */
+/** At once too: whoever is started again more often than that would never sweep. */
 function sweepRegularly(deps: SweepDeps, log: Log): () => Promise<void> {
-  let running: Promise<void> = Promise.resolve();
   const sweep = async (): Promise<void> => {
     try {
       const removed = await sweepUploads(deps);
@@ -313,6 +313,7 @@ function sweepRegularly(deps: SweepDeps, log: Log): () => Promise<void> {
       log.error("uploads.sweep-failed", describeError(error));
     }
   };
+  let running = sweep();
   const timer = setInterval(() => {
     running = sweep();
   }, sweepEveryMs);

@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** One library, one door: the only files that may import it. */
 const DOORS: Readonly<Record<string, RegExp>> = {
   koa: /^src\/(http\/|app\.ts$)/,
-  pg: /^src\/storage\/database\.ts$/,
+  pg: /^src\/storage\/(database|statement-batch)\.ts$/,
   jose: /^src\/orgs\/token-[\w-]+\.ts$/,
   ldapts: /^src\/orgs\/ldap\/directory\.ts$/,
   tweetnacl: /^src\/keys\//,

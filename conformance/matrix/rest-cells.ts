@@ -190,7 +190,7 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
 export const TOKEN_CREATE = "token-create";
 
 const ROBOTS: readonly ActorId[] = ["A9", "A10", "A11"];
-const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13"];
+const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A16"];
 
 /** The answer that each gets, from the words: to whoever is not of it an organization does not exist. */
 function expected(actor: ActorId, { who, ok, robots }: Row): readonly [number, string] {
