@@ -184,6 +184,33 @@ describe("goldseal fsck of blobs", () => {
     expect((await fsck(ALL)).lines).toEqual([]);
   });
 
+  it("makes no client leave out a push because the manifest is there, through indexes too, and hides it from no puller", async () => {
+    const image = await pushParts(place, place.repository);
+    const body = JSON.stringify(image.manifest);
+    await putManifest(place, "t", body);
+    const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [describeContent(body, OCI_MANIFEST)] };
+    await putManifest(place, "list", index, { contentType: OCI_INDEX });
+    const other = await pushParts({ ...place, repository: place.repository }, "whole");
+    await putManifest(place, "whole", JSON.stringify(other.manifest));
+    const asked = await app.ask("GET", `/token?scope=repository:${place.repository}:pull`, { as: "alice" });
+    const authorization = `Bearer ${JSON.parse(asked.body.toString()).token}`;
+    const path = `/v2/${place.repository}/manifests`;
+    const pulls = async (method: string, tag: string) =>
+      (await app.ask(method, `${path}/${tag}`, { headers: { authorization } })).status;
+    await flip(image.layer.digest);
+    await fsck(ALL);
+
+    for (const tag of ["t", "list"]) {
+      expect((await get(`manifests/${tag}`, "HEAD")).status).toBe(404);
+      expect([await pulls("HEAD", tag), await pulls("GET", tag)]).toEqual([200, 200]);
+    }
+    expect((await get("manifests/whole", "HEAD")).status).toBe(200);
+
+    await pushParts(place, place.repository);
+    for (const tag of ["t", "list"]) expect((await get(`manifests/${tag}`, "HEAD")).status).toBe(200);
+    expect((await fsck(ALL)).lines).toEqual([]);
+  });
+
   it("takes out of quarantine what is whole again: put there by hand, or set aside by mistake", async () => {
     const digests = [await pushBlob(place, "by hand"), await pushBlob(place, "by mistake")] as const;
     for (const digest of digests) await flip(digest);
