@@ -59,7 +59,7 @@ const OTHER_BENCHES: Readonly<Record<string, (folder: string) => Promise<number>
   access: (folder) => accessBench(folder, { pace, names: positionals.slice(1), jsonFile: values.json }),
   scale: (folder) =>
     scaleBench(folder, { pace, names: positionals.slice(1), quick: values.quick, jsonFile: values.json }),
-  notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick }, values.json),
+  notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick, names: positionals.slice(1) }, values.json),
   s3: (folder) => benchS3(folder, { ...pace, quick: values.quick }),
 };
 

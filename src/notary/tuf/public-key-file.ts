@@ -58,6 +58,14 @@ const FAMILY: Readonly<Record<string, string>> = { ec: "ecdsa", rsa: "rsa", ed25
 function fromSpki(base64: string): Key {
   const der = Buffer.from(base64, "base64");
   if (der.toString("base64") !== base64) throw malformed("the PEM is not base64");
+  return keyOfSpki(der);
+}
+
+/**
+ * The key in a DER SubjectPublicKeyInfo. Whether it can verify is the key's to say.
+ * @throws VerificationError KEY
+ */
+export function keyOfSpki(der: Buffer): Key {
   const kind = kindOf(() => createPublicKey({ key: der, format: "der", type: "spki" }));
   const type = FAMILY[kind] ?? kind;
   // The 32 bytes end the structure.

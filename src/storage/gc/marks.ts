@@ -141,8 +141,8 @@ export async function findOrphans(sql: Sql, blobs: readonly StoredBlob[]): Promi
 export async function adoptOrphans(sql: Sql, orphans: readonly StoredBlob[]): Promise<number> {
   const rows = await sql.query(
     "gc-adopt",
-    `insert into blobs (digest, size, unreferenced_at)
-     select digest, size, now() from unnest($1::text[], $2::bigint[]) as o (digest, size)
+    `insert into blobs (digest, size, unreferenced_at, adopted_at)
+     select digest, size, now(), now() from unnest($1::text[], $2::bigint[]) as o (digest, size)
      on conflict (digest) do nothing returning 1`,
     [orphans.map(({ digest }) => digest), orphans.map(({ size }) => size)],
   );

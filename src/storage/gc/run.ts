@@ -2,6 +2,7 @@ import type { StoredBlob } from "../blob-inventory.ts";
 import { clearBlobMarks } from "../blob-rows.ts";
 import type { Session } from "../database.ts";
 import { noFailpoint } from "../failpoint.ts";
+import { inGroups } from "../in-groups.ts";
 import type { CollectorOptions } from "./collector.ts";
 import { type DeletionParts, deleteBlobs, deleteLinks, deleteManifestRows } from "./deletion.ts";
 import {
@@ -247,15 +248,4 @@ const sum = (items: readonly GcItem[]): number => items.reduce((total, { size })
 
 function* chunks<T>(all: readonly T[], size: number): Generator<readonly T[]> {
   for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
-}
-
-async function* inGroups<T>(all: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
-  let group: T[] = [];
-  for await (const one of all) {
-    group.push(one);
-    if (group.length < size) continue;
-    yield group;
-    group = [];
-  }
-  if (group.length > 0) yield group;
 }
