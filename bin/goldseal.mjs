@@ -81,12 +81,12 @@ async function handOver(target, { isServer }) {
   // mark the whole heap. Workers inherit it.
   const flags = isServer ? ["--max-semi-space-size=4"] : [];
   const child = spawn(NODE, [...flags, ...target], { env, stdio });
-  if (isServer) stopWithNpm(child);
+  stopWithNpm(child);
   process.exitCode = await waitFor(child);
   process.exit();
 }
 
-/** npm, killed, tells nobody: when it was our parent and is gone, the server must not stay behind and hold its folder. */
+/** npm, killed, tells nobody: when it was our parent and is gone, what it ran must not stay behind and hold its folder. */
 function stopWithNpm(child) {
   const parent = process.ppid;
   if (process.env.npm_lifecycle_event === undefined) return;

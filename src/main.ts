@@ -18,7 +18,9 @@ commands
   team, grant     teams, and what they may do in which repositories
   repository      list, show, create, visibility, rename, delete, grants
   robot, token    what programs sign in with: accounts of an organization, personal tokens
+  key             list, add, prove, remove, who: the keys that people sign with
   token-keys      rotate: sign tokens with a new key
+  trust           init, sign, revoke, verify, inspect: sign images, and see who signed them
   trust-keys      list, rotate: keys that the server signs trust data with
   keyring         reseal: seal everything with the first key of the master key file
   directory       list, sync: the directories (LDAP) that users sign in by
@@ -159,13 +161,14 @@ function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }, { inspectTrust, prepareBlobs }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, { inspectQuarantine, inspectTrust, prepareBlobs }] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
     import("./app.ts"),
   ]);
-  return reportFindings(await checkUp({ ...sources, now: new Date(), inspectTrust, prepareBlobs }), (line) =>
-    process.stdout.write(`${line}\n`),
+  return reportFindings(
+    await checkUp({ ...sources, now: new Date(), inspectQuarantine, inspectTrust, prepareBlobs }),
+    (line) => process.stdout.write(`${line}\n`),
   );
 }
 

@@ -1,14 +1,16 @@
 /**
  * `npm run bench`: Goldseal and Debian's docker-registry side by side on this machine, by turns, as medians and ratios.
  *   -- access        instead: tokens a second, what judging a request costs, catalog pages of a large installation
+ *   -- scale         instead: pages and garbage collection in an installation of a million blobs and tags
  *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
+ *   -- notary        instead: reads and publishes of trust data among 100,000 GUNs, against notary-server with PostgreSQL
  *   -- s3            instead: pushes and pulls on one MinIO, against docker-registry 2.8 and distribution 3
  *   -- --seconds N   of each run (default 4)     --rounds N  runs of each lane (default 3)
  *   -- --quick       1 s, one round, smaller blobs
  *   -- --json FILE   all figures
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { missingTools } from "../harness/tools.ts";
@@ -23,10 +25,13 @@ import { timeSecondStarts } from "./cases/start.ts";
 import { tagCases } from "./cases/tags.ts";
 import { type Lane, lanesOf } from "./lanes.ts";
 import { type CaseResult, measure, median } from "./measure.ts";
+import { notaryBench } from "./notary/main.ts";
 import { benchS3 } from "./s3.ts";
+import { scaleBench } from "./scale/main.ts";
 import { seedAll } from "./seed.ts";
 import { type Server, startGoldseal, startPeer } from "./servers.ts";
 import { figure, header, lines, memoryTable } from "./table.ts";
+import { openWorkspace } from "./workspace.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -50,24 +55,25 @@ const TAGS = "tags";
 const START = "npm start, second time, until ready";
 const wanted = (name: string): boolean => positionals.length === 0 || positionals.some((text) => name.includes(text));
 
-const OTHER_BENCHES: Readonly<Record<string, () => Promise<number>>> = {
-  access: () => accessBench(pace, positionals.slice(1), values.json),
-  s3: () => benchS3({ ...pace, quick: values.quick }),
+const OTHER_BENCHES: Readonly<Record<string, (folder: string) => Promise<number>>> = {
+  access: (folder) => accessBench(folder, { pace, names: positionals.slice(1), jsonFile: values.json }),
+  scale: (folder) =>
+    scaleBench(folder, { pace, names: positionals.slice(1), quick: values.quick, jsonFile: values.json }),
+  notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick, names: positionals.slice(1) }, values.json),
+  s3: (folder) => benchS3(folder, { ...pace, quick: values.quick }),
 };
 
 const failed: string[] = [];
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
-const other = OTHER_BENCHES[positionals[0] ?? ""];
-process.exitCode = other === undefined ? await main() : await other();
+const bench = OTHER_BENCHES[positionals[0] ?? ""] ?? main;
+process.exitCode = await bench(openWorkspace());
 
-async function main(): Promise<number> {
+async function main(folder: string): Promise<number> {
   const missing = missingTools(["docker-registry", "wrk"]);
   if (missing.length > 0) {
     console.error(`${missing.join(" and ")} not found: run conformance/provision --bench`);
     return 2;
   }
-  const folder = mkdtempSync(join(tmpdir(), "goldseal-bench-"));
   const servers: Server[] = [];
   const started = async (server: Promise<Server>): Promise<Server> => {
     servers.push(await server);
@@ -78,7 +84,7 @@ async function main(): Promise<number> {
     const peer = await started(startPeer(join(folder, "peer")));
     const plain = await started(startGoldseal(join(folder, "plain"), { tls: false }));
     const shipped = await started(startGoldseal(join(folder, "shipped"), { tls: true }));
-    const figures = await bench(lanesOf({ peer, plain, shipped }), servers);
+    const figures = await measureAll(lanesOf({ peer, plain, shipped }), servers);
     await stopAll();
     const starts = wanted(START) ? await timeSecondStarts(shipped.data, pace.rounds) : [];
     if (starts.length > 0)
@@ -89,7 +95,6 @@ async function main(): Promise<number> {
     return failed.length > 0 ? 1 : 0;
   } finally {
     await stopAll();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -99,7 +104,7 @@ interface Figures {
   readonly cases: readonly CaseResult[];
 }
 
-async function bench(lanes: readonly Lane[], servers: readonly Server[]): Promise<Figures> {
+async function measureAll(lanes: readonly Lane[], servers: readonly Server[]): Promise<Figures> {
   console.log(`${machine()}; ${pace.rounds} × ${pace.seconds} s by turns, blobs of ${mebibytes} MiB\n`);
   const oneEach = lanes.filter(({ name }) => name !== "anonymous");
   const memory = wanted(MEMORY) ? oneEach.map(memoryAtIdle) : [];

@@ -65,9 +65,11 @@ export async function measure(test: Case, lanes: readonly Lane[], { rounds, seco
 }
 
 async function timed(test: Case, lane: Lane, seconds: number): Promise<Run> {
-  const before = cpuSeconds(lane.server.pid);
+  const { pid, beside = [] } = lane.server;
+  const spent = () => [pid, ...beside].reduce((sum, root) => sum + cpuSeconds(root), 0);
+  const before = spent();
   const sample = await test.run(lane, seconds);
-  const used = cpuSeconds(lane.server.pid) - before;
+  const used = spent() - before;
   return { ...sample, cpuMicros: (used * 1e6) / sample.operations };
 }
 
@@ -93,4 +95,10 @@ export function median(values: readonly number[]): number | undefined {
   const middle = Math.floor(sorted.length / 2);
   if (sorted.length % 2 === 1) return sorted[middle];
   return sorted.length === 0 ? undefined : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+/** `share` between 0 and 1; 0 of no values. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }

@@ -4,9 +4,7 @@
  * has no TLS, like the others, who ask for nothing.
  */
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { S3_KEYS, type S3Server, startS3Server } from "../harness/s3-servers.ts";
 import { missingTools } from "../harness/tools.ts";
@@ -38,16 +36,14 @@ const PUSHES_AT_ONCE = 5;
 const TARGET = 2;
 const [OWN_ADDRESS, OTHER_ADDRESS] = ["127.0.0.1", "127.0.0.2"];
 
-export async function benchS3({ rounds, quick }: S3Pace): Promise<number> {
+export async function benchS3(folder: string, { rounds, quick }: S3Pace): Promise<number> {
   const missing = missingTools(["minio", "docker-registry", "distribution-v3"]);
   if (missing.length > 0) {
     console.error(`${missing.join(" and ")} not found: run conformance/provision --bench`);
     return 2;
   }
   const mebibytes = quick ? 128 : 1024;
-  const folder = mkdtempSync(join(tmpdir(), "goldseal-bench-"));
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
   const s3 = await startS3Server("minio");
   undo.defer(() => s3.stop());
   const keep = async (server: Promise<Server>): Promise<Server> => {

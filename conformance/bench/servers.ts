@@ -1,9 +1,9 @@
 /** The servers that are measured: Goldseal without TLS, Goldseal as it ships, and Debian's docker-registry. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { freePort } from "../harness/port.ts";
 import { projectRoot } from "../harness/server.ts";
 import { getTool } from "../harness/tools.ts";
 
@@ -16,6 +16,8 @@ export interface Server {
   readonly ca: string | undefined;
   /** Of the process that leads all its others. */
   readonly pid: number;
+  /** Of what it works with that it did not start itself. */
+  readonly beside?: readonly number[];
   readonly data: string;
   stop(): Promise<void>;
 }
@@ -75,7 +77,7 @@ export async function startDistribution(data: string, { program, storage }: Dist
   // 2.8's S3 client panics where the environment names a CA bundle.
   const child = launch(getTool(program), ["serve", file], { log: `${data}.log`, env: { AWS_CA_BUNDLE: "" } });
   const url = new URL(`http://127.0.0.1:${port}`);
-  await answers(url, child);
+  await answers(new URL("/v2/", url), child);
   return { kind: "peer", url, ca: undefined, pid: child.pid ?? 0, data, stop: () => stop(child) };
 }
 
@@ -92,13 +94,17 @@ http:
 health: { storagedriver: { enabled: true, interval: 10s, threshold: 3 } }
 `;
 
-interface Launch {
+export interface Launch {
   readonly log: string;
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
 
-function launch(program: string, args: readonly string[], { log, env, cwd = projectRoot }: Launch): ChildProcess {
+export function launch(
+  program: string,
+  args: readonly string[],
+  { log, env, cwd = projectRoot }: Launch,
+): ChildProcess {
   const file = openSync(log, "a");
   const isGoldseal = program === "node";
   const child = spawn(program, args, {
@@ -131,24 +137,15 @@ function readyUrl(child: ChildProcess, log: string): Promise<URL> {
   return promise.finally(() => clearTimeout(timer));
 }
 
-async function answers(url: URL, child: ChildProcess): Promise<void> {
+export async function answers(url: URL, child: ChildProcess): Promise<void> {
   for (const until = Date.now() + READY_SECONDS * 1000; Date.now() < until && child.exitCode === null; await wait(20)) {
-    const response = await fetch(new URL("/v2/", url)).catch(() => undefined);
+    const response = await fetch(url).catch(() => undefined);
     if (response?.ok) return;
   }
-  throw new Error(`docker-registry does not answer at ${url}`);
+  throw new Error(`nothing answers at ${url}`);
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
-
-async function stop(child: ChildProcess): Promise<void> {
+export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((done) => child.once("exit", done));
   child.kill("SIGTERM");

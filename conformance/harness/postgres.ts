@@ -11,6 +11,8 @@ const USER = "goldseal";
 export interface RunningPostgres {
   /** `postgres://goldseal@127.0.0.1:45123/postgres` */
   readonly url: string;
+  /** Of the process that leads all its others, while it runs. */
+  pid(): number;
   /** Starts it after `stop` or `kill`; resolves when it takes connections. */
   start(): Promise<void>;
   /** `pg_ctl stop -m MODE`: `fast` ends sessions in order, `immediate` is a crash. */
@@ -23,8 +25,8 @@ export interface RunningPostgres {
   close(): Promise<void>;
 }
 
-/** Syncs like any PostgreSQL in production. */
-export async function startPostgres(): Promise<RunningPostgres> {
+/** Syncs like any PostgreSQL in production. `more` are settings (`max_connections=300`). */
+export async function startPostgres(more: readonly string[] = []): Promise<RunningPostgres> {
   const folder = mkdtempSync(join(tmpdir(), "goldseal-postgres-"));
   const [data, sockets] = [join(folder, "data"), join(folder, "sockets")];
   for (const path of [data, sockets]) mkdirSync(path, { mode: 0o700 });
@@ -35,11 +37,12 @@ export async function startPostgres(): Promise<RunningPostgres> {
   const port = await freePort();
   const url = `postgres://${USER}@127.0.0.1:${port}/postgres`;
   await as(owner, bin("initdb"), ["-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale"]);
-  const settings = ["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${sockets}`];
+  const settings = ["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${sockets}`, ...more];
   const options = settings.flatMap((setting) => ["-c", setting]);
   const control = (...args: string[]) => as(owner, bin("pg_ctl"), ["-w", "-D", data, ...args]);
   const postgres: RunningPostgres = {
     url,
+    pid: () => Number.parseInt(readFileSync(join(data, "postmaster.pid"), "utf8"), 10),
     start: () => control("-l", join(data, "log"), "-o", options.join(" "), "start"),
     stop: (mode) => control("-m", mode, "stop"),
     becomeStandby: () => {

@@ -1,8 +1,10 @@
 /** Routes of REST that concern an organization, an account or the installation: every actor tries each. */
+import { createHash, generateKeyPairSync } from "node:crypto";
 import type { Report } from "../harness/report.ts";
 import type { Stage } from "./cells.ts";
 import { MODES } from "./credentials.ts";
 import { inLanes, lanes } from "./lanes.ts";
+import { memberKey } from "./member-key.ts";
 import { ACTORS, type ActorId } from "./oracle.ts";
 import { type Answer, type Ask, codeOf } from "./wire.ts";
 import { ORG, PASSWORD, USERS, type World } from "./world.ts";
@@ -18,8 +20,11 @@ interface Row {
   readonly method: string;
   /** `fresh` is a name that nothing has yet, or that was made by {@link make}. */
   path(fresh: string, actor: ActorId): string;
+  /** A function makes one for each cell. */
   readonly body?: unknown;
   readonly ok: number;
+  /** What a personal token gets where only a password will do. */
+  readonly tokens?: readonly [status: number, code: string];
   /** What an account that may not gets where it is not the usual. */
   readonly robots?: readonly [status: number, code: string];
   /** The administrator makes what is to be changed. */
@@ -39,7 +44,16 @@ const member = (fresh: string) =>
 const inTeam = (fresh: string) => [...member(fresh), [org(`/teams/${fresh}`), {}]] as const;
 const self = (actor: ActorId) => (actor in USERS ? USERS[actor as keyof typeof USERS] : "nobody");
 const NO_ACCOUNT = [403, "forbidden"] as const;
+/** Other people do not exist for a robot. */
+const NOBODY = [404, "not-found"] as const;
+const ownKeys = (_: string, actor: ActorId) => `${user(self(actor))}/keys`;
+const noKey = (fresh: string) => createHash("sha256").update(fresh).digest("hex");
+const newKey = (name: string) => {
+  const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return { name, publicKey: publicKey.export({ format: "pem", type: "spki" }) };
+};
 const GC = "/api/v1/gc";
+const FSCK = "/api/v1/fsck";
 
 /** One collection at a time: the server's own, or that of the cell before. */
 async function untilNothingIsCollected(world: World): Promise<void> {
@@ -58,6 +72,29 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     ...{ who: "administrators", method: "DELETE", path: user, ok: 204 },
     make: (fresh) => [[user(fresh), owner.password]],
   },
+  "user-keys-list": { who: "accounts", method: "GET", path: ownKeys, ok: 200, robots: NOBODY },
+  "user-key-get": {
+    ...{ who: "accounts", method: "GET", ok: 404, robots: NOBODY },
+    path: (fresh, actor) => `${ownKeys(fresh, actor)}/${noKey(fresh)}`,
+  },
+  "user-key-add": {
+    ...{ who: "accounts", method: "POST", path: ownKeys, body: newKey, ok: 201, robots: NOBODY },
+    tokens: [403, "forbidden"],
+  },
+  "user-key-challenge": {
+    ...{ who: "accounts", method: "POST", ok: 404, robots: NOBODY, tokens: [403, "forbidden"] },
+    path: (fresh, actor) => `${ownKeys(fresh, actor)}/${noKey(fresh)}/challenge`,
+  },
+  "user-key-prove": {
+    ...{ who: "accounts", method: "PUT", ok: 404, robots: NOBODY, tokens: [403, "forbidden"] },
+    path: (fresh, actor) => `${ownKeys(fresh, actor)}/${noKey(fresh)}/proof`,
+    body: { method: "ecdsa", signature: "AAAA" },
+  },
+  "user-key-delete": {
+    ...{ who: "accounts", method: "DELETE", ok: 404, robots: NOBODY },
+    path: (fresh, actor) => `${ownKeys(fresh, actor)}/${noKey(fresh)}`,
+  },
+  "org-key-get": { who: "members", method: "GET", path: () => org(`/keys/${memberKey.id}`), ok: 200 },
   "orgs-list": { who: "accounts", method: "GET", path: () => "/api/v1/orgs", ok: 200, robots: NO_ACCOUNT },
   "org-get": { who: "members", method: "GET", path: () => org(), ok: 200 },
   "org-put": { who: "owners", method: "PUT", path: () => org(), body: {}, ok: 200 },
@@ -125,12 +162,23 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
   "gc-list": { who: "administrators", method: "GET", path: () => GC, ok: 200 },
   "gc-get": { who: "administrators", method: "GET", path: (fresh) => `${GC}/${fresh}`, ok: 404 },
   "gc-items": { who: "administrators", method: "GET", path: (fresh) => `${GC}/${fresh}/items`, ok: 404 },
+  "fsck-start": { who: "administrators", method: "POST", path: () => FSCK, body: {}, ok: 202 },
+  "fsck-list": { who: "administrators", method: "GET", path: () => FSCK, ok: 200 },
+  "fsck-get": { who: "administrators", method: "GET", path: (fresh) => `${FSCK}/${fresh}`, ok: 404 },
+  "fsck-findings": { who: "administrators", method: "GET", path: (fresh) => `${FSCK}/${fresh}/findings`, ok: 404 },
+  "quarantine-list": { who: "administrators", method: "GET", path: () => "/api/v1/quarantine", ok: 200 },
+  "scrub-get": { who: "administrators", method: "GET", path: () => "/api/v1/scrub", ok: 200 },
+  "scrub-put": {
+    ...{ who: "administrators", method: "PUT", path: () => "/api/v1/scrub", ok: 200 },
+    body: { bytesPerSecond: 4_194_304, everyDays: 7 },
+  },
   "keyring-reseal": { who: "administrators", method: "POST", path: () => "/api/v1/keyring/reseal", ok: 200 },
   "trust-keys-list": { who: "administrators", method: "GET", path: () => "/api/v1/trust-keys", ok: 200 },
   "trust-keys-rotate-all": {
     ...{ who: "administrators", method: "POST", ok: 200 },
     path: () => "/api/v1/trust-keys/rotate",
   },
+  "org-signers": { who: "members", method: "GET", path: () => org("/signers"), ok: 200 },
   openapi: { who: "anyone", method: "GET", path: () => "/api/v1/openapi.json", ok: 200 },
   "token-jwks": { who: "anyone", method: "GET", path: () => "/token/jwks.json", ok: 200 },
   healthz: { who: "anyone", method: "GET", path: () => "/healthz", ok: 200 },
@@ -142,7 +190,7 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
 export const TOKEN_CREATE = "token-create";
 
 const ROBOTS: readonly ActorId[] = ["A9", "A10", "A11"];
-const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13"];
+const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A16"];
 
 /** The answer that each gets, from the words: to whoever is not of it an organization does not exist. */
 function expected(actor: ActorId, { who, ok, robots }: Row): readonly [number, string] {
@@ -164,7 +212,9 @@ export async function runRestCells(report: Report, stage: Stage): Promise<void> 
     report.quietly(`${actor} ${route}`, async () => {
       for (const mode of MODES) {
         const rest = row.who === "anyone" ? {} : await stage.credentials.forRest(actor, mode);
-        mustBe(await tryRow(stage, row, actor, rest), expectedOf(actor, route, row));
+        const isToken = mode === "bearer" && actor in USERS;
+        const wanted = (isToken ? row.tokens : undefined) ?? expectedOf(actor, route, row);
+        mustBe(await tryRow(stage, row, actor, rest), wanted);
       }
     }),
   );
@@ -182,7 +232,8 @@ async function tryRow({ world, newMark }: Stage, row: Row, actor: ActorId, rest:
   const fresh = newMark();
   await row.ready?.(world);
   for (const [path, body] of row.make?.(fresh) ?? []) await world.must(201, "PUT", path, body);
-  const body = row.body === undefined ? {} : { body: JSON.stringify(row.body) };
+  const sent = typeof row.body === "function" ? row.body(fresh) : row.body;
+  const body = sent === undefined ? {} : { body: JSON.stringify(sent) };
   return world.wire.ask(row.method, row.path(fresh, actor), { ...body, ...rest });
 }
 

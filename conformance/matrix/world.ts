@@ -1,5 +1,6 @@
 /** The organizations, people, robots and repositories that the cells are about, made by the public API alone. */
 import { CONFIG, digestOf, IMAGE, INDEX, indexOf, LAYER, LOOSE, MANIFEST } from "./content.ts";
+import { memberKey } from "./member-key.ts";
 import type { RepositoryId } from "./oracle.ts";
 import { TrustData } from "./trust-data.ts";
 import { type Answer, type Ask, basic, bearer, type Sent, Wire } from "./wire.ts";
@@ -26,13 +27,14 @@ export const HIDDEN_BLOB = "only where nobody may read";
 
 export const USERS = {
   ...{ A1: "ann", A2: "bob", A3: "cid", A4: "dan", A5: "eve", A6: "fay", A7: "gus" },
-  ...{ A8: "hal", A13: "moe", A14: "ned", A15: "oda" },
+  ...{ A8: "hal", A13: "moe", A14: "ned", A15: "oda", A16: "sid" },
 } as const;
 /** Team of each, its level, and what it is given: single repositories, or everything. */
 const TEAMS = [
   { team: "readers", user: USERS.A2, level: "read-only", on: ["R1", "R2", "R5"], extra: [] },
   { team: "writers", user: USERS.A3, level: "read-write", on: ["R1", "R2", "R5"], extra: [] },
   { team: "keepers", user: USERS.A4, level: "admin", on: ["R1", "R2", "R5"], extra: [] },
+  { team: "signers", user: USERS.A16, level: "read-only", on: ["R1", "R2"], extra: ["sign"] },
   { team: "all-readers", user: USERS.A6, level: "read-only", on: ["*"], extra: [] },
   { team: "all-writers", user: USERS.A7, level: "read-write", on: ["*"], extra: ["sign"] },
   { team: "former", user: USERS.A13, level: "admin", on: ["R1", "R2", "R5"], extra: [] },
@@ -175,6 +177,7 @@ export class World {
   async #join(): Promise<void> {
     await this.must(201, "PUT", `/api/v1/orgs/${ORG}/members/${USERS.A5}`, { role: "member" });
     await this.must(201, "PUT", `/api/v1/orgs/${ORG}/members/${USERS.A8}`, { role: "owner" });
+    await memberKey.prove(this.wire, USERS.A5, PASSWORD);
     for (const { team, user, level, on, extra } of TEAMS) {
       await this.must(201, "PUT", `/api/v1/orgs/${ORG}/teams/${team}`, {});
       await this.addMember(user, team);

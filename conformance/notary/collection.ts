@@ -20,7 +20,11 @@ export interface Place {
 
 type Change = (signed: Loose) => void;
 
-const inYears = (years: number): string => new Date(Date.now() + years * 365 * 86_400_000 - 3_600_000).toISOString();
+/** As Go writes it, without a fraction's last zeros: notary-server hashes what it writes itself, not what it was sent. */
+const inYears = (years: number): string => {
+  const date = new Date(Date.now() + years * 365 * 86_400_000 - 3_600_000);
+  return date.toISOString().replace(/\.?0*Z$/, "Z");
+};
 
 /** Names of GUNs: each is fresh. */
 let count = 0;

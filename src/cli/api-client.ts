@@ -1,16 +1,11 @@
-import { once } from "node:events";
-import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
-import { request as httpsRequest } from "node:https";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { rootCertificates } from "node:tls";
 import { isJsonObject, type Json, type JsonObject, parseJson } from "../oci/json.ts";
 import { CliError } from "./errors.ts";
+import { basicAuth, exchange, readBody, type Server, unreachable } from "./exchange.ts";
 
-export interface ApiClientOptions {
-  readonly url: URL;
-  /** PEM of a CA to trust besides the well-known ones. */
-  readonly ca: string | undefined;
+export interface ApiClientOptions extends Server {
   readonly name: string;
   /** A personal token does too. */
   readonly password: string;
@@ -23,7 +18,6 @@ export interface Answer {
   readonly body: JsonObject;
 }
 
-const timeoutMs = 30_000;
 const pageSize = 1000;
 
 /** The REST API of a running registry, as one user. */
@@ -125,48 +119,22 @@ export class ApiClient {
     }
   }
 
-  async #request(
+  #request(
     method: string,
     path: string,
     body: Json | undefined,
     headers: OutgoingHttpHeaders = {},
   ): Promise<IncomingMessage> {
-    const { url, ca, name, password } = this.#options;
-    const send = url.protocol === "https:" ? httpsRequest : httpRequest;
-    const outgoing = send(new URL(path, url), {
-      method,
-      timeout: timeoutMs,
-      headers: {
-        authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
-        "content-type": "application/json",
-        ...headers,
-      },
-      ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
-    });
-    outgoing.on("timeout", () => outgoing.destroy(new Error("no answer for 30 s")));
-    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
-    const [incoming]: IncomingMessage[] = await once(outgoing, "response");
-    if (incoming === undefined) throw new Error("no answer");
-    return incoming;
+    const { name, password } = this.#options;
+    const own = { authorization: basicAuth(name, password), "content-type": "application/json" };
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    return exchange(this.#options, { method, path, headers: { ...own, ...headers }, body: text });
   }
 }
 
 async function readAnswer(incoming: IncomingMessage): Promise<Answer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk);
+  const content = await readBody(incoming);
   const isJson = /json/.test(incoming.headers["content-type"] ?? "");
-  const body = isJson ? parseJson(Buffer.concat(chunks)) : null;
+  const body = isJson ? parseJson(content) : null;
   return { status: incoming.statusCode ?? 0, body: isJsonObject(body) ? body : {} };
-}
-
-function unreachable({ origin }: URL, cause: unknown): CliError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const next =
-    code === "ECONNREFUSED"
-      ? "is it running (npm start)? Another address goes into --url"
-      : /CERT|SIGNATURE|ISSUER/.test(code)
-        ? "its certificate is not trusted here: name the CA with --ca <data folder>/ca.crt, and use a name that the certificate has"
-        : "check --url and the network";
-  return new CliError(`cannot talk to ${origin}: ${why}\n${next}`, { cause });
 }

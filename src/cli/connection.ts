@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { isIPv4 } from "node:net";
 import { join, resolve } from "node:path";
 import { ApiClient } from "./api-client.ts";
 import type { CommandCall } from "./command.ts";
@@ -17,7 +18,7 @@ export const connectionOptions = {
 } as const;
 
 export const connectionHelp = `  --url URL   the registry (default: GOLDSEAL_PUBLIC_URL, else the last goldseal login, else GOLDSEAL_LISTEN)
-  --ca FILE   its CA (default: that of the login, else ca.crt in GOLDSEAL_DATA, else in ./data, where there is one)
+  --ca FILE   its CA (default: that of the login, else ca.crt in GOLDSEAL_DATA, else, for this machine's own, in ./data)
   --as NAME   who signs in (default: who logged in, else admin). The password is GOLDSEAL_ADMIN_PASSWORD (for admin)
               or GOLDSEAL_PASSWORD, else the token of goldseal login; without them it is asked for at a terminal
   --json      print JSON, one object a line, for programs`;
@@ -32,18 +33,38 @@ export interface Registry {
   readonly login: StoredLogin | undefined;
 }
 
+/** Who signs in where. */
+export interface Account {
+  readonly registry: Registry;
+  readonly name: string;
+  /** Or the token of goldseal login; undefined: nobody gave one yet. */
+  readonly password: string | undefined;
+}
+
+type Call = Pick<CommandCall, "options" | "env" | "io">;
+
 /** @throws UsageError, CliError */
-export async function connect(
-  { options: values, env, io }: Pick<CommandCall, "options" | "env" | "io">,
-  byPassword: (self: string) => boolean,
-): Promise<ApiClient> {
+export async function connect(call: Call, byPassword: (self: string) => boolean): Promise<ApiClient> {
+  const account = await findAccount(call, byPassword);
+  return openClient(account.registry, account.name, await getPassword(account, call.io), call.io);
+}
+
+/** @throws UsageError, CliError */
+export async function findAccount(
+  { options: values, env }: Call,
+  byPassword: (self: string) => boolean = () => false,
+): Promise<Account> {
   const registry = await findRegistry(values, env);
   const { login } = registry;
   const given = env.GOLDSEAL_PASSWORD || env.GOLDSEAL_ADMIN_PASSWORD;
   const name = text(values.as) ?? (given ? adminName : (login?.user ?? adminName));
   const stored = login?.user === name && !byPassword(name) ? login.token : undefined;
-  const password = passwordOf(name, env) ?? stored;
-  return openClient(registry, name, password ?? (await askPassword(name, io)), io);
+  return { registry, name, password: passwordOf(name, env) ?? stored };
+}
+
+/** Asks at a terminal where none was given. @throws UsageError */
+export async function getPassword({ name, password }: Account, io: CliIo): Promise<string> {
+  return password ?? (await askPassword(name, io));
 }
 
 /** As {@link connect}, but never with a token that was stored. */
@@ -60,7 +81,8 @@ export async function findRegistry(values: OptionValues, env: Env): Promise<Regi
   const login = logins[url.origin];
   const named = text(values.ca) ?? login?.ca;
   const caFile = resolve(named ?? join(env.GOLDSEAL_DATA ?? "data", "ca.crt"));
-  const ca = await readCa(caFile, named !== undefined);
+  const isOurs = named !== undefined || env.GOLDSEAL_DATA !== undefined || isThisMachine(url);
+  const ca = isOurs ? await readCa(caFile, named !== undefined) : undefined;
   return { url, login, ca, caFile: ca === undefined ? undefined : caFile };
 }
 
@@ -83,6 +105,11 @@ function parseUrl(value: string): URL {
     throw new UsageError(`${JSON.stringify(value)} is no URL of a registry, such as https://127.0.0.1:5443`);
   }
   return url;
+}
+
+/** A CA that merely lies in the current folder may vouch for no other machine: the folder may be a stranger's. */
+function isThisMachine({ hostname }: URL): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || (isIPv4(hostname) && hostname.startsWith("127."));
 }
 
 async function readCa(file: string, mustBe: boolean): Promise<string | undefined> {

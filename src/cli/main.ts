@@ -5,7 +5,9 @@ import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
 import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
+import { fsckCommands } from "./fsck-commands.ts";
 import { gcCommands } from "./gc-commands.ts";
+import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
@@ -14,6 +16,7 @@ import { printable } from "./table.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
+import { trustCommands } from "./trust/trust-commands.ts";
 import { trustKeysCommands } from "./trust-keys-commands.ts";
 import { userCommands } from "./user-commands.ts";
 import { whyCommands } from "./why-commands.ts";
@@ -25,11 +28,14 @@ const COMMANDS: readonly Command[] = [
   ...teamCommands,
   ...repositoryCommands,
   ...robotCommands,
+  ...keyCommands,
   ...tokenKeysCommands,
+  ...trustCommands,
   ...trustKeysCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,
+  ...fsckCommands,
   ...whyCommands,
   {
     noun: "completion",

@@ -16,16 +16,19 @@ export type Access =
   | { readonly kind: "system-admin" }
   /** REST: a system administrator or an auditor. */
   | { readonly kind: "auditor" }
-  /** REST: a member (`view`) or an owner (`manage`) of the organization in `<org>`. */
-  | { readonly kind: "org"; readonly right: "view" | "manage" }
+  /** REST: a member (`view`) or an owner (`manage`) of the organization in `<org>`; with `orUser` that may be a user, for whom it is their own. */
+  | { readonly kind: "org"; readonly right: "view" | "manage"; readonly orUser?: true }
   /** REST: an owner of `<org>`, or an administrator of its `<team>`. */
   | { readonly kind: "team" }
   /** REST: whoever administers `<repo>` of `<org>`; for `*`, the whole of it. */
   | { readonly kind: "grant" }
   /** REST: `action` on the repository `<repo>` of `<org>`. */
   | { readonly kind: "org-repository"; readonly action: RepositoryAction }
-  /** `action` on the repository named by the path parameter `name`. */
-  | { readonly kind: "repository"; readonly action: RepositoryAction }
+  /**
+   * `action` on the repository named by the path parameter `name`. With `orUnchanged` whoever may sign there but not do this
+   * is let in too, with an admission that says so: to be told that it is done already, or refused.
+   */
+  | { readonly kind: "repository"; readonly action: RepositoryAction; readonly orUnchanged?: true }
   /** Trust data of the GUN in the path parameter `gun`. Refused with 401, never 403. */
   | { readonly kind: "trust"; readonly action: TrustAction };
 

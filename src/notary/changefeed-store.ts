@@ -22,23 +22,24 @@ export interface ChangesQuery {
   readonly limit: number;
 }
 
-/** Any number that nobody else locks: what changes the feed waits here until the one before it is committed. */
+/** Any number that nobody else locks: who numbers changes waits here for whoever does. */
 const feedLock = 0x54524654;
+/** Numbered at once. */
+const batch = 5000;
 
-/**
- * The last statement of the transaction: ids are given and committed in the same order, so that nobody who follows the
- * feed by id misses what was committed late.
- */
+/** In the transaction of the change. It is in the feed from its commit on, after all that was read there before. */
 export async function appendChange(sql: Sql, { createdAt, gun, version, sha256, category }: NewChange): Promise<void> {
-  await sql.query("trust-feed-lock", "select pg_advisory_xact_lock($1)", [feedLock]);
   await sql.query(
-    "trust-feed-append",
-    "insert into trust_changes (created_at, gun, version, sha256, category) values ($1, $2, $3, $4, $5)",
+    "trust-news-append",
+    "insert into trust_news (created_at, gun, version, sha256, category) values ($1, $2, $3, $4, $5)",
     [createdAt, gun, version, sha256, category],
   );
 }
 
-/** Rows of `trust_changes`. */
+/**
+ * Rows of `trust_changes`, and of `trust_news` until they have a number. Numbers are given under a lock, to what is
+ * committed: whoever follows the feed by number misses nothing that was committed late.
+ */
 export class ChangefeedStore {
   readonly #database: Database;
 
@@ -47,7 +48,13 @@ export class ChangefeedStore {
   }
 
   /** Oldest first. */
-  async list({ gun, from, backwards, limit }: ChangesQuery): Promise<Change[]> {
+  async list(query: ChangesQuery): Promise<Change[]> {
+    const found = await this.#read(query);
+    const reachesEnd = query.backwards ? query.from === undefined : found.length < query.limit;
+    return reachesEnd && (await this.number()) ? this.#read(query) : found;
+  }
+
+  async #read({ gun, from, backwards, limit }: ChangesQuery): Promise<Change[]> {
     const [comparison, order] = backwards ? (["<", "desc"] as const) : ([">", "asc"] as const);
     const name = `trust-feed-${order}${gun === undefined ? "" : "-gun"}`;
     const text = `select id, created_at, gun, version, sha256, category from trust_changes
@@ -64,6 +71,28 @@ export class ChangefeedStore {
     }));
     return backwards ? changes.reverse() : changes;
   }
+
+  /** Gives every committed change its number; false where all had one. */
+  async number(): Promise<boolean> {
+    const text = "select 1 from trust_news limit 1";
+    for (let any = false; ; any = true) {
+      if ((await this.#database.query("trust-news-any", text)).length === 0) return any;
+      await this.#database.transaction(numberSome);
+    }
+  }
 }
 
 const maxId = 2n ** 63n - 1n;
+
+/** Under the lock, and each statement sees what was committed before it: two who number share nothing out twice. */
+async function numberSome(sql: Sql): Promise<void> {
+  await sql.query("trust-feed-lock", "select pg_advisory_xact_lock($1)", [feedLock]);
+  await sql.query(
+    "trust-news-number",
+    `with news as (
+       delete from trust_news where place in (select place from trust_news order by place limit $1) returning *)
+     insert into trust_changes (created_at, gun, version, sha256, category)
+     select created_at, gun, version, sha256, category from news order by place`,
+    [batch],
+  );
+}

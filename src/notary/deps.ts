@@ -6,14 +6,20 @@ import type { Confirm, Database } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
 import type { MetadataStore } from "./metadata-store.ts";
+import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
+import type { Root } from "./tuf/metadata.ts";
+import type { StoredRole } from "./tuf/update.ts";
 
 /** What the Notary v1 API is made of; app.ts passes it. */
 export interface NotaryDeps {
   readonly database: Database;
   readonly files: MetadataStore;
   readonly keys: ServerKeysStore;
+  readonly signers: OrgSignersStore;
   readonly changes: ChangefeedStore;
+  /** The root that is stored, read once for as long as it is remembered. */
+  readonly readRoot: (stored: StoredRole) => Root;
   /** Of the change that a request makes: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
   /** Which of these repositories the actor may list. */

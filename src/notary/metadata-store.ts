@@ -1,9 +1,9 @@
 import { BatchedLookup } from "../storage/batched-lookup.ts";
-import { type Database, isViolation, type Row, type Sql } from "../storage/database.ts";
+import { type Database, isViolation, type Row, type Sql, together } from "../storage/database.ts";
 import { appendChange } from "./changefeed-store.ts";
 import { NotaryError } from "./errors.ts";
 import type { Gun, RoleName } from "./tuf/names.ts";
-import type { MetadataFile } from "./tuf/update.ts";
+import type { MetadataFile, StoredRole } from "./tuf/update.ts";
 
 /** A file as it is served. */
 export interface StoredFile {
@@ -38,6 +38,14 @@ export interface DueQuery {
 
 /** A file is old once so much of its life is over: the metric and `goldseal doctor` warn of it. */
 const oldShare = 0.7;
+
+/**
+ * One probe of the primary key, which alone has this order. Written as a join it goes through every version that a GUN
+ * ever had, of which each day brings one.
+ */
+const FILE_OF_CURRENT = `cross join lateral (
+  select f.sha256, f.content, f.created_at from trust_files f
+  where f.collection_id = u.collection_id and f.role = u.role and f.version >= u.version order by f.version limit 1) f`;
 
 /** Rows of `trust_collections`, `trust_files` and `trust_current`. */
 export class MetadataStore {
@@ -115,15 +123,31 @@ export class MetadataStore {
   }
 }
 
-/** Makes the row where there is none; publishes and renewals of one GUN wait for each other here. */
-export async function lockCollection(sql: Sql, gun: Gun, now: Date): Promise<LockedCollection> {
-  const found = await tryLockCollection(sql, gun);
-  if (found !== undefined) return found;
+/** What a publish builds on. */
+export interface Held {
+  readonly collection: LockedCollection;
+  readonly stored: ReadonlyMap<RoleName, StoredRole>;
+}
+
+export interface Wanted {
+  readonly roles: ReadonlySet<RoleName>;
+  /** Those of them whose bytes are needed. */
+  readonly contents: ReadonlySet<RoleName>;
+}
+
+/**
+ * Locks the GUN, whose row is made where there is none, and reads its current files as they are then: publishes and
+ * renewals of one GUN wait for each other here.
+ */
+export async function holdCollection(sql: Sql, gun: Gun, wanted: Wanted, now: Date): Promise<Held> {
+  const [collection, stored] = await together(tryLockCollection(sql, gun), loadStored(sql, gun, wanted));
+  if (collection !== undefined) return { collection, stored };
   const text = "insert into trust_collections (gun, created_at) values ($1, $2) on conflict do nothing";
   await sql.query("trust-collection-insert", text, [gun, now]);
-  const made = await tryLockCollection(sql, gun);
+  // Another one may have been first, and have published.
+  const [made, found] = await together(tryLockCollection(sql, gun), loadStored(sql, gun, wanted));
   if (made === undefined) throw new Error(`the row of ${gun} is neither there nor can it be made`);
-  return made;
+  return { collection: made, stored: found };
 }
 
 /** Undefined where the GUN never had trust data. */
@@ -132,20 +156,22 @@ export async function tryLockCollection(sql: Sql, gun: Gun): Promise<LockedColle
   return (await sql.query<LockedCollection & Row>("trust-collection-lock", text, [gun]))[0];
 }
 
-/** The current bytes of those of `roles` that have any. */
-export async function loadCurrent(
-  sql: Sql,
-  { id }: LockedCollection,
-  roles: Iterable<string>,
-): Promise<Map<RoleName, Buffer>> {
-  const rows = await sql.query<{ role: RoleName; content: Buffer }>(
+/** A statement of its own after the lock: it sees what was committed while that was waited for. */
+export async function loadStored(sql: Sql, gun: Gun, { roles, contents }: Wanted): Promise<Map<RoleName, StoredRole>> {
+  const rows = await sql.query(
     "trust-load",
-    `select u.role, f.content from trust_current u
-     join trust_files f on f.collection_id = u.collection_id and f.role = u.role and f.version = u.version
-     where u.collection_id = $1 and u.role = any($2::text[])`,
-    [id, [...roles]],
+    `select u.role, u.version, u.expires_at, f.sha256, case when u.role = any($3::text[]) then f.content end as content
+     from unnest($2::text[]) as wanted (role)
+     join trust_current u on u.collection_id = (select id from trust_collections where gun = $1) and u.role = wanted.role
+     ${FILE_OF_CURRENT}`,
+    [gun, [...roles], [...contents]],
   );
-  return new Map(rows.map(({ role, content }) => [role, content]));
+  return new Map(
+    rows.map(({ role, version, expires_at: expiresAt, sha256, content }) => [
+      role,
+      { version: Number(version), expiresAt, sha256: sha256.toString("hex"), bytes: content ?? undefined },
+    ]),
+  );
 }
 
 /**
@@ -158,13 +184,15 @@ export async function insertFiles(
   files: readonly MetadataFile[],
   now: Date,
 ): Promise<void> {
-  await insertRows(sql, collection, files, now).catch((cause: unknown) => {
+  const { version, sha256 } = files.find(({ role }) => role === "timestamp") ?? {};
+  if (version === undefined || sha256 === undefined) throw new Error("trust data is never stored without a timestamp");
+  await together(
+    insertRows(sql, collection, files, now),
+    appendChange(sql, { createdAt: now, gun: collection.gun, version, sha256, category: "update" }),
+  ).catch((cause: unknown) => {
     if (isViolation(cause, "trust_files_pkey")) throw new NotaryError("VERSION", { detail: {}, cause });
     throw cause;
   });
-  const { version, sha256 } = files.find(({ role }) => role === "timestamp") ?? {};
-  if (version === undefined || sha256 === undefined) throw new Error("trust data is never stored without a timestamp");
-  await appendChange(sql, { createdAt: now, gun: collection.gun, version, sha256, category: "update" });
 }
 
 async function insertRows(
@@ -220,11 +248,11 @@ export async function hasFiles(sql: Sql, gun: Gun): Promise<boolean> {
 async function findCurrent(database: Database, keys: readonly CurrentKey[]): Promise<(CurrentFile | undefined)[]> {
   const rows = await database.query(
     "trust-current",
-    `select k.at, f.content, f.created_at, f.expires_at, s.expires_at as snapshot_expires_at
+    `select k.at, f.content, f.created_at, u.expires_at, s.expires_at as snapshot_expires_at
      from unnest($1::text[], $2::text[]) with ordinality as k (gun, role, at)
      join trust_collections c on c.gun = k.gun
      join trust_current u on u.collection_id = c.id and u.role = k.role
-     join trust_files f on f.collection_id = c.id and f.role = u.role and f.version = u.version
+     ${FILE_OF_CURRENT}
      left join trust_current s on s.collection_id = c.id and s.role = 'snapshot'`,
     [keys.map(({ gun }) => gun), keys.map(({ role }) => role)],
   );

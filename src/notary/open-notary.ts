@@ -9,8 +9,11 @@ import type { Failpoint } from "../storage/failpoint.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { MetadataStore } from "./metadata-store.ts";
+import { orgSignersOperations } from "./org-signers-api.ts";
+import { OrgSignersStore } from "./org-signers-store.ts";
 import { createReleaseTrust, type ReleaseTrust } from "./release-trust.ts";
 import { renewRegularly } from "./renewal-job.ts";
+import { openRootReader } from "./root-reader.ts";
 import { notaryProtocol } from "./routes.ts";
 import { serverKeysOperations } from "./server-keys-api.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
@@ -51,14 +54,16 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     ...rest,
     files: new MetadataStore(database),
     keys: new ServerKeysStore(database, ring, settings.algorithm),
+    signers: new OrgSignersStore(database, ring),
     changes: new ChangefeedStore(database),
+    readRoot: openRootReader(),
     authority: authorityOf(settings.publicUrl),
   };
   return {
     protocol: notaryProtocol(deps),
-    operations: serverKeysOperations(deps),
+    operations: [...serverKeysOperations(deps), ...orgSignersOperations(deps)],
     releaseTrust: createReleaseTrust(deps),
-    reseal: () => deps.keys.reseal(),
+    reseal: async () => (await deps.keys.reseal()) + (await deps.signers.reseal()),
     countOld: () => deps.files.countOld(deps.now()),
     close: renewRegularly(deps),
   };

@@ -1,16 +1,16 @@
 import { empty } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
-import type { Sql } from "../storage/database.ts";
+import { type Sql, together } from "../storage/database.ts";
 import { ensureRepository } from "../storage/repository-store.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { type GunParams, gunParams } from "./gun-params.ts";
-import { insertFiles, loadCurrent, lockCollection } from "./metadata-store.ts";
+import { holdCollection, insertFiles, type Wanted } from "./metadata-store.ts";
 import { parseMultipart } from "./multipart.ts";
 import { markUsed } from "./server-keys-store.ts";
 import { completeUpdate } from "./tuf/produce.ts";
 import { judgeUpdate } from "./tuf/update.ts";
-import { type Part, readParts, rolesNeeded } from "./tuf/upload.ts";
+import { contentsNeeded, type Part, readParts, rolesNeeded } from "./tuf/upload.ts";
 
 /**
  * `POST /v2/<gun>/_trust/tuf/`: one file for each role that changes, as `multipart/form-data`. All of it is stored together
@@ -42,24 +42,29 @@ interface Publish extends GunParams {
 async function store(deps: NotaryDeps, request: Request, update: Publish): Promise<void> {
   const { database, failpoint } = deps;
   await database.transaction(async (sql) => {
-    await deps.confirm(request)(sql);
-    await ensureRepository(sql, update.repository, request.admission);
-    await judgeAndInsert(deps, sql, update);
+    // Side by side, and in this order, in which everybody takes these locks: nothing counts before both are done.
+    await together(deps.confirm(request)(sql), judgeAndInsert(deps, sql, request, update));
     await failpoint("tuf.beforeCommit");
   });
   await failpoint("tuf.afterCommit");
 }
 
+function wantedBy({ parts }: Publish): Wanted {
+  return { roles: rolesNeeded(parts), contents: contentsNeeded(parts) };
+}
+
 /** The lock is taken first, so everything that is read here stays current until the commit. */
-async function judgeAndInsert(deps: NotaryDeps, sql: Sql, { gun, parts }: Publish): Promise<void> {
-  const now = deps.now();
-  const collection = await lockCollection(sql, gun, now);
-  const stored = await loadCurrent(sql, collection, rolesNeeded(parts));
-  const keys = await deps.keys.hold(sql, gun);
-  const judged = judgeUpdate({ gun, parts, stored, serverKeys: keys.serverKeys, now });
+async function judgeAndInsert(deps: NotaryDeps, sql: Sql, request: Request, update: Publish): Promise<void> {
+  const { gun, repository, parts } = update;
+  const [now, { readRoot }] = [deps.now(), deps];
+  const [, { collection, stored }, keys] = await together(
+    ensureRepository(sql, repository, request.admission),
+    holdCollection(sql, gun, wantedBy(update), now),
+    deps.keys.hold(sql, gun),
+  );
+  const judged = judgeUpdate({ gun, parts, stored, serverKeys: keys.serverKeys, now, readRoot });
   await deps.failpoint("tuf.afterValidate");
   const files = completeUpdate(judged, keys.sign);
   await deps.failpoint("tuf.afterSign");
-  await markUsed(sql, gun, keys, now);
-  await insertFiles(sql, collection, files, now);
+  await together(markUsed(sql, gun, keys, now), insertFiles(sql, collection, files, now));
 }

@@ -50,6 +50,8 @@ export function renewRegularly(deps: NotaryDeps): () => Promise<void> {
     try {
       const renewed = await renewDue(deps);
       if (renewed > 0) deps.log.info("trust.renewed", { guns: renewed });
+      // Where nobody reads the feed, changes without a number would become ever more.
+      await deps.changes.number();
     } catch (error) {
       deps.log.error("trust.renewal-failed", describeError(error));
     }

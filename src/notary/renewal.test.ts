@@ -5,7 +5,8 @@ import { noFailpoint } from "../storage/failpoint.ts";
 import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
-import { insertFiles, loadCurrent, lockCollection, MetadataStore } from "./metadata-store.ts";
+import { holdCollection, insertFiles, MetadataStore } from "./metadata-store.ts";
+import { OrgSignersStore } from "./org-signers-store.ts";
 import { freshTimestamp } from "./renewal.ts";
 import { renewDue } from "./renewal-job.ts";
 import { markUsed, ServerKeysStore } from "./server-keys-store.ts";
@@ -14,8 +15,8 @@ import { type Gun, parseGun } from "./tuf/names.ts";
 import { completeUpdate } from "./tuf/produce.ts";
 import { certificateFor, DAY_MS, Repository } from "./tuf/testing/repository.ts";
 import { ecdsaKey, inCertificate, type TestKey } from "./tuf/testing/test-key.ts";
-import { judgeUpdate } from "./tuf/update.ts";
-import { readParts, rolesNeeded } from "./tuf/upload.ts";
+import { judgeUpdate, toStoredRoot } from "./tuf/update.ts";
+import { contentsNeeded, readParts, rolesNeeded } from "./tuf/upload.ts";
 
 let test: TestDatabase;
 let deps: NotaryDeps;
@@ -23,11 +24,14 @@ const clock = { now: new Date("2026-11-22T12:00:00Z") };
 beforeAll(async () => {
   test = await openTestDatabase();
   const { database } = test;
+  const ring = parseKeyRing(newKeyLine("k1"));
   deps = {
     database,
     files: new MetadataStore(database),
-    keys: new ServerKeysStore(database, parseKeyRing(newKeyLine("k1")), "ed25519"),
+    keys: new ServerKeysStore(database, ring, "ed25519"),
+    signers: new OrgSignersStore(database, ring),
     changes: new ChangefeedStore(database),
+    readRoot: toStoredRoot,
     confirm: () => async () => undefined,
     listable: async () => new Set(),
     authority: "registry.test",
@@ -50,8 +54,8 @@ async function publish(name: string): Promise<Gun> {
   }
   const parts = readParts([repository.part("root"), repository.part("targets")]);
   await deps.database.transaction(async (sql) => {
-    const collection = await lockCollection(sql, gun, clock.now);
-    const stored = await loadCurrent(sql, collection, rolesNeeded(parts));
+    const wanted = { roles: rolesNeeded(parts), contents: contentsNeeded(parts) };
+    const { collection, stored } = await holdCollection(sql, gun, wanted, clock.now);
     const keys = await deps.keys.hold(sql, gun);
     const judged = judgeUpdate({ gun, parts, stored, serverKeys: keys.serverKeys, now: clock.now });
     const files = completeUpdate(judged, keys.sign);

@@ -1,14 +1,17 @@
 import { describeError } from "../http/log.ts";
+import { together } from "../storage/database.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { missing, NotaryError } from "./errors.ts";
-import { type CurrentFile, insertFiles, loadCurrent, type StoredFile, tryLockCollection } from "./metadata-store.ts";
+import { type CurrentFile, insertFiles, loadStored, type StoredFile, tryLockCollection } from "./metadata-store.ts";
 import { markUsed } from "./server-keys-store.ts";
 import { VerificationError } from "./tuf/error.ts";
-import type { Gun } from "./tuf/names.ts";
+import { type Gun, ROOT, SNAPSHOT, TIMESTAMP } from "./tuf/names.ts";
 import { renewServerRoles } from "./tuf/renew.ts";
 import type { MetadataFile } from "./tuf/update.ts";
 
 const dayMs = 24 * 3600_000;
+/** In the order in which they are used. */
+const RENEWED = new Set([ROOT, SNAPSHOT, TIMESTAMP]);
 
 /** What expires before its moment is signed anew. */
 export interface Renewal {
@@ -24,17 +27,17 @@ export interface Renewal {
 export function renew(deps: NotaryDeps, { gun, expiringBefore }: Renewal): Promise<readonly MetadataFile[]> {
   return deps.database.transaction(async (sql) => {
     const now = deps.now();
-    const collection = await tryLockCollection(sql, gun);
-    if (collection === undefined) return [];
-    const current = new Map<string, Buffer>(await loadCurrent(sql, collection, ["root", "snapshot", "timestamp"]));
-    const [root, snapshot, timestamp] = ["root", "snapshot", "timestamp"].map((role) => current.get(role));
-    if (root === undefined || snapshot === undefined || timestamp === undefined) return [];
-    const keys = await deps.keys.hold(sql, gun);
+    const [collection, stored, keys] = await together(
+      tryLockCollection(sql, gun),
+      loadStored(sql, gun, { roles: RENEWED, contents: RENEWED }),
+      deps.keys.hold(sql, gun),
+    );
+    const [root, snapshot, timestamp] = [...RENEWED].map((role) => stored.get(role)?.bytes);
+    if (collection === undefined || root === undefined || snapshot === undefined || timestamp === undefined) return [];
     const { serverKeys, sign } = keys;
     const files = renewServerRoles({ root, snapshot, timestamp, serverKeys, sign, now, expiringBefore });
     if (files.length === 0) return files;
-    await markUsed(sql, gun, keys, now);
-    await insertFiles(sql, collection, files, now);
+    await together(markUsed(sql, gun, keys, now), insertFiles(sql, collection, files, now));
     return files;
   });
 }

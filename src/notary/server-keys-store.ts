@@ -1,9 +1,13 @@
+import { LRUCache } from "lru-cache";
 import type { KeyRing } from "../keys/key-ring.ts";
-import { newSigningKey, openSigningKey, type SigningAlgorithm } from "../keys/signing-key.ts";
+import { newSigningKey, openSigningKey, type SigningAlgorithm, type SignMessage } from "../keys/signing-key.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
 import { type Key, makeKey } from "./tuf/key.ts";
 import type { Gun, KeyId, ServerRole } from "./tuf/names.ts";
 import type { Sign } from "./tuf/produce.ts";
+
+/** A key is opened again and again by whoever publishes often; opened, it is no better hidden than the ring is. */
+const maxOpened = 1_000;
 
 export interface ServerKeyRow {
   readonly gun: Gun;
@@ -38,6 +42,8 @@ export class ServerKeysStore {
   readonly #database: Database;
   readonly #ring: KeyRing;
   readonly #algorithm: SigningAlgorithm;
+  /** By all that went into opening them: a row that changes is opened anew. */
+  readonly #opened = new LRUCache<string, SignMessage>({ max: maxOpened });
 
   constructor(database: Database, ring: KeyRing, algorithm: SigningAlgorithm) {
     this.#database = database;
@@ -129,12 +135,19 @@ export class ServerKeysStore {
     const sign: Sign = (role, keyId, message) => {
       const row = rows.find((one) => one.role === role && one.key_id === keyId);
       if (row === undefined) throw new Error(`no ${role} key ${keyId} is held for ${gun}`);
-      const sealed = { keyId: row.sealed_by, sealed: row.sealed };
-      const privateBytes = this.#ring.open(purposeOf(gun, role, keyId), sealed);
       if (row.first_used_at === null) firstUsed.push({ role, keyId });
-      return openSigningKey(row.algorithm, privateBytes)(message);
+      return this.#open(purposeOf(gun, role, keyId), row)(message);
     };
     return { serverKeys: { snapshot: idsOf("snapshot"), timestamp: idsOf("timestamp") }, sign, firstUsed };
+  }
+
+  #open(purpose: string, { algorithm, sealed_by: keyId, sealed }: SealedRow): SignMessage {
+    const name = `${purpose} ${algorithm} ${keyId} ${sealed.toString("base64")}`;
+    const known = this.#opened.get(name);
+    if (known !== undefined) return known;
+    const made = openSigningKey(algorithm, this.#ring.open(purpose, { keyId, sealed }));
+    this.#opened.set(name, made);
+    return made;
   }
 }
 

@@ -47,6 +47,8 @@ export interface Admission {
   /** Undefined: there was none by that name. */
   readonly repositoryId: number | undefined;
   readonly mayCreate: boolean;
+  /** True: only what changes nothing. */
+  readonly unchangedOnly?: boolean;
   /** Whether anybody may read there without signing in. */
   readonly isPublic?: boolean;
 }

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { spkiOf } from "../notary/tuf/key.ts";
+import { ecdsaKey, signBytes } from "../notary/tuf/testing/test-key.ts";
 import { digestOf, OCI_MANIFEST, pushBlob, pushParts, putManifest, startUpload } from "../testing/images.ts";
-import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import { openTestApp, PASSWORD, PUBLIC_URL, type TestApp } from "../testing/open-test-app.ts";
 
 let app: TestApp;
 
@@ -58,12 +60,39 @@ interface Change {
   readonly route: string;
   readonly method: string;
   readonly path: string;
+  /** A function reads what the body answers to. */
   readonly body?: unknown;
+  /** Default: admin. */
+  readonly as?: string;
+}
+
+const pair = ecdsaKey();
+const KEY = "users/{user}/keys/{key}";
+
+/** Asking for a challenge is a change as well: the last one counts. */
+async function proof(): Promise<unknown> {
+  const [row] = await app.database.query<{ challenge: string }>(
+    "",
+    "select encode(challenge, 'hex') as challenge from user_key_challenges",
+  );
+  const message = `goldseal proof of possession of a key, v1
+server: ${PUBLIC_URL}\nuser: carol\nkey-sha256: ${NAMES.key}\nchallenge: ${row?.challenge}\n`;
+  return {
+    method: "ecdsa",
+    signature: signBytes(pair.privateKey, "ecdsa", Buffer.from(message)).toString("base64"),
+  };
 }
 
 /** In an order in which each finds what it needs. */
 const REST: readonly Change[] = [
-  { route: "user-put", method: "PUT", path: "users/{user}", body: { password: "carol's password" } },
+  { route: "user-put", method: "PUT", path: "users/{user}", body: { password: PASSWORD } },
+  {
+    ...{ route: "user-key-add", method: "POST", path: "users/{user}/keys", as: "carol" },
+    body: { name: "laptop", publicKey: pair.publicKey.export({ format: "pem", type: "spki" }) },
+  },
+  { route: "user-key-challenge", method: "POST", path: `${KEY}/challenge`, as: "carol" },
+  { route: "user-key-prove", method: "PUT", path: `${KEY}/proof`, body: proof, as: "carol" },
+  { route: "user-key-delete", method: "DELETE", path: KEY },
   { route: "org-put", method: "PUT", path: "orgs/{org}", body: {} },
   { route: "org-member-put", method: "PUT", path: "orgs/{org}/members/{user}", body: { role: "member" } },
   { route: "team-put", method: "PUT", path: "orgs/{org}/teams/{team}", body: {} },
@@ -106,6 +135,7 @@ const NAMES: Record<string, string> = {
   repo: "app",
   robot: "ci",
   token: "laptop",
+  key: spkiOf(pair.key) ?? "",
 };
 const restPath = (path: string) => `/api/v1/${path.replace(/\{(\w+)\}/g, (_, name: string) => NAMES[name] ?? "")}`;
 
@@ -127,9 +157,10 @@ async function mustBeOne(route: string, send: () => Promise<{ status: number; bo
 
 describe("a change of REST", () => {
   it("and its record are there together or not at all, by every route", async () => {
-    for (const { route, method, path, body } of REST) {
+    for (const { route, method, path, body: given, as = "admin" } of REST) {
+      const body = typeof given === "function" ? await given() : given;
       const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-      await mustBeOne(route, () => app.ask(method, restPath(path), { as: "admin", ...sent }));
+      await mustBeOne(route, () => app.ask(method, restPath(path), { as, ...sent }));
     }
   });
 

@@ -25,6 +25,8 @@ const TOKEN_ROUTES = new Set(["token-get", "token-post"]);
 const REFUSALS = new Set([
   ...["DENIED", "UNAUTHORIZED", "TOOMANYREQUESTS"],
   ...["forbidden", "unauthorized", "too-many-requests", "not-found"],
+  // Somebody claims what another one signs with.
+  ...["bad-proof", "key-taken"],
 ]);
 const CREDENTIALS = new Set(["UNAUTHORIZED", "unauthorized", "TOOMANYREQUESTS", "too-many-requests"]);
 

@@ -3,7 +3,7 @@ import type { TrustAction } from "../http/route.ts";
 import type { RepositoryAction } from "../oci/access.ts";
 import { authorityOf, repositoryOfGun } from "../oci/gun.ts";
 import { namespaceOf, parseRepositoryName } from "../oci/repository-name.ts";
-import type { Confirm, Sql } from "../storage/database.ts";
+import { type Confirm, type Sql, together } from "../storage/database.ts";
 import { readAccess } from "./access-lookup.ts";
 import type { AuditWitness } from "./audit-witness.ts";
 import { principalKey, stands } from "./authorize.ts";
@@ -34,8 +34,10 @@ export function createConfirm(deps: GateDeps, witness: Pick<AuditWitness, "recor
 async function judgePush(sql: Sql, deps: GateDeps, request: Request, action: RepositoryAction): Promise<void> {
   const { actor, route } = request;
   const name = parseRepositoryName(request.param("name"));
-  await holdRights(sql, { shared: [orgLock(namespaceOf(name)), userLock(actor.name)] });
-  const facts = await readAccess(sql, { ...principalKey(actor), repository: name });
+  const [, facts] = await together(
+    holdRights(sql, { shared: [orgLock(namespaceOf(name)), userLock(actor.name)] }),
+    readAccess(sql, { ...principalKey(actor), repository: name }),
+  );
   const challenge = () => challengeFor(request, route.access, name);
   if (!stands(actor, facts)) throw badCredentials(deps, credentialsOf(request), challenge());
   const by = actor.scope === undefined ? "password" : "token";
@@ -47,8 +49,10 @@ async function judgePublish(sql: Sql, deps: GateDeps, request: Request, action: 
   const gun = request.param("gun");
   const repository = repositoryOfGun(gun, authorityOf(deps.challenge.publicUrl));
   if (repository === undefined) throw new Error(`the gate let ${gun} through, which is no GUN of ours`);
-  await holdRights(sql, { shared: [orgLock(namespaceOf(repository)), userLock(actor.name)] });
-  const facts = await readAccess(sql, { ...principalKey(actor), repository });
+  const [, facts] = await together(
+    holdRights(sql, { shared: [orgLock(namespaceOf(repository)), userLock(actor.name)] }),
+    readAccess(sql, { ...principalKey(actor), repository }),
+  );
   const challenge = { scope: trustScope(gun, action) };
   if (!stands(actor, facts)) throw badCredentials(deps, credentialsOf(request), challenge);
   const by = actor.scope === undefined ? "password" : "token";
@@ -57,8 +61,10 @@ async function judgePublish(sql: Sql, deps: GateDeps, request: Request, action: 
 
 async function judgeAgain(sql: Sql, { rules }: GateDeps, request: Request, access: RestAccess): Promise<void> {
   const { actor } = request;
-  await holdRights(sql, { alone: [changedBy(request)], shared: [userLock(actor.name)] });
-  const facts = await readAccess(sql, { ...principalKey(actor), ...about(request, access) });
+  const [, facts] = await together(
+    holdRights(sql, { alone: [changedBy(request)], shared: [userLock(actor.name)] }),
+    readAccess(sql, { ...principalKey(actor), ...about(request, access) }),
+  );
   if (!stands(actor, facts)) throw badRestCredentials(credentialsOf(request));
   await judgeRest({ actor, facts }, request, { access, rules, findTeamMember: (where) => findTeamMember(sql, where) });
 }

@@ -4,39 +4,47 @@ import type { Method } from "../http/route.ts";
 import { type OciCode, OciError } from "../oci/error.ts";
 
 export type OrgsCode =
+  | "bad-proof"
   | "body-too-large"
   | "disk-full"
   | "forbidden"
   | "has-trust-data"
   | "invalid-request"
+  | "key-taken"
   | "last-admin"
   | "last-owner"
   | "method-not-allowed"
   | "name-reserved"
   | "name-taken"
+  | "no-challenge"
   | "not-a-member"
   | "not-empty"
   | "not-found"
   | "precondition-failed"
+  | "too-many-keys"
   | "too-many-requests"
   | "unauthorized"
   | "unavailable";
 
 const STATUS: Readonly<Record<OrgsCode, number>> = {
+  "bad-proof": 400,
   "body-too-large": 413,
   "disk-full": 507,
   forbidden: 403,
   "has-trust-data": 409,
   "invalid-request": 400,
+  "key-taken": 409,
   "last-admin": 409,
   "last-owner": 409,
   "method-not-allowed": 405,
   "name-reserved": 409,
   "name-taken": 409,
+  "no-challenge": 409,
   "not-a-member": 409,
   "not-empty": 409,
   "not-found": 404,
   "precondition-failed": 412,
+  "too-many-keys": 409,
   "too-many-requests": 429,
   unauthorized: 401,
   unavailable: 503,

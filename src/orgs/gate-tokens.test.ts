@@ -1,53 +1,18 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parseRepositoryName } from "../oci/repository-name.ts";
-import { type Answer, type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
+import { alice, bob, DELETE, PULL, PUSH, realm, seen, useGate } from "./test-gate.ts";
+import { type Answer, type Ask, basic, bearer } from "./test-server.ts";
 
-const alice = basic("alice", "alice's password");
-const bob = basic("bob", "bob's password");
-const realm = 'realm="https://registry.test:5443/token",service="registry.test:5443"';
-
-let server: TestServer;
-
-beforeAll(async () => {
-  server = await openTestServer();
-  for (const name of ["alice", "bob", "sue"]) await server.addUser(name, `${name}'s password`);
-  await server.addUser("root", "root's password", { systemAdmin: true });
-  for (const name of ["alice/open", "alice/shut"]) await server.repositories.create(parseRepositoryName(name));
-  await server.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
-  await server.database.query("", "update users set suspended = true where name = 'sue'");
-});
-
-afterAll(() => server.close());
+const gate = useGate();
+const { ask, statuses } = gate;
 
 async function tokenOf(who: Ask["headers"], ...scopes: string[]): Promise<string> {
   const query = scopes.map((scope) => `scope=${encodeURIComponent(scope)}`).join("&");
-  const { status, body } = await server.send("GET", `/token?${query}`, who === undefined ? {} : { headers: who });
+  const { status, body } = await gate
+    .server()
+    .send("GET", `/token?${query}`, who === undefined ? {} : { headers: who });
   expect(status).toBe(200);
   return body.token;
-}
-
-const PULL = ["GET", "manifests/x"] as const;
-const PUSH = ["PUT", "tags/list"] as const;
-const UNTAG = ["DELETE", "tags/list"] as const;
-const DELETE = ["DELETE", "blobs/x"] as const;
-const ADMIN = ["POST", "admin"] as const;
-const ALL = [PULL, PUSH, UNTAG, DELETE, ADMIN];
-
-function ask([method, rest]: readonly [string, string], repository: string, headers: Ask["headers"] = {}) {
-  return server.send(method, `/v2/${repository}/${rest}`, { headers });
-}
-
-async function statuses(repository: string, headers?: Ask["headers"]): Promise<number[]> {
-  return Promise.all(ALL.map(async (operation) => (await ask(operation, repository, headers)).status));
-}
-
-/** Everything of an answer that tells it from another one. */
-function seen({ status, headers, text }: Answer, repository: string) {
-  const { date: _, "x-request-id": __, ...rest } = headers;
-  // Each refusal has an id of its own.
-  return JSON.stringify({ status, rest, text })
-    .replaceAll(/(decision\W+)[a-z2-9]{16}/g, "$1<id>")
-    .replaceAll(repository, "<name>");
 }
 
 function challengeOf({ headers }: Answer): string | undefined {
@@ -95,7 +60,9 @@ describe("gate, with a token", () => {
       await tokenOf(undefined, "repository:alice/open:pull"),
     ];
 
-    const answers = await Promise.all(tokens.map((token) => server.send("GET", "/v2/", { headers: bearer(token) })));
+    const answers = await Promise.all(
+      tokens.map((token) => gate.server().send("GET", "/v2/", { headers: bearer(token) })),
+    );
 
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   });
@@ -104,8 +71,8 @@ describe("gate, with a token", () => {
     const named = await tokenOf(bob, "registry:catalog:*");
     const other = await tokenOf(bob, "repository:alice/open:pull");
 
-    const shown = await server.send("GET", "/v2/_catalog", { headers: bearer(named) });
-    const refused = await server.send("GET", "/v2/_catalog", { headers: bearer(other) });
+    const shown = await gate.server().send("GET", "/v2/_catalog", { headers: bearer(named) });
+    const refused = await gate.server().send("GET", "/v2/_catalog", { headers: bearer(other) });
 
     expect([shown.status, refused.status]).toEqual([200, 401]);
     expect(challengeOf(refused)).toBe(`Bearer ${realm},scope="registry:catalog:*",error="insufficient_scope"`);
@@ -121,15 +88,15 @@ describe("gate, with a token", () => {
   });
 
   it("knows that a right named by the token is gone: 404 to read, 403 to write", async () => {
-    await server.repositories.create(parseRepositoryName("bob/box"));
-    await server.repositories.setVisibility(parseRepositoryName("bob/box"), "public");
+    await gate.server().repositories.create(parseRepositoryName("bob/box"));
+    await gate.server().repositories.setVisibility(parseRepositoryName("bob/box"), "public");
     const token = bearer(await tokenOf(alice, "repository:bob/box:pull"));
-    await server.addUser("adam", "adam's password", { systemAdmin: true });
+    await gate.server().addUser("adam", "adam's password", { systemAdmin: true });
     const ofAdam = bearer(await tokenOf(basic("adam", "adam's password"), "repository:bob/box:pull,push"));
     const before = [await ask(PULL, "bob/box", token), await ask(PUSH, "bob/box", ofAdam)];
 
-    await server.repositories.setVisibility(parseRepositoryName("bob/box"), "private");
-    await server.database.query("", "update users set system_admin = false where name = 'adam'");
+    await gate.server().repositories.setVisibility(parseRepositoryName("bob/box"), "private");
+    await gate.server().database.query("", "update users set system_admin = false where name = 'adam'");
     const after = [await ask(PULL, "bob/box", token), await ask(PUSH, "bob/box", ofAdam)];
 
     expect(before.map(({ status }) => status)).toEqual([200, 200]);
@@ -137,15 +104,15 @@ describe("gate, with a token", () => {
   });
 
   it("ends with its user's suspension and with a new password, at once", async () => {
-    await server.addUser("dora", "dora's password");
+    await gate.server().addUser("dora", "dora's password");
     const dora = basic("dora", "dora's password");
     const first = bearer(await tokenOf(dora, "repository:dora/app:pull"));
-    await server.database.query("", "update users set suspended = true where name = 'dora'");
+    await gate.server().database.query("", "update users set suspended = true where name = 'dora'");
     const suspended = await ask(PULL, "dora/app", first);
-    await server.database.query("", "update users set suspended = false where name = 'dora'");
+    await gate.server().database.query("", "update users set suspended = false where name = 'dora'");
     const again = await ask(PULL, "dora/app", first);
 
-    const changed = await server.send("PUT", "/api/v1/users/dora", {
+    const changed = await gate.server().send("PUT", "/api/v1/users/dora", {
       headers: dora,
       body: '{"password":"a new password"}',
     });
@@ -156,20 +123,20 @@ describe("gate, with a token", () => {
   });
 
   it("ends when its user is gone, though another takes the name", async () => {
-    await server.addUser("emil", "emil's password");
+    await gate.server().addUser("emil", "emil's password");
     const token = bearer(await tokenOf(basic("emil", "emil's password"), "repository:emil/app:pull"));
-    await server.database.query("", "delete from users where name = 'emil'");
-    await server.database.query("", "delete from namespaces where name = 'emil'");
+    await gate.server().database.query("", "delete from users where name = 'emil'");
+    await gate.server().database.query("", "delete from namespaces where name = 'emil'");
     const gone = await ask(PULL, "emil/app", token);
 
-    await server.addUser("emil", "another password");
+    await gate.server().addUser("emil", "another password");
     const another = await ask(PULL, "emil/app", token);
 
     expect([gone.status, another.status]).toEqual([401, 401]);
   });
 
   it("gives a user called anonymous nothing that anonymous has not, and the reverse", async () => {
-    await server.addUser("anonymous", "a real user's password");
+    await gate.server().addUser("anonymous", "a real user's password");
     const ofNobody = bearer(await tokenOf(undefined, "repository:anonymous/app:pull,push"));
 
     expect((await ask(PUSH, "anonymous/app", ofNobody)).status).toBe(401);

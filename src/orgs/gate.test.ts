@@ -1,48 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parseRepositoryName } from "../oci/repository-name.ts";
-import { type Answer, type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
+import { ALL, alice, bob, PULL, PUSH, realm, seen, useGate } from "./test-gate.ts";
+import { basic, bearer, openTestServer } from "./test-server.ts";
 
-const alice = basic("alice", "alice's password");
-const bob = basic("bob", "bob's password");
+const gate = useGate();
+const { ask, statuses } = gate;
+
 const root = basic("root", "root's password");
-const realm = 'realm="https://registry.test:5443/token",service="registry.test:5443"';
-
-let server: TestServer;
-
-beforeAll(async () => {
-  server = await openTestServer();
-  for (const name of ["alice", "bob", "sue"]) await server.addUser(name, `${name}'s password`);
-  await server.addUser("root", "root's password", { systemAdmin: true });
-  for (const name of ["alice/open", "alice/shut"]) await server.repositories.create(parseRepositoryName(name));
-  await server.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
-  await server.database.query("", "update users set suspended = true where name = 'sue'");
-});
-
-afterAll(() => server.close());
-
-const PULL = ["GET", "manifests/x"] as const;
-const PUSH = ["PUT", "tags/list"] as const;
-const UNTAG = ["DELETE", "tags/list"] as const;
-const DELETE = ["DELETE", "blobs/x"] as const;
-const ADMIN = ["POST", "admin"] as const;
-const ALL = [PULL, PUSH, UNTAG, DELETE, ADMIN];
-
-function ask([method, rest]: readonly [string, string], repository: string, headers: Ask["headers"] = {}) {
-  return server.send(method, `/v2/${repository}/${rest}`, { headers });
-}
-
-async function statuses(repository: string, headers?: Ask["headers"]): Promise<number[]> {
-  return Promise.all(ALL.map(async (operation) => (await ask(operation, repository, headers)).status));
-}
-
-/** Everything of an answer that tells it from another one. */
-function seen({ status, headers, text }: Answer, repository: string) {
-  const { date: _, "x-request-id": __, ...rest } = headers;
-  // Each refusal has an id of its own.
-  return JSON.stringify({ status, rest, text })
-    .replaceAll(/(decision\W+)[a-z2-9]{16}/g, "$1<id>")
-    .replaceAll(repository, "<name>");
-}
 
 describe("gate, with a password", () => {
   it("lets the owner of the namespace do everything there, to what exists and what does not", async () => {
@@ -128,13 +92,13 @@ describe("gate, with a password", () => {
   });
 
   it("obeys a suspension and a changed visibility in the very next request", async () => {
-    await server.addUser("carol", "carol's password");
+    await gate.server().addUser("carol", "carol's password");
     const carol = basic("carol", "carol's password");
-    await server.repositories.create(parseRepositoryName("carol/app"));
+    await gate.server().repositories.create(parseRepositoryName("carol/app"));
     const before = [await ask(PULL, "carol/app", carol), await ask(PULL, "carol/app", bob)];
 
-    await server.repositories.setVisibility(parseRepositoryName("carol/app"), "public");
-    await server.database.query("", "update users set suspended = true where name = 'carol'");
+    await gate.server().repositories.setVisibility(parseRepositoryName("carol/app"), "public");
+    await gate.server().database.query("", "update users set suspended = true where name = 'carol'");
     const after = [await ask(PULL, "carol/app", carol), await ask(PULL, "carol/app", bob)];
 
     expect(before.map(({ status }) => status)).toEqual([200, 404]);
@@ -165,9 +129,9 @@ describe("gate, without credentials", () => {
   });
 
   it("challenges at GET /v2/, which is how docker learns to sign in", async () => {
-    const without = await server.send("GET", "/v2/");
-    const withPassword = await server.send("GET", "/v2/", { headers: bob });
-    const withWrong = await server.send("GET", "/v2/", { headers: basic("bob", "guess") });
+    const without = await gate.server().send("GET", "/v2/");
+    const withPassword = await gate.server().send("GET", "/v2/", { headers: bob });
+    const withWrong = await gate.server().send("GET", "/v2/", { headers: basic("bob", "guess") });
 
     expect([without.status, withPassword.status, withWrong.status]).toEqual([401, 200, 401]);
     expect(without.headers["www-authenticate"]).toBe(`Bearer ${realm}`);

@@ -19,6 +19,7 @@ export interface GateDeps {
   readonly teams: TeamsStore;
 }
 
+const SIGN_INSTEAD = "; to sign what is there already, use goldseal trust sign";
 const SIGN_IN = "sign in with docker login, or send a user name and password";
 
 /** Judges each request before its handler runs: first the credentials, then the right, and only then existence. */
@@ -48,13 +49,14 @@ export function createGate(deps: GateDeps): Gate {
       throw outOfScope(deps, identity, challenge(), "list repositories");
     }
     if (access.kind === "repository" && name !== undefined)
-      request.admission = judge(deps, request, identity, { name, action: access.action, challenge });
+      request.admission = judge(deps, request, identity, { ...access, name, challenge });
   };
 }
 
 export interface Matter {
   readonly name: RepositoryName;
   readonly action: RepositoryAction;
+  readonly orUnchanged?: boolean;
   readonly challenge: () => Challenge;
 }
 
@@ -63,13 +65,18 @@ export function judge(
   deps: GateDeps,
   request: Request,
   identity: Identity,
-  { name, action, challenge }: Matter,
+  { name, action, orUnchanged, challenge }: Matter,
 ): Admission {
   const { actor, facts } = identity;
   const decision = decide(name, action, facts, deps.rules);
+  if (orUnchanged === true && !decision.allowed && maySignWhatIsThere(deps, identity, name)) {
+    request.judgement = toJudgement(decision, true);
+    return { repositoryId: facts.repositoryId, mayCreate: false, unchangedOnly: true };
+  }
   const isInScope = inScope(actor, { repository: name, action, ...facts });
   request.judgement = toJudgement(decision, isInScope);
-  if (!isInScope) throw outOfScope(deps, identity, challenge(), `${DOING[action]} ${name}`);
+  const hint = action === "push" && !decision.allowed && maySignWhatIsThere(deps, identity, name) ? SIGN_INSTEAD : "";
+  if (!isInScope) throw outOfScope(deps, identity, challenge(), `${DOING[action]} ${name}${hint}`);
   if (decision.allowed) {
     const mayCreate = action === "push" && facts.repositoryId === undefined;
     return { repositoryId: facts.repositoryId, mayCreate };
@@ -80,7 +87,16 @@ export function judge(
   if (isRead && decision.why === "hidden") throw new OciError("NAME_UNKNOWN");
   const why =
     decision.why === "denied" && action === "push" && facts.repositoryId === undefined ? "missing" : decision.why;
-  throw new OciError("DENIED", { message: refusal(actor, name, action, why) });
+  throw new OciError("DENIED", { message: `${refusal(actor, name, action, why)}${hint}` });
+}
+
+/**
+ * docker pushes an image before it signs it, so who signs without pushing must hear that it is there. That is a way to read,
+ * and asks a token for no more.
+ */
+function maySignWhatIsThere({ rules }: GateDeps, { actor, facts }: Identity, name: RepositoryName): boolean {
+  if (facts.repositoryId === undefined || !inScope(actor, { repository: name, action: "pull", ...facts })) return false;
+  return decide(name, "pull", facts, rules).allowed && decide(name, "sign", facts, rules).allowed;
 }
 
 /** Undefined where a right that is given to somebody was used: that is what it is for. */

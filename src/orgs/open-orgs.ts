@@ -19,6 +19,7 @@ import { openDirectories } from "./ldap/open-directories.ts";
 import { openAudit } from "./open-audit.ts";
 import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
+import { findPeopleOfKeys, findPersonOfKeyId, type PersonOfKey } from "./people-of-keys.ts";
 import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
 import type { RepositoriesApiDeps } from "./repositories-api.ts";
@@ -31,6 +32,7 @@ import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
 import { TokenService } from "./token-service.ts";
 import { TokenVerifier } from "./token-verifier.ts";
+import { UserKeysStore } from "./user-keys-store.ts";
 import { passwordSchema } from "./users-api.ts";
 import { UsersStore } from "./users-store.ts";
 import { createListVisible } from "./visible-repositories.ts";
@@ -64,6 +66,8 @@ export interface Orgs {
   readonly authorize: Authorize;
   readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
   readonly listable: Listable;
+  /** Whom keys lead to (hex SHA-256 of their SPKI), with their teams in `org`: see people-of-keys.ts. */
+  readonly findPeopleOfKeys: (spkis: readonly string[], org: string) => Promise<ReadonlyMap<string, PersonOfKey>>;
   readonly protocols: readonly Protocol[];
   /** Of the change that a request makes: see confirm.ts. */
   readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
@@ -126,13 +130,15 @@ export async function openOrgs({
   const orgs = new OrgsStore(database);
   const robots = new RobotsStore(database);
   const personalTokens = new PersonalTokensStore(database);
-  const stores = { users, orgs, teams, grants, robots, personalTokens, repositories };
+  const userKeys = new UserKeysStore(database);
+  const stores = { users, userKeys, orgs, teams, grants, robots, personalTokens, repositories };
   const gateDeps = { authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } };
   const confirm = createConfirm(gateDeps, witness);
   const operations = orgsOperationsOf({
     confirm,
     ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
-    ...{ audit, auditStore, findAccess, rules, directories },
+    ...{ audit, auditStore, findAccess, rules, directories, now, origin: new URL(publicUrl).origin },
+    findPersonOfKeyId: (keyId, org) => findPersonOfKeyId(database, { keyId, org }),
     reseal: async (confirmed) => {
       await database.transaction(confirmed);
       const count = (await tokenKeysStore.reseal()) + (await reseal());
@@ -147,6 +153,7 @@ export async function openOrgs({
     confirm,
     catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
     listable: createListable(findAccess, rules),
+    findPeopleOfKeys: (spkis, org) => findPeopleOfKeys(database, { spkis, org }),
     protocols: [
       tokenProtocol({
         ...{ service, rules, authenticator, findAccess, tokens, keys, refreshTokens },

@@ -41,6 +41,7 @@ describe("GET /api/v1/openapi.json", () => {
     );
     expect(unconditional.map(([, { operationId }]) => operationId).sort()).toEqual([
       ...["directory-sync", "keyring-reseal", "token-create", "token-delete", "token-keys-rotate"],
+      ...["user-key-add", "user-key-challenge", "user-key-prove"],
     ]);
     const audit = describedAt(body, "/api/v1/audit").get.responses["200"].content;
     expect(Object.keys(audit)).toEqual(["application/json", "application/x-ndjson"]);

@@ -107,7 +107,7 @@ export class OrgsStore {
       await sql.query(
         "org-member-put",
         `insert into org_members (org, user_id, role) values ($1, $2, $3)
-         on conflict (org, user_id) do update set role = excluded.role`,
+         on conflict (org, user_id) do update set role = excluded.role, directory = null`,
         [where.org, await getUserId(sql, where.name), role],
       );
       return before === undefined;
@@ -129,12 +129,23 @@ export class OrgsStore {
   }
 }
 
-/** Those who are members already stay what they are. */
-export async function addOrgMembers(sql: Sql, org: string, userIds: readonly number[]): Promise<void> {
+/** Members by a directory's word; those who are members already stay what they are. */
+export async function addSyncedMembers(sql: Sql, org: string, directory: string, userIds: readonly number[]) {
   await sql.query(
     "org-members-add",
-    `insert into org_members (org, user_id, role) select $1, unnest($2::bigint[]), 'member' on conflict do nothing`,
-    [org, userIds],
+    `insert into org_members (org, user_id, role, directory) select $1, unnest($2::bigint[]), 'member', $3
+     on conflict do nothing`,
+    [org, userIds, directory],
+  );
+}
+
+/** Ends what {@link addSyncedMembers} began, of those who are in no team of the organization any more. */
+export async function removeSyncedMembers(sql: Sql, org: string, directory: string, userIds: readonly number[]) {
+  await sql.query(
+    "org-members-remove",
+    `delete from org_members m where m.org = $1 and m.user_id = any($2::bigint[]) and m.directory = $3
+     and not exists (select 1 from team_members t where t.org = m.org and t.user_id = m.user_id)`,
+    [org, userIds, directory],
   );
 }
 

@@ -1,47 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
+import { describe, expect, it } from "vitest";
+import { type Ask, basic, bearer } from "./test-server.ts";
+import { as, useTokenLab } from "./test-token-lab.ts";
 
-let server: TestServer;
-
-const as = (name: string) => basic(name, `${name}'s password`);
-const root = as("root");
-
-beforeAll(async () => {
-  server = await openTestServer();
-  await server.addUser("root", "root's password", { systemAdmin: true });
-  for (const name of ["owner", "keeper", "member"]) await server.addUser(name, `${name}'s password`);
-  for (const org of ["lab", "other"]) await must("PUT", `orgs/${org}`, {});
-  await must("PUT", "orgs/lab/members/owner", { role: "owner" });
-  for (const name of ["keeper", "member"]) await must("PUT", `orgs/lab/members/${name}`, { role: "member" });
-  for (const repo of ["app", "team%2Fone", "team%2Ftwo", "teamwork"])
-    await must("PUT", `orgs/lab/repositories/${repo}`, { visibility: "private" });
-  await must("PUT", "orgs/other/repositories/app", { visibility: "private" });
-  await must("PUT", "orgs/lab/teams/keepers", {});
-  await must("PUT", "orgs/lab/teams/keepers/members/keeper", {});
-  await must("PUT", "orgs/lab/teams/keepers/grants/app", { level: "admin" });
-});
-
-afterAll(() => server.close());
-
-function rest(method: string, path: string, body: unknown, headers: Ask["headers"] = root) {
-  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-  return server.send(method, `/api/v1/${path}`, { headers: { ...headers }, ...sent });
-}
-
-async function must(method: string, path: string, body?: unknown) {
-  const answer = await rest(method, path, body);
-  if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text}`);
-  return answer.body;
-}
-
-async function tokenOf(headers: Ask["headers"], scope: string): Promise<string> {
-  const { status, body } = await server.send("GET", `/token?scope=${scope}`, { headers: { ...headers } });
-  expect(status).toBe(200);
-  return body.token;
-}
+const lab = useTokenLab();
+const { rest, must, tokenOf } = lab;
 
 const list = (headers: Ask["headers"], repository = "lab/app") =>
-  server.send("GET", `/v2/${repository}/tags/list`, { headers: { ...headers } }).then(({ status }) => status);
+  lab
+    .server()
+    .send("GET", `/v2/${repository}/tags/list`, { headers: { ...headers } })
+    .then(({ status }) => status);
 
 describe("a personal token", () => {
   async function makeToken(name: string, headers = as("owner")): Promise<string> {
@@ -76,16 +44,16 @@ describe("a personal token", () => {
     const seen = [];
     for (const end of [
       () => rest("DELETE", "tokens/short", undefined, as("owner")),
-      () => server.database.query("", "update personal_tokens set expires_at = now() where name = 'short'"),
+      () => lab.server().database.query("", "update personal_tokens set expires_at = now() where name = 'short'"),
       () => rest("PUT", "users/owner", { suspended: true }),
     ]) {
-      await server.database.query("", "delete from personal_tokens where name = 'short'");
+      await lab.server().database.query("", "delete from personal_tokens where name = 'short'");
       const password = basic("owner", await makeToken("short"));
-      const { body } = await server.send("GET", "/token?offline_token=true&scope=repository:lab/app:pull", {
+      const { body } = await lab.server().send("GET", "/token?offline_token=true&scope=repository:lab/app:pull", {
         headers: password,
       });
       const renew = () =>
-        server.send("POST", "/token", {
+        lab.server().send("POST", "/token", {
           headers: { "content-type": "application/x-www-form-urlencoded" },
           body: `${new URLSearchParams({ grant_type: "refresh_token", refresh_token: body.refresh_token })}`,
         });

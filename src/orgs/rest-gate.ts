@@ -73,6 +73,7 @@ export async function judgeRest(identity: Asking, request: Request, matter: Rest
       if (identity.facts.user?.auditor !== true) mustBeAdmin(identity);
       return;
     case "org":
+      if (access.orUser === true && isOwn(identity, request)) return;
       return judgeOrg(identity, request, access.right);
     case "team":
       return judgeTeam(matter, identity, request);
@@ -125,6 +126,11 @@ function judgeOrg({ actor, facts }: Asking, request: Request, right: "view" | "m
   if (sees && right === "view") return;
   if (!sees) throw notFound();
   throw forbidden(`${actor.name} does not own ${request.param("org")}; one of its owners can do this`);
+}
+
+/** A user's repositories stand under the user's name. */
+function isOwn({ actor }: Asking, request: Request): boolean {
+  return actor.kind === "user" && actor.name === request.param("org");
 }
 
 async function judgeTeam({ findTeamMember }: RestMatter, identity: Asking, request: Request): Promise<void> {

@@ -1,48 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Ask, basic, bearer, openTestServer, type TestServer } from "./test-server.ts";
+import { describe, expect, it } from "vitest";
+import { type Ask, basic, bearer } from "./test-server.ts";
+import { as, useTokenLab } from "./test-token-lab.ts";
 
-let server: TestServer;
-
-const as = (name: string) => basic(name, `${name}'s password`);
-const root = as("root");
-
-beforeAll(async () => {
-  server = await openTestServer();
-  await server.addUser("root", "root's password", { systemAdmin: true });
-  for (const name of ["owner", "keeper", "member"]) await server.addUser(name, `${name}'s password`);
-  for (const org of ["lab", "other"]) await must("PUT", `orgs/${org}`, {});
-  await must("PUT", "orgs/lab/members/owner", { role: "owner" });
-  for (const name of ["keeper", "member"]) await must("PUT", `orgs/lab/members/${name}`, { role: "member" });
-  for (const repo of ["app", "team%2Fone", "team%2Ftwo", "teamwork"])
-    await must("PUT", `orgs/lab/repositories/${repo}`, { visibility: "private" });
-  await must("PUT", "orgs/other/repositories/app", { visibility: "private" });
-  await must("PUT", "orgs/lab/teams/keepers", {});
-  await must("PUT", "orgs/lab/teams/keepers/members/keeper", {});
-  await must("PUT", "orgs/lab/teams/keepers/grants/app", { level: "admin" });
-});
-
-afterAll(() => server.close());
-
-function rest(method: string, path: string, body: unknown, headers: Ask["headers"] = root) {
-  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-  return server.send(method, `/api/v1/${path}`, { headers: { ...headers }, ...sent });
-}
-
-async function must(method: string, path: string, body?: unknown) {
-  const answer = await rest(method, path, body);
-  if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text}`);
-  return answer.body;
-}
+const lab = useTokenLab();
+const { rest, must, tokenOf } = lab;
 
 async function makeRobot(name: string, ...grants: { scope: string; actions: string[] }[]) {
   const { secret } = await must("PUT", `orgs/lab/robots/${name}`, { grants });
   return basic(`lab+${name}`, secret);
-}
-
-async function tokenOf(headers: Ask["headers"], scope: string): Promise<string> {
-  const { status, body } = await server.send("GET", `/token?scope=${scope}`, { headers: { ...headers } });
-  expect(status).toBe(200);
-  return body.token;
 }
 
 const OPERATIONS = {
@@ -58,14 +23,17 @@ const OPERATIONS = {
 
 async function allowed(headers: Ask["headers"], repository: string): Promise<string> {
   const entries = Object.entries(OPERATIONS).map(async ([name, [method, rest]]) => {
-    const { status } = await server.send(method, `/v2/${repository}/${rest}`, { headers: { ...headers } });
+    const { status } = await lab.server().send(method, `/v2/${repository}/${rest}`, { headers: { ...headers } });
     return status === 200 ? [name] : [];
   });
   return (await Promise.all(entries)).flat().join(" ");
 }
 
 const list = (headers: Ask["headers"], repository = "lab/app") =>
-  server.send("GET", `/v2/${repository}/tags/list`, { headers: { ...headers } }).then(({ status }) => status);
+  lab
+    .server()
+    .send("GET", `/v2/${repository}/tags/list`, { headers: { ...headers } })
+    .then(({ status }) => status);
 
 describe("a robot", () => {
   it.each([
@@ -90,8 +58,8 @@ describe("a robot", () => {
     const path =
       "/token?offline_token=true&scope=repository:lab/app:pull,push,delete&scope=repository:lab/teamwork:pull";
 
-    const { body } = await server.send("GET", path, { headers: robot });
-    const used = await server.send("PUT", "/v2/lab/app/tags/list", { headers: bearer(body.token) });
+    const { body } = await lab.server().send("GET", path, { headers: robot });
+    const used = await lab.server().send("PUT", "/v2/lab/app/tags/list", { headers: bearer(body.token) });
 
     expect([body.scope, body.refresh_token]).toEqual(["repository:lab/app:pull,push", undefined]);
     expect(used.body).toEqual({ actor: "lab+signer-in", kind: "robot" });
@@ -104,7 +72,7 @@ describe("a robot", () => {
       { scope: "app", actions: ["pull"] },
     );
 
-    const { body } = await server.send("GET", "/v2/_catalog", { headers: robot });
+    const { body } = await lab.server().send("GET", "/v2/_catalog", { headers: robot });
 
     expect(body.repositories).toEqual(["lab/app", "lab/team/one", "lab/team/two"]);
     expect(await list(robot, "lab/teamwork")).toBe(404);
@@ -114,7 +82,7 @@ describe("a robot", () => {
     const pusher = await makeRobot("pusher", { scope: "*", actions: ["pull", "push"] });
     const maker = await makeRobot("maker", { scope: "new/*", actions: ["pull", "push", "create"] });
     const push = async (headers: Ask["headers"], name: string) =>
-      (await server.send("PUT", `/v2/lab/${name}/tags/list`, { headers: { ...headers } })).status;
+      (await lab.server().send("PUT", `/v2/lab/${name}/tags/list`, { headers: { ...headers } })).status;
 
     expect([await push(pusher, "app"), await push(pusher, "new/a")]).toEqual([200, 403]);
     expect([await push(maker, "new/a"), await push(maker, "app")]).toEqual([200, 403]);
@@ -147,9 +115,11 @@ describe("a robot", () => {
     const seen = async () => [await list(robot), await list(token)];
     const before = await seen();
 
-    await server.database.query("", "update robots set expires_at = now() - interval '1 second' where name = 'ending'");
+    await lab
+      .server()
+      .database.query("", "update robots set expires_at = now() - interval '1 second' where name = 'ending'");
     const expired = await seen();
-    await server.database.query("", "update robots set expires_at = null where name = 'ending'");
+    await lab.server().database.query("", "update robots set expires_at = null where name = 'ending'");
     const rotated = await must("POST", "orgs/lab/robots/ending/rotate", {});
     const afterRotation = [...(await seen()), await list(basic("lab+ending", rotated.secret))];
     const late = bearer(await tokenOf(basic("lab+ending", rotated.secret), "repository:lab/app:pull"));
@@ -171,7 +141,7 @@ describe("a robot", () => {
     await must("POST", "orgs/lab/robots/overlapping/rotate", { overlapSeconds: 3600 });
     const during = [await list(robot), await list(token)];
 
-    await server.database.query("", "update robot_secrets set expires_at = now() where expires_at is not null");
+    await lab.server().database.query("", "update robot_secrets set expires_at = now() where expires_at is not null");
 
     expect([...during, await list(robot), await list(token)]).toEqual([200, 200, 401, 401]);
   });
@@ -203,7 +173,7 @@ describe("a robot", () => {
     expect(made.body.secret).toMatch(/^gsb_[\w-]{43}$/);
     expect(body.robots.map(({ name }: { name: string }) => name)).toContain("shown");
     expect(text + again.text).not.toMatch(/gsb_/);
-    const rows = await server.database.query("", "select encode(secret_hash, 'escape') as h from robot_secrets");
+    const rows = await lab.server().database.query("", "select encode(secret_hash, 'escape') as h from robot_secrets");
     expect(JSON.stringify(rows)).not.toContain(made.body.secret.slice(4));
   });
 

@@ -16,6 +16,7 @@ import { type RobotsApiDeps, robotsOperations } from "./robots-api.ts";
 import { type TeamsApiDeps, teamsOperations } from "./teams-api.ts";
 import { getKeys, getToken, postToken, type TokenEndpointDeps } from "./token-endpoint.ts";
 import type { TokenKeys } from "./token-keys.ts";
+import { type UserKeysApiDeps, userKeysOperations } from "./user-keys-api.ts";
 import { type UsersApiDeps, usersOperations } from "./users-api.ts";
 
 export interface OrgsDeps
@@ -26,6 +27,7 @@ export interface OrgsDeps
     RepositoriesApiDeps,
     RobotsApiDeps,
     PersonalTokensApiDeps,
+    UserKeysApiDeps,
     ExplainApiDeps,
     DirectoriesApiDeps {
   readonly keys: TokenKeys;
@@ -39,6 +41,7 @@ const SYSTEM_ADMIN: Access = { kind: "system-admin" };
 /** The REST API, by noun. */
 export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
   ...usersOperations(deps),
+  ...userKeysOperations(deps),
   ...orgsOperations(deps),
   ...teamsOperations(deps),
   ...grantsOperations(deps),

@@ -1,28 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseRepositoryName } from "../oci/repository-name.ts";
-import { type Ask, basic, bearer, openTestServer, service, type TestServer } from "./test-server.ts";
+import { describe, expect, it } from "vitest";
+import { alice, bob, useGate } from "./test-gate.ts";
+import { type Ask, basic, bearer, service } from "./test-server.ts";
 
-const alice = basic("alice", "alice's password");
-const bob = basic("bob", "bob's password");
-
-let server: TestServer;
-
-beforeAll(async () => {
-  server = await openTestServer();
-  for (const name of ["alice", "bob"]) await server.addUser(name, `${name}'s password`);
-  await server.addUser("root", "root's password", { systemAdmin: true });
-  for (const name of ["alice/open", "alice/shut"]) await server.repositories.create(parseRepositoryName(name));
-  await server.repositories.setVisibility(parseRepositoryName("alice/open"), "public");
-});
-
-afterAll(() => server.close());
+const gate = useGate();
 
 function get(query: Record<string, string> | [string, string][], headers: Ask["headers"] = {}) {
-  return server.send("GET", `/token?${new URLSearchParams(query)}`, { headers });
+  return gate.server().send("GET", `/token?${new URLSearchParams(query)}`, { headers });
 }
 
 function post(fields: Record<string, string> | [string, string][], type = "application/x-www-form-urlencoded") {
-  return server.send("POST", "/token", { headers: { "content-type": type }, body: `${new URLSearchParams(fields)}` });
+  return gate
+    .server()
+    .send("POST", "/token", { headers: { "content-type": type }, body: `${new URLSearchParams(fields)}` });
 }
 
 function accessIn(token: string) {
@@ -136,7 +125,7 @@ describe("GET /token", () => {
     ["a NUL in the client's id", "client_id=a%00b&offline_token=true"],
     ["a client's id that is too long", `client_id=${"x".repeat(257)}`],
   ])("refuses %s with 400", async (_, query) => {
-    expect((await server.send("GET", `/token?${query}`, { headers: alice })).status).toBe(400);
+    expect((await gate.server().send("GET", `/token?${query}`, { headers: alice })).status).toBe(400);
   });
 
   it("refuses bad credentials alike, whoever they name, and asks for Basic", async () => {
@@ -164,9 +153,9 @@ describe("GET /token", () => {
 
   it("does not take HTTP methods or paths beside its own", async () => {
     const answers = [
-      await server.send("PUT", "/token"),
-      await server.send("GET", "/tokens"),
-      await server.send("GET", "/token/x"),
+      await gate.server().send("PUT", "/token"),
+      await gate.server().send("GET", "/tokens"),
+      await gate.server().send("GET", "/token/x"),
     ];
 
     expect(answers.map(({ status }) => status)).toEqual([405, 404, 404]);
@@ -243,7 +232,7 @@ describe("a refresh token", () => {
       const { status, body } = await refresh(token, { scope: "repository:alice/shut:pull" });
       expect(status).toBe(200);
       expect(body.refresh_token).toBe(token);
-      const used = await server.send("GET", "/v2/alice/shut/tags/list", { headers: bearer(body.access_token) });
+      const used = await gate.server().send("GET", "/v2/alice/shut/tags/list", { headers: bearer(body.access_token) });
       expect(used.body).toEqual({ actor: "alice", kind: "user" });
     }
   });
@@ -265,7 +254,7 @@ describe("a refresh token", () => {
 
     expect((await refresh(token, { client_id: "other" })).status).toBe(401);
     expect((await refresh(token, { service: "staging.test" })).status).toBe(400);
-    expect((await server.send("GET", "/v2/", { headers: bearer(token) })).status).toBe(401);
+    expect((await gate.server().send("GET", "/v2/", { headers: bearer(token) })).status).toBe(401);
     expect((await get({ service }, basic("alice", token))).status).toBe(401);
   });
 
@@ -276,15 +265,15 @@ describe("a refresh token", () => {
   });
 
   it("ends with a new password and, for as long as it lasts, with a suspension", async () => {
-    await server.addUser("carol", "carol's password");
+    await gate.server().addUser("carol", "carol's password");
     const token = await signIn("docker", "carol");
-    await server.database.query("", "update users set suspended = true where name = 'carol'");
+    await gate.server().database.query("", "update users set suspended = true where name = 'carol'");
     const suspended = await refresh(token);
-    await server.database.query("", "update users set suspended = false where name = 'carol'");
+    await gate.server().database.query("", "update users set suspended = false where name = 'carol'");
     const again = await refresh(token);
 
     const body = '{"password":"a new password"}';
-    await server.send("PUT", "/api/v1/users/carol", { headers: basic("carol", "carol's password"), body });
+    await gate.server().send("PUT", "/api/v1/users/carol", { headers: basic("carol", "carol's password"), body });
     const changed = await refresh(token);
 
     expect([suspended.status, again.status, changed.status]).toEqual([401, 200, 401]);
@@ -293,10 +282,9 @@ describe("a refresh token", () => {
   it("lies in the database only as a hash", async () => {
     const token = await signIn("docker");
 
-    const rows = await server.database.query(
-      "",
-      "select to_jsonb(t) as row, encode(token_hash, 'base64') as h from refresh_tokens t",
-    );
+    const rows = await gate
+      .server()
+      .database.query("", "select to_jsonb(t) as row, encode(token_hash, 'base64') as h from refresh_tokens t");
 
     expect(rows.length).toBeGreaterThan(0);
     expect(JSON.stringify(rows)).not.toContain(token.slice(4));

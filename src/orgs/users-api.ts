@@ -125,8 +125,15 @@ function deleteUser(deps: UsersApiDeps) {
   };
 }
 
-/** Returns who asks. */
-async function mustConcern({ users }: UsersApiDeps, request: Request, what: "read" | "write"): Promise<User> {
+/**
+ * Whether who asks may read, or change, the user in the path. Returns who asks.
+ * @throws OrgsError not-found, forbidden
+ */
+export async function mustConcern(
+  { users }: Pick<UsersApiDeps, "users">,
+  request: Request,
+  what: "read" | "write",
+): Promise<User> {
   const self = request.actor.kind === "user" ? await users.findById(request.actor.id) : undefined;
   if (self === undefined) throw notFound();
   if (self.systemAdmin || self.name === request.param("user")) return self;

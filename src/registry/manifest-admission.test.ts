@@ -8,34 +8,21 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
   type Place,
-  pushParts,
   putManifest,
 } from "../testing/images.ts";
-import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import type { TestApp } from "../testing/open-test-app.ts";
+import { closeWithoutErrors, expectRefused, openWithImage } from "./test-registry.ts";
 
 let app: TestApp;
 let place: Place;
 let image: Image;
 beforeAll(async () => {
-  app = await openTestApp();
-  place = { app, as: "alice", repository: "alice/admission" };
-  image = await pushParts(place);
+  ({ app, place, image } = await openWithImage("alice/admission"));
 });
-afterAll(async () => {
-  expect(app.errors()).toEqual([]);
-  await app[Symbol.asyncDispose]();
-});
+afterAll(() => closeWithoutErrors(app));
 
-/** Refused with exactly this, nothing stored, and the honest manifest is taken right after. */
-async function expectRefused(attempt: () => Promise<Answer>, status: number, code: string): Promise<Answer> {
-  const before = await app.stored();
-  const answer = await attempt();
-  expect([answer.status, answer.code]).toEqual([status, code]);
-  expect(await app.stored()).toEqual(before);
-  const honest = await putManifest(place, `honest-${Math.random()}`.replace("0.", ""), image.manifest);
-  expect(honest.status).toBe(201);
-  return answer;
-}
+const refused = (attempt: () => Promise<Answer>, status: number, code: string) =>
+  expectRefused({ app, place, image }, attempt, status, code);
 
 const ALL_TYPES = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
 
@@ -47,7 +34,7 @@ describe("end-7 PUT of one document that could be two things", () => {
     async (contentType, mediaType) => {
       const both = { ...without("mediaType"), ...(mediaType && { mediaType }), manifests: [] };
 
-      await expectRefused(() => putManifest(place, "both", both, { contentType }), 400, "MANIFEST_INVALID");
+      await refused(() => putManifest(place, "both", both, { contentType }), 400, "MANIFEST_INVALID");
     },
   );
 
@@ -67,7 +54,7 @@ describe("end-7 PUT of one document that could be two things", () => {
       : { schemaVersion: 2, config: image.config, layers: [] };
     const document = { ...own, mediaType: contentType, [key]: value };
 
-    await expectRefused(() => putManifest(place, "both", document, { contentType }), 400, "MANIFEST_INVALID");
+    await refused(() => putManifest(place, "both", document, { contentType }), 400, "MANIFEST_INVALID");
   });
 
   it.each(ALL_TYPES.flatMap((sent) => ALL_TYPES.filter((own) => own !== sent).map((own) => [sent, own] as const)))(
@@ -75,7 +62,7 @@ describe("end-7 PUT of one document that could be two things", () => {
     async (contentType, mediaType) => {
       const document = { ...image.manifest, mediaType };
 
-      await expectRefused(() => putManifest(place, "mixed", document, { contentType }), 400, "MANIFEST_INVALID");
+      await refused(() => putManifest(place, "mixed", document, { contentType }), 400, "MANIFEST_INVALID");
     },
   );
 
@@ -88,7 +75,7 @@ describe("end-7 PUT of one document that could be two things", () => {
     "*/*",
     "application/vnd.oci.artifact.manifest.v1+json",
   ])("answers 400 for Content-Type %s", async (contentType) => {
-    await expectRefused(() => putManifest(place, "x", image.manifest, { contentType }), 400, "MANIFEST_INVALID");
+    await refused(() => putManifest(place, "x", image.manifest, { contentType }), 400, "MANIFEST_INVALID");
   });
 
   it("serves an index as an index, whatever Accept asks for", async () => {
@@ -121,7 +108,7 @@ describe("end-7 PUT of one document that could be two things", () => {
       DOCKER_MANIFEST,
     ]) {
       const put = () => putManifest(place, "one", schema1, { contentType });
-      const answer = await expectRefused(put, 400, "MANIFEST_INVALID");
+      const answer = await refused(put, 400, "MANIFEST_INVALID");
 
       expect(answer.body.toString()).toContain("schema 1 is not supported");
     }
@@ -130,7 +117,7 @@ describe("end-7 PUT of one document that could be two things", () => {
   it.each([undefined, null, "2", 2.5, 0, 3, [2]])("answers 400 for schemaVersion %j", async (schemaVersion) => {
     const put = () => putManifest(place, "x", { ...image.manifest, schemaVersion });
 
-    await expectRefused(put, 400, "MANIFEST_INVALID");
+    await refused(put, 400, "MANIFEST_INVALID");
   });
 });
 
@@ -167,7 +154,7 @@ describe("end-7 PUT of a descriptor that is not right", () => {
       ].map(([size = "", code = ""]) => [where, size, code] as const),
     ),
   )("answers 400 for a %s of size %s: %s", async (where, size, code) => {
-    await expectRefused(() => put(place, replaced(where, "size", size)), 400, code);
+    await refused(() => put(place, replaced(where, "size", size)), 400, code);
   });
 
   it.each(
@@ -189,7 +176,7 @@ describe("end-7 PUT of a descriptor that is not right", () => {
       "{}",
     ].flatMap((digest) => (["config", "layer"] as const).map((where) => [where, digest] as const)),
   )("answers 400 DIGEST_INVALID for a %s with digest %s", async (where, digest) => {
-    await expectRefused(() => put(place, replaced(where, "digest", digest)), 400, "DIGEST_INVALID");
+    await refused(() => put(place, replaced(where, "digest", digest)), 400, "DIGEST_INVALID");
   });
 
   it.each([
@@ -202,7 +189,7 @@ describe("end-7 PUT of a descriptor that is not right", () => {
     ["urls that are text", () => withField("layer", '"urls":"http://127.0.0.1/"')],
     ["a platform that is a list", () => withField("config", '"platform":[]')],
   ])("answers 400 for %s", async (_what, text) => {
-    await expectRefused(() => put(place, text()), 400, "MANIFEST_INVALID");
+    await refused(() => put(place, text()), 400, "MANIFEST_INVALID");
   });
 
   it.each(["{}", "[]", "null", "[null]", "[[]]", '["sha256:abc"]', '"layers"', "5"])(
@@ -210,7 +197,7 @@ describe("end-7 PUT of a descriptor that is not right", () => {
     async (layers) => {
       const text = `{"schemaVersion":2,"mediaType":"${OCI_MANIFEST}","config":${JSON.stringify(image.config)},"layers":${layers}}`;
       if (layers === "[]" || layers === "null") expect((await put(place, text)).status).toBe(201);
-      else await expectRefused(() => put(place, text), 400, "MANIFEST_INVALID");
+      else await refused(() => put(place, text), 400, "MANIFEST_INVALID");
     },
   );
 });

@@ -6,7 +6,6 @@ import type { Answer } from "../testing/http-client.ts";
 import {
   CONFIG,
   DOCKER_LIST,
-  DOCKER_MANIFEST,
   describe as describeContent,
   digestOf,
   type Image,
@@ -15,36 +14,21 @@ import {
   OCI_MANIFEST,
   type Place,
   pushBlob,
-  pushParts,
   putManifest,
 } from "../testing/images.ts";
-import { basic, openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import { basic, type TestApp } from "../testing/open-test-app.ts";
+import { closeWithoutErrors, expectRefused, openWithImage } from "./test-registry.ts";
 
 let app: TestApp;
 let place: Place;
 let image: Image;
 beforeAll(async () => {
-  app = await openTestApp();
-  place = { app, as: "alice", repository: "alice/admission" };
-  image = await pushParts(place);
+  ({ app, place, image } = await openWithImage("alice/admission"));
 });
-afterAll(async () => {
-  expect(app.errors()).toEqual([]);
-  await app[Symbol.asyncDispose]();
-});
+afterAll(() => closeWithoutErrors(app));
 
-/** Refused with exactly this, nothing stored, and the honest manifest is taken right after. */
-async function expectRefused(attempt: () => Promise<Answer>, status: number, code: string): Promise<Answer> {
-  const before = await app.stored();
-  const answer = await attempt();
-  expect([answer.status, answer.code]).toEqual([status, code]);
-  expect(await app.stored()).toEqual(before);
-  const honest = await putManifest(place, `honest-${Math.random()}`.replace("0.", ""), image.manifest);
-  expect(honest.status).toBe(201);
-  return answer;
-}
-
-const _ALL_TYPES = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
+const refused = (attempt: () => Promise<Answer>, status: number, code: string) =>
+  expectRefused({ app, place, image }, attempt, status, code);
 
 describe("end-7 PUT of a manifest whose parts are not here", () => {
   const absent = describeContent("never pushed", LAYER);
@@ -52,7 +36,7 @@ describe("end-7 PUT of a manifest whose parts are not here", () => {
   it("answers 400 MANIFEST_BLOB_UNKNOWN for an image with a missing config or layer, naming it", async () => {
     for (const change of [{ config: { ...absent, mediaType: CONFIG } }, { layers: [image.layer, absent] }]) {
       const attempt = () => putManifest(place, "sparse", { ...image.manifest, ...change });
-      const answer = await expectRefused(attempt, 400, "MANIFEST_BLOB_UNKNOWN");
+      const answer = await refused(attempt, 400, "MANIFEST_BLOB_UNKNOWN");
 
       expect(JSON.parse(answer.body.toString()).errors[0].detail).toEqual({ digests: [absent.digest] });
     }
@@ -66,7 +50,7 @@ describe("end-7 PUT of a manifest whose parts are not here", () => {
     for (const contentType of [OCI_INDEX, DOCKER_LIST]) {
       const sparse = { schemaVersion: 2, mediaType: contentType, manifests };
 
-      await expectRefused(() => putManifest(place, "sparse", sparse, { contentType }), 400, "MANIFEST_BLOB_UNKNOWN");
+      await refused(() => putManifest(place, "sparse", sparse, { contentType }), 400, "MANIFEST_BLOB_UNKNOWN");
     }
     const whole = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [present] };
     expect((await putManifest(place, "whole", whole, { contentType: OCI_INDEX })).status).toBe(201);
@@ -78,8 +62,8 @@ describe("end-7 PUT of a manifest whose parts are not here", () => {
     const secret = describeContent("secret of bob", LAYER);
     const naming = (layer: object) => () => putManifest(place, "theft", { ...image.manifest, layers: [layer] });
 
-    const theft = await expectRefused(naming(secret), 400, "MANIFEST_BLOB_UNKNOWN");
-    const nothing = await expectRefused(naming({ ...absent, size: secret.size }), 400, "MANIFEST_BLOB_UNKNOWN");
+    const theft = await refused(naming(secret), 400, "MANIFEST_BLOB_UNKNOWN");
+    const nothing = await refused(naming({ ...absent, size: secret.size }), 400, "MANIFEST_BLOB_UNKNOWN");
 
     expect(theft.body.toString().replaceAll(secret.digest, "X")).toBe(
       nothing.body.toString().replaceAll(absent.digest, "X"),
@@ -95,7 +79,7 @@ describe("end-7 PUT of a manifest whose parts are not here", () => {
 
     const put = () => putManifest(place, "liar", { schemaVersion: 2, manifests }, { contentType: OCI_INDEX });
 
-    await expectRefused(put, 400, "MANIFEST_INVALID");
+    await refused(put, 400, "MANIFEST_INVALID");
   });
 
   it("takes foreign layers that are not here, with a warning, and never fetches them", async () => {
@@ -149,8 +133,8 @@ describe("end-7 PUT of a manifest that is too large", () => {
     const headers = { "content-type": OCI_MANIFEST };
     const path = "/v2/alice/admission/manifests/larger";
 
-    await expectRefused(() => putManifest(place, "larger", body), 413, "MANIFEST_INVALID");
-    await expectRefused(() => app.ask("PUT", path, { as: "alice", headers, body: chunks() }), 413, "MANIFEST_INVALID");
+    await refused(() => putManifest(place, "larger", body), 413, "MANIFEST_INVALID");
+    await refused(() => app.ask("PUT", path, { as: "alice", headers, body: chunks() }), 413, "MANIFEST_INVALID");
   });
 
   it("answers before a byte of the body came, from what Content-Length says", async () => {

@@ -15,20 +15,16 @@ import {
   pushParts,
   putManifest,
 } from "../testing/images.ts";
-import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import type { TestApp } from "../testing/open-test-app.ts";
+import { closeWithoutErrors, openWithImage } from "./test-registry.ts";
 
 let app: TestApp;
 let place: Place;
 let image: Image;
 beforeAll(async () => {
-  app = await openTestApp();
-  place = { app, as: "alice", repository: "alice/manifests" };
-  image = await pushParts(place);
+  ({ app, place, image } = await openWithImage("alice/manifests"));
 });
-afterAll(async () => {
-  expect(app.errors()).toEqual([]);
-  await app[Symbol.asyncDispose]();
-});
+afterAll(() => closeWithoutErrors(app));
 
 const get = (reference: string, headers: Record<string, string> = {}, method = "GET") =>
   app.ask(method, `/v2/alice/manifests/manifests/${reference}`, { as: "alice", headers });

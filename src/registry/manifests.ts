@@ -4,11 +4,13 @@ import type { Request } from "../http/request.ts";
 import type { Handler, LookAhead } from "../http/route.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
+import { authorityOf, gunOfRepository } from "../oci/gun.ts";
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import { isNonDistributable } from "../oci/media-types.ts";
 import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } from "../oci/reference.ts";
-import { parseRepositoryName } from "../oci/repository-name.ts";
+import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { RegistryDeps } from "./deps.ts";
+import { inQuarantine } from "./errors.ts";
 
 /** A long query is a mistake before it is a wish. @see distribution-spec main "Pushing Manifests" (at least 10) */
 const maxTags = 100;
@@ -28,6 +30,7 @@ export function getManifest({ manifests }: RegistryDeps): LookAhead {
 
     return async () => {
       if (row === undefined) throw unknown(reference);
+      if (row.quarantined) throw inQuarantine("MANIFEST_UNKNOWN", row.digest);
       const headers = manifestHeaders(row.digest, reference);
       if (matchesETag(request.header("If-None-Match"), `"${row.digest}"`)) return empty(304, headers);
       if (request.method === "HEAD") {
@@ -43,7 +46,7 @@ export function getManifest({ manifests }: RegistryDeps): LookAhead {
 /**
  * `PUT /v2/<name>/manifests/<tag-or-digest>`, or by digest with `?tag=` for every tag that shall name it.
  * @throws OciError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, MANIFEST_INVALID, MANIFEST_TOO_LARGE, SIZE_INVALID,
- *   MANIFEST_BLOB_UNKNOWN
+ *   MANIFEST_BLOB_UNKNOWN; DENIED where only what is there already is taken
  * @see distribution-spec main end-7a, end-7b
  */
 export function putManifest(deps: RegistryDeps): Handler {
@@ -52,14 +55,16 @@ export function putManifest(deps: RegistryDeps): Handler {
     const reference = parseReference(request.param("reference"));
     const extraTags = parseTags(request, reference);
     const content = await request.body();
+    const tags = reference.kind === "tag" ? [reference.tag] : extraTags;
+    const { admission } = request;
+    if (admission.unchangedOnly) await requireUnchanged(deps, request, { repository, tags, content });
     const manifest = parseManifest(content, request.header("Content-Type"));
     const digest = verifiedDigest(content, reference);
-    const tags = reference.kind === "tag" ? [reference.tag] : extraTags;
 
-    const { admission } = request;
     const row = { ...manifest, digest, content, subject: manifest.subject?.digest };
     request.notes.digest = digest;
-    await deps.manifests.put({ repository, admission, manifest: row, tags, confirm: deps.confirm(request) });
+    if (!admission.unchangedOnly)
+      await deps.manifests.put({ repository, admission, manifest: row, tags, confirm: deps.confirm(request) });
 
     return empty(201, {
       Location: `${deps.publicUrl}/v2/${repository}/manifests/${reference.kind === "tag" ? reference.tag : digest}`,
@@ -69,6 +74,29 @@ export function putManifest(deps: RegistryDeps): Handler {
       ...warnings(manifest, tags),
     });
   };
+}
+
+interface Repeated {
+  readonly repository: RepositoryName;
+  readonly tags: readonly Tag[];
+  readonly content: Buffer;
+}
+
+/** Every tag has these very bytes already. @throws OciError DENIED */
+async function requireUnchanged(
+  { manifests, publicUrl }: RegistryDeps,
+  { actor }: Request,
+  { repository, tags, content }: Repeated,
+): Promise<void> {
+  const found = await Promise.all(tags.map((tag) => manifests.look(repository, { kind: "tag", tag })));
+  const isSame = found.every((seen) => {
+    const digest = seen?.found?.digest;
+    return digest !== undefined && digestOf(content, algorithmOf(digest)) === digest;
+  });
+  if (isSame && tags.length > 0) return;
+  const image = `${gunOfRepository(repository, authorityOf(publicUrl))}:${tags[0] ?? "TAG"}`;
+  const message = `${actor.name} may sign in ${repository}, but not push to it; to sign what is there already, use goldseal trust sign ${image}`;
+  throw new OciError("DENIED", { message });
 }
 
 /**

@@ -12,6 +12,7 @@ import { cancelUpload, finishUpload, getUpload, patchUpload, startUpload } from 
 const LIST = { kind: "repository", action: "list" } as const;
 const PULL = { kind: "repository", action: "pull" } as const;
 const PUSH = { kind: "repository", action: "push" } as const;
+const PUSH_OR_UNCHANGED = { ...PUSH, orUnchanged: true } as const;
 const UNTAG = { kind: "repository", action: "untag" } as const;
 const DELETE = { kind: "repository", action: "delete" } as const;
 const CATALOG = { kind: "catalog" } as const;
@@ -28,7 +29,7 @@ export const registryRoutes = (deps: RegistryDeps): Route[] => [
   route("end-4", "POST", "/v2/<name>/blobs/uploads/", PUSH, startUpload(deps), streamed),
   route("end-5", "PATCH", "/v2/<name>/blobs/uploads/<session>", PUSH, patchUpload(deps), streamed),
   route("end-6", "PUT", "/v2/<name>/blobs/uploads/<session>", PUSH, finishUpload(deps), streamed),
-  route("end-7", "PUT", "/v2/<name>/manifests/<reference>", PUSH, putManifest(deps), manifestBody),
+  route("end-7", "PUT", "/v2/<name>/manifests/<reference>", PUSH_OR_UNCHANGED, putManifest(deps), manifestBody),
   route("end-8", "GET", "/v2/<name>/tags/list", LIST, listTags(deps)),
   route("end-9", "DELETE", "/v2/<name>/manifests/<reference>", UNTAG, ifDeletion(deps, deleteManifest(deps))),
   route("end-10", "DELETE", "/v2/<name>/blobs/<digest>", DELETE, ifDeletion(deps, deleteBlob(deps))),

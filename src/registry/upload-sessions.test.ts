@@ -7,6 +7,7 @@ import { sweepUploads } from "../storage/sweep.ts";
 import { UploadStore } from "../storage/upload-store.ts";
 import { digestOf, type Place, pathOf, pushBlob, startUpload } from "../testing/images.ts";
 import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import { closeWithoutErrors, patchUpload, putUpload } from "./test-registry.ts";
 
 let app: TestApp;
 let place: Place;
@@ -14,21 +15,12 @@ beforeAll(async () => {
   app = await openTestApp();
   place = { app, as: "alice", repository: "alice/uploads" };
 });
-afterAll(async () => {
-  expect(app.errors()).toEqual([]);
-  await app[Symbol.asyncDispose]();
-});
+afterAll(() => closeWithoutErrors(app));
 
-const octets = { "content-type": "application/octet-stream" };
-
-function patch(path: string, body: string, contentRange?: string, as = "alice") {
-  const headers = { ...octets, ...(contentRange === undefined ? {} : { "content-range": contentRange }) };
-  return app.ask("PATCH", path, { as, headers, body });
-}
-
-function put(path: string, digest: string, body = "", headers: Record<string, string> = {}) {
-  return app.ask("PUT", `${path}?digest=${digest}`, { as: "alice", headers: { ...octets, ...headers }, body });
-}
+const patch = (path: string, body: string, contentRange?: string, as?: string) =>
+  patchUpload(app, path, body, contentRange, as);
+const put = (path: string, digest: string, body?: string, headers?: Record<string, string>) =>
+  putUpload(app, path, digest, body, headers);
 
 describe("end-13 GET", () => {
   it("answers 204 with Range 0-0 for an upload just begun", async () => {
@@ -167,5 +159,17 @@ describe("sweepUploads", () => {
     expect(removed).toBe(2);
     expect((await app.ask("GET", old, { as: "alice" })).code).toBe("BLOB_UPLOAD_UNKNOWN");
     expect((await put(young, digestOf("bytes"))).status).toBe(201);
+  });
+
+  it("is done by a process that was just started, which may not live until the next time", async () => {
+    const old = await startUpload(place);
+    await patch(old, "bytes");
+    await app.database.query("", "update upload_sessions set touched_at = now() - interval '25 hours' where id = $1", [
+      old.split("/").at(-1),
+    ]);
+
+    await using _ = await app.openAnother();
+
+    await expect.poll(async () => (await app.ask("GET", old, { as: "alice" })).code).toBe("BLOB_UPLOAD_UNKNOWN");
   });
 });

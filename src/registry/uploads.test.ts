@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestOf, type Place, pathOf, startUpload } from "../testing/images.ts";
 import { basic, openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import { closeWithoutErrors, octets, patchUpload, putUpload } from "./test-registry.ts";
 
 let app: TestApp;
 let place: Place;
@@ -9,21 +10,12 @@ beforeAll(async () => {
   app = await openTestApp();
   place = { app, as: "alice", repository: "alice/uploads" };
 });
-afterAll(async () => {
-  expect(app.errors()).toEqual([]);
-  await app[Symbol.asyncDispose]();
-});
+afterAll(() => closeWithoutErrors(app));
 
-const octets = { "content-type": "application/octet-stream" };
-
-function patch(path: string, body: string, contentRange?: string, as = "alice") {
-  const headers = { ...octets, ...(contentRange === undefined ? {} : { "content-range": contentRange }) };
-  return app.ask("PATCH", path, { as, headers, body });
-}
-
-function put(path: string, digest: string, body = "", headers: Record<string, string> = {}) {
-  return app.ask("PUT", `${path}?digest=${digest}`, { as: "alice", headers: { ...octets, ...headers }, body });
-}
+const patch = (path: string, body: string, contentRange?: string, as?: string) =>
+  patchUpload(app, path, body, contentRange, as);
+const put = (path: string, digest: string, body?: string, headers?: Record<string, string>) =>
+  putUpload(app, path, digest, body, headers);
 
 describe("end-5 PATCH", () => {
   it("answers 416 with the range to go on from for a gap, an overlap, a replay and a reversed range", async () => {

@@ -1,14 +1,16 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { access, constants, readFile, stat, statfs } from "node:fs/promises";
-import { connect } from "node:net";
+import { readFile, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Config, ConfigError, parseConfig } from "../config.ts";
 import { findFlaw } from "./certificates.ts";
 import { probeBlobFolder } from "./checkup-blobs.ts";
+import { isWritable, nearestExisting, tryConnect } from "./checkup-probes.ts";
+import { checkQuarantine, type InspectQuarantine } from "./checkup-quarantine.ts";
 import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
 import type { Finding } from "./doctor.ts";
 import { messageOf } from "./errors.ts";
 import { findFile } from "./files.ts";
+import { ok, warning, wrong } from "./findings.ts";
 import { findHolder } from "./lock.ts";
 import { checkMasterKeys } from "./master-key.ts";
 import { reservePort } from "./port.ts";
@@ -23,10 +25,11 @@ export interface CheckupParts {
   prepareBlobs(config: Config): Promise<{ readonly s3Checksums?: boolean }>;
   /** Looks into the database; where it is not given, trust data is not looked at. */
   readonly inspectTrust?: InspectTrust;
+  /** So with damaged bytes. */
+  readonly inspectQuarantine?: InspectQuarantine;
 }
 
-interface Situation extends Pick<CheckupParts, "now" | "prepareBlobs"> {
-  readonly inspectTrust: InspectTrust | undefined;
+interface Situation extends Omit<CheckupParts, "env" | "yamlText"> {
   readonly config: Config;
   /** The data folder exists: there was a first start. */
   readonly isMade: boolean;
@@ -38,7 +41,7 @@ const GIB = 1024 ** 3;
 const SECRET_FILES = ["ca.key", "server.key", "postgres.password", "master.key"];
 
 /** Looks at everything a start needs, and leaves it as it was. */
-export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }: CheckupParts): Promise<Finding[]> {
+export async function checkUp({ env, yamlText, ...parts }: CheckupParts): Promise<Finding[]> {
   let config: Config;
   try {
     config = parseConfig(env, yamlText);
@@ -51,10 +54,8 @@ export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }
     () => false,
   );
   const situation = {
+    ...parts,
     config,
-    now,
-    prepareBlobs,
-    inspectTrust,
     isMade,
     holder: isMade ? await findHolder(config.dataFolder) : undefined,
   };
@@ -70,6 +71,7 @@ export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }
     checkPort,
     checkClock,
     checkTrust,
+    checkDamage,
   ];
   const findings = [ok("settings", "no mistakes")];
   for (const check of checks) findings.push(...(await attempt(check, situation)));
@@ -269,42 +271,7 @@ async function checkTrust({ config, holder, inspectTrust }: Situation): Promise<
   return checkTrustData({ config, isServed: holder !== undefined, inspectTrust });
 }
 
-/** Why nobody answers there, or undefined. */
-function tryConnect(target: { path: string } | { host: string; port: number }): Promise<string | undefined> {
-  return new Promise((done) => {
-    const socket = connect({ ...target, timeout: 3000 });
-    socket.once("connect", () => settle(undefined));
-    socket.once("timeout", () => settle("does not answer"));
-    socket.once("error", (error) => settle(error.message));
-    function settle(failure: string | undefined): void {
-      socket.destroy();
-      done(failure);
-    }
-  });
-}
-
-async function nearestExisting(folder: string): Promise<string> {
-  for (let current = folder; ; current = dirname(current)) {
-    const found = await stat(current).catch(() => undefined); // not there: one up
-    if (found || current === dirname(current)) return current;
-  }
-}
-
-async function isWritable(folder: string): Promise<boolean> {
-  return access(folder, constants.W_OK | constants.X_OK).then(
-    () => true,
-    () => false,
-  );
-}
-
-function ok(subject: string, text: string): Finding {
-  return { verdict: "ok", subject, text };
-}
-
-function warning(subject: string, text: string, mend: string): Finding {
-  return { verdict: "warning", subject, text, mend };
-}
-
-function wrong(subject: string, text: string, mend?: string): Finding {
-  return { verdict: "wrong", subject, text, ...(mend !== undefined && { mend }) };
+async function checkDamage({ config, holder, inspectQuarantine }: Situation): Promise<Finding[]> {
+  if (inspectQuarantine === undefined) return [];
+  return checkQuarantine({ config, isServed: holder !== undefined, inspectQuarantine });
 }

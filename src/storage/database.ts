@@ -1,10 +1,14 @@
 import pg from "pg";
 import { OciError } from "../oci/error.ts";
 import { type Lookup, LookupQuery, type LookupRow } from "./lookup-query.ts";
+import { SkippedError, StatementQueue } from "./statement-batch.ts";
 
 export type Row = pg.QueryResultRow;
 
-/** Anything that runs SQL: the pool, or one transaction. Parameters only; text is never spliced into SQL. */
+/**
+ * Anything that runs SQL: the pool, or one transaction. Parameters only; text is never spliced into SQL. What is asked of a
+ * transaction before the answers came goes out at once and is done in that order: see {@link together}.
+ */
 export interface Sql {
   /** `name` makes it a prepared statement of the connection: one name, one text. */
   query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]>;
@@ -51,6 +55,8 @@ const connectMs = 5_000;
 const statementMs = 60_000;
 /** serialization_failure, deadlock_detected: the transaction changed nothing and may run again. */
 const AGAIN = new Set(["40001", "40P01"]);
+/** in_failed_sql_transaction: a statement before it failed. */
+const ABORTED = "25P02";
 /** disk_full, and PostgreSQL's own words for a file it could not extend. */
 const FULL = new Set(["53100"]);
 /** Integrity violations are answers, not faults: the store that made the statement knows what they mean. */
@@ -113,7 +119,8 @@ export class Database implements Sql {
 
   /**
    * `work` while no other process does work of this `name`; undefined where one does. What it asks of the session goes
-   * over the connection that holds the lock: when that breaks, nothing more can be changed by it.
+   * over the connection that holds the lock: when that breaks, nothing more can be changed by it. Settings of the session
+   * end with it.
    */
   async exclusively<T>(name: string, work: (session: Session) => Promise<T>): Promise<T | undefined> {
     const client = await drive(this.#pool.connect()).catch((error: unknown) => {
@@ -133,7 +140,7 @@ export class Database implements Sql {
       if (row?.taken !== true) return undefined;
       return await work(session);
     } finally {
-      await client.query("select pg_advisory_unlock_all()").catch(breaks);
+      await client.query("select pg_advisory_unlock_all(); reset all").catch(breaks);
       client.release(broken);
     }
   }
@@ -179,15 +186,38 @@ async function repeat<T>(once: () => Promise<T>): Promise<T> {
 
 /** `breaks` is called when not even a rollback gets through. */
 async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>, breaks: () => void): Promise<T> {
+  const queue = new StatementQueue(client);
+  const ask: Sql["query"] = async (name, text, values = []) => drive(queue.ask({ name, text, values }));
   try {
-    await drive(client.query("begin"));
-    const result = await work({ query: (name, text, values = []) => run(client, name, text, values) });
-    await drive(client.query("commit"));
+    const begun = ask("begin", "begin");
+    // It has not begun: nothing may be done outside of it.
+    begun.catch(() => queue.end());
+    const [result] = await together(work({ query: ask }), begun);
+    await ask("commit", "commit");
     return result;
   } catch (error) {
+    queue.end();
     await client.query("rollback").catch(breaks);
     throw error;
   }
+}
+
+/**
+ * The results of work on one transaction that was begun together, so that its statements share their way to the database
+ * and back. Where some of it failed, that is thrown which stands first; not what failed only because the transaction had.
+ */
+export async function together<T extends readonly unknown[]>(
+  ...work: { readonly [K in keyof T]: Promise<T[K]> }
+): Promise<T>;
+export async function together(...work: readonly Promise<unknown>[]): Promise<readonly unknown[]> {
+  const all = await Promise.allSettled(work);
+  const failed = all.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  if (failed.length > 0) throw failed.find((reason) => !isAftermath(reason)) ?? failed[0];
+  return all.map((one) => (one.status === "fulfilled" ? one.value : undefined));
+}
+
+function isAftermath(reason: unknown): boolean {
+  return reason instanceof SkippedError || codeOf(reason) === ABORTED;
 }
 
 /** Every statement is prepared: planning it anew for each call's parameters would cost several times what running it does. */

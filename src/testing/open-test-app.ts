@@ -17,7 +17,7 @@ import { type Answer, type Ask, HttpClient } from "./http-client.ts";
 /** Not where the test app listens: what it puts into a `Location` comes from here alone. */
 export const PUBLIC_URL = "https://registry.test";
 
-const PASSWORD = "correct horse battery";
+export const PASSWORD = "correct horse battery";
 const TABLES = ["repositories", "blobs", "repository_blobs", "upload_sessions", "manifests", "tags"] as const;
 
 export interface TestApp extends AsyncDisposable {

@@ -9,6 +9,7 @@ import type { Server } from "../servers.ts";
 
 export interface Target {
   readonly path: string;
+  /** Empty: none is sent. */
   readonly authorization: string;
 }
 
@@ -45,7 +46,9 @@ local targets = { ${entries.join(", ")} }
 local requests, at = {}, 0
 function init()
   for i, target in ipairs(targets) do
-    requests[i] = wrk.format("GET", target[1], { ["Authorization"] = target[2], ["Host"] = wrk.headers["Host"] })
+    local headers = { ["Host"] = wrk.headers["Host"] }
+    if target[2] ~= "" then headers["Authorization"] = target[2] end
+    requests[i] = wrk.format("GET", target[1], headers)
   end
 end
 function request()

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { missingTools } from "../../harness/tools.ts";
 import { median, type Pace, type Sample } from "../measure.ts";
@@ -26,13 +25,19 @@ interface Figures {
   readonly cpuMicros: number;
 }
 
+export interface AccessOptions {
+  readonly pace: Pace;
+  /** Of the parts to measure; none is all. */
+  readonly names: readonly string[];
+  readonly jsonFile: string | undefined;
+}
+
 /** Tokens a second, what judging a request costs, and catalog pages of a large installation. */
-export async function accessBench(pace: Pace, names: readonly string[], jsonFile: string | undefined): Promise<number> {
+export async function accessBench(folder: string, { pace, names, jsonFile }: AccessOptions): Promise<number> {
   if (missingTools(["wrk"]).length > 0) {
     console.error("wrk not found: run conformance/provision --bench");
     return 2;
   }
-  const folder = mkdtempSync(join(tmpdir(), "goldseal-bench-"));
   const servers: Server[] = [];
   try {
     const server = await startGoldseal(join(folder, "judged"), { tls: false });
@@ -48,7 +53,6 @@ export async function accessBench(pace: Pace, names: readonly string[], jsonFile
     return 0;
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -6,6 +6,8 @@ import { connect, parseHead, type ResponseHead, requestHead } from "./connection
 export interface Connection {
   /** Answers path and query of `Location`; `send` writes a chunked body. Any status but `expect` is an error. */
   ask(method: string, path: string, expect: number, send?: (socket: Socket) => Promise<void>): Promise<string>;
+  /** Posts a whole body and expects 200. */
+  post(path: string, contentType: string, body: Buffer): Promise<void>;
   close(): void;
 }
 
@@ -32,6 +34,14 @@ export async function openConnection(server: Server, authorization: string | und
 
   return {
     close: () => void socket.destroy(),
+    post: async (path, contentType, body) => {
+      answered = Promise.withResolvers<ResponseHead>();
+      head = undefined;
+      const about = { Authorization: authorization, "Content-Type": contentType, "Content-Length": `${body.length}` };
+      socket.write(Buffer.concat([Buffer.from(requestHead("POST", path, about)), body]));
+      const { status, text } = await answered.promise;
+      if (status !== 200) throw new Error(`${server.kind}: POST ${path} was answered ${text}`);
+    },
     ask: async (method, path, expect, send) => {
       answered = Promise.withResolvers<ResponseHead>();
       head = undefined;

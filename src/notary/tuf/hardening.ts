@@ -3,10 +3,10 @@ import { VerificationError } from "./error.ts";
 import { verifyHashes } from "./file-hashes.ts";
 import { refuseWeakDefinitions } from "./key-rules.ts";
 import type { Root, Snapshot, Targets } from "./metadata.ts";
-import { levelOf, ROOT, type RoleName, SNAPSHOT, TARGETS } from "./names.ts";
+import { levelOf, ROOT, type RoleName, SNAPSHOT, TARGETS, TIMESTAMP } from "./names.ts";
 import { refusedAs } from "./refusal.ts";
-import { parseSignedFile, type SignedFile } from "./signed-file.ts";
-import type { Judgement } from "./update.ts";
+import type { SignedFile } from "./signed-file.ts";
+import { bytesOf, type Judgement } from "./update.ts";
 
 interface Judged {
   readonly root: Root;
@@ -46,8 +46,7 @@ function refuseWeakSnapshot(push: Judgement, snapshot: Snapshot): void {
 
 /** T05, N03 fast-forward: whoever once held the key pushes 2^31-1, and no honest version ever comes after it. */
 function refuseFastForward({ stored, policy }: Judgement, role: RoleName, { version }: SignedFile): void {
-  const bytes = stored.get(role);
-  const highest = (bytes ? parseSignedFile(bytes).version : 0) + policy.maxVersionJump;
+  const highest = (stored.get(role)?.version ?? 0) + policy.maxVersionJump;
   if (version <= highest) return;
   throw new VerificationError("VERSION", `${role} version ${version} is too far ahead: at most ${highest}`);
 }
@@ -99,10 +98,11 @@ function refuseWiderPaths(role: RoleName, { delegations }: Targets, targets: Ver
  * T03, T07: every entry of a client's snapshot is the very file that will be current beside it, length included. Upstream
  * takes entries that point nowhere or to older versions: a rollback of single roles, and readers that find nothing.
  */
-function refuseDangling({ files, stored }: Judgement, { meta }: Snapshot): void {
+function refuseDangling(push: Judgement, { meta }: Snapshot): void {
   for (const [name, entry] of meta) {
-    const bytes = files.get(name as RoleName)?.bytes ?? stored.get(name as RoleName);
-    if (bytes === undefined || name === SNAPSHOT || name === "timestamp") {
+    const isFound = name !== SNAPSHOT && name !== TIMESTAMP;
+    const bytes = isFound ? bytesBeside(push, name as RoleName) : undefined;
+    if (bytes === undefined) {
       throw new VerificationError("MISMATCH", `snapshot names ${name.slice(0, 128)}, which is not there`);
     }
     verifyHashes(bytes, name, entry);
@@ -110,4 +110,9 @@ function refuseDangling({ files, stored }: Judgement, { meta }: Snapshot): void 
       throw new VerificationError("MISMATCH", `length for ${name} did not match: expected ${bytes.length}`);
     }
   }
+}
+
+function bytesBeside({ files, stored }: Judgement, role: RoleName): Uint8Array | undefined {
+  const current = stored.get(role);
+  return files.get(role)?.bytes ?? (current && bytesOf(current));
 }

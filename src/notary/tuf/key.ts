@@ -66,11 +66,15 @@ export function spkiOf(key: Key): string | undefined {
   return key.findMaterial()?.spkiSha256;
 }
 
+/** The key without the certificate that it came in; one that can verify nothing stays what it is. */
+export function bareKeyOf(key: Key): Key {
+  const material = key.findMaterial();
+  return material?.leaf === undefined ? key : new Key(material.family, material.spki);
+}
+
 /** The id of the bare key inside a certificate; of other keys their own. Clients show it and name key files by it. */
 export function canonicalKeyId(key: Key): KeyId {
-  const material = key.findMaterial();
-  if (material?.leaf === undefined) return key.id;
-  return keyIdOf(material.family, material.spki);
+  return bareKeyOf(key).id;
 }
 
 /**

@@ -4,7 +4,7 @@ import { toFileMeta } from "./file-hashes.ts";
 import type { FileMeta } from "./file-meta.ts";
 import type { Root } from "./metadata.ts";
 import { type KeyId, type RoleName, type ServerRole, SNAPSHOT, TIMESTAMP } from "./names.ts";
-import { parseSignedFile, toFileBytes } from "./signed-file.ts";
+import { toFileBytes } from "./signed-file.ts";
 import { type JudgedUpdate, type MetadataFile, type Production, toMetadataFile } from "./update.ts";
 import { verifyRole } from "./verify.ts";
 
@@ -55,20 +55,20 @@ const ROLE: Readonly<Record<ServerRole, RoleName>> = { snapshot: SNAPSHOT, times
 /** What is produced is verified as a reader would: a wrong key of ours must not become everybody's broken repository. */
 export function produce(role: ServerRole, plan: ProductionPlan, sign: Sign): MetadataFile {
   const { root, meta, version, signers } = plan;
+  const expiresAt = expiryOf(plan);
   const message = toCanonical({
     _type: TYPE[role],
-    expires: toGoTime(expiryOf(plan)),
+    expires: toGoTime(expiresAt),
     meta: Object.fromEntries([...meta].map(([name, entry]) => [name, toJson(entry)])),
     version,
   });
   const signatures = signers.map((keyId) => ({ keyId, ...sign(role, keyId, message) }));
-  const file = parseSignedFile(toFileBytes(message, signatures));
   try {
-    verifyRole(file, role, root.roles[role]);
+    verifyRole({ message, signatures }, role, root.roles[role]);
   } catch (cause) {
     throw cause instanceof VerificationError ? new Error(`the server's ${role} does not verify`, { cause }) : cause;
   }
-  return toMetadataFile(ROLE[role], file);
+  return toMetadataFile(ROLE[role], { version, bytes: toFileBytes(message, signatures), expiresAt });
 }
 
 /** Never before what was promised already: a clock set back would let old files look newer than new ones (T26). */
@@ -82,6 +82,6 @@ function toJson({ length, hashes }: FileMeta): { hashes: Record<string, string>;
 }
 
 /** As Go writes it: a fraction without its trailing zeros. */
-function toGoTime(date: Date): string {
+export function toGoTime(date: Date): string {
   return date.toISOString().replace(/\.?0*Z$/, "Z");
 }

@@ -10,8 +10,9 @@ import { type KeyId, parseGun, ROOT, type RoleName, SNAPSHOT, TARGETS, TIMESTAMP
 import { verifyRootSuccession } from "./root-succession.ts";
 import { parseSignedFile, type SignedFile, toFileBytes } from "./signed-file.ts";
 import { refusalOf } from "./testing/attack.ts";
+import { toStored } from "./testing/repository.ts";
 import { type JudgedUpdate, judgeUpdate } from "./update.ts";
-import { readParts, rolesNeeded } from "./upload.ts";
+import { readParts } from "./upload.ts";
 import { type RoleKeys, verifyRole } from "./verify.ts";
 
 interface Traces {
@@ -44,14 +45,13 @@ function heldKeys(gun: string, role: "snapshot" | "timestamp", listed: readonly 
 
 function judge(gun: string, texts: readonly { filename: string; text: string }[], stored: Stored): JudgedUpdate {
   const parts = readParts(texts.map(({ filename, text }) => ({ filename, bytes: Buffer.from(text) })));
-  const needed = [...stored].filter(([role]) => rolesNeeded(parts).has(role));
   const rootBytes = parts.find(({ role }) => role === ROOT)?.file.bytes ?? stored.get(ROOT) ?? Buffer.of();
   const { roles } = parseRoot(rootBytes);
   const serverKeys = {
     snapshot: heldKeys(gun, "snapshot", roles.snapshot.keyIds),
     timestamp: heldKeys(gun, "timestamp", roles.timestamp.keyIds),
   };
-  return judgeUpdate({ gun: parseGun(gun), parts, stored: new Map(needed), serverKeys, now: NOW });
+  return judgeUpdate({ gun: parseGun(gun), parts, stored: toStored(stored, parts), serverKeys, now: NOW });
 }
 
 /** The traces hold no private keys, so what the server would sign is stored without signatures. */

@@ -29,10 +29,22 @@ export interface UpdateInput {
   readonly gun: Gun;
   readonly parts: readonly Part[];
   /** The current file of each role of `rolesNeeded(parts)` that has one: its highest version. */
-  readonly stored: ReadonlyMap<RoleName, Uint8Array>;
+  readonly stored: ReadonlyMap<RoleName, StoredRole>;
+  /** Reads the stored root, which is the same in nearly every push of a GUN; default: anew each time. */
+  readonly readRoot?: (stored: StoredRole) => Root;
   readonly serverKeys: ServerKeys;
   readonly now: Date;
   readonly policy?: UpdatePolicy;
+}
+
+/** A current file: what was written down when it was stored, and its bytes where they are needed. */
+export interface StoredRole {
+  readonly version: number;
+  readonly expiresAt: Date;
+  /** Hex. */
+  readonly sha256: string;
+  /** Undefined where `contentsNeeded(parts)` does not name the role. */
+  readonly bytes: Uint8Array | undefined;
 }
 
 /** A file as it is stored. */
@@ -97,14 +109,17 @@ export function judgeUpdate(input: UpdateInput): JudgedUpdate {
   return { root, uploaded, toProduce, snapshot, timestamp, now: push.now, policy: push.policy };
 }
 
-export function toMetadataFile(role: RoleName, { version, bytes, expiresAt }: SignedFile): MetadataFile {
+export function toMetadataFile(
+  role: RoleName,
+  { version, bytes, expiresAt }: Pick<SignedFile, "version" | "bytes" | "expiresAt">,
+): MetadataFile {
   return { role, version, bytes, sha256: sha256Of(bytes).toString("hex"), expiresAt };
 }
 
 /** Step C1. The root that counts from now on; the stored one counts even when it has expired. */
-function judgeRoot({ files, stored, gun, now }: Judgement): Root {
+function judgeRoot({ files, stored, gun, now, readRoot = toStoredRoot }: Judgement): Root {
   const storedRoot = stored.get(ROOT);
-  const current = storedRoot && parseRoot(storedRoot);
+  const current = storedRoot && readRoot(storedRoot);
   const file = files.get(ROOT);
   if (file === undefined) {
     if (current) return current;
@@ -116,6 +131,14 @@ function judgeRoot({ files, stored, gun, now }: Judgement): Root {
     verifyNotExpired(root, ROOT, now);
     return root;
   });
+}
+
+export const toStoredRoot = (stored: StoredRole): Root => parseRoot(bytesOf(stored));
+
+/** Never taken for a file that is not there: that it was not loaded is our own mistake. */
+export function bytesOf({ bytes }: StoredRole): Uint8Array {
+  if (bytes === undefined) throw new Error("a stored file is needed that was not loaded");
+  return bytes;
 }
 
 /** A root left out would break the chain that old clients follow version by version (TUF 5.3.5, hardening T03). */
@@ -144,10 +167,10 @@ function judgeTargets(push: Judgement, root: Root): VerifiedTargets {
 
 /** A missing ancestor is not an error yet; one that no longer holds, say after a rotation of its keys, is. */
 function loadAncestor({ stored }: Judgement, role: RoleName, root: Root, verified: Map<RoleName, Targets>): void {
-  const bytes = stored.get(role);
-  if (verified.has(role) || bytes === undefined) return;
+  const found = stored.get(role);
+  if (verified.has(role) || found === undefined) return;
   try {
-    verified.set(role, verifyTargets(parseSignedFile(bytes), role, root, verified));
+    verified.set(role, verifyTargets(parseSignedFile(bytesOf(found)), role, root, verified));
   } catch (error) {
     // Upstream answers this one without a detail.
     if (error instanceof VerificationError) throw new UpdateError("INVALID_UPDATE", undefined, error);
@@ -174,8 +197,8 @@ function judgeSnapshot({ files, now }: Judgement, root: Root, targets: VerifiedT
 function planSnapshot(push: Judgement, root: Root, targets: VerifiedTargets): JudgedUpdate["snapshot"] {
   const signers = findSigners(root.roles.snapshot, push.serverKeys.snapshot);
   if (signers === undefined) throw new UpdateError("INVALID_UPDATE", NO_SNAPSHOT);
-  const bytes = push.stored.get(SNAPSHOT);
-  const current = bytes && parseSnapshot(bytes);
+  const stored = push.stored.get(SNAPSHOT);
+  const current = stored && parseSnapshot(bytesOf(stored));
   if (current === undefined && !push.files.has(TARGETS)) {
     throw invalidUpdate("ErrValidation", "targets must be loaded first");
   }
@@ -197,8 +220,7 @@ const NO_SNAPSHOT = faultOf(
 function planTimestamp({ stored, serverKeys }: Judgement, root: Root): Production {
   const signers = findSigners(root.roles.timestamp, serverKeys.timestamp);
   if (signers === undefined) throw invalidUpdate("ErrBadRoot", "no  timestamp keys exist on the server");
-  const bytes = stored.get(TIMESTAMP);
-  const current = bytes && parseSignedFile(bytes);
+  const current = stored.get(TIMESTAMP);
   return { signers, version: (current?.version ?? 0) + 1, previousExpiresAt: current?.expiresAt };
 }
 
@@ -206,7 +228,7 @@ function planTimestamp({ stored, serverKeys }: Judgement, root: Root): Productio
 function refuseOldVersions({ files, stored }: Judgement): void {
   for (const [role, { version }] of files) {
     const current = stored.get(role);
-    if (current && version <= parseSignedFile(current).version) throw new UpdateError("VERSION", {});
+    if (current && version <= current.version) throw new UpdateError("VERSION", {});
   }
 }
 

@@ -48,6 +48,17 @@ export function rolesNeeded(parts: readonly Part[]): ReadonlySet<RoleName> {
   return roles;
 }
 
+/**
+ * Those of `rolesNeeded(parts)` whose bytes are looked at. Not the file that an uploaded one follows: its version is enough,
+ * and it may be large.
+ */
+export function contentsNeeded(parts: readonly Part[]): ReadonlySet<RoleName> {
+  const uploaded = new Set(parts.map(({ role }) => role));
+  return new Set(
+    [...rolesNeeded(parts)].filter((role) => role === ROOT || (role !== TIMESTAMP && !uploaded.has(role))),
+  );
+}
+
 function readRole(filename: string | undefined, { maxLevels }: UpdatePolicy): RoleName {
   const name = filename?.replace(/\.json$/, "") ?? "";
   if (name === "") throw new UpdateError("NO_FILENAME");

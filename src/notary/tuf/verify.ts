@@ -21,26 +21,30 @@ export const MAX_SIGNATURES = 64;
  * @throws VerificationError THRESHOLD, KEY, LIMIT
  * @see TUF 1.0 section 5.3.4; hardening T01, T15, N06, N07
  */
-export function verifyRole(file: SignedFile, role: string, keys: RoleKeys): void {
+export function verifyRole(file: Pick<SignedFile, "message" | "signatures">, role: string, keys: RoleKeys): void {
   if (file.signatures.length === 0) throw new VerificationError("THRESHOLD", "tuf: data has no signatures");
   if (file.signatures.length > MAX_SIGNATURES) {
     throw new VerificationError("LIMIT", `${role} has more than ${MAX_SIGNATURES} signatures`);
   }
   // A threshold below one would be met by nobody's signature (CVE-2026-23992, hardening N08).
-  if (!(keys.threshold >= 1) || countSigners(file, keys) < keys.threshold) {
+  if (!(keys.threshold >= 1) || findSignersOf(file, keys).length < keys.threshold) {
     throw new VerificationError("THRESHOLD", `valid signatures did not meet threshold for ${role}`);
   }
 }
 
-function countSigners({ signatures, message }: SignedFile, role: RoleKeys): number {
-  const signers = new Set<string>();
+/** The keys of `role` that signed `file`, each once. @throws VerificationError KEY */
+export function findSignersOf(
+  { signatures, message }: Pick<SignedFile, "message" | "signatures">,
+  role: RoleKeys,
+): readonly Key[] {
+  const signers = new Map<string, Key>();
   for (const signature of signatures) {
     const key = findKey(signature, role);
     const spki = key && spkiOf(key);
     if (key === undefined || spki === undefined || signers.has(spki)) continue;
-    if (verifySignature(key, signature.method, message, signature.sig)) signers.add(spki);
+    if (verifySignature(key, signature.method, message, signature.sig)) signers.set(spki, key);
   }
-  return signers.size;
+  return [...signers.values()];
 }
 
 /** @throws VerificationError KEY when the key under this id is another's (hardening T15) */

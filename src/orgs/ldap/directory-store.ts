@@ -1,6 +1,6 @@
 import { type Database, isViolation, type Sql } from "../../storage/database.ts";
 import { inOrg } from "../org-rows.ts";
-import { addOrgMembers } from "../orgs-store.ts";
+import { addSyncedMembers, removeSyncedMembers } from "../orgs-store.ts";
 import { holdRights, orgLock } from "../rights-locks.ts";
 import { addTeamMembers, getTeamId, removeTeamMembers } from "../teams-store.ts";
 import { insertUser, isNameTaken, resumeUsers, suspendUsers } from "../users-store.ts";
@@ -152,7 +152,10 @@ export class DirectoryStore {
     return { synced: ids(rows.filter(({ synced }) => synced)), all: ids(rows) };
   }
 
-  /** Puts users into a team, and takes out of it those of `remove` whom this directory had put there. */
+  /**
+   * Puts users into a team, and takes out of it those of `remove` whom this directory had put there; out of the
+   * organization too, when this directory had made them members and no team is left to them.
+   */
   async changeTeam(
     directory: string,
     team: string,
@@ -162,7 +165,7 @@ export class DirectoryStore {
     const hold = (sql: Sql) => holdRights(sql, { alone: [orgLock(org)] });
     await inOrg(this.#database, { org, confirm: hold }, async (sql) => {
       const teamId = await getTeamId(sql, { org, name });
-      await addOrgMembers(sql, org, add);
+      await addSyncedMembers(sql, org, directory, add);
       // Whom an owner had put there already stays the owner's: only a row that is made here can be unmade.
       const made = await addTeamMembers(sql, org, teamId, add);
       await sql.query(
@@ -176,11 +179,9 @@ export class DirectoryStore {
          where team_id = $1 and user_id = any($2::bigint[]) and directory = $3`,
         [teamId, remove, directory],
       );
-      await removeTeamMembers(
-        sql,
-        teamId,
-        ours.map(({ user_id }) => Number(user_id)),
-      );
+      const leaving = ours.map(({ user_id }) => Number(user_id));
+      await removeTeamMembers(sql, teamId, leaving);
+      await removeSyncedMembers(sql, org, directory, leaving);
     });
   }
 

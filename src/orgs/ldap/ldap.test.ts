@@ -84,6 +84,10 @@ describe.skipIf(!hasSlapd)("sign-in by a directory (skipped without slapd: confo
     return body;
   };
 
+  const membersOfOrg = async () => {
+    const { body } = await server.send("GET", "/api/v1/orgs/acme/members", { headers: root });
+    return body.members.map(({ user }: { user: string }) => user);
+  };
   const membersOf = async (team: string) => {
     const { body } = await server.send("GET", `/api/v1/orgs/acme/teams/${team}/members`, { headers: root });
     return body.members.map(({ user }: { user: string }) => user);
@@ -198,6 +202,28 @@ describe.skipIf(!hasSlapd)("sign-in by a directory (skipped without slapd: confo
     const { body } = await server.send("GET", "/api/v1/audit?action=directory-change", { headers: root });
     expect(body.entries).toHaveLength(1);
     expect(body.entries[0].detail.teams[0]).toEqual({ team: "acme/dev", add: ["fay"], remove: ["ann"] });
+  });
+
+  it("ends a membership of the organization with the last team, unless a person made it", async () => {
+    await slapd.modify((client) => changeMembers(client, "add", "dev", personDn("ben")));
+    await sync();
+    const put = (user: string) =>
+      server.send("PUT", `/api/v1/orgs/acme/members/${user}`, { headers: root, body: '{"role":"member"}' });
+    expect((await put("ben")).status).toBe(200);
+    expect(await membersOfOrg()).toEqual(["ben", "fay", "local"]);
+
+    await slapd.modify(async (client) => {
+      for (const uid of ["ben", "fay"]) await changeMembers(client, "delete", "dev", personDn(uid));
+      await changeMembers(client, "delete", "loop", personDn("ben"));
+    });
+    await sync();
+
+    expect(await membersOf("everyone")).toEqual([]);
+    expect(await membersOfOrg()).toEqual(["ben", "local"]);
+    await slapd.modify(async (client) => {
+      await changeMembers(client, "add", "dev", personDn("fay"));
+      await changeMembers(client, "add", "loop", personDn("ben"));
+    });
   });
 
   it("suspends whom the directory has no longer, in the next request, and nobody else", async () => {

@@ -142,3 +142,9 @@ export async function copyFolder(from: string): Promise<string> {
 export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
+
+/** Whether `/readyz` says yes, over TLS by the CA of the data folder. */
+export async function isServing(data: string, origin: string): Promise<boolean> {
+  const reply = await get(`${origin}/readyz`, join(data, "ca.crt")).catch(() => undefined); // refused: not yet
+  return reply?.status === 200;
+}

@@ -5,8 +5,8 @@ import type { Key } from "../key.ts";
 import { type Gun, parseGun, parseRoleName, type RoleName, type ServerRole } from "../names.ts";
 import { completeUpdate, type Sign } from "../produce.ts";
 import { parseSignedFile, sha256Of, sha512Of, toFileBytes } from "../signed-file.ts";
-import { judgeUpdate, type MetadataFile, type UpdateInput } from "../update.ts";
-import { readParts, rolesNeeded, type UploadedPart } from "../upload.ts";
+import { judgeUpdate, type MetadataFile, type StoredRole, type UpdateInput } from "../update.ts";
+import { contentsNeeded, type Part, readParts, rolesNeeded, type UploadedPart } from "../upload.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import { type Change, type Loose, put } from "./loose.ts";
 import { ecdsaKey, ed25519Key, inCertificate, signWith, type TestKey } from "./test-key.ts";
@@ -60,6 +60,20 @@ export interface RepositoryOptions {
   readonly clientSnapshot?: boolean;
   readonly keys?: RepositoryKeys;
   readonly delegates?: { a: TestKey; b: TestKey };
+}
+
+/** Of all that is stored what these parts need, and no more of it. */
+export function toStored(all: ReadonlyMap<RoleName, Uint8Array>, parts: readonly Part[]): Map<RoleName, StoredRole> {
+  const contents = contentsNeeded(parts);
+  return new Map(
+    [...rolesNeeded(parts)].flatMap((role) => {
+      const bytes = all.get(role);
+      if (bytes === undefined) return [];
+      const { version, expiresAt } = parseSignedFile(bytes);
+      const sha256 = sha256Of(bytes).toString("hex");
+      return [[role, { version, expiresAt, sha256, bytes: contents.has(role) ? bytes : undefined }] as const];
+    }),
+  );
 }
 
 export class Repository {
@@ -153,12 +167,8 @@ export class Repository {
   /** As the server does it: read, load, judge, sign, store all or nothing. */
   publish(parts: readonly UploadedPart[]): readonly MetadataFile[] {
     const read = readParts(parts);
-    const needed = [...rolesNeeded(read)].flatMap((role) => {
-      const bytes = this.stored.get(role);
-      return bytes ? [[role, bytes] as const] : [];
-    });
     const { gun, serverKeys, now } = this;
-    const judged = judgeUpdate({ gun, parts: read, stored: new Map(needed), serverKeys, now });
+    const judged = judgeUpdate({ gun, parts: read, stored: toStored(this.stored, read), serverKeys, now });
     const files = completeUpdate(judged, this.sign);
     for (const { role, bytes } of files) this.stored.set(role, bytes);
     this.history.push(...files);

@@ -1,0 +1,111 @@
+/**
+ * Whether the tests of `src/trust`, and of what it asks a trusted collection, notice when a check is inverted or taken out:
+ * `node bin/goldseal.mjs run conformance/trust/mutate.ts [--files verdict.ts,dsse.ts]`. At least 95 % of all mutants must be
+ * killed, and each survivor must be explained.
+ */
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { createVitest, type TestSpecification, type Vitest } from "vitest/node";
+import { projectRoot } from "../harness/server.ts";
+import { EXPLAINED } from "./explained.ts";
+import { type Mutation, mutationsOf } from "./mutations.ts";
+
+const ROOM = "src/trust";
+const TARGETS = "src/notary/tuf/trusted-targets.ts";
+const PERCENT = 95;
+
+/** Which tests see a file first; all others only when these see nothing. */
+const NEAREST: readonly (readonly [file: RegExp, test: RegExp])[] = [
+  [/trusted-targets/, /trusted-targets/],
+  [/cosign|detached/, /cosign-/],
+  [/dsse|ecdsa-der|strict-json/, /dsse/],
+  [/policy|require/, /policy/],
+  [/image-pattern/, /image-pattern/],
+  [/possession/, /possession/],
+  [/./, /(?:verdict|verdict-tag|verdict-class|tuf-evidence|subject)\.test/],
+];
+
+const { values } = parseArgs({ options: { files: { type: "string" } } });
+const wanted = values.files?.split(",");
+const files = [...readdirSync(join(projectRoot, ROOM)).map((name) => `${ROOM}/${name}`), TARGETS]
+  .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
+  .filter((file) => wanted === undefined || wanted.includes(basename(file)));
+
+const folder = mkdtempSync(join(tmpdir(), "goldseal-mutants-"));
+try {
+  cpSync(join(projectRoot, "src"), join(folder, "src"), { recursive: true });
+  cpSync(join(projectRoot, "package.json"), join(folder, "package.json"));
+  symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
+  const vitest = await openVitest();
+  process.exitCode = await main(vitest, await vitest.globTestSpecifications());
+  await vitest.close();
+} finally {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+}
+
+/** One for all mutants, since its start costs more than the tests; without the database of the other rooms. */
+function openVitest(): Promise<Vitest> {
+  return createVitest("test", {
+    root: folder,
+    config: false,
+    watch: false,
+    include: [`${ROOM}/**/*.test.ts`, TARGETS.replace(".ts", ".test.ts")],
+    bail: 1,
+    pool: "threads",
+    fileParallelism: false,
+    reporters: [{}],
+  });
+}
+
+async function main(vitest: Vitest, tests: TestSpecification[]): Promise<number> {
+  if (!(await isGreen(vitest, tests))) throw new Error("the tests fail before anything is changed");
+  const counts = { killed: 0, explained: 0, unexplained: 0 };
+  for (const file of files) {
+    for (const mutation of mutationsOf(readFileSync(join(projectRoot, file), "utf8"))) {
+      counts[await judge(vitest, tests, { file, ...mutation })]++;
+    }
+  }
+  const total = counts.killed + counts.explained + counts.unexplained;
+  const percent = (100 * counts.killed) / total;
+  const survived = `${counts.explained} survivors explained, ${counts.unexplained} not`;
+  console.log(`${total} mutants, ${counts.killed} killed (${percent.toFixed(1)} %), ${survived}`);
+  return percent >= PERCENT && counts.unexplained === 0 ? 0 : 1;
+}
+
+interface Mutant extends Mutation {
+  readonly file: string;
+}
+
+async function judge(
+  vitest: Vitest,
+  tests: TestSpecification[],
+  mutant: Mutant,
+): Promise<"killed" | "explained" | "unexplained"> {
+  const { file, line, what, text } = mutant;
+  const original = readFileSync(join(projectRoot, file), "utf8");
+  write(vitest, file, text);
+  const near = NEAREST.find(([of]) => of.test(file))?.[1];
+  const [first, others] = [true, false].map((isNear) =>
+    tests.filter(({ moduleId }) => near?.test(moduleId) === isNear),
+  );
+  const survived = (await isGreen(vitest, first ?? [])) && (await isGreen(vitest, others ?? []));
+  write(vitest, file, original);
+  if (!survived) return "killed";
+  const old = (original.split("\n")[line - 1] ?? "").trim();
+  const known = EXPLAINED.find((one) => file.endsWith(one.file) && one.line === old && one.what === what);
+  console.log(`${known ? "explained" : "SURVIVED "} ${file}:${line} ${what}: ${old}${known ? ` (${known.why})` : ""}`);
+  return known ? "explained" : "unexplained";
+}
+
+function write(vitest: Vitest, file: string, text: string): void {
+  writeFileSync(join(folder, file), text);
+  vitest.invalidateFile(join(folder, file));
+}
+
+/** A file that cannot even be loaded fails too. */
+async function isGreen(vitest: Vitest, tests: TestSpecification[]): Promise<boolean> {
+  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(tests);
+  return unhandledErrors.length === 0 && testModules.every((module) => module.state() === "passed");
+}

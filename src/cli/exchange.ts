@@ -1,0 +1,63 @@
+import { once } from "node:events";
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { rootCertificates } from "node:tls";
+import { CliError } from "./errors.ts";
+
+export interface Server {
+  readonly url: URL;
+  /** PEM of a CA to trust besides the well-known ones. */
+  readonly ca: string | undefined;
+}
+
+export interface Outgoing {
+  readonly method: string;
+  /** With its query, from the root of the server. */
+  readonly path: string;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: string | Uint8Array | undefined;
+}
+
+const timeoutMs = 30_000;
+
+/** One request; its answer, of which the head is there. Rejects with what the network said. */
+export async function exchange({ url, ca }: Server, outgoing: Outgoing): Promise<IncomingMessage> {
+  const { method, path, headers = {}, body } = outgoing;
+  const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+  const trust = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
+  const request = send(new URL(path, url), { method, timeout: timeoutMs, headers, ...trust });
+  request.on("timeout", () => request.destroy(new Error("no answer for 30 s")));
+  request.end(body);
+  const [incoming]: IncomingMessage[] = await once(request, "response");
+  if (incoming === undefined) throw new Error("no answer");
+  return incoming;
+}
+
+/** @param maxBytes more is refused */
+export async function readBody(incoming: IncomingMessage, maxBytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of incoming) {
+    size += chunk.length;
+    if (size > maxBytes) throw new Error(`an answer of more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+export function basicAuth(name: string, password: string): string {
+  return `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
+}
+
+/** What to do when nobody answers, or nobody that can be trusted. */
+export function unreachable({ origin }: URL, cause: unknown): CliError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const next =
+    code === "ECONNREFUSED"
+      ? "is it running (npm start)? Another address goes into --url"
+      : /CERT|SIGNATURE|ISSUER/.test(code)
+        ? "its certificate is not trusted here: name the CA with --ca <data folder>/ca.crt, and use a name that the certificate has"
+        : "check --url and the network";
+  return new CliError(`cannot talk to ${origin}: ${why}\n${next}`, { cause });
+}

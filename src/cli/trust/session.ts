@@ -1,0 +1,60 @@
+import { type Gun, parseGun } from "../../notary/tuf/names.ts";
+import type { LocalCall } from "../command.ts";
+import { type Account, type Env, findAccount, getPassword, type OptionValues } from "../connection.ts";
+import { readLogins } from "../credentials-file.ts";
+import { DockerKeys, dockerTrustFolder } from "../docker-keys/folder.ts";
+import { Passphrases } from "../docker-keys/passphrases.ts";
+import { showWaiting } from "../terminal.ts";
+import { type Image, parseImage } from "./image.ts";
+import { RegistryWire } from "./registry-wire.ts";
+import { TrustStore } from "./trust-store.ts";
+
+/** One command on the trust data of one image's repository. */
+export interface TrustSession {
+  readonly call: LocalCall;
+  readonly image: Image;
+  readonly gun: Gun;
+  readonly wire: RegistryWire;
+  readonly account: Account;
+  readonly keys: DockerKeys;
+  readonly keysFolder: string;
+  readonly store: TrustStore;
+}
+
+/** To publish: somebody must sign in. @throws UsageError, CliError */
+export async function openSigningSession(call: LocalCall): Promise<TrustSession> {
+  return open(call, async (account) => ({ ...account, password: await getPassword(account, call.io) }));
+}
+
+/** To read: whoever gave no password reads what everybody may. @throws UsageError, CliError */
+export async function openReadingSession(call: LocalCall): Promise<TrustSession> {
+  return open(call, async (account) => account);
+}
+
+async function open(call: LocalCall, complete: (account: Account) => Promise<Account>): Promise<TrustSession> {
+  const { args, env, io, options } = call;
+  const image = parseImage(args[0] ?? "");
+  const url = await findUrl(image, options, env);
+  const account = await complete(await findAccount({ ...call, options: { ...options, ...url } }));
+  const { registry, name, password } = account;
+  const folder = dockerTrustFolder(env);
+  const gun = parseGun(`${image.host ?? registry.url.host}/${image.repository}`);
+  return {
+    ...{ call, image, gun, account, keysFolder: folder },
+    wire: new RegistryWire({
+      ...{ url: registry.url, ca: registry.ca },
+      account: password === undefined ? undefined : { name, password },
+      onWait: (doing) => showWaiting(io, doing),
+    }),
+    keys: new DockerKeys(folder, new Passphrases(env, io)),
+    store: new TrustStore(folder, gun),
+  };
+}
+
+/** An image that names its registry is looked for there, unless --url says how to reach it. */
+async function findUrl({ host }: Image, { url }: OptionValues, env: Env): Promise<{ url?: string }> {
+  if (host === undefined || url !== undefined) return {};
+  const { logins } = await readLogins(env);
+  const known = [env.GOLDSEAL_PUBLIC_URL, ...Object.keys(logins)];
+  return { url: known.find((one) => one !== undefined && URL.parse(one)?.host === host) ?? `https://${host}` };
+}
