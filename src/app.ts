@@ -11,20 +11,24 @@ import { checkKeyRing } from "./keys/key-ring-store.ts";
 import { MetadataStore } from "./notary/metadata-store.ts";
 import { openNotary } from "./notary/open-notary.ts";
 import { authorityOf } from "./oci/gun.ts";
-import { notFound } from "./orgs/errors.ts";
+import { notFound, OrgsError } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
+import { openIntegrity } from "./registry/open-integrity.ts";
 import { registryProtocol } from "./registry/routes.ts";
+import type { BlobInspector } from "./storage/blob-inspector.ts";
 import type { BlobInventory } from "./storage/blob-inventory.ts";
 import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
+import { FsBlobInspector } from "./storage/fs-blob-inspector.ts";
 import { FsBlobInventory } from "./storage/fs-blob-inventory.ts";
 import { FsBlobStore } from "./storage/fs-blob-store.ts";
+import { countQuarantined, listQuarantined } from "./storage/integrity/quarantine.ts";
 import { ManifestStore } from "./storage/manifest-store.ts";
 import { migrate } from "./storage/migrate.ts";
 import { RepositoryStore } from "./storage/repository-store.ts";
@@ -132,13 +136,18 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
 
   const failpoint = openFailpoint(config);
   const now = dependencies.now ?? (() => new Date());
-  const { blobs, inventory } = await openBlobs(settings, { database, failpoint, now });
+  const { blobs, inventory, inspector } = await openBlobs(settings, { database, failpoint, now });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
   const metrics = new Metrics(() => database.pool);
   const gcParts = { database, seeBytes, failpoint, log, notFound, metrics: metrics.registry, ...gcSettings(config) };
   const garbage = openGarbageCollection({ ...gcParts, inventory });
+  const integrity = openIntegrity({
+    ...{ database, blobs, inspector, inventory, failpoint, metrics, log, notFound },
+    confirm: (request) => orgs.confirm(request),
+    preconditionFailed: (message) => new OrgsError("precondition-failed", message),
+  });
   metrics.addGauge({
     name: "goldseal_trust_files_old",
     help: "Current files of trust data that are past 70 % of their life, by role (all delegations are targets/)",
@@ -154,7 +163,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const { releaseTrust, operations: trustOperations, reseal } = notary;
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
-    operations: [...garbage.operations, ...trustOperations],
+    operations: [...garbage.operations, ...integrity.operations, ...trustOperations],
     settings: orgsSettings(settings),
   });
   const registry = registryProtocol({
@@ -185,6 +194,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     close: async () => {
       await stopSweeping();
       await garbage.close();
+      await integrity.close();
       await notary.close();
       await orgs.close();
       await database.close();
@@ -206,6 +216,20 @@ export async function inspectTrust(
   }
 }
 
+/** What `goldseal doctor` says of damaged bytes: a few of those in quarantine, and how many there are. */
+export async function inspectQuarantine(
+  databaseUrl: string,
+): Promise<{ some: readonly { kind: string; digest: string; repositories: readonly string[] }[]; count: number }> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    const counts = await countQuarantined(database);
+    const count = [...counts.values()].reduce((sum, one) => sum + one, 0);
+    return { some: await listQuarantined(database, "", 5), count };
+  } finally {
+    await database.close();
+  }
+}
+
 function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
   const { authChallenge, tokenTtlSeconds, anonymousPull, ldapFile } = config;
   return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile };
@@ -217,10 +241,11 @@ interface BlobParts {
   readonly now: () => Date;
 }
 
-/** The bytes, for those who read and write them and for the collector. */
+/** The bytes, for those who read and write them, for the collector and for checks of integrity. */
 interface Blobs {
   readonly blobs: BlobStore;
   readonly inventory: BlobInventory;
+  readonly inspector: BlobInspector;
 }
 
 async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<Blobs> {
@@ -229,16 +254,18 @@ async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: Blo
     return {
       blobs: await FsBlobStore.open(blobs.root, parts.failpoint),
       inventory: new FsBlobInventory(blobs.root),
+      inspector: new FsBlobInspector(blobs.root),
     };
   }
   // Its client takes time and memory to load that an installation on a folder should not pay.
-  const [{ S3BlobStore }, { S3BlobInventory }, { S3Bucket }] = await Promise.all([
+  const [{ S3BlobStore }, { S3BlobInventory }, { S3BlobInspector }, { S3Bucket }] = await Promise.all([
     import("./storage/s3-blob-store.ts"),
     import("./storage/s3-blob-inventory.ts"),
+    import("./storage/s3-blob-inspector.ts"),
     import("./storage/s3-bucket.ts"),
   ]);
   const s3 = { ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
-  return { blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3) };
+  return { blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3), inspector: new S3BlobInspector(s3) };
 }
 
 function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
@@ -276,8 +303,8 @@ async function findObstacle(database: Database): Promise<string | undefined> {
 }
 
 /** Every worker sweeps now and then; two at once only find less to do. Returns how to stop, which waits for the last. */
+/** At once too: whoever is started again more often than that would never sweep. */
 function sweepRegularly(deps: SweepDeps, log: Log): () => Promise<void> {
-  let running: Promise<void> = Promise.resolve();
   const sweep = async (): Promise<void> => {
     try {
       const removed = await sweepUploads(deps);
@@ -286,6 +313,7 @@ function sweepRegularly(deps: SweepDeps, log: Log): () => Promise<void> {
       log.error("uploads.sweep-failed", describeError(error));
     }
   };
+  let running = sweep();
   const timer = setInterval(() => {
     running = sweep();
   }, sweepEveryMs);

@@ -161,13 +161,14 @@ function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }, { inspectTrust, prepareBlobs }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, { inspectQuarantine, inspectTrust, prepareBlobs }] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
     import("./app.ts"),
   ]);
-  return reportFindings(await checkUp({ ...sources, now: new Date(), inspectTrust, prepareBlobs }), (line) =>
-    process.stdout.write(`${line}\n`),
+  return reportFindings(
+    await checkUp({ ...sources, now: new Date(), inspectQuarantine, inspectTrust, prepareBlobs }),
+    (line) => process.stdout.write(`${line}\n`),
   );
 }
 

@@ -1,17 +1,17 @@
 /** Every way to bring a blob in, and to take it out. */
-import { pathOf } from "./client.ts";
+import { NoAnswer, NobodyThere, pathOf } from "./client.ts";
 import { blobAppears, type Hand, keep, nextSeed, take } from "./hand.ts";
-import type { Upload } from "./history.ts";
+import { Refused, type Upload } from "./history.ts";
 import { type Blob, contentOf, makeBlob } from "./random.ts";
 
 const uploadsOf = (repository: string): string => `/v2/${repository}/blobs/uploads/`;
 const join = (path: string, query: string): string => path + (path.includes("?") ? "&" : "?") + query;
 
-function newBlob(hand: Hand): Blob {
+export function newBlob(hand: Hand): Blob {
   const { random } = hand;
   const kind = random.next();
   // The largest in chunks that the server's buffers of 1 MiB do not hold whole.
-  const largest = kind < 0.6 ? 4096 : kind < 0.96 ? 65_536 : 6_000_000;
+  const largest = kind < 0.6 ? 4096 : kind < 0.96 ? 65_536 : hand.largestBytes;
   return makeBlob(nextSeed(hand), random.between(64, largest), random.chance(0.1) ? "sha512" : "sha256");
 }
 
@@ -55,7 +55,7 @@ async function pushInChunks(hand: Hand, op: string, chunks: number, lastInPut: b
   keep(hand.loose, blob);
 }
 
-async function begin(hand: Hand, repository: string, blob: Blob): Promise<Upload> {
+export async function begin(hand: Hand, repository: string, blob: Blob): Promise<Upload> {
   let upload: Upload | undefined;
   await hand.history.attempt("upload.begin", [], async () => {
     const path = pathOf(await hand.client.expect([202], "POST", uploadsOf(repository)));
@@ -117,6 +117,23 @@ export async function cancelUpload(hand: Hand): Promise<void> {
   const blob = newBlob(hand);
   const upload = await begin(hand, hand.repository, blob);
   await append(hand, upload, Math.ceil(blob.size / 2), false);
+  await cancel(hand, upload);
+}
+
+/** The client goes away in the middle of a chunk: the upload stays as it was. */
+export async function breakOffUpload(hand: Hand): Promise<void> {
+  const blob = makeBlob(nextSeed(hand), hand.largestBytes);
+  const upload = await begin(hand, hand.repository, blob);
+  const ask = { body: contentOf(blob), breakOffAt: Math.floor(blob.size * 0.9) };
+  await hand.history.attempt("upload.break-off", [], async () => {
+    await hand.client.ask("PATCH", upload.path, ask).catch((error: unknown) => {
+      if (!(error instanceof NoAnswer) || error instanceof NobodyThere) throw error;
+    });
+  });
+  await cancel(hand, upload);
+}
+
+export async function cancel(hand: Hand, upload: Upload): Promise<void> {
   upload.ending = "cancel";
   await hand.history.attempt("upload.cancel", [], async () => {
     await hand.client.expect([204], "DELETE", upload.path);
@@ -141,15 +158,31 @@ export async function pushShared(hand: Hand): Promise<void> {
   if (!blobs.includes(blob)) blobs.push(blob);
 }
 
+/** Of a blob that may be there still, or not. */
+export async function pushAgain(hand: Hand, repository: string, blob: Blob): Promise<void> {
+  await hand.history.attempt("blob.again", [blobAppears(hand, repository, blob)], () =>
+    postWhole(hand, repository, blob),
+  );
+}
+
+/** @throws Refused when the collector took it first; the upload that is then begun instead is given up */
+export async function mount(hand: Hand, blob: Blob, query: string): Promise<void> {
+  const { client, history, second } = hand;
+  await history.attempt("blob.mount", [blobAppears(hand, second, blob)], async () => {
+    const path = `${uploadsOf(second)}?mount=${blob.digest}${query}`;
+    const answer = await client.expect(history.isCollected ? [201, 202] : [201], "POST", path);
+    if (answer.status === 201) return;
+    await client.expect([204], "DELETE", pathOf(answer));
+    throw new Refused();
+  });
+}
+
 export async function mountBlob(hand: Hand): Promise<void> {
   const isOwn = hand.random.chance(0.7) || hand.commons.blobs.length === 0;
   const blob = hand.random.pick(isOwn ? hand.loose : hand.commons.blobs);
   if (blob === undefined) return;
   const from = isOwn ? hand.repository : hand.commons.repository;
-  const query = `?mount=${blob.digest}${hand.random.chance(0.7) ? `&from=${encodeURIComponent(from)}` : ""}`;
-  await hand.history.attempt("blob.mount", [blobAppears(hand, hand.second, blob)], () =>
-    hand.client.expect([201], "POST", uploadsOf(hand.second) + query),
-  );
+  await mount(hand, blob, hand.random.chance(0.7) ? `&from=${encodeURIComponent(from)}` : "");
   if (!hand.mounted.includes(blob) && !hand.pinned.has(blob.digest)) keep(hand.mounted, blob);
 }
 
@@ -159,7 +192,9 @@ export async function deleteBlob(hand: Hand): Promise<void> {
   const blob = take(list, hand.random);
   if (blob === undefined) return;
   const register = hand.history.register("blob", repository, blob.digest);
+  // The collector may have taken it first.
+  const statuses = hand.history.isCollected && register.isLoose ? [202, 404] : [202];
   await hand.history.attempt("blob.delete", [{ register, value: undefined }], () =>
-    hand.client.expect([202], "DELETE", `/v2/${repository}/blobs/${blob.digest}`),
+    hand.client.expect(statuses, "DELETE", `/v2/${repository}/blobs/${blob.digest}`),
   );
 }

@@ -1,7 +1,8 @@
 /** Reads back by HTTP what was acknowledged since birth, and settles what was left open. */
 import { type Client, NoAnswer, Unavailable } from "./client.ts";
-import { type History, type OpenOperation, PRESENT, type Register, type Upload, type Value } from "./history.ts";
+import { ANY, type History, type OpenOperation, PRESENT, type Register, type Upload, type Value } from "./history.ts";
 import { digestLike, type Random } from "./random.ts";
+import { readRight } from "./rights-operations.ts";
 import { readTrust } from "./trust-operations.ts";
 import { Violation } from "./violation.ts";
 
@@ -17,12 +18,13 @@ export interface Checked {
 }
 
 export class Checker {
-  readonly #client: Client;
+  readonly #clients: readonly Client[];
   readonly #history: History;
   readonly #violations: Violation[] = [];
 
-  constructor(client: Client, history: History) {
-    this.#client = client;
+  /** Each server says the same of everything. */
+  constructor(clients: readonly Client[], history: History) {
+    this.#clients = clients;
     this.#history = history;
   }
 
@@ -31,9 +33,9 @@ export class Checker {
     const registers = extent === "everything" ? this.#history.registers : this.#choose(extent);
     const observed = new Map<Register, Value>();
     await this.#each(registers, async (register) => {
-      const value = await this.#read(register);
+      const value = await this.#readEverywhere(register);
       observed.set(register, value);
-      judge(register, value);
+      judge(register, value, this.#history.isCollected);
     });
     const uploads = [...this.#history.uploads.values()];
     await this.#each(uploads, (upload) => this.#checkUpload(upload, observed));
@@ -47,14 +49,24 @@ export class Checker {
       );
     }
     for (const [register, value] of observed) register.settle(value);
+    this.#history.keeping.confirmSeen(new Set([...observed].flatMap(([register, value]) => (value ? [register] : []))));
     this.#history.dirty.clear();
     this.#history.open.clear();
     return { registers: registers.length, uploads: uploads.length };
   }
 
+  #any(): Client {
+    const [client] = this.#clients;
+    if (client === undefined) throw new Error("nobody to ask");
+    return client;
+  }
+
   #choose(random: Random): Register[] {
     const all = this.#history.registers;
-    const chosen = new Set([...this.#history.dirty, ...all.filter(({ kind }) => kind === "tag" || kind === "trust")]);
+    const chosen = new Set([
+      ...this.#history.dirty,
+      ...all.filter(({ kind }) => kind !== "blob" && kind !== "manifest"),
+    ]);
     for (let index = 0; index < SAMPLE; index++) {
       const register = random.pick(all);
       if (register) chosen.add(register);
@@ -76,21 +88,29 @@ export class Checker {
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   }
 
-  async #read(register: Register): Promise<Value> {
+  async #readEverywhere(register: Register): Promise<Value> {
+    const values = await Promise.all(this.#clients.map((client) => this.#read(client, register)));
+    const [value] = values;
+    if (values.every((each) => each === value)) return value;
+    throw new Violation("LOSS", `${register} is ${values.map((each) => each ?? "not there").join(" here and ")} there`);
+  }
+
+  async #read(client: Client, register: Register): Promise<Value> {
     const { kind, repository, name } = register;
-    if (kind === "trust") return readTrust(this.#client, repository);
+    if (kind === "trust") return readTrust(client, repository);
+    if (kind === "grant" || kind === "user" || kind === "key") return readRight(client, register);
     const path = `/v2/${repository}/${kind === "blob" ? "blobs" : "manifests"}/${name}`;
-    const { status, headers, body } = await this.#client.expect([200, 404], "GET", path, { headers: ACCEPT });
+    const { status, headers, body } = await client.expect([200, 404], "GET", path, { headers: ACCEPT });
     if (status === 404) return undefined;
     const expected = kind === "tag" ? String(headers["docker-content-digest"]) : name;
     const actual = digestLike(expected, body);
     if (actual !== expected) throw new Violation("CORRUPTION", `${register}: its bytes are ${actual}`);
-    if (kind !== "blob") await this.#checkReferences(register, body, actual);
+    if (kind !== "blob") await this.#checkReferences(client, register, body, actual);
     return kind === "tag" ? actual : PRESENT;
   }
 
   /** A manifest that can be seen has all it names, and is listed where it is a referrer. */
-  async #checkReferences(register: Register, body: Buffer, digest: string): Promise<void> {
+  async #checkReferences(client: Client, register: Register, body: Buffer, digest: string): Promise<void> {
     const { repository } = register;
     const { config, layers = [], manifests = [] } = JSON.parse(body.toString()) as ManifestFields;
     const paths = [
@@ -98,19 +118,19 @@ export class Checker {
       ...manifests.map((child) => `manifests/${child.digest}`),
     ];
     for (const path of paths) {
-      const { status } = await this.#client.ask("HEAD", `/v2/${repository}/${path}`, { headers: ACCEPT });
+      const { status } = await client.ask("HEAD", `/v2/${repository}/${path}`, { headers: ACCEPT });
       if (status !== 200) throw new Violation("TORN", `${register} is there, but ${path} answers ${status}`);
     }
     const subject = this.#history.subjects.get(digest);
     if (subject === undefined) return;
-    const list = await this.#client.expect([200], "GET", `/v2/${repository}/referrers/${subject}`);
+    const list = await client.expect([200], "GET", `/v2/${repository}/referrers/${subject}`);
     if (!list.body.includes(digest))
       throw new Violation("TORN", `${register} is not among the referrers of ${subject}`);
   }
 
   async #checkUpload(upload: Upload, observed: ReadonlyMap<Register, Value>): Promise<void> {
     const { path, repository, blob, ending, sizes } = upload;
-    const { status, headers } = await this.#client.expect([204, 404], "GET", path);
+    const { status, headers } = await this.#any().expect([204, 404], "GET", path);
     const register = this.#history.register("blob", repository, blob.digest);
     const isThere = observed.get(register) === PRESENT;
     if (status === 404) {
@@ -133,7 +153,7 @@ export class Checker {
   }
 
   async #checkTagList(repository: string, tags: readonly string[]): Promise<void> {
-    const { status, body } = await this.#client.expect([200, 404], "GET", `/v2/${repository}/tags/list`);
+    const { status, body } = await this.#any().expect([200, 404], "GET", `/v2/${repository}/tags/list`);
     const listed = status === 404 ? [] : (JSON.parse(body.toString()) as { tags: string[] }).tags;
     if (listed.join() === [...tags].sort().join()) return;
     throw new Violation("TORN", `${repository} lists the tags ${listed.join()}, but ${tags.join()} can be read`);
@@ -146,9 +166,11 @@ interface ManifestFields {
   readonly manifests?: readonly { readonly digest: string }[];
 }
 
-function judge(register: Register, value: Value): void {
+function judge(register: Register, value: Value, isCollected: boolean): void {
   const allowed = register.allowed();
-  if (allowed.has(value)) return;
+  const canBeCollected = register.kind === "blob" || register.kind === "manifest";
+  if (isCollected && canBeCollected && register.isLoose) allowed.add(undefined);
+  if (allowed.has(value) || (allowed.has(ANY) && value !== undefined)) return;
   const words = [...allowed].map((each) => each ?? "nothing").join(" or ");
   throw new Violation("LOSS", `${register} should be ${words}, but is ${value ?? "not there"}`);
 }

@@ -11,6 +11,8 @@ export interface Answer {
 export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
+  /** Goes away after so many bytes of the body. */
+  readonly breakOffAt?: number;
 }
 
 /** The connection ended before an answer: the operation may have happened or not. */
@@ -23,15 +25,18 @@ export class Unavailable extends Error {}
 /** Longer than the server may take for anything here, its own waiting for the database included. */
 const HANG_MS = 20_000;
 
+/** With several servers it asks one after the other, and where nobody listens the next one, as a balancer does. */
 export class Client {
-  readonly #url: string;
+  readonly #urls: readonly string[];
+  #turn = 0;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #authorization: string;
   /** Answers 503 so far. */
   unavailable = 0;
 
-  constructor({ url, admin }: { url: string; admin: { name: string; password: string } }) {
-    this.#url = url;
+  constructor(servers: readonly { readonly url: string; readonly admin: { name: string; password: string } }[]) {
+    const admin = servers[0]?.admin ?? { name: "", password: "" };
+    this.#urls = servers.map(({ url }) => url);
     this.#authorization = `Basic ${Buffer.from(`${admin.name}:${admin.password}`).toString("base64")}`;
   }
 
@@ -58,18 +63,29 @@ export class Client {
     this.#agent.destroy();
   }
 
-  #send(method: string, path: string, ask: Ask): Promise<Answer> {
-    const { headers = {}, body } = ask;
+  async #send(method: string, path: string, ask: Ask): Promise<Answer> {
+    for (let left = this.#urls.length; ; left--) {
+      const url = this.#urls[this.#turn++ % this.#urls.length] ?? "";
+      try {
+        return await this.#sendTo(url, method, path, ask);
+      } catch (error) {
+        if (left <= 1 || !(error instanceof NobodyThere)) throw error;
+      }
+    }
+  }
+
+  #sendTo(url: string, method: string, path: string, ask: Ask): Promise<Answer> {
+    const { headers = {}, body, breakOffAt } = ask;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const broken = (error: Error): void => {
       const isRead = method === "GET" || method === "HEAD";
       // The server closed it as idle in the moment we took it up; a read may simply be sent again.
-      if (outgoing.reusedSocket && isRead) resolve(this.#send(method, path, ask));
+      if (outgoing.reusedSocket && isRead) resolve(this.#sendTo(url, method, path, ask));
       else if ("code" in error && error.code === "ECONNREFUSED") reject(new NobodyThere(error.message));
       else reject(new NoAnswer(`${method} ${path}: ${error.message}`));
     };
     const length = { "content-length": String(body?.length ?? 0) };
-    const outgoing = request(new URL(path, this.#url), {
+    const outgoing = request(new URL(path, url), {
       method,
       agent: this.#agent,
       headers: { authorization: this.#authorization, ...(method === "GET" ? {} : length), ...headers },
@@ -79,7 +95,8 @@ export class Client {
       outgoing.destroy();
     }, HANG_MS);
     outgoing.on("response", (message) => collect(message).then(resolve, broken)).on("error", broken);
-    outgoing.end(body);
+    if (breakOffAt === undefined) outgoing.end(body);
+    else outgoing.write(body?.subarray(0, breakOffAt), () => outgoing.destroy(new Error("broken off")));
     return promise.finally(() => clearTimeout(timer));
   }
 }

@@ -39,6 +39,10 @@ export interface Hand {
   readonly pinned: Set<string>;
   readonly manifests: Pushed[];
   readonly trust: TrustHand;
+  /** Of a blob. */
+  readonly largestBytes: number;
+  /** Its organization, team and member are made. */
+  hasTeam: boolean;
   count: number;
 }
 
@@ -47,10 +51,18 @@ export interface HandOptions {
   readonly index: number;
   readonly history: History;
   readonly commons: Commons;
+  /** Default: larger than the server's buffers, smaller than what a bucket gets in parts. */
+  readonly largestBytes?: number;
 }
 
 /** All but the client, which is another one after each restart. */
-export function createHand({ seed, index, history, commons }: HandOptions): Omit<Hand, "client"> {
+export function createHand({
+  seed,
+  index,
+  history,
+  commons,
+  largestBytes = 6_000_000,
+}: HandOptions): Omit<Hand, "client"> {
   const repository = `admin/crash-w${index}`;
   return {
     id: `${seed}-w${index}`,
@@ -64,6 +76,8 @@ export function createHand({ seed, index, history, commons }: HandOptions): Omit
     pinned: new Set(),
     manifests: [],
     trust: createTrustHand(repository),
+    largestBytes,
+    hasTeam: false,
     count: 0,
   };
 }

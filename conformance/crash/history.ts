@@ -4,15 +4,21 @@
  * operation without an answer would have put there; nothing else.
  */
 import type { Journal } from "./journal.ts";
+import { Keeping } from "./keeping.ts";
 import type { Blob } from "./random.ts";
 
-/** A digest for a tag, SHA-256 in hex of the targets file for trust, "present" for a blob or manifest; undefined: not there. */
+/**
+ * A digest for a tag, SHA-256 in hex of the targets file for trust, the level of a grant, the server's public key; "present"
+ * for a blob, manifest or user; undefined: not there.
+ */
 export type Value = string | undefined;
-export type Kind = "blob" | "manifest" | "tag" | "trust";
+export type Kind = "blob" | "manifest" | "tag" | "trust" | "grant" | "user" | "key";
 export const PRESENT = "present";
+/** What only the answer would have told. */
+export const ANY = "any";
 
 interface Operation {
-  readonly value: Value;
+  value: Value;
   readonly sent: number;
   /** Infinity until it was acknowledged. */
   answered: number;
@@ -23,6 +29,8 @@ export class Register {
   readonly repository: string;
   /** Tag or digest. */
   readonly name: string;
+  /** Of a blob or manifest: a collector that has no grace may have taken it. */
+  isLoose = true;
   #settled: Value;
   #operations: Operation[] = [];
 
@@ -36,6 +44,11 @@ export class Register {
     const operation = { value, sent, answered: Number.POSITIVE_INFINITY };
     this.#operations.push(operation);
     return operation;
+  }
+
+  /** It was refused, and nothing came of it. */
+  withdraw(operation: Operation): void {
+    this.#operations.splice(this.#operations.indexOf(operation), 1);
   }
 
   /** Every value it may hold: of each operation that no acknowledged one was begun after. */
@@ -55,6 +68,15 @@ export class Register {
   settle(value: Value): void {
     this.#settled = value;
     this.#operations = [];
+  }
+
+  /** As it is now, whatever becomes of this one. */
+  clone(): Register {
+    const copy = new Register(this.kind, this.repository, this.name);
+    copy.isLoose = this.isLoose;
+    copy.#settled = this.#settled;
+    copy.#operations = this.#operations.map((operation) => ({ ...operation }));
+    return copy;
   }
 
   toString(): string {
@@ -79,7 +101,8 @@ export interface Upload {
 
 export interface Change {
   readonly register: Register;
-  readonly value: Value;
+  /** {@link ANY} until the answer. */
+  value: Value;
 }
 
 /** An operation without an answer, with what its registers held before it. */
@@ -88,9 +111,16 @@ export interface OpenOperation {
   readonly changes: readonly (Change & { readonly before: Value | "unknown" })[];
 }
 
+/** What an operation answers that a collector has made impossible: nothing was changed. */
+export class Refused extends Error {}
+
 export class History {
   readonly #journal: Journal;
   readonly #registers = new Map<string, Register>();
+  readonly #tags = new Map<string, Register[]>();
+  keeping = new Keeping(this);
+  /** A collector is at work, and takes what is loose. */
+  isCollected = false;
   readonly uploads = new Map<string, Upload>();
   /** Touched since they were last read back. */
   readonly dirty = new Set<Register>();
@@ -100,6 +130,8 @@ export class History {
   readonly open = new Set<OpenOperation>();
   acknowledged = 0;
   unanswered = 0;
+  /** Told of each operation in the moment it was acknowledged. */
+  onAcknowledged: (op: string) => void = () => undefined;
   #clock = 0;
 
   constructor(journal: Journal) {
@@ -112,9 +144,21 @@ export class History {
 
   register(kind: Kind, repository: string, name: string): Register {
     const key = `${kind} ${repository} ${name}`;
-    const found = this.#registers.get(key) ?? new Register(kind, repository, name);
-    this.#registers.set(key, found);
-    return found;
+    const found = this.#registers.get(key);
+    if (found !== undefined) return found;
+    const made = new Register(kind, repository, name);
+    this.#add(key, made);
+    return made;
+  }
+
+  #add(key: string, register: Register): void {
+    this.#registers.set(key, register);
+    if (register.kind !== "tag") return;
+    this.#tags.set(register.repository, [...this.tagsOf(register.repository), register]);
+  }
+
+  tagsOf(repository: string): readonly Register[] {
+    return this.#tags.get(repository) ?? [];
   }
 
   /** One operation: the intent is on the disk before `work`, the acknowledgement after it. A throw leaves it open. */
@@ -129,13 +173,51 @@ export class History {
     await this.#journal.write({ intent: sent, op, changes: list });
     this.open.add(open);
     this.unanswered++;
-    await work();
-    this.open.delete(open);
-    this.unanswered--;
+    this.#updateKeeping(changes);
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      for (const [index, operation] of operations.entries()) changes[index]?.register.withdraw(operation);
+      this.#end(open, changes);
+      throw error;
+    }
     this.acknowledged++;
     const answered = ++this.#clock;
-    for (const operation of operations) operation.answered = answered;
+    for (const [index, operation] of operations.entries())
+      Object.assign(operation, { answered, value: changes[index]?.value });
+    this.#end(open, changes);
+    for (const { register, value } of changes)
+      if (register.kind === "manifest" && value !== undefined) this.keeping.confirm(register.repository, register.name);
+    this.onAcknowledged(op);
     await this.#journal.write({ ack: sent });
+  }
+
+  #end(open: OpenOperation, changes: readonly Change[]): void {
+    this.open.delete(open);
+    this.unanswered--;
+    this.#updateKeeping(changes);
+  }
+
+  #updateKeeping(changes: readonly Change[]): void {
+    const repositories = changes.flatMap(({ register: { kind, repository } }) => (kind === "tag" ? [repository] : []));
+    for (const repository of new Set(repositories)) this.keeping.update(repository);
+  }
+
+  /** What is known now, to be checked against a server that has seen no more than this. */
+  fork(): History {
+    const copy = new History(this.#journal);
+    const copies = new Map(this.registers.map((register) => [register, register.clone()]));
+    for (const [key, register] of this.#registers) copy.#add(key, copies.get(register) ?? register);
+    copy.keeping = this.keeping.fork(copy);
+    copy.isCollected = this.isCollected;
+    for (const [path, upload] of this.uploads) copy.uploads.set(path, { ...upload });
+    for (const [digest, subject] of this.subjects) copy.subjects.set(digest, subject);
+    for (const { op, changes } of this.open) {
+      const mapped = changes.map((each) => ({ ...each, register: copies.get(each.register) ?? each.register }));
+      copy.open.add({ op, changes: mapped });
+    }
+    return copy;
   }
 
   /** For the reader of the journal: what happened between the operations. */

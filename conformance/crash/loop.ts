@@ -1,16 +1,13 @@
 /** Cycle after cycle: writers write, something dies, everything is read back. */
-import { join } from "node:path";
-import { PROVISION } from "../harness/report.ts";
 import { Checker } from "./checker.ts";
+import { Collecting } from "./collecting.ts";
 import { Figures } from "./figures.ts";
 import type { Commons } from "./hand.ts";
 import { History } from "./history.ts";
-import { Journal } from "./journal.ts";
-import { fullRun, listFailpoints, type Plan, planCycle } from "./plan.ts";
+import type { Journal } from "./journal.ts";
+import { fullRun, type Plan, planCycle } from "./plan.ts";
 import { makeBlob, Random } from "./random.ts";
-import { checkStore } from "./store-check.ts";
-import { checkTracedPushes } from "./traced-pushes.ts";
-import { World } from "./world.ts";
+import type { World } from "./world.ts";
 import { Writer } from "./writer.ts";
 
 /** What the last, complete check and the stop may take. */
@@ -18,61 +15,60 @@ const CLOSING_SHARE = 0.2;
 const SHARED_BLOBS = 4;
 
 export interface LoopOptions {
+  readonly name: string;
   readonly seed: string;
   readonly writers: number;
-  /** Default: every one the server has. */
-  readonly failpoints?: readonly string[];
+  readonly failpoints: readonly string[];
+  /** Garbage is collected all the time, without any grace. */
+  readonly collector: boolean;
+  readonly journal: Journal;
+  /** Of a blob; default: the writers'. */
+  readonly largestBytes?: number;
 }
 
 export class Loop {
-  readonly #data: string;
-  readonly #seed: string;
+  readonly #options: LoopOptions;
+  readonly #world: World;
   readonly #random: Random;
-  readonly #journal: Journal;
   readonly #history: History;
   readonly #failpoints: readonly string[];
   readonly #figures: Figures;
   readonly #commons: Commons;
   readonly #writers: readonly Writer[];
-  #world: World | undefined;
-  #started = performance.now();
+  readonly #collecting: Collecting | undefined;
+  readonly #started = performance.now();
 
-  private constructor(folder: string, journal: Journal, { seed, writers, failpoints }: LoopOptions) {
-    this.#failpoints = failpoints ?? listFailpoints();
-    this.#figures = new Figures(this.#failpoints);
-    this.#data = join(folder, "data");
-    this.#seed = seed;
+  constructor(world: World, options: LoopOptions) {
+    const { seed, writers, journal, largestBytes } = options;
+    this.#options = options;
+    this.#world = world;
     this.#random = new Random(seed);
-    this.#journal = journal;
+    // A short run must not always come by the same few.
+    this.#failpoints = this.#random.shuffle(options.failpoints);
+    this.#figures = new Figures(this.#failpoints);
     const history = new History(journal);
+    history.isCollected = options.collector;
     this.#history = history;
     const commons = { repository: "admin/crash-shared", tags: ["latest", "stable", "edge"], fresh: [], blobs: [] };
     this.#commons = commons;
-    this.#writers = Array.from({ length: writers }, (_, index) => new Writer({ seed, index, history, commons }));
+    const parts = { seed, history, commons, ...(largestBytes !== undefined && { largestBytes }) };
+    this.#writers = Array.from({ length: writers }, (_, index) => new Writer({ ...parts, index }));
+    this.#collecting = options.collector ? new Collecting() : undefined;
   }
 
-  static async open(folder: string, options: LoopOptions): Promise<Loop> {
-    return new Loop(folder, await Journal.open(join(folder, "journal.jsonl")), options);
+  get acknowledged(): number {
+    return this.#history.acknowledged;
   }
 
-  /** What an answer promises must outlive a power cut too. @throws Violation */
-  async checkSyncs(folder: string): Promise<string> {
-    const options = {
-      seed: `${this.#seed}-traced`,
-      index: 0,
-      history: new History(this.#journal),
-      commons: this.#commons,
-    };
-    const counts = await checkTracedPushes(folder, options);
-    if (counts === undefined) return `skipped sync order: strace not found (${PROVISION} provides it)`;
-    return `sync order: ${counts.rows} rows and ${counts.answers} answers, each after the syncs of what it promises`;
+  get cycles(): number {
+    return this.#figures.cycles;
   }
 
   /** @throws Violation */
   async run({ cycles, seconds }: { cycles: number; seconds: number }): Promise<void> {
     const deadline = this.#started + seconds * 1000 * (1 - CLOSING_SHARE);
     let next = this.#plan(0);
-    this.#world = await World.start(this.#data, next);
+    await this.#world.start(next);
     for (let cycle = 0; cycle < cycles && performance.now() < deadline; cycle++) {
       const plan = next;
       next = this.#plan(cycle + 1);
@@ -81,14 +77,8 @@ export class Loop {
     }
     await this.#check("everything");
     await this.#finishUploads();
+    await this.#world.checkSweep();
     await this.#world.stop();
-    await this.#journal.close();
-  }
-
-  /** After a violation: nothing goes on, everything stays. */
-  async abandon(): Promise<void> {
-    await this.#world?.stop().catch((error: unknown) => console.log(String(error)));
-    await this.#journal.close();
   }
 
   /** Failpoints that a full run did not reach; a shorter run owes nothing. */
@@ -96,25 +86,28 @@ export class Loop {
     return this.#figures.cycles >= fullRun(this.#failpoints) ? this.#figures.unhit : [];
   }
 
-  summary(verdict: string): string {
+  summary(): string {
     const { acknowledged, unanswered } = this.#history;
     const seconds = ((performance.now() - this.#started) / 1000).toFixed(0);
-    const line =
-      `crash: ${this.#figures.cycles} cycles in ${seconds} s, ${acknowledged} operations acknowledged, ` +
-      `${unanswered} without an answer, seed ${this.#seed}: ${verdict}`;
-    return [...this.#figures.lines(), line].join("\n");
+    const collected = this.#collecting;
+    return [
+      ...this.#figures.lines(),
+      ...(collected ? [`collector: ${collected.runs} runs, ${collected.deleted} deleted`] : []),
+      `${this.#options.name}: ${this.#figures.cycles} cycles in ${seconds} s, ${acknowledged} operations acknowledged, ` +
+        `${unanswered} without an answer`,
+    ].join("\n");
   }
 
   #plan(cycle: number): Plan {
-    return planCycle(cycle, this.#failpoints, this.#random);
+    return planCycle(cycle, this.#failpoints, this.#world.deaths, this.#random);
   }
 
   async #cycle(plan: Plan, next: Plan): Promise<void> {
-    const world = this.#running();
+    const world = this.#world;
     const { cycles } = this.#figures;
     await this.#history.note({ cycle: cycles, plan });
     this.#commons.fresh = Array.from({ length: SHARED_BLOBS }, (_, index) =>
-      makeBlob(`${this.#seed}-shared-${cycles}-${index}`, this.#random.between(64, 200_000)),
+      makeBlob(`${this.#options.seed}-shared-${cycles}-${index}`, this.#random.between(64, 200_000)),
     );
     const before = this.#history.acknowledged;
     const stop = new AbortController();
@@ -129,48 +122,37 @@ export class Loop {
     const what =
       plan.kind === "failpoint" ? `${plan.name}:${plan.pass}${outcome.failpoint ? "" : " NOT REACHED"}` : plan.kind;
     console.log(`${cycles + 1} ${what}: ${this.#history.acknowledged - before} acknowledged`);
-    if (outcome.isServerDead) await this.#restart(next);
+    if (outcome.isDead) this.#figures.startMs.push(await world.start(next));
   }
 
   /** Uploads that earlier cycles left go to the writers by turns, all but every third: those wait for later. */
   #assign(): ((signal: AbortSignal) => Promise<void>)[] {
-    const { client } = this.#running();
+    const { client } = this.#world;
     const uploads = [...this.#history.uploads.values()].filter((_, index) => index % 3 !== 0);
-    return this.#writers.map((writer, index) => {
+    const writing = this.#writers.map((writer, index) => {
       const own = uploads.filter((_, at) => at % this.#writers.length === index);
-      return (signal) => writer.work(client, own, signal);
+      return (signal: AbortSignal) => writer.work(client, own, signal);
     });
-  }
-
-  async #restart(plan: Plan): Promise<void> {
-    this.#running().client.close();
-    this.#world = await World.start(this.#data, plan);
-    this.#figures.startMs.push(this.#world.startMs);
+    const collecting = this.#collecting;
+    return collecting ? [...writing, (signal) => collecting.work(client, signal)] : writing;
   }
 
   async #check(extent: "everything" | Random): Promise<void> {
-    const { registers, uploads } = await new Checker(this.#running().client, this.#history).check(extent);
+    const { registers, uploads } = await new Checker(this.#world.each, this.#history).check(extent);
     this.#figures.readBack += registers;
     this.#figures.resumable += uploads;
-    const { orphans } = await checkStore(this.#data);
+    const { orphans } = await this.#world.checkStore();
     this.#figures.orphans = orphans;
   }
 
-  /** On a server without a failpoint: every upload that is open goes on and becomes its blob. */
+  /** On servers without a failpoint: every upload that is open goes on and becomes its blob. */
   async #finishUploads(): Promise<void> {
-    const world = this.#running();
-    await world.kill(false);
-    world.client.close();
-    this.#world = await World.start(this.#data, undefined);
-    const { client } = this.#world;
+    await this.#world.kill();
+    await this.#world.start(undefined);
     const [writer] = this.#writers;
-    await writer?.finishAll(client, [...this.#history.uploads.values()]);
+    await writer?.finishAll(this.#world.client, [...this.#history.uploads.values()]);
+    await this.#collecting?.finish(this.#world.client);
     await this.#check(this.#random);
-  }
-
-  #running(): World {
-    if (this.#world === undefined) throw new Error("no server was started");
-    return this.#world;
   }
 }
 

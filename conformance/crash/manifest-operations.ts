@@ -1,6 +1,8 @@
 /** Manifests, indexes and tags: pushed, moved and deleted. */
-import { blobAppears, type Hand, keep, nextSeed, type Pushed, take } from "./hand.ts";
-import { type Change, PRESENT } from "./history.ts";
+import { begin, cancel, mount, newBlob, pushAgain } from "./blob-operations.ts";
+import { type Hand, keep, nextSeed, type Pushed, take } from "./hand.ts";
+import { type Change, PRESENT, Refused } from "./history.ts";
+import type { Content } from "./keeping.ts";
 import { type Blob, digestLike } from "./random.ts";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
@@ -39,20 +41,38 @@ interface Put {
   readonly byDigest: boolean;
 }
 
-async function put(hand: Hand, op: string, { repository, manifest, tags, byDigest }: Put): Promise<void> {
+/** @throws Refused when the collector took something first; not where `isGuarded` by an upload under way */
+async function put(hand: Hand, op: string, { repository, manifest, tags, byDigest }: Put, isGuarded = false) {
   const { client, history } = hand;
+  const content = contentOf(manifest);
+  history.keeping.learn(repository, manifest.digest, content);
   const changes: Change[] = [
     { register: history.register("manifest", repository, manifest.digest), value: PRESENT },
     ...tags.map((tag) => ({ register: history.register("tag", repository, tag), value: manifest.digest })),
   ];
   const reference = byDigest ? manifest.digest : tags[0];
   const query = byDigest && tags.length > 0 ? `?${tags.map((tag) => `tag=${tag}`).join("&")}` : "";
-  await history.attempt(op, changes, () =>
-    client.expect([201], "PUT", `/v2/${repository}/manifests/${reference}${query}`, {
-      headers: { "content-type": manifest.mediaType },
-      body: manifest.content,
-    }),
-  );
+  await history.attempt(op, changes, async () => {
+    const mayBeRefused = history.isCollected && !isGuarded && history.keeping.mayLack(repository, content);
+    const ask = { headers: { "content-type": manifest.mediaType }, body: manifest.content };
+    const path = `/v2/${repository}/manifests/${reference}${query}`;
+    const { status } = await client.expect(mayBeRefused ? [201, 400] : [201], "PUT", path, ask);
+    if (status === 400) throw new Refused();
+  });
+}
+
+function contentOf({ content }: Pushed): Content {
+  const { config, layers = [], manifests = [], subject } = JSON.parse(content.toString()) as ManifestFields;
+  const digestsOf = (list: readonly { digest: string }[]): string[] => [...new Set(list.map(({ digest }) => digest))];
+  const blobs = digestsOf([...(config ? [config] : []), ...layers]);
+  return { blobs, children: digestsOf(manifests), subject: subject?.digest };
+}
+
+interface ManifestFields {
+  readonly config?: { readonly digest: string };
+  readonly layers?: readonly { readonly digest: string }[];
+  readonly manifests?: readonly { readonly digest: string }[];
+  readonly subject?: { readonly digest: string };
 }
 
 /** One of the writer's own tags whose value depends on nothing unanswered. */
@@ -70,8 +90,33 @@ export async function pushManifest(hand: Hand): Promise<void> {
   if (subject) hand.history.subjects.set(manifest.digest, subject.digest);
   const byDigest = tag === undefined || random.chance(0.5);
   const tags = tag === undefined || (byDigest && random.chance(0.5)) ? [] : [tag];
-  await put(hand, byDigest ? "manifest.digest" : "manifest.tag", { repository, manifest, tags, byDigest });
+  const op = byDigest ? "manifest.digest" : "manifest.tag";
+  try {
+    await put(hand, op, { repository, manifest, tags, byDigest });
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    await pushGuarded(hand, { repository, manifest, tags, byDigest }, blobs);
+  }
   keep(hand.manifests, manifest);
+}
+
+/** An image: an upload that is under way keeps what is pushed beside it, and so nothing of this is ever refused. */
+export async function pushImage(hand: Hand): Promise<void> {
+  const { random, repository } = hand;
+  const tag = pickTag(hand);
+  if (tag === undefined) return;
+  const blobs = [newBlob(hand), newBlob(hand)];
+  const manifest = newManifest(hand, blobs);
+  await pushGuarded(hand, { repository, manifest, tags: [tag], byDigest: random.chance(0.5) }, blobs);
+  keep(hand.manifests, manifest);
+}
+
+/** What the collector has taken comes back by being pushed again. */
+async function pushGuarded(hand: Hand, what: Put, blobs: readonly Blob[]): Promise<void> {
+  const guard = await begin(hand, what.repository, newBlob(hand));
+  for (const blob of blobs) await pushAgain(hand, what.repository, blob);
+  await put(hand, "manifest.image", what, true);
+  await cancel(hand, guard);
 }
 
 export async function pushIndex(hand: Hand): Promise<void> {
@@ -108,13 +153,11 @@ export async function moveSharedTag(hand: Hand): Promise<void> {
 
 /** By mount and push: an image in the second repository, whose blobs were never uploaded there. */
 export async function pushMounted(hand: Hand): Promise<void> {
-  const { random, mounted, second, history, client } = hand;
+  const { random, mounted, second } = hand;
   const blob = take(mounted, random);
   if (blob === undefined) return;
   hand.pinned.add(blob.digest);
-  await history.attempt("blob.mount", [blobAppears(hand, second, blob)], () =>
-    client.expect([201], "POST", `/v2/${second}/blobs/uploads/?mount=${blob.digest}`),
-  );
+  await mount(hand, blob, "");
   const manifest = newManifest(hand, [blob]);
   await put(hand, "manifest.digest", { repository: second, manifest, tags: [], byDigest: true });
 }
@@ -143,7 +186,9 @@ export async function deleteManifest(hand: Hand): Promise<void> {
   manifests.splice(manifests.indexOf(manifest), 1);
   const register = history.register("manifest", repository, manifest.digest);
   const changes = [register, ...naming].map((each) => ({ register: each, value: undefined }));
+  // The collector may have deleted it first.
+  const statuses = history.isCollected && register.isLoose ? [202, 404] : [202];
   await history.attempt("manifest.delete", changes, () =>
-    client.expect([202], "DELETE", `/v2/${repository}/manifests/${manifest.digest}`),
+    client.expect(statuses, "DELETE", `/v2/${repository}/manifests/${manifest.digest}`),
   );
 }

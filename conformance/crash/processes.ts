@@ -1,6 +1,9 @@
 /** The processes of one server, found in /proc, and their sudden deaths. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+
+const POLL_MS = 5;
 
 /** Every living process's parent. */
 function parents(): Map<number, number> {
@@ -70,4 +73,12 @@ export function killPostgres(data: string, { withBackends }: { withBackends: boo
     }
   }
   return postmaster;
+}
+
+/** The end of an immediate shutdown, which writes nothing, but leaves no shared memory behind as a kill does. */
+export async function quitPostgres(data: string): Promise<void> {
+  const postmaster = findPostmaster(data);
+  if (postmaster === undefined) return;
+  process.kill(postmaster, "SIGQUIT");
+  while (isAlive(postmaster)) await wait(POLL_MS);
 }

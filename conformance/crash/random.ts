@@ -25,6 +25,12 @@ export class Random {
     return this.next() < share;
   }
 
+  /** In another order. */
+  shuffle<T>(list: readonly T[]): T[] {
+    const keys = new Map(list.map((entry) => [entry, this.next()]));
+    return list.toSorted((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
+  }
+
   /** Undefined only for an empty list. */
   pick<T>(list: readonly T[]): T | undefined {
     return list[this.between(0, list.length - 1)];

@@ -8,7 +8,7 @@ import { Violation } from "./violation.ts";
 /** Part of every GUN, so it must outlive a restart on another port. */
 export const PUBLIC_URL = "http://registry.test";
 const gunOf = (repository: string): string => `registry.test/${repository}`;
-const pathOf = (repository: string): string => `/v2/${gunOf(repository)}/_trust/tuf/`;
+export const trustPathOf = (repository: string): string => `/v2/${gunOf(repository)}/_trust/tuf/`;
 
 /** What one writer signs with, and which version each of its targets files was. */
 export interface TrustHand {
@@ -37,7 +37,17 @@ export async function publishTrust(hand: Hand): Promise<void> {
   trust.versions.set(value, version);
   const headers = { "content-type": "multipart/form-data; boundary=crash" };
   await history.attempt("trust.publish", [{ register, value }], () =>
-    client.expect([200], "POST", pathOf(repository), { headers, body }),
+    client.expect([200], "POST", trustPathOf(repository), { headers, body }),
+  );
+}
+
+/** Everything but the server's keys; the next publish begins anew. */
+export async function deleteTrust({ client, history, repository }: Hand): Promise<void> {
+  const register = history.register("trust", repository, "targets");
+  const current = register.current();
+  if (current === "unknown" || current === undefined) return;
+  await history.attempt("trust.delete", [{ register, value: undefined }], () =>
+    client.expect([200], "DELETE", trustPathOf(repository)),
   );
 }
 
@@ -64,7 +74,7 @@ async function serverKey(
   repository: string,
   role: string,
 ): Promise<Pick<Signer, "type" | "publicBytes">> {
-  const { body } = await client.expect([200], "GET", `${pathOf(repository)}${role}.key`);
+  const { body } = await client.expect([200], "GET", `${trustPathOf(repository)}${role}.key`);
   const { keytype, keyval } = JSON.parse(body.toString());
   return { type: keytype, publicBytes: Buffer.from(keyval.public, "base64") };
 }
@@ -80,7 +90,7 @@ function multipart(parts: readonly (readonly [role: string, bytes: Buffer])[]): 
 
 /** As a client reads: timestamp, and from there by hash. What is served must be one whole set. @throws Violation TORN */
 export async function readTrust(client: Client, repository: string): Promise<Value> {
-  const path = pathOf(repository);
+  const path = trustPathOf(repository);
   const first = await client.expect([200, 404], "GET", `${path}timestamp.json`);
   if (first.status === 404) return undefined;
   let body = first.body;

@@ -1,6 +1,7 @@
 /** One of the writers: picks operations by weight until it is told to stop, and bears what a crash answers. */
 import { setTimeout as wait } from "node:timers/promises";
 import {
+  breakOffUpload,
   cancelUpload,
   deleteBlob,
   leaveUpload,
@@ -14,18 +15,19 @@ import {
 } from "./blob-operations.ts";
 import { type Client, NoAnswer, NobodyThere, Unavailable } from "./client.ts";
 import { createHand, type Hand, type HandOptions } from "./hand.ts";
-import type { Upload } from "./history.ts";
+import { Refused, type Upload } from "./history.ts";
 import {
   deleteManifest,
   deleteTag,
   moveSharedTag,
   moveTag,
+  pushImage,
   pushIndex,
   pushManifest,
   pushMounted,
 } from "./manifest-operations.ts";
-
-import { publishTrust } from "./trust-operations.ts";
+import { changeGrant, changeUser, rotateKey } from "./rights-operations.ts";
+import { deleteTrust, publishTrust } from "./trust-operations.ts";
 
 /** How often each is picked, of all the weights together. */
 const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) => Promise<void>])[] = [
@@ -38,7 +40,9 @@ const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) =>
   [4, pushMounted],
   [3, leaveUpload],
   [4, cancelUpload],
+  [2, breakOffUpload],
   [14, pushManifest],
+  [6, pushImage],
   [5, pushIndex],
   [8, moveTag],
   [7, moveSharedTag],
@@ -46,6 +50,10 @@ const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) =>
   [5, deleteManifest],
   [6, deleteBlob],
   [12, publishTrust],
+  [2, deleteTrust],
+  [6, changeGrant],
+  [3, changeUser],
+  [3, rotateKey],
 ];
 const WEIGHTED = OPERATIONS.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation));
 const PAUSE_MS = 20;
@@ -72,6 +80,7 @@ export class Writer {
         await (resume.pop() ?? (() => hand.random.pick(WEIGHTED)?.(hand)))();
       } catch (error) {
         if (error instanceof NobodyThere) return;
+        if (error instanceof Refused) continue;
         if (!(error instanceof NoAnswer) && !(error instanceof Unavailable)) throw error;
         await wait(PAUSE_MS);
       }

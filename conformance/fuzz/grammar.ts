@@ -158,6 +158,8 @@ const restPath: Late<string> = weighted<(world: World) => string>(
         "/api/v1/users",
         "/api/v1/users/alice",
         "/api/v1/users/nobody",
+        "/api/v1/users/alice/keys?after=%00",
+        `/api/v1/users/alice/keys/${"0".repeat(64)}/proof`,
         "/api/v1/openapi.json",
         "/api/v1/",
       ),
@@ -184,6 +186,7 @@ const restPath: Late<string> = weighted<(world: World) => string>(
         fc.constantFrom(
           ...["members", "members/alice", "teams", "teams/dev", "teams/dev/members/bob", "teams/dev/grants"],
           ...["teams/dev/grants/*", "teams/dev/grants/base", "teams/dev/grants/a%00", "robots", "robots/ci"],
+          ...["signers", `keys/${"0".repeat(64)}`, "keys/%00"],
           ...["repositories", "repositories?after=%00", "repositories?limit=0", "members?after=%ff&limit=9e9"],
         ),
       )

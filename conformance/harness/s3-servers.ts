@@ -22,6 +22,10 @@ export interface S3Server {
   /** `s3://…` for GOLDSEAL_BLOBS; `endpoint` may be that of a proxy before it. */
   url(prefix?: string, endpoint?: string): string;
   stop(): Promise<void>;
+  /** SIGKILL; its files stay. */
+  kill(): Promise<void>;
+  /** After `kill`, on the same port; resolves when it answers. */
+  start(): Promise<void>;
 }
 
 const READY_SECONDS = 30;
@@ -37,17 +41,22 @@ export async function startS3Server(kind: S3Kind): Promise<S3Server> {
   mkdirSync(join(folder, BUCKET));
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const child = launch(kind, folder, port);
+  let child = launch(kind, folder, port);
   const stop = async (): Promise<void> => {
-    await end(child);
+    await end(child, "SIGTERM");
     rmSync(folder, { recursive: true, force: true });
+  };
+  const kill = (): Promise<void> => end(child, "SIGKILL");
+  const start = (): Promise<void> => {
+    child = launch(kind, folder, port);
+    return ready(endpoint, child);
   };
   await ready(endpoint, child).catch(async (error: unknown) => {
     await stop();
     throw error;
   });
   return {
-    ...{ kind, endpoint, bucket: BUCKET, folder, stop },
+    ...{ kind, endpoint, bucket: BUCKET, folder, stop, kill, start },
     env: { AWS_ACCESS_KEY_ID: S3_KEYS.id, AWS_SECRET_ACCESS_KEY: S3_KEYS.secret, AWS_REGION: "us-east-1" },
     url: (prefix = "", at = endpoint) => `s3://${BUCKET}/${prefix}?endpoint=${encodeURIComponent(at)}&region=us-east-1`,
   };
@@ -93,10 +102,10 @@ async function ready(endpoint: string, child: ChildProcess): Promise<void> {
   throw new Error(`the S3 server does not answer at ${endpoint}`);
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((done) => child.once("exit", done));
-  child.kill("SIGTERM");
+  child.kill(signal);
   const timer = setTimeout(() => child.kill("SIGKILL"), 5_000);
   await ended;
   clearTimeout(timer);

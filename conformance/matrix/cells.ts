@@ -84,8 +84,11 @@ function restRefusal({ actor }: Cell, { kept }: Step, outcome: Outcome): Expecte
   return outcome === "kept" && kept !== undefined ? kept : [404, "not-found"];
 }
 
-function registryRefusal(cell: Cell, { token, isRead }: Operation, step: Step, outcome: Outcome): Expected {
-  const isUnnamed = cell.mode === "bearer" && !tokenNames(cell).has(token);
+function registryRefusal(cell: Cell, operation: Operation, step: Step, outcome: Outcome): Expected {
+  const { token, isRead, orUnchanged } = operation;
+  const isHeard =
+    orUnchanged && EXISTS.includes(cell.repository) && rightsOn(cell.actor, cell.repository).includes("keep");
+  const isUnnamed = cell.mode === "bearer" && !isHeard && !tokenNames(cell).has(token);
   if (outcome === "unauthorized" || isUnnamed || cell.actor === "A0") return [401, "UNAUTHORIZED"];
   if (outcome === "missing") return step.missing ?? [404, "NAME_UNKNOWN"];
   if (outcome === "kept") return step.kept ?? [403, "DENIED"];

@@ -120,7 +120,7 @@ export async function runAuditCells(report: Report, { world }: Stage): Promise<v
 
 /** Members see what teams and robots reach, as far as they may see that itself. */
 export async function runScopeLists(report: Report, { world, credentials }: Stage): Promise<void> {
-  for (const actor of ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A14", "A15"] as const) {
+  for (const actor of ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A14", "A15", "A16"] as const) {
     await report.quietly(`grants and robots as ${actor} sees them name nothing that is hidden`, async () => {
       const ask = await credentials.forRest(actor, "basic");
       const scopes = async (path: string) => {

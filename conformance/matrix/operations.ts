@@ -41,6 +41,8 @@ export interface Operation {
   readonly token: "pull" | "push" | "delete" | "push,pull" | "*";
   /** Refused reads of what is hidden answer as reads of what is missing: 404. */
   readonly isRead: boolean;
+  /** Who signs there is heard without a token to push: what is sent may be there already. */
+  readonly orUnchanged?: true;
   /** Leaves something behind: where it is allowed it needs a repository of its own. */
   readonly changes: boolean;
   /** Other repositories that the token must name for pulling. */
@@ -112,11 +114,20 @@ const mount = (ok: number, content: string, sources: readonly string[], from: (p
 const putManifest = (reference: (text: string) => string, subject?: string): Operation => ({
   ...WRITE,
   routes: ["end-7"],
+  orUnchanged: true,
   steps: ({ name, mark }) => {
     const body = indexOf(mark, subject);
     return [{ sent: ["PUT", manifestPath(name, reference(body)), { body, type: INDEX }], ok: 201 }];
   },
 });
+
+/** What every repository of the world has under this tag. */
+const putUnchanged: Operation = {
+  ...putManifest(() => "list"),
+  steps: ({ name }) => [
+    { sent: ["PUT", manifestPath(name, "list"), { body: indexOf("list", IMAGE), type: INDEX }], ok: 201 },
+  ],
+};
 
 const deletion = (route: string, path: (name: string) => string, missing: Step["missing"]): Operation => ({
   ...DELETION,
@@ -229,6 +240,7 @@ export const PLAIN: Readonly<Record<PlainName, Operation>> = {
   "mount, no from": mount(201, SOURCE_BLOB, [], () => ""),
   "manifest PUT new tag": putManifest(() => "fresh"),
   "manifest PUT overwrite": putManifest(() => "v1"),
+  "manifest PUT unchanged": putUnchanged,
   "manifest PUT by digest": putManifest((text) => digestOf(text)),
   "manifest PUT with subject": putManifest((text) => digestOf(text), IMAGE),
   "DELETE tag": deletion("end-9", (name) => manifestPath(name, "v1"), MANIFEST_UNKNOWN),

@@ -5,20 +5,31 @@
  *   A0 anonymous · A1 user, no grant · A2 reader · A3 writer · A4 administrator of the repository · A5 member of the
  *   organization, no team · A6 team that reads all of it · A7 team that writes all of it and signs · A8 owner · A9 robot that
  *   pulls · A10 robot that pulls and pushes · A11 robot of the other organization · A12 suspended · A13 was in a team ·
- *   A14 system administrator · A15 auditor
+ *   A14 system administrator · A15 auditor · A16 reader who signs
  *
  *   R1 public · R2 private · R3 private, of the other organization · R4 never existed · R5 deleted, and made again by another
  *   owner · R6 renamed, and asked for by its old name
  */
 export const ACTORS = [
   ...(["A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7"] as const),
-  ...(["A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15"] as const),
+  ...(["A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15", "A16"] as const),
 ] as const;
 export type ActorId = (typeof ACTORS)[number];
 export const REPOSITORIES = ["R1", "R2", "R3", "R4", "R5", "R6"] as const;
 export type RepositoryId = (typeof REPOSITORIES)[number];
 
-export type Right = "list" | "pull" | "create" | "move" | "sign" | "untag" | "delete" | "trust-admin" | "admin";
+/** `keep`: to push again what a tag has already, which changes nothing. */
+export type Right =
+  | "list"
+  | "pull"
+  | "create"
+  | "move"
+  | "keep"
+  | "sign"
+  | "untag"
+  | "delete"
+  | "trust-admin"
+  | "admin";
 
 /**
  * `hide`: as if the repository were not there. `deny`: it may be seen, this may not be done. `missing`: it could be done, were
@@ -50,6 +61,7 @@ export const OPERATIONS = {
   "mount, no from": "create",
   "manifest PUT new tag": "create",
   "manifest PUT overwrite": "move",
+  "manifest PUT unchanged": "keep",
   "manifest PUT by digest": "create",
   "manifest PUT with subject": "create",
   "DELETE tag": "untag",
@@ -68,8 +80,10 @@ export const OPERATIONS = {
 export type OperationName = keyof typeof OPERATIONS;
 
 const PULL: readonly Right[] = ["list", "pull"];
-const WRITE: readonly Right[] = [...PULL, "create", "move", "untag"];
-const ALL: readonly Right[] = [...WRITE, "sign", "delete", "trust-admin", "admin"];
+/** docker pushes an image before it signs it: who signs and reads may push what is there, and nothing else. */
+const SIGN: readonly Right[] = ["sign", "keep"];
+const WRITE: readonly Right[] = [...PULL, "create", "move", "keep", "untag"];
+const ALL: readonly Right[] = [...WRITE, ...SIGN, "delete", "trust-admin", "admin"];
 /** The columns R1 public, R2 private, R3 of the other organization. */
 const TABLE: Readonly<Record<ActorId, readonly [readonly Right[], readonly Right[], readonly Right[]]>> = {
   A0: [PULL, [], []],
@@ -82,12 +96,13 @@ const TABLE: Readonly<Record<ActorId, readonly [readonly Right[], readonly Right
   A7: [[...WRITE, "sign"], [...WRITE, "sign"], []],
   A8: [ALL, ALL, []],
   A9: [PULL, PULL, []],
-  A10: [PULL, [...PULL, "create", "move"], []],
+  A10: [PULL, [...PULL, "create", "move", "keep"], []],
   A11: [PULL, [], PULL],
   A12: [[], [], []],
   A13: [PULL, [], []],
   A14: [ALL, ALL, ALL],
   A15: [["list"], ["list"], ["list"]],
+  A16: [[...PULL, ...SIGN], [...PULL, ...SIGN], []],
 };
 
 /** What is given over the whole of the first organization, and so counts for names to come and names that are gone. */
@@ -101,7 +116,7 @@ const WHOLE: Partial<Readonly<Record<ActorId, readonly Right[]>>> = {
 /** Who may make repositories in the first organization. */
 const MAKERS: readonly ActorId[] = ["A8", "A14"];
 /** Who belongs to it; robots, and the rights of its repositories, are nobody else's business. */
-const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13"];
+const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A16"];
 
 export function rightsOn(actor: ActorId, repository: RepositoryId): readonly Right[] {
   const [open, closed, other] = TABLE[actor];
@@ -113,7 +128,7 @@ export function rightsOn(actor: ActorId, repository: RepositoryId): readonly Rig
 
 const exists = (repository: RepositoryId): boolean => repository !== "R4" && repository !== "R6";
 /** A first publish of trust data makes the repository as a first push does, and begins with the server's keys. */
-const isWrite = (right: Right): boolean => ["create", "move", "sign"].includes(right);
+const isWrite = (right: Right): boolean => ["create", "move", "keep", "sign"].includes(right);
 
 export function allow(actor: ActorId, repository: RepositoryId, operation: OperationName): Outcome {
   if (actor === "A12") return "unauthorized";

@@ -53,6 +53,7 @@ const newKey = (name: string) => {
   return { name, publicKey: publicKey.export({ format: "pem", type: "spki" }) };
 };
 const GC = "/api/v1/gc";
+const FSCK = "/api/v1/fsck";
 
 /** One collection at a time: the server's own, or that of the cell before. */
 async function untilNothingIsCollected(world: World): Promise<void> {
@@ -161,6 +162,16 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
   "gc-list": { who: "administrators", method: "GET", path: () => GC, ok: 200 },
   "gc-get": { who: "administrators", method: "GET", path: (fresh) => `${GC}/${fresh}`, ok: 404 },
   "gc-items": { who: "administrators", method: "GET", path: (fresh) => `${GC}/${fresh}/items`, ok: 404 },
+  "fsck-start": { who: "administrators", method: "POST", path: () => FSCK, body: {}, ok: 202 },
+  "fsck-list": { who: "administrators", method: "GET", path: () => FSCK, ok: 200 },
+  "fsck-get": { who: "administrators", method: "GET", path: (fresh) => `${FSCK}/${fresh}`, ok: 404 },
+  "fsck-findings": { who: "administrators", method: "GET", path: (fresh) => `${FSCK}/${fresh}/findings`, ok: 404 },
+  "quarantine-list": { who: "administrators", method: "GET", path: () => "/api/v1/quarantine", ok: 200 },
+  "scrub-get": { who: "administrators", method: "GET", path: () => "/api/v1/scrub", ok: 200 },
+  "scrub-put": {
+    ...{ who: "administrators", method: "PUT", path: () => "/api/v1/scrub", ok: 200 },
+    body: { bytesPerSecond: 4_194_304, everyDays: 7 },
+  },
   "keyring-reseal": { who: "administrators", method: "POST", path: () => "/api/v1/keyring/reseal", ok: 200 },
   "trust-keys-list": { who: "administrators", method: "GET", path: () => "/api/v1/trust-keys", ok: 200 },
   "trust-keys-rotate-all": {
@@ -179,7 +190,7 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
 export const TOKEN_CREATE = "token-create";
 
 const ROBOTS: readonly ActorId[] = ["A9", "A10", "A11"];
-const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13"];
+const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A16"];
 
 /** The answer that each gets, from the words: to whoever is not of it an organization does not exist. */
 function expected(actor: ActorId, { who, ok, robots }: Row): readonly [number, string] {

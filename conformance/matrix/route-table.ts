@@ -9,8 +9,10 @@ import { orgSignersOperations } from "../../src/notary/org-signers-api.ts";
 import { notaryProtocol } from "../../src/notary/routes.ts";
 import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "../../src/orgs/routes.ts";
+import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
+import { scrubOperations } from "../../src/registry/scrub-api.ts";
 
 export interface TableRow {
   readonly id: string;
@@ -24,9 +26,11 @@ export interface TableRow {
 const nothing = {} as never;
 
 export function readRouteTable(): TableRow[] {
-  const operations = [orgsOperationsOf, gcOperations, serverKeysOperations, orgSignersOperations].flatMap((table) =>
-    table(nothing),
-  );
+  const tables = [
+    ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
+    ...[serverKeysOperations, orgSignersOperations],
+  ];
+  const operations = tables.flatMap((table) => table(nothing));
   const protocols = [
     notaryProtocol(nothing),
     registryProtocol(nothing),

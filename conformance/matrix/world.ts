@@ -27,13 +27,14 @@ export const HIDDEN_BLOB = "only where nobody may read";
 
 export const USERS = {
   ...{ A1: "ann", A2: "bob", A3: "cid", A4: "dan", A5: "eve", A6: "fay", A7: "gus" },
-  ...{ A8: "hal", A13: "moe", A14: "ned", A15: "oda" },
+  ...{ A8: "hal", A13: "moe", A14: "ned", A15: "oda", A16: "sid" },
 } as const;
 /** Team of each, its level, and what it is given: single repositories, or everything. */
 const TEAMS = [
   { team: "readers", user: USERS.A2, level: "read-only", on: ["R1", "R2", "R5"], extra: [] },
   { team: "writers", user: USERS.A3, level: "read-write", on: ["R1", "R2", "R5"], extra: [] },
   { team: "keepers", user: USERS.A4, level: "admin", on: ["R1", "R2", "R5"], extra: [] },
+  { team: "signers", user: USERS.A16, level: "read-only", on: ["R1", "R2"], extra: ["sign"] },
   { team: "all-readers", user: USERS.A6, level: "read-only", on: ["*"], extra: [] },
   { team: "all-writers", user: USERS.A7, level: "read-write", on: ["*"], extra: ["sign"] },
   { team: "former", user: USERS.A13, level: "admin", on: ["R1", "R2", "R5"], extra: [] },

@@ -1,7 +1,8 @@
 /**
  * `npm run conformance:notary`: docker 20.10, docker 28 and notary 0.7 in the 39 steps of two people's day, with both kinds of
  * server keys and both challenges; the answers of real servers to 209 requests; a random history of publishes and rotations
- * that the notary program accepts at each step; docker's keys that lead to people. `--only script|cases|history|people`, `--challenge bearer|basic` (script), `--publishes N`,
+ * that the notary program accepts at each step; docker's keys that lead to people; `goldseal trust` beside them all.
+ * `--only script|own|cases|history|people`, `--challenge bearer|basic` (script), `--docker docker-28` (own), `--publishes N`,
  * `--seed TEXT` (history).
  */
 import { parseArgs } from "node:util";
@@ -9,6 +10,7 @@ import { Report } from "../harness/report.ts";
 import { missingTools } from "../harness/tools.ts";
 import { checkCases } from "./cases.ts";
 import { checkHistory } from "./history.ts";
+import { runOwnClient } from "./own-client.ts";
 import { checkPeople } from "./people.ts";
 import { runScript } from "./script.ts";
 import { makeBaseImage, openEngine, openTrustServer, type Setting } from "./world.ts";
@@ -17,6 +19,7 @@ const { values } = parseArgs({
   options: {
     only: { type: "string", multiple: true, default: [] },
     challenge: { type: "string" },
+    docker: { type: "string" },
     publishes: { type: "string", default: "20" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
   },
@@ -31,6 +34,7 @@ const SETTINGS: readonly Setting[] = [
 
 const GROUPS: Readonly<Record<string, (report: Report) => Promise<void>>> = {
   script: checkScripts,
+  own: checkOwnClient,
   cases: checkCases,
   people: checkPeople,
   history: (report) => checkHistory(report, { publishes: Number(values.publishes), seed: values.seed }),
@@ -48,10 +52,34 @@ async function main(): Promise<number> {
   return report.finish();
 }
 
+/** Why no engine can be started here; undefined when it can. */
+function whyNoEngine(programs: readonly string[]): string | undefined {
+  const missing = missingTools(["dockerd", ...CLIENTS, ...programs]);
+  if (missing.length > 0) return `${missing.join(", ")} not found`;
+  return process.getuid?.() === 0 ? undefined : "an engine of our own needs root";
+}
+
+async function checkOwnClient(report: Report): Promise<void> {
+  const why = whyNoEngine(["notary", "crane", "oras"]);
+  if (why !== undefined) return report.skip("goldseal trust beside docker and notary", why);
+  const dockerd = await openEngine();
+  try {
+    await makeBaseImage(dockerd);
+    const { server, stop } = await openTrustServer({ keys: "ecdsa", challenge: "bearer" });
+    try {
+      for (const docker of CLIENTS.filter((one) => one === (values.docker ?? one)))
+        await runOwnClient({ report, server, dockerd, docker });
+    } finally {
+      await stop();
+    }
+  } finally {
+    await dockerd.stop();
+  }
+}
+
 async function checkScripts(report: Report): Promise<void> {
-  const missing = missingTools(["dockerd", "notary", ...CLIENTS]);
-  if (missing.length || process.getuid?.() !== 0) {
-    const why = missing.length ? `${missing.join(", ")} not found` : "an engine of our own needs root";
+  const why = whyNoEngine(["notary"]);
+  if (why !== undefined) {
     for (const { keys, challenge } of SETTINGS) report.skip(`script, ${keys} keys, ${challenge}`, why);
     return;
   }

@@ -27,7 +27,7 @@ export interface Script {
   readonly setting: Setting;
 }
 
-interface Step {
+export interface Step {
   readonly name: string;
   run(): Promise<RunResult>;
   /** Of the exit status; default: success. */
@@ -38,19 +38,22 @@ interface Step {
 
 const DCT = { env: { DOCKER_CONTENT_TRUST: "1" } };
 
-/** A step builds on those before it, so the first that goes wrong ends the script; the rest count as failed. */
 export async function runScript(script: Script): Promise<void> {
   const room = openRoom(script.server);
   const title = `${script.docker}, ${script.setting.keys} keys, ${script.setting.challenge}`;
-  const steps = [...dockerSteps(script, room), ...notarySteps(script, room)];
+  await runSteps(script.report, title, [...dockerSteps(script, room), ...notarySteps(script, room)]);
+  room.remove();
+}
+
+/** A step builds on those before it, so the first that goes wrong ends them; the rest count as failed. */
+export async function runSteps(report: Report, title: string, steps: readonly Step[]): Promise<void> {
   let number = 0;
   let isBroken = false;
   for (const step of steps) {
     const name = `${title}: ${++number}/${steps.length} ${step.name}`;
-    if (isBroken) script.report.fail(name, "a step before it went wrong");
-    else isBroken = !(await script.report.check(name, () => checkStep(step)));
+    if (isBroken) report.fail(name, "a step before it went wrong");
+    else isBroken = !(await report.check(name, () => checkStep(step)));
   }
-  room.remove();
 }
 
 async function checkStep({ run, fails, prints }: Step): Promise<void> {

@@ -4,11 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Dockerd, startDockerd } from "../clients/dockerd.ts";
 import { type Credentials, RegistryClient } from "../harness/registry-client.ts";
-import { type RunningServer, startServer } from "../harness/server.ts";
+import { launcher, type RunningServer, startServer } from "../harness/server.ts";
 import { getTool, mustRun, type RunResult, run } from "../harness/tools.ts";
 
 export const ALICE: Credentials = { name: "alice", password: "alice-secret-1" };
 export const BOB: Credentials = { name: "bob", password: "bob-secret-1" };
+/** Reads and signs in the private organization, and pushes nothing. */
+export const SUE: Credentials = { name: "sue", password: "sue-secret-1" };
 /** Private, both own it; and one whose new repositories anybody may read, since notary does not sign in to read. */
 export const [PRIVATE_ORG, PUBLIC_ORG] = ["lab", "open"] as const;
 
@@ -23,18 +25,22 @@ export interface TrustServer {
   stop(): Promise<void>;
 }
 
-/** A server with alice, bob and their two organizations. */
+/** A server with alice, bob and their two organizations, and sue. */
 export async function openTrustServer({ keys, challenge }: Setting): Promise<TrustServer> {
   const env = { GOLDSEAL_TRUST_KEYS: keys, GOLDSEAL_AUTH_CHALLENGE: challenge };
   const server = await startServer({ env, workers: 2 });
   const admin = new RegistryClient(server, server.admin);
   try {
-    for (const { name, password } of [ALICE, BOB]) await put(admin, `users/${name}`, { password });
+    for (const { name, password } of [ALICE, BOB, SUE]) await put(admin, `users/${name}`, { password });
     await put(admin, `orgs/${PRIVATE_ORG}`, {});
     await put(admin, `orgs/${PUBLIC_ORG}`, { defaultVisibility: "public" });
     for (const org of [PRIVATE_ORG, PUBLIC_ORG]) {
       for (const { name } of [ALICE, BOB]) await put(admin, `orgs/${org}/members/${name}`, { role: "owner" });
     }
+    await put(admin, `orgs/${PRIVATE_ORG}/members/${SUE.name}`, { role: "member" });
+    await put(admin, `orgs/${PRIVATE_ORG}/teams/qa`, {});
+    await put(admin, `orgs/${PRIVATE_ORG}/teams/qa/members/${SUE.name}`, {});
+    await put(admin, `orgs/${PRIVATE_ORG}/teams/qa/grants/*`, { level: "read-only", extra: ["sign"] });
   } catch (error) {
     await server.stop();
     throw error;
@@ -100,11 +106,13 @@ export interface Person {
   run(program: string, args: readonly string[], command?: Command): Promise<RunResult>;
   /** Never asks: signs in as this person where the server challenges. */
   notary(args: readonly string[], command?: Command & { readonly trustDir?: string }): Promise<RunResult>;
+  /** Our own command line. `url` is a way to the server that is not its own address. */
+  goldseal(args: readonly string[], command?: Command & { readonly url?: string }): Promise<RunResult>;
 }
 
 export interface Room {
   readonly folder: string;
-  readonly people: Readonly<Record<"alice" | "bob", Person>>;
+  readonly people: Readonly<Record<"alice" | "bob" | "sue", Person>>;
   remove(): void;
 }
 
@@ -120,7 +128,10 @@ export function openRoom({ host, caPath, url }: RunningServer): Room {
     copyFileSync(caPath, join(tls, "ca.crt"));
     const auth = Buffer.from(`${name}:${password}`).toString("base64");
     writeFileSync(join(home, ".docker", "config.json"), JSON.stringify({ auths: { [host]: { auth } } }));
-    const own = { ...PASSPHRASES, HOME: home, DOCKER_CONFIG: join(home, ".docker"), NOTARY_AUTH: auth };
+    const own = {
+      ...{ ...PASSPHRASES, HOME: home, DOCKER_CONFIG: join(home, ".docker"), NOTARY_AUTH: auth },
+      ...{ GOLDSEAL_PASSWORD: password, SSL_CERT_FILE: caPath },
+    };
     const start: Person["run"] = (program, args, { env = {}, input = "" } = {}) =>
       run(getTool(program), args, { cwd: folder, env: { ...own, ...env }, input, timeoutSeconds: 120 });
     return {
@@ -128,11 +139,13 @@ export function openRoom({ host, caPath, url }: RunningServer): Room {
       run: start,
       notary: (args, { trustDir = join(home, ".notary"), ...command } = {}) =>
         start("notary", ["-s", url, "--tlscacert", caPath, "-d", trustDir, ...args], command),
+      goldseal: (args, { url: way = url, ...command } = {}) =>
+        start("node", [launcher, ...args, "--url", way, "--ca", caPath, "--as", name], command),
     };
   };
   return {
     folder,
-    people: { alice: openPerson(ALICE), bob: openPerson(BOB) },
+    people: { alice: openPerson(ALICE), bob: openPerson(BOB), sue: openPerson(SUE) },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -5,6 +5,7 @@ import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
 import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
+import { fsckCommands } from "./fsck-commands.ts";
 import { gcCommands } from "./gc-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly Command[] = [
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,
+  ...fsckCommands,
   ...whyCommands,
   {
     noun: "completion",

@@ -39,6 +39,14 @@ export interface DueQuery {
 /** A file is old once so much of its life is over: the metric and `goldseal doctor` warn of it. */
 const oldShare = 0.7;
 
+/**
+ * One probe of the primary key, which alone has this order. Written as a join it goes through every version that a GUN
+ * ever had, of which each day brings one.
+ */
+const FILE_OF_CURRENT = `cross join lateral (
+  select f.sha256, f.content, f.created_at from trust_files f
+  where f.collection_id = u.collection_id and f.role = u.role and f.version >= u.version order by f.version limit 1) f`;
+
 /** Rows of `trust_collections`, `trust_files` and `trust_current`. */
 export class MetadataStore {
   readonly #database: Database;
@@ -153,9 +161,9 @@ export async function loadStored(sql: Sql, gun: Gun, { roles, contents }: Wanted
   const rows = await sql.query(
     "trust-load",
     `select u.role, u.version, u.expires_at, f.sha256, case when u.role = any($3::text[]) then f.content end as content
-     from trust_collections c join trust_current u on u.collection_id = c.id
-     join trust_files f on f.collection_id = u.collection_id and f.role = u.role and f.version = u.version
-     where c.gun = $1 and u.role = any($2::text[])`,
+     from unnest($2::text[]) as wanted (role)
+     join trust_current u on u.collection_id = (select id from trust_collections where gun = $1) and u.role = wanted.role
+     ${FILE_OF_CURRENT}`,
     [gun, [...roles], [...contents]],
   );
   return new Map(
@@ -240,11 +248,11 @@ export async function hasFiles(sql: Sql, gun: Gun): Promise<boolean> {
 async function findCurrent(database: Database, keys: readonly CurrentKey[]): Promise<(CurrentFile | undefined)[]> {
   const rows = await database.query(
     "trust-current",
-    `select k.at, f.content, f.created_at, f.expires_at, s.expires_at as snapshot_expires_at
+    `select k.at, f.content, f.created_at, u.expires_at, s.expires_at as snapshot_expires_at
      from unnest($1::text[], $2::text[]) with ordinality as k (gun, role, at)
      join trust_collections c on c.gun = k.gun
      join trust_current u on u.collection_id = c.id and u.role = k.role
-     join trust_files f on f.collection_id = c.id and f.role = u.role and f.version = u.version
+     ${FILE_OF_CURRENT}
      left join trust_current s on s.collection_id = c.id and s.role = 'snapshot'`,
     [keys.map(({ gun }) => gun), keys.map(({ role }) => role)],
   );

@@ -3,11 +3,12 @@ import { matchesETag } from "../http/etag.ts";
 import { type ByteRange, parseRange } from "../http/range.ts";
 import { bytes, empty, type Reply, type ReplyHeaders } from "../http/reply.ts";
 import type { Handler, LookAhead } from "../http/route.ts";
-import { type Digest, parseDigest } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf, parseDigest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { BlobReader, BlobStore } from "../storage/blob-store.ts";
 import type { RegistryDeps } from "./deps.ts";
+import { inQuarantine } from "./errors.ts";
 
 /** Configs and the like are kept in memory: what a digest names never changes. Who may see it is asked every time. */
 const maxCachedBlobBytes = 64 * 1024;
@@ -33,6 +34,7 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
 
     return async () => {
       if (row === undefined) throw unknown(digest);
+      if (row.quarantined) throw inQuarantine("BLOB_UNKNOWN", digest);
       const { size } = row;
       const etag = `"${digest}"`;
       const headers = blobHeaders(digest, etag);
@@ -52,8 +54,10 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
         }
         return large(await openBlob(blobs, digest, size), range, headers);
       } catch (error) {
-        // It may have been deleted and collected since its row was read.
-        if ((await blobRows.look(repository, digest))?.found === undefined) throw unknown(digest);
+        // It may have been deleted and collected, or set aside, since its row was read.
+        const now = (await blobRows.look(repository, digest))?.found;
+        if (now === undefined) throw unknown(digest);
+        if (now.quarantined) throw inQuarantine("BLOB_UNKNOWN", digest);
         throw error;
       }
     };
@@ -138,6 +142,8 @@ async function load(cache: LRUCache<Digest, Buffer>, blobs: BlobStore, digest: D
     const chunks: Uint8Array[] = [];
     for await (const chunk of reader.chunks(0, size - 1)) chunks.push(Uint8Array.from(chunk));
     const content = Buffer.concat(chunks, size);
+    // What is kept outlives the repair of the blob.
+    if (digestOf(content, algorithmOf(digest)) !== digest) throw new Error(`blob ${digest} has other bytes`);
     cache.set(digest, content);
     return content;
   } finally {

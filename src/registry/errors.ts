@@ -1,6 +1,7 @@
 import { BodyTooLargeError } from "../http/body.ts";
 import { json, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
+import type { Digest } from "../oci/digest.ts";
 import { type OciCode, OciError } from "../oci/error.ts";
 
 export const API_VERSION = { "Docker-Distribution-Api-Version": "registry/2.0" } as const;
@@ -51,6 +52,17 @@ export function registryErrorReply(error: unknown, request: Request): Reply | un
   // Clients of 2015 and the notary program take a 401 without this header for a registry of version 1.
   const headers = { ...API_VERSION, ...error.headers };
   return json(status, { errors: [{ code, message: error.message, ...detail }] }, headers);
+}
+
+/**
+ * What is damaged is absent to every endpoint, so that the next push brings it back; who pulls it is told more.
+ * @see docs/decisions/0014
+ */
+export function inQuarantine(code: "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN", digest: Digest): OciError {
+  return new OciError(code, {
+    message: `the registry's bytes of ${digest} are damaged and were set aside; push it again, or tell its operator`,
+    detail: { digest, quarantined: true },
+  });
 }
 
 function tooLarge(request: Request): OciError {

@@ -10,6 +10,7 @@ import { isNonDistributable } from "../oci/media-types.ts";
 import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } from "../oci/reference.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { RegistryDeps } from "./deps.ts";
+import { inQuarantine } from "./errors.ts";
 
 /** A long query is a mistake before it is a wish. @see distribution-spec main "Pushing Manifests" (at least 10) */
 const maxTags = 100;
@@ -29,6 +30,7 @@ export function getManifest({ manifests }: RegistryDeps): LookAhead {
 
     return async () => {
       if (row === undefined) throw unknown(reference);
+      if (row.quarantined) throw inQuarantine("MANIFEST_UNKNOWN", row.digest);
       const headers = manifestHeaders(row.digest, reference);
       if (matchesETag(request.header("If-None-Match"), `"${row.digest}"`)) return empty(304, headers);
       if (request.method === "HEAD") {

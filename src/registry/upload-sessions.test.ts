@@ -160,4 +160,16 @@ describe("sweepUploads", () => {
     expect((await app.ask("GET", old, { as: "alice" })).code).toBe("BLOB_UPLOAD_UNKNOWN");
     expect((await put(young, digestOf("bytes"))).status).toBe(201);
   });
+
+  it("is done by a process that was just started, which may not live until the next time", async () => {
+    const old = await startUpload(place);
+    await patch(old, "bytes");
+    await app.database.query("", "update upload_sessions set touched_at = now() - interval '25 hours' where id = $1", [
+      old.split("/").at(-1),
+    ]);
+
+    await using _ = await app.openAnother();
+
+    await expect.poll(async () => (await app.ask("GET", old, { as: "alice" })).code).toBe("BLOB_UPLOAD_UNKNOWN");
+  });
 });

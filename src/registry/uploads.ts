@@ -178,7 +178,7 @@ async function publish(
   const ensureBytes = async (): Promise<void> => {
     if ((await blobs.findSize(digest)) !== size) await blobs.publish(pieces, digest, digest);
   };
-  return { digest, size, ensureBytes };
+  return { digest, size, ensureBytes, replaceBytes: () => blobs.replace(pieces, digest) };
 }
 
 async function putWhole(

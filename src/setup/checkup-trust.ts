@@ -1,8 +1,7 @@
-import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type { Finding } from "./doctor.ts";
-import { findFile } from "./files.ts";
 import { urlHost } from "./primary.ts";
+import { findDatabaseUrl } from "./served-database.ts";
 
 /** Looks at the trust data in a database. */
 export type InspectTrust = (
@@ -53,14 +52,4 @@ export async function checkTrustData({ config, isServed, inspectTrust }: TrustSi
   return findings.length > 0
     ? findings
     : [{ verdict: "ok", subject: "trust data", text: "in time, and every GUN has its repository" }];
-}
-
-async function findDatabaseUrl({ database, dataFolder }: Config, isServed: boolean): Promise<string | undefined> {
-  if (database.kind === "external") return database.url.reveal();
-  if (!isServed) return undefined;
-  const cluster = (await findFile(join(dataFolder, "postgres.folder")))?.trim() ?? join(dataFolder, "postgres");
-  const sockets = (await findFile(join(cluster, "postmaster.pid")))?.split("\n")[4];
-  const password = (await findFile(join(dataFolder, "postgres.password")))?.trim();
-  if (sockets === undefined || password === undefined) return undefined;
-  return `postgres://goldseal:${password}@/goldseal?host=${encodeURIComponent(sockets)}`;
 }

@@ -5,6 +5,7 @@ import { type Config, ConfigError, parseConfig } from "../config.ts";
 import { findFlaw } from "./certificates.ts";
 import { probeBlobFolder } from "./checkup-blobs.ts";
 import { isWritable, nearestExisting, tryConnect } from "./checkup-probes.ts";
+import { checkQuarantine, type InspectQuarantine } from "./checkup-quarantine.ts";
 import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
 import type { Finding } from "./doctor.ts";
 import { messageOf } from "./errors.ts";
@@ -24,10 +25,11 @@ export interface CheckupParts {
   prepareBlobs(config: Config): Promise<{ readonly s3Checksums?: boolean }>;
   /** Looks into the database; where it is not given, trust data is not looked at. */
   readonly inspectTrust?: InspectTrust;
+  /** So with damaged bytes. */
+  readonly inspectQuarantine?: InspectQuarantine;
 }
 
-interface Situation extends Pick<CheckupParts, "now" | "prepareBlobs"> {
-  readonly inspectTrust: InspectTrust | undefined;
+interface Situation extends Omit<CheckupParts, "env" | "yamlText"> {
   readonly config: Config;
   /** The data folder exists: there was a first start. */
   readonly isMade: boolean;
@@ -39,7 +41,7 @@ const GIB = 1024 ** 3;
 const SECRET_FILES = ["ca.key", "server.key", "postgres.password", "master.key"];
 
 /** Looks at everything a start needs, and leaves it as it was. */
-export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }: CheckupParts): Promise<Finding[]> {
+export async function checkUp({ env, yamlText, ...parts }: CheckupParts): Promise<Finding[]> {
   let config: Config;
   try {
     config = parseConfig(env, yamlText);
@@ -52,10 +54,8 @@ export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }
     () => false,
   );
   const situation = {
+    ...parts,
     config,
-    now,
-    prepareBlobs,
-    inspectTrust,
     isMade,
     holder: isMade ? await findHolder(config.dataFolder) : undefined,
   };
@@ -71,6 +71,7 @@ export async function checkUp({ env, yamlText, now, prepareBlobs, inspectTrust }
     checkPort,
     checkClock,
     checkTrust,
+    checkDamage,
   ];
   const findings = [ok("settings", "no mistakes")];
   for (const check of checks) findings.push(...(await attempt(check, situation)));
@@ -268,4 +269,9 @@ async function checkClock({ config, now, isMade }: Situation): Promise<Finding[]
 async function checkTrust({ config, holder, inspectTrust }: Situation): Promise<Finding[]> {
   if (inspectTrust === undefined) return [];
   return checkTrustData({ config, isServed: holder !== undefined, inspectTrust });
+}
+
+async function checkDamage({ config, holder, inspectQuarantine }: Situation): Promise<Finding[]> {
+  if (inspectQuarantine === undefined) return [];
+  return checkQuarantine({ config, isServed: holder !== undefined, inspectQuarantine });
 }

@@ -22,6 +22,8 @@ export interface BlobRow {
   readonly size: number;
   /** No manifest needs it here, and the collector has seen that: it goes unless somebody asks for it. */
   readonly unreferenced: boolean;
+  /** Its bytes are missing or damaged: it counts as absent until somebody pushes it again. */
+  readonly quarantined: boolean;
 }
 
 /** Whether the blob store has these bytes, all of them. */
@@ -82,7 +84,7 @@ export class BlobRows {
       const [row] = await sql.query<{ size: string; marked: boolean }>(
         "blob-mount-lock",
         `select s.size, s.unreferenced_at is not null as marked
-         from blobs s where s.digest = $1 and exists (
+         from blobs s where s.digest = $1 and s.quarantined_at is null and exists (
            select from repository_blobs b join repositories r on r.id = b.repository_id
            where b.digest = s.digest and r.name = $2) for key share of s`,
         [digest, source],
@@ -139,33 +141,42 @@ export interface BlobLink {
   readonly size: number;
   /** Looks whether the bytes are in the blob store, and puts them there again if they are not. */
   ensureBytes(): Promise<void>;
+  /** Puts the bytes there again, whatever is there. */
+  replaceBytes(): Promise<void>;
 }
 
 /**
  * Record that the bytes of a blob, which were put into the blob store just now, are there, and link them into a
  * repository. A collection may have taken them since: unless the row says that they stay, they are looked for again, while
- * the row is locked and nobody can take them.
+ * the row is locked and nobody can take them. Of a blob in quarantine, what is there is not trusted at all.
  */
-export async function linkBlob(sql: Sql, { repositoryId, digest, size, ensureBytes }: BlobLink): Promise<void> {
-  const [row] = await sql.query<{ fresh: boolean; marked: boolean }>(
+export async function linkBlob(
+  sql: Sql,
+  { repositoryId, digest, size, ensureBytes, replaceBytes }: BlobLink,
+): Promise<void> {
+  const [row] = await sql.query<{ fresh: boolean; marked: boolean; quarantined: boolean }>(
     "blob-link",
     // xmax tells a row that was there, and got locked, from one that is new.
     `with stored as (
        insert into blobs (digest, size) values ($2, $3) on conflict (digest) do update set digest = excluded.digest
-       returning digest, xmax = 0 as fresh, unreferenced_at is not null as marked
+       returning digest, xmax = 0 as fresh, unreferenced_at is not null as marked,
+         quarantined_at is not null as quarantined
      ), linked as (
        insert into repository_blobs (repository_id, digest) select $1, digest from stored
        on conflict (repository_id, digest) do update set unreferenced_at = null
      )
-     select fresh, marked from stored`,
+     select fresh, marked, quarantined from stored`,
     [repositoryId, digest, size],
   );
-  if (row?.fresh === true || row?.marked === true) await ensureBytes();
-  if (row?.marked === true) {
-    await sql.query("blob-revive", "update blobs set size = $2, unreferenced_at = null where digest = $1", [
-      digest,
-      size,
-    ]);
+  if (row?.quarantined === true) await replaceBytes();
+  else if (row?.fresh === true || row?.marked === true) await ensureBytes();
+  if (row?.marked === true || row?.quarantined === true) {
+    await sql.query(
+      "blob-revive",
+      `update blobs set size = $2, unreferenced_at = null, adopted_at = null, quarantined_at = null, checked_at = now()
+       where digest = $1`,
+      [digest, size],
+    );
   }
 }
 
@@ -177,7 +188,7 @@ export async function clearBlobMarks(sql: Sql, digests: readonly Digest[]): Prom
        select digest from blobs where digest = any($1::text[]) and unreferenced_at is not null
        order by digest for no key update
      )
-     update blobs b set unreferenced_at = null from held where held.digest = b.digest`,
+     update blobs b set unreferenced_at = null, adopted_at = null from held where held.digest = b.digest`,
     [digests],
   );
 }
@@ -197,7 +208,8 @@ export async function clearLinkMarks(sql: Sql, repositoryId: number, digests: re
 }
 
 const FIND_ROWS = `
-  select k.at, s.size, case when b.unreferenced_at is null then 0 else 1 end
+  select k.at, s.size,
+    case when b.unreferenced_at is null then 0 else 1 end + case when s.quarantined_at is null then 0 else 2 end
   from unnest($1::text[], $2::text[]) with ordinality as k (name, digest, at)
   join repositories r on r.name = k.name
   join repository_blobs b on b.repository_id = r.id and b.digest = k.digest
@@ -209,5 +221,8 @@ async function findRows(database: Database, keys: readonly BlobKey[]): Promise<S
     text: withRights(FIND_ROWS, 3),
     keys: [keys.map(({ repository }) => repository), keys.map(({ digest }) => digest)],
   });
-  return toSeen(rows, keys.length, ([, size, marked]) => ({ size: Number(size), unreferenced: marked === "1" }));
+  return toSeen(rows, keys.length, ([, size, marks]) => ({
+    ...{ size: Number(size), unreferenced: (Number(marks) & 1) !== 0 },
+    quarantined: (Number(marks) & 2) !== 0,
+  }));
 }

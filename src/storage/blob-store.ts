@@ -39,6 +39,12 @@ export interface BlobStore {
    * @throws OciError DIGEST_INVALID when they hash to something else, BLOB_UPLOAD_UNKNOWN when one is gone
    */
   publish(segments: readonly string[], expected: Digest, known?: Digest): Promise<number>;
+  /**
+   * The same where what is under `digest` is known to be damaged, whatever its size: it is set aside. The pieces, in order,
+   * are known to hash to `digest`.
+   * @throws OciError BLOB_UPLOAD_UNKNOWN when one is gone
+   */
+  replace(segments: readonly string[], digest: Digest): Promise<void>;
   /** Remove pieces; those that are gone already are not missed. */
   discard(segments: readonly string[]): Promise<void>;
   /** Names of pieces that nobody wrote to for `ms`. */

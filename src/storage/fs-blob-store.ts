@@ -9,12 +9,14 @@ import { readChunks } from "./file-chunks.ts";
 import { isErrno, refuseFullDisk, syncFolder } from "./file-errors.ts";
 import { FileWriter } from "./file-writer.ts";
 import { ALGORITHMS, blobPath, newSegmentName, SEGMENT, segmentPath } from "./fs-layout.ts";
+import { setAsideFile } from "./fs-quarantine.ts";
 
 /**
  * Blobs as files:
  *
  *   <root>/blobs/<algorithm>/<first two hex digits>/<hex>   whole and synced before it has this name
  *   <root>/uploads/<32 hex digits>                          pieces of uploads, one file for each request
+ *   <root>/quarantine/…                                     what was damaged: see fs-quarantine.ts
  *
  * A blob gets its name by link(2) from a synced file, and the folder is synced before anyone is told. File names are
  * made of checked hex only.
@@ -90,22 +92,19 @@ export class FsBlobStore implements BlobStore {
     }
   }
 
-  async publish(segments: readonly string[], expected: Digest, known?: Digest): Promise<number> {
-    const [only] = segments;
-    try {
-      if (segments.length === 1 && only !== undefined) {
-        return await this.#publishFile(only, expected, known ?? (await this.#hashSegment(only, algorithmOf(expected))));
-      }
-      const joined = await this.writeSegment(this.#readSegments(segments), algorithmOf(expected));
-      try {
-        return await this.#publishFile(joined.name, expected, joined.digest);
-      } finally {
-        await this.discard([joined.name]);
-      }
-    } catch (error) {
-      if (isErrno(error, "ENOENT")) throw new OciError("BLOB_UPLOAD_UNKNOWN", { cause: error });
-      throw refuseFullDisk(error);
-    }
+  publish(segments: readonly string[], expected: Digest, known?: Digest): Promise<number> {
+    const algorithm = algorithmOf(expected);
+    return this.#asOneFile(segments, { algorithm, known }, (file, actual) => this.#publishFile(file, expected, actual));
+  }
+
+  async replace(segments: readonly string[], digest: Digest): Promise<void> {
+    await this.#asOneFile(segments, { algorithm: algorithmOf(digest), known: digest }, async (file, actual) => {
+      const paths = [segmentPath(this.#root, file), blobPath(this.#root, digest)];
+      const [piece, present] = await Promise.all(paths.map(findInode));
+      // The piece itself may be the blob already.
+      if (present !== undefined && present !== piece) await setAsideFile(this.#root, digest);
+      return this.#publishFile(file, digest, actual);
+    });
   }
 
   async discard(segments: readonly string[]): Promise<void> {
@@ -134,6 +133,29 @@ export class FsBlobStore implements BlobStore {
     return undefined;
   }
 
+  /** `known`: what the pieces hash to, where that is known. */
+  async #asOneFile(
+    segments: readonly string[],
+    { algorithm, known }: { readonly algorithm: DigestAlgorithm; readonly known: Digest | undefined },
+    act: (file: string, actual: Digest) => Promise<number>,
+  ): Promise<number> {
+    const [only] = segments;
+    try {
+      if (segments.length === 1 && only !== undefined) {
+        return await act(only, known ?? (await this.#hashSegment(only, algorithm)));
+      }
+      const joined = await this.writeSegment(this.#readSegments(segments), algorithm);
+      try {
+        return await act(joined.name, joined.digest);
+      } finally {
+        await this.discard([joined.name]);
+      }
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) throw new OciError("BLOB_UPLOAD_UNKNOWN", { cause: error });
+      throw refuseFullDisk(error);
+    }
+  }
+
   async #publishFile(segment: string, expected: Digest, actual: Digest): Promise<number> {
     if (actual !== expected) throw new OciError("DIGEST_INVALID", { detail: { expected, actual } });
     const source = segmentPath(this.#root, segment);
@@ -151,7 +173,7 @@ export class FsBlobStore implements BlobStore {
   /** A file of the wrong size under a blob's name is damage from outside; the good bytes at hand mend it. */
   async #linkOrReplace(source: string, target: string, size: number): Promise<void> {
     try {
-      return await link(source, target);
+      return await linkIntoFolder(source, target);
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
     }
@@ -182,4 +204,23 @@ export class FsBlobStore implements BlobStore {
       }
     }
   }
+}
+
+/** A folder that somebody removed is made again: all that was in it is missing, and comes back with the next pushes. */
+async function linkIntoFolder(source: string, target: string): Promise<void> {
+  const folder = join(target, "..");
+  await link(source, target).catch(async (error: unknown) => {
+    if (!isErrno(error, "ENOENT")) throw error;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await syncFolder(join(folder, ".."));
+    await link(source, target);
+  });
+}
+
+/** Undefined when there is no such file. */
+async function findInode(path: string): Promise<bigint | undefined> {
+  const found = await stat(path, { bigint: true }).catch((error: unknown) => {
+    if (!isErrno(error, "ENOENT")) throw error;
+  });
+  return found?.ino;
 }

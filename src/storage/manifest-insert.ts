@@ -49,12 +49,17 @@ export async function insertManifest(
 ): Promise<void> {
   const held = await findHeld(sql, repositoryId, manifest);
   const references = resolve(manifest, held);
-  // Where it changes nothing it still locks the row that is there: nobody deletes it before its tags name it.
+  // Where it changes nothing it still locks the row that is there: nobody deletes it before its tags name it. Bytes that
+  // are not these are damaged, whether that was noticed or not.
   await sql.query(
     "manifest-insert",
     `insert into manifests (repository_id, digest, media_type, content, size, subject_digest, artifact_type, annotations)
      values ($1, $2, $3, $4, $5, $6, $7, $8)
-     on conflict (repository_id, digest) do update set unreferenced_at = null where manifests.unreferenced_at is not null`,
+     on conflict (repository_id, digest) do update
+     set unreferenced_at = null, content = excluded.content, size = excluded.size, quarantined_at = null,
+       checked_at = case when manifests.quarantined_at is null then manifests.checked_at else now() end
+     where manifests.unreferenced_at is not null or manifests.quarantined_at is not null
+       or manifests.content <> excluded.content`,
     [
       repositoryId,
       manifest.digest,
@@ -148,9 +153,10 @@ async function findHeld(sql: Sql, repositoryId: number, manifest: NewManifest): 
     "manifest-held",
     `select b.digest, s.size, null as media_type, b.unreferenced_at is not null as fading,
        s.unreferenced_at is not null as doubtful from repository_blobs b join blobs s on s.digest = b.digest
-     where b.repository_id = $1 and b.digest = any($2::text[])
+     where b.repository_id = $1 and b.digest = any($2::text[]) and s.quarantined_at is null
      union all
-     select m.digest, m.size, m.media_type, m.unreferenced_at is not null, false from manifests m where m.repository_id = $1 and m.digest = any($2::text[])`,
+     select m.digest, m.size, m.media_type, m.unreferenced_at is not null, false from manifests m
+     where m.repository_id = $1 and m.digest = any($2::text[]) and m.quarantined_at is null`,
     [repositoryId, digests],
   );
   for (const { digest, size, media_type, fading, doubtful } of rows) {

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Admission } from "../oci/access.ts";
-import type { Digest } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
@@ -49,6 +49,8 @@ interface ManifestKey {
 
 export interface FoundManifest extends ManifestRow {
   readonly repositoryId: number;
+  /** Its bytes are damaged: it counts as absent until somebody pushes it again. */
+  readonly quarantined: boolean;
 }
 
 /** Bytes of manifests kept in memory: what a digest names never changes. Who may see them is asked every time. */
@@ -205,8 +207,11 @@ export class ManifestStore {
       "select content from manifests where repository_id = $1 and digest = $2",
       [repositoryId, digest],
     );
-    if (row !== undefined) this.#contents.set(digest, row.content);
-    return row?.content;
+    if (row === undefined) return undefined;
+    // Fail loudly, never serve it; and what is kept here outlives the row's repair.
+    if (digestOf(row.content, algorithmOf(digest)) !== digest) throw new Error(`manifest ${digest} has other bytes`);
+    this.#contents.set(digest, row.content);
+    return row.content;
   }
 }
 
@@ -225,7 +230,7 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
 }
 
 const FIND_ROWS = `
-  select k.at, r.id, m.size, m.digest, m.media_type
+  select k.at, r.id, m.size, m.digest, m.media_type, m.quarantined_at is not null
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
   join repositories r on r.name = k.repository
   join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
@@ -234,17 +239,15 @@ const FIND_ROWS = `
 async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<Seen<FoundManifest>[]> {
   const rows = await database.lookUp({
     name: "manifest-rows",
-    text: withRights(FIND_ROWS, 5),
+    text: withRights(FIND_ROWS, 6),
     keys: [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
   });
-  return toSeen(rows, keys.length, ([, id, size, digest, mediaType]) => ({
-    repositoryId: Number(id),
-    digest: digest as Digest,
-    mediaType: mediaType ?? "",
-    size: Number(size),
+  return toSeen(rows, keys.length, ([, id, size, digest, mediaType, quarantined]) => ({
+    ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
+    quarantined: quarantined === "t",
   }));
 }

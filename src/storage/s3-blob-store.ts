@@ -106,6 +106,23 @@ export class S3BlobStore implements BlobStore {
     }
   }
 
+  async replace(segments: readonly string[], digest: Digest): Promise<void> {
+    checkKeys(segments);
+    const made: string[] = [];
+    try {
+      const pieces = await this.#objects.getPieces(segments);
+      const { keys, digest: actual } = await this.#lineUp(pieces, { expected: digest, known: digest, made });
+      if (actual !== digest) throw new OciError("DIGEST_INVALID", { detail: { expected: digest, actual } });
+      const present = await this.#objects.findBlob(digest);
+      // The pieces themselves may be the blob already.
+      if (present.every(({ key }) => keys.includes(key)) && present.length === keys.length) return;
+      await this.#objects.setAside(digest);
+      await this.#keep(digest, keys);
+    } finally {
+      await this.discard(made);
+    }
+  }
+
   async discard(segments: readonly string[]): Promise<void> {
     checkKeys(segments);
     if (segments.length > 0) await removeDoomed(this.#writing, await this.#objects.doom(segments));

@@ -8,6 +8,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
@@ -18,6 +19,8 @@ import { openS3Client, type S3Settings } from "./s3-client.ts";
 import type { S3Part } from "./s3-objects.ts";
 
 const mib = 1024 * 1024;
+/** What comes after `<prefix>/<two digits>/` in the names of pieces; other objects are not of blobs. */
+const PIECE = /^[0-9a-f]{32}$/;
 
 /** A multipart upload under way. */
 export interface Upload {
@@ -152,6 +155,34 @@ export class S3Bucket {
     return uploads.length;
   }
 
+  /** All objects that are named as pieces are, page by page. Needs the right to list the bucket, which nothing else does. */
+  async *list(): AsyncGenerator<string[]> {
+    for (let token: string | undefined; ; ) {
+      const input = { ...this.#everything(), ...(token === undefined ? {} : { ContinuationToken: token }) };
+      const page = await this.#calls.call(this, (abortSignal) =>
+        this.#client.send(new ListObjectsV2Command(input), { abortSignal }),
+      );
+      yield this.#toKeys(page.Contents ?? []);
+      token = page.NextContinuationToken;
+      if (page.IsTruncated !== true || token === undefined) return;
+    }
+  }
+
+  /** Keys of multipart uploads that were not ended. MinIO lists none, since it wants a whole key. */
+  async listUploads(): Promise<string[]> {
+    const keys = new Set<string>();
+    for (let marker = {}; ; ) {
+      const input = { ...this.#everything(), ...marker };
+      const page = await this.#calls.call(this, (abortSignal) =>
+        this.#client.send(new ListMultipartUploadsCommand(input), { abortSignal }),
+      );
+      for (const key of this.#toKeys(page.Uploads ?? [])) keys.add(key);
+      const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page;
+      if (page.IsTruncated !== true || !KeyMarker) return [...keys];
+      marker = { KeyMarker, ...(UploadIdMarker ? { UploadIdMarker } : {}) };
+    }
+  }
+
   async abort({ key, uploadId }: Upload): Promise<void> {
     await this.#calls.call(this, async (abortSignal) => {
       const command = new AbortMultipartUploadCommand({ ...this.#place(key), UploadId: uploadId });
@@ -193,6 +224,16 @@ export class S3Bucket {
   #place(key: string): { Bucket: string; Key: string } {
     const { bucket, prefix } = this.#settings;
     return { Bucket: bucket, Key: [...(prefix === "" ? [] : [prefix]), key.slice(0, 2), key].join("/") };
+  }
+
+  #everything(): { Bucket: string; Prefix?: string } {
+    const { bucket, prefix } = this.#settings;
+    return prefix === "" ? { Bucket: bucket } : { Bucket: bucket, Prefix: `${prefix}/` };
+  }
+
+  #toKeys(found: readonly { readonly Key?: string | undefined }[]): string[] {
+    const names = found.map(({ Key = "" }) => ({ Key, key: Key.slice(Key.lastIndexOf("/") + 1) }));
+    return names.filter(({ Key, key }) => PIECE.test(key) && this.#place(key).Key === Key).map(({ key }) => key);
   }
 
   #checksum(bytes: Uint8Array): { ChecksumCRC32?: string } {

@@ -40,6 +40,8 @@ interface ObjectRow {
  *   writing --whole--> piece <--keep, withdraw--> blob --release--> doomed --forget--> no row
  *      \------------------\------doom----------------------------/
  *
+ * and of `s3_quarantine`, where the objects of a damaged blob go:  blob <--setAside, putBack--> row over there
+ *
  * Each step is one update of the row itself, so of two that want it at once one finds it moved on.
  */
 export class S3Objects {
@@ -187,6 +189,72 @@ export class S3Objects {
   /** After the bucket has nothing under `key` any more. */
   async forget(key: string): Promise<void> {
     await this.#database.query("s3-forget", "delete from s3_objects where key = $1 and state = 'doomed'", [key]);
+  }
+
+  /** Take the objects away from the blob and keep them; returns their keys in their order. */
+  async setAside(digest: Digest): Promise<string[]> {
+    const rows = await this.#database.query<{ key: string; position: number }>(
+      "s3-set-aside",
+      `with taken as (
+         delete from s3_objects where digest = $1 and state = 'blob' returning key, digest, position, size)
+       insert into s3_quarantine (key, digest, position, size)
+       select key, digest, position, size from taken returning key, position`,
+      [digest],
+    );
+    return rows.toSorted((a, b) => a.position - b.position).map(({ key }) => key);
+  }
+
+  /** What was set aside under these keys; none unless all are there still. */
+  async findAside(keys: readonly string[]): Promise<S3Object[]> {
+    const rows = await this.#database.query<ObjectRow>(
+      "s3-aside",
+      "select key, size, digest from s3_quarantine where key = any($1::text[]) order by position",
+      [keys],
+    );
+    return rows.length === keys.length ? rows.map(toObject) : [];
+  }
+
+  /** What was set aside is the blob again. False when it has other objects, or some of these are gone. */
+  async putBack(keys: readonly string[]): Promise<boolean> {
+    const rows = await this.#database
+      .query(
+        "s3-put-back",
+        `with kept as (select * from s3_quarantine where key = any($1::text[]) for update),
+         back as (delete from s3_quarantine q using kept
+           where q.key = kept.key and (select count(*) from kept) = cardinality($1::text[])
+           returning q.key, q.digest, q.position, q.size)
+         insert into s3_objects (key, state, digest, position, size)
+         select key, 'blob', digest, position, size from back returning 1`,
+        [keys],
+      )
+      .catch((error: unknown) => {
+        if (isViolation(error, "s3_objects_blob")) return [];
+        throw error;
+      });
+    return rows.length > 0;
+  }
+
+  /** Whether all its objects became the blob more than an hour ago. */
+  async isSettled(digest: Digest): Promise<boolean> {
+    const [row] = await this.#database.query<{ settled: boolean | null }>(
+      "s3-settled",
+      `select bool_and(touched_at < now() - interval '1 hour') as settled
+       from s3_objects where digest = $1 and state = 'blob'`,
+      [digest],
+    );
+    return row?.settled === true;
+  }
+
+  /** Those of the keys that have no row anywhere. */
+  async findUnknown(keys: readonly string[]): Promise<string[]> {
+    const rows = await this.#database.query<{ key: string }>(
+      "s3-unknown",
+      `select k.key from unnest($1::text[]) as k (key)
+       where not exists (select from s3_objects o where o.key = k.key)
+         and not exists (select from s3_quarantine q where q.key = k.key) order by k.key collate "C"`,
+      [keys],
+    );
+    return rows.map(({ key }) => key);
   }
 
   /** Keys that are no blob's and that nobody touched for `ms`. */

@@ -23,12 +23,14 @@ const TITLES = {
   shipped: "",
 } as const;
 
+interface NotaryPace extends Pace {
+  readonly quick: boolean;
+  /** Only the cases whose name contains one of these; none: all. */
+  readonly names: readonly string[];
+}
+
 /** Reads and publishes by turns; a ratio that is missed is said and is no exit status, as in the other benches. */
-export async function notaryBench(
-  folder: string,
-  pace: Pace & { readonly quick: boolean },
-  jsonFile?: string,
-): Promise<number> {
+export async function notaryBench(folder: string, pace: NotaryPace, jsonFile?: string): Promise<number> {
   const missing = missingTools(["notary-server", "notary-signer", "wrk", "openssl"]);
   if (missing.length > 0 || !existsSync(MIGRATIONS)) {
     console.error(`${[...missing, "notary's tables"].join(", ")} not found: run conformance/provision --bench`);
@@ -54,7 +56,7 @@ export async function notaryBench(
   }
 }
 
-async function measureAll(trusts: readonly Trust[], pace: Pace): Promise<CaseResult[]> {
+async function measureAll(trusts: readonly Trust[], pace: NotaryPace): Promise<CaseResult[]> {
   const byLane = new Map(trusts.map((trust) => [trust.lane, trust]));
   const lanes: Lane[] = trusts.map(({ lane, server }) => ({
     ...{ name: lane, title: TITLES[lane], server },
@@ -63,7 +65,8 @@ async function measureAll(trusts: readonly Trust[], pace: Pace): Promise<CaseRes
   const of = ({ name }: Lane): Trust => byLane.get(name) ?? fail(name);
   console.log(header(lanes));
   const results: CaseResult[] = [];
-  for (const test of casesOf(of)) {
+  const isWanted = ({ name }: Case) => pace.names.length === 0 || pace.names.some((text) => name.includes(text));
+  for (const test of casesOf(of).filter(isWanted)) {
     const result = await measure(test, lanes, pace);
     console.log(lines(result));
     results.push(result);

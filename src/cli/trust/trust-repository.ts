@@ -34,7 +34,14 @@ export async function readTrust(
     if (trusted !== undefined) refuseOlderRoot(trusted.root, known.get(ROOT));
     return trusted;
   });
-  if (found !== undefined) await store.save(found);
+  if (found === undefined) return undefined;
+  await store.save(found);
+  if (!known.has(ROOT) && pin === undefined) {
+    const [key] = rootKeysOf(found.root);
+    session.call.io.stderr.write(
+      `goldseal: ${gun} is seen for the first time here; its root key ${key} is trusted from now on\n`,
+    );
+  }
   return found;
 }
 
@@ -64,9 +71,19 @@ export async function publishChange(
     const present = await readTrust(session, "pull,push");
     const files = await plan(present);
     if (files.length === 0 && present !== undefined) return present;
-    if ((await post(session, files)) || attempt === MAX_ATTEMPTS) break;
+    const isTaken = await post(session, files);
+    const root = files.find(({ role }) => role === ROOT);
+    if (isTaken && root !== undefined) await session.store.saveRoot(root.bytes);
+    if (isTaken) break;
+    if (attempt === MAX_ATTEMPTS) throw tooBusy(session);
   }
   return getTrust(session, "pull,push");
+}
+
+function tooBusy({ gun }: TrustSession): CliError {
+  return new CliError(
+    `others published to ${gun} ${MAX_ATTEMPTS} times while this tried to; nothing was changed: try again`,
+  );
 }
 
 /** Whether it was taken; false: others published versions of these files meanwhile. @throws CliError */
@@ -117,15 +134,20 @@ async function fetchFile(
 function pinTo(keyId: string, known: ReadonlyMap<RoleName, Uint8Array>) {
   const others = new Map(known);
   others.delete(ROOT);
-  const trustFirst = ({ version, roles: { root } }: Root): void => {
-    const ids = root.keyIds.flatMap((id) => {
-      const key = root.keys.get(id);
-      return key === undefined ? [] : [canonicalKeyId(key), id as string];
-    });
+  const trustFirst = (root: Root): void => {
+    const ids = rootKeysOf(root);
     if (ids.includes(keyId)) return;
-    throw new VerificationError("KEY", `root ${version} is not of the key ${keyId}, but of ${ids[0] ?? "none"}`);
+    throw new VerificationError("KEY", `root ${root.version} is not of the key ${keyId}, but of ${ids[0] ?? "none"}`);
   };
   return { known: others, trustFirst };
+}
+
+/** By the key itself, as people are told it, and by its certificate. */
+function rootKeysOf({ roles: { root } }: Root): string[] {
+  return root.keyIds.flatMap((id) => {
+    const key = root.keys.get(id);
+    return key === undefined ? [] : [canonicalKeyId(key), id as string];
+  });
 }
 
 /** A pin says which root to begin with; that this machine saw a later one still counts. */

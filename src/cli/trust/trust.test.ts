@@ -17,6 +17,7 @@ describe("goldseal trust init, sign, verify, inspect, revoke", () => {
 
     const init = await alice.goldseal(`trust init ${image}`);
     expect(init).toMatchObject({ status: 0 });
+    expect(init.err).not.toContain("for the first time");
     expect(init.out).toMatch(/^founded the trust data of registry\.test\/alice\/story\n {2}root key {8}[0-9a-f]{64}\n/);
     expect(init.out).toMatch(/\n {2}targets\/alice {2}[0-9a-f]{64}\n {2}targets\/releases {2}[0-9a-f]{64}\n/);
 
@@ -112,5 +113,43 @@ describe("goldseal trust init, sign, verify, inspect, revoke", () => {
       expect((await alice.goldseal(`trust init ${HOST}/alice/${name}`)).status).toBe(0);
 
     expect(await readdir(join(alice.folder, "trust", "private"))).toHaveLength(4);
+  });
+
+  it("delegate to the registry's own keys, which release tags only with --releases, and add what an existing one lacks", async () => {
+    const image = `${HOST}/alice/served`;
+    await pushImage(place("alice/served"), "1");
+    const alice = lab.openMachine("alice");
+    const rolesOf = async (): Promise<Record<string, string[]>> => {
+      const { roles } = JSON.parse((await alice.goldseal(`trust inspect ${image} --json`)).out);
+      return Object.fromEntries(roles.map(({ role, keyIds }: { role: string; keyIds: string[] }) => [role, keyIds]));
+    };
+    const { body } = await lab.app().ask("GET", "/api/v1/orgs/alice/signers", { as: "alice" });
+    const server = JSON.parse(body.toString()).signers.map(({ keyId }: { keyId: string }) => keyId);
+
+    await alice.goldseal(`trust init ${image}`);
+    const before = await rolesOf();
+    expect(Object.keys(before)).toEqual([
+      "targets",
+      "targets/alice",
+      "targets/releases",
+      "targets/goldseal-auto",
+      "targets/goldseal-promote",
+    ]);
+    expect([before["targets/goldseal-auto"], before["targets/goldseal-promote"]]).toEqual([[server[0]], [server[1]]]);
+    expect(before["targets/releases"]).toEqual(before["targets/alice"]);
+
+    const again = await alice.goldseal(`trust init ${image}`);
+    expect(again).toMatchObject({ status: 0, out: `${image} has everything already\n` });
+    const more = await alice.goldseal(`trust init ${image} --releases --signer bob`);
+    expect(more).toMatchObject({ status: 0 });
+    const after = await rolesOf();
+    expect(after["targets/releases"]).toEqual([
+      ...(before["targets/alice"] ?? []),
+      ...(after["targets/bob"] ?? []),
+      ...server,
+    ]);
+    expect((await alice.goldseal(`trust sign ${image}:1`)).out).toMatch(
+      /targets\/alice .*\n {2}targets\/releases .*\n {2}targets\/bob /,
+    );
   });
 });

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { VerificationError } from "./error.ts";
 import { canonicalKeyId, keyJson, spkiOf } from "./key.ts";
 import { parsePublicKeyFile } from "./public-key-file.ts";
 import { certificateFor } from "./testing/repository.ts";
@@ -72,5 +73,27 @@ describe("a file with a public key", () => {
     ["a certificate and text after it", `${certificateOf(ecdsaKey())}\nsubject: ann`, "KEY"],
   ])("is refused: %s", (_what, text, code) => {
     expect(() => parsePublicKeyFile(text)).toThrow(expect.objectContaining({ name: "VerificationError", code }));
+  });
+
+  it.each([
+    ["PEM", pemOf(ecdsaKey())],
+    ["RSA PEM", pemOf(rsaKey())],
+    ["Ed25519 PEM", withHeaders(pemOf(ed25519Key()), "role: ann\n")],
+    ["a certificate", certificateOf(ecdsaKey())],
+    ["JSON", keyJson(rsaKey().key)],
+    ["JSON of a certificate", keyJson(inCertificate(ecdsaKey(), certificateFor("ann")).key)],
+  ])("that was damaged anywhere is refused, or still a key that can verify: %s", (_what, text) => {
+    let isRefused = 0;
+    for (let at = 0; at < text.length; at += 3) {
+      const damaged = `${text.slice(0, at)}${"Ax/ \n{0\0"[at % 8]}${text.slice(at + (at % 2))}`;
+      try {
+        expect(spkiOf(parsePublicKeyFile(damaged).key)).toMatch(/^[0-9a-f]{64}$/);
+      } catch (error) {
+        if (!(error instanceof VerificationError)) throw error;
+        isRefused++;
+      }
+    }
+
+    expect(isRefused).toBeGreaterThan(text.length / 9);
   });
 });

@@ -1,8 +1,10 @@
 /** The whole system with people who sign, each at a machine of their own. */
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type RequestOptions, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { afterAll, beforeAll, expect } from "vitest";
 import { OCI_INDEX, type Place, pushParts, putManifest } from "../../../testing/images.ts";
 import { openTestApp, PUBLIC_URL, type TestApp } from "../../../testing/open-test-app.ts";
@@ -17,6 +19,8 @@ export interface Run {
 }
 
 export interface RunOptions {
+  /** Where it connects to; default: the server. */
+  readonly port?: number;
   /** Undefined: nobody signs in. */
   readonly as?: string | undefined;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -56,7 +60,11 @@ export function useTrustLab() {
       folder,
       goldseal: (line, options = {}) => {
         const as = "as" in options ? options.as : user;
-        const url = ["--url", `http://127.0.0.1:${app.port}`, ...(as === undefined ? [] : ["--as", as])];
+        const url = [
+          "--url",
+          `http://127.0.0.1:${options.port ?? app.port}`,
+          ...(as === undefined ? [] : ["--as", as]),
+        ];
         const password = as === undefined ? { GOLDSEAL_PASSWORD: undefined } : {};
         return runOnce([...line.split(" "), ...url], { ...own, ...PASSPHRASES, ...password, ...options.env });
       },
@@ -97,4 +105,31 @@ export async function pushIndex(place: Place, tag: string): Promise<string> {
   const answer = await putManifest(place, tag, index, { contentType: OCI_INDEX });
   expect(answer.status).toBe(201);
   return String(answer.headers["docker-content-digest"]);
+}
+
+/** A server in the middle that changes answers to requests whose path fits. */
+export async function startLiar(port: number, fits: RegExp, change: (body: Buffer) => Buffer) {
+  const liar = createServer(async (incoming, outgoing) => {
+    const { method = "", url = "", headers } = incoming;
+    const answer = await ask(port, { method, path: url, headers }, incoming);
+    const isRead = method === "GET" && fits.test(url);
+    const body = isRead ? change(answer.body) : answer.body;
+    const length = isRead ? { "content-length": body.length } : {};
+    outgoing.writeHead(answer.status, { ...answer.headers, ...length }).end(body);
+  });
+  liar.listen(0, "127.0.0.1");
+  await once(liar, "listening");
+  const address = liar.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return { port: address.port, close: () => new Promise((resolve) => liar.close(resolve)) };
+}
+
+async function ask(port: number, options: RequestOptions, body: Readable) {
+  const outgoing = request({ host: "127.0.0.1", port, agent: false, ...options });
+  body.pipe(outgoing);
+  const [incoming]: IncomingMessage[] = await once(outgoing, "response");
+  if (incoming === undefined) throw new Error("no answer");
+  const pieces: Buffer[] = [];
+  for await (const piece of incoming) pieces.push(piece);
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(pieces) };
 }
