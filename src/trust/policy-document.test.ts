@@ -12,7 +12,7 @@ describe("parsePolicyDocument", () => {
 
     expect([version, expiresAt.toISOString()]).toEqual([7, "2027-01-01T00:00:00.000Z"]);
     expect(environments.get("prod")).toEqual({
-      images: ["ops/*"],
+      images: ["gold/**", "ops/*"],
       require: [
         { team: "qa", k: 1, class: "client-key", gun: "qa/{name}" },
         { team: "acme/ops", k: 2, class: "client-key" },
