@@ -1,4 +1,4 @@
-import { cp } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { HOST, type Machine, pushImage, startLiar, useTrustLab } from "./testing/trust-lab.ts";
@@ -22,9 +22,11 @@ async function signed(): Promise<{ image: string; repository: string; alice: Mac
 
 const metadata = (machine: Machine, image: string) => join(machine.folder, "trust", "tuf", image, "metadata");
 
-async function ask(method: string, path: string, body: object): Promise<void> {
-  const { status } = await lab.app().ask(method, path, { as: "admin", body: JSON.stringify(body) });
-  expect(status).toBeLessThan(300);
+async function makePublic(repository: string): Promise<void> {
+  const [org, name] = repository.split("/");
+  const body = JSON.stringify({ visibility: "public" });
+  const { status } = await lab.app().ask("PUT", `/api/v1/orgs/${org}/repositories/${name}`, { as: "admin", body });
+  expect(status).toBe(200);
 }
 
 describe("goldseal trust verify refuses", () => {
@@ -60,6 +62,17 @@ describe("goldseal trust verify refuses", () => {
     expect(verify).toMatchObject({ status: 1, out: "" });
     expect(verify.err).toContain("this is not the root that is trusted here: the server's root 1 is another one");
     expect(verify.err).toContain(`remove ${metadata(alice, image)}`);
+  });
+
+  it("to begin anew by itself where what it had trusted is damaged", async () => {
+    const { image, alice } = await signed();
+    const root = join(metadata(alice, image), "root.json");
+    await writeFile(root, (await readFile(root)).subarray(0, 100));
+
+    const verify = await alice.goldseal(`trust verify ${image}:1`);
+
+    expect(verify).toMatchObject({ status: 1, out: "" });
+    expect(verify.err).toContain(`${root} is damaged: not JSON`);
   });
 
   it("a timestamp that has ended", async () => {
@@ -106,8 +119,7 @@ describe("goldseal trust verify refuses", () => {
       /does not let you \(nobody is signed in\) read the trust data of .* \(401 UNAUTHORIZED\)\n/,
     );
 
-    const [org, name] = repository.split("/");
-    await ask("PUT", `/api/v1/orgs/${org}/repositories/${name}`, { visibility: "public" });
+    await makePublic(repository);
     expect((await stranger.goldseal(`trust verify ${image}:1`, { as: undefined })).status).toBe(0);
   });
 });
@@ -152,14 +164,24 @@ describe("goldseal trust sign refuses", () => {
   });
 
   it("who has no right to, before anything is stored", async () => {
-    const { image, alice } = await signed();
+    const { image, repository, alice } = await signed();
+    await pushImage(place(repository), "2");
     const bob = lab.openMachine("bob");
     await cp(join(alice.folder, "trust", "private"), join(bob.folder, "trust", "private"), { recursive: true });
 
     const sign = await bob.goldseal(`trust sign ${image}:1`);
 
     expect(sign).toMatchObject({ status: 1, out: "" });
-    expect(sign.err).toMatch(/does not let bob read the manifest 1 of .*: .* \(404|401/);
+    expect(sign.err).toMatch(
+      /does not let bob read the manifest 1 of .* \(401\)\n {2}signed in as bob: .*reading needs pull/,
+    );
+    await makePublic(repository);
+    const reader = await bob.goldseal(`trust sign ${image}:2`);
+    expect(reader).toMatchObject({ status: 1, out: "" });
+    expect(reader.err).toMatch(
+      /does not let bob publish trust data of .* \(401 UNAUTHORIZED\)\n {2}signed in as bob: .*publishing needs the right sign/,
+    );
+    expect((await alice.goldseal(`trust verify ${image}:2`)).err).toContain(":2 is not signed");
   });
 
   it("bytes that are not what their digest says, and verify data that was changed on its way", async () => {
