@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { cp, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { HOST, type Machine, pushImage, startLiar, useTrustLab } from "./testing/trust-lab.ts";
@@ -214,5 +217,38 @@ describe("goldseal trust sign refuses", () => {
     expect(sign).toMatchObject({ status: 1, out: "" });
     expect(sign.err).toContain("does not open: DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE is not its passphrase");
     expect((await alice.goldseal(`trust verify ${image}:2`)).status).toBe(1);
+  });
+});
+
+describe("a password", () => {
+  it("goes to no registry that only an image's name speaks of", async () => {
+    const requests: string[] = [];
+    const server = createServer((incoming, outgoing) => {
+      requests.push(`${incoming.url} ${incoming.headers.authorization}`);
+      const challenge = 'Bearer realm="http://elsewhere/token",service="x"';
+      outgoing.writeHead(incoming.url === "/v2/" ? 401 : 404, { "www-authenticate": challenge }).end();
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const machine = lab.openMachine("alice");
+    const image = `${new URL(url).host}/lab/app:1`;
+
+    // Known by its setting only as long as that names it; https, which this server does not speak, else.
+    const elsewhere = await machine.goldseal(`trust sign ${image}`, { port: "none" });
+    expect(elsewhere).toMatchObject({ status: 2, out: "" });
+    expect(elsewhere.err).toContain("nobody is signed in to https://127.0.0.1:");
+    expect((await machine.goldseal(`trust verify ${image}`, { port: "none" })).err).toContain(
+      "cannot talk to https://",
+    );
+    expect(requests).toEqual([]);
+
+    const named = await machine.goldseal(`trust sign ${image}`, { port: "none", env: { GOLDSEAL_PUBLIC_URL: url } });
+    expect(named.err).toContain("does not let alice sign in");
+    // And the token service is asked at that registry, whatever its challenge says.
+    expect(requests.map((line) => line.split(" ").slice(0, 2).join(" "))).toEqual([
+      "/v2/ undefined",
+      "/token?service=x&scope=repository%3Alab%2Fapp%3Apull Basic",
+    ]);
+    server.close();
   });
 });
