@@ -2,8 +2,8 @@
  * `npm run crash [-- --cycles N --seconds N --seed S --writers N --failpoints A,B]`: kills servers, their PostgreSQL and their
  * bucket while writers push and garbage is collected, starts them again, and reads back what was acknowledged; on a folder
  * and a bucket, with one server and with two. And power cuts on a folder. Without more it does some of each;
- * `--blobs fs|s3`, `--replicas 2` and `--collector` choose one kind of kills, `--power-cuts N` power cuts. One line of
- * figures at the end; the first loss, corruption or torn write ends the run and keeps data, journal and seed.
+ * `--blobs fs|s3`, `--replicas 2` and `--collector` choose one kind of kills, `--power-cuts N` power cuts; N is of each
+ * kind. One line of figures at the end; the first loss, corruption or torn write ends the run and keeps data, journal and seed.
  * `--mutants` (or `--mutant NAME`) runs it on copies of the tree, each with a promise broken: every one must be found.
  */
 import { randomBytes } from "node:crypto";
@@ -72,7 +72,7 @@ async function main(): Promise<number> {
 async function runPart(part: Part, folder: string, journal: Journal) {
   const bounds: Bounds = {
     cycles: Number(values.cycles),
-    cuts: Number(values["power-cuts"] ?? UNBOUNDED),
+    cuts: Number(values["power-cuts"] ?? values.cycles),
     seconds: seconds() * part.share,
   };
   try {
@@ -97,10 +97,13 @@ function toOptions(): PartOptions {
   };
 }
 
-/** In memory where there is enough: what a disk keeps is decided by the model, or by the kernel, which does not die here. */
+/**
+ * In memory where there is enough, unless TMPDIR says where: what a disk keeps is decided by the model, or by the kernel,
+ * which does not die here.
+ */
 function openFolder(): string {
   const memory = "/dev/shm";
-  const free = existsSync(memory) ? statfsSync(memory) : { bavail: 0, bsize: 0 };
+  const free = existsSync(memory) && process.env.TMPDIR === undefined ? statfsSync(memory) : { bavail: 0, bsize: 0 };
   const parent = free.bavail * free.bsize > 4 * 1024 ** 3 ? memory : tmpdir();
   const folder = mkdtempSync(join(parent, "goldseal-crash-"));
   // PostgreSQL runs as nobody when we are root, and must pass.

@@ -1,21 +1,15 @@
-import type { Mutant } from "../harness/mutate.ts";
+import type { CrashMutant } from "./mutant.ts";
+import { BUCKET_MUTANTS } from "./mutants-bucket.ts";
+import { POWER_MUTANTS } from "./mutants-power.ts";
 
 const UPLOADS = "src/registry/uploads.ts";
 const CHUNKS = "src/registry/upload-chunks.ts";
 const MANIFESTS = "src/registry/manifests.ts";
 const MANIFEST_STORE = "src/storage/manifest-store.ts";
 const DATABASE = "src/storage/database.ts";
-const FILES = "src/storage/fs-blob-store.ts";
 
-export interface CrashMutant extends Mutant {
-  /** The part of the suite that shows it; default: kills of one server on a folder. */
-  readonly args?: readonly string[];
-}
-
-const POWER_CUTS = ["--power-cuts", "60"];
-
-/** With each of them the crash suite must go red, or it proves nothing. */
-export const MUTANTS: readonly CrashMutant[] = [
+/** Found by kills of one server on a folder. */
+const KILL_MUTANTS: readonly CrashMutant[] = [
   {
     name: "blob-row-before-bytes",
     at: ["blob.afterHash", "blob.beforeCommit"],
@@ -150,22 +144,6 @@ export const MUTANTS: readonly CrashMutant[] = [
     ],
   },
   {
-    name: "commits-not-synced",
-    args: POWER_CUTS,
-    edits: [
-      {
-        file: "src/setup/postmaster.ts",
-        find: `["synchronous_commit", "on"]`,
-        replace: `["synchronous_commit", "off"]`,
-      },
-      {
-        file: "src/app.ts",
-        find: `if (faults.length > 0) throw new Error(faults.join("\\n"));`,
-        replace: `if (faults.length > 99) throw new Error(faults.join("\\n"));`,
-      },
-    ],
-  },
-  {
     name: "no-restart-of-postgres",
     edits: [
       {
@@ -175,42 +153,7 @@ export const MUTANTS: readonly CrashMutant[] = [
       },
     ],
   },
-  {
-    name: "segment-bytes-not-synced",
-    args: POWER_CUTS,
-    edits: [
-      {
-        file: "src/storage/file-writer.ts",
-        find: `    await this.#handle.datasync();\n  }`,
-        replace: `  }`,
-      },
-    ],
-  },
-  {
-    name: "segment-name-not-synced",
-    args: POWER_CUTS,
-    edits: [{ file: FILES, find: `      await syncFolder(join(this.#root, "uploads"));`, replace: "" }],
-  },
-  {
-    name: "blob-name-not-synced",
-    args: POWER_CUTS,
-    edits: [{ file: FILES, find: `    await syncFolder(join(target, ".."));`, replace: "" }],
-  },
-  {
-    name: "blob-copied-not-linked",
-    args: POWER_CUTS,
-    edits: [
-      { file: FILES, find: `import { type FileHandle, link,`, replace: `import { copyFile, type FileHandle, link,` },
-      {
-        file: FILES,
-        find: `return await link(source, target);`,
-        replace: `return await copyFile(source, target, constants.COPYFILE_EXCL);`,
-      },
-    ],
-  },
-  {
-    name: "folders-not-synced",
-    args: POWER_CUTS,
-    edits: [{ file: FILES, find: `      await syncFolder(folder);\n    }`, replace: `    }` }],
-  },
 ];
+
+/** With each of them the crash suite must go red, or it proves nothing. */
+export const MUTANTS: readonly CrashMutant[] = [...KILL_MUTANTS, ...BUCKET_MUTANTS, ...POWER_MUTANTS];

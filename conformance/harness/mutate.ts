@@ -30,7 +30,7 @@ export interface MutatedSuite {
 }
 
 const COPIED = ["bin", "src", "conformance", "package.json", "package-lock.json"];
-const PATIENCE_SECONDS = 300;
+const PATIENCE_SECONDS = 900;
 
 /** Answers the exit status: 0 when every mutant named (`all`: each there is) made the suite fail. */
 export async function runMutants(suite: MutatedSuite, names: string): Promise<number> {

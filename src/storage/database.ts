@@ -119,7 +119,8 @@ export class Database implements Sql {
 
   /**
    * `work` while no other process does work of this `name`; undefined where one does. What it asks of the session goes
-   * over the connection that holds the lock: when that breaks, nothing more can be changed by it.
+   * over the connection that holds the lock: when that breaks, nothing more can be changed by it. Settings of the session
+   * end with it.
    */
   async exclusively<T>(name: string, work: (session: Session) => Promise<T>): Promise<T | undefined> {
     const client = await drive(this.#pool.connect()).catch((error: unknown) => {
@@ -139,7 +140,7 @@ export class Database implements Sql {
       if (row?.taken !== true) return undefined;
       return await work(session);
     } finally {
-      await client.query("select pg_advisory_unlock_all()").catch(breaks);
+      await client.query("select pg_advisory_unlock_all(); reset all").catch(breaks);
       client.release(broken);
     }
   }

@@ -2,7 +2,7 @@ import { link, readdir, readFile, rename, stat, unlink, utimes, writeFile } from
 import { join } from "node:path";
 import { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "../oci/digest.ts";
 import type { BlobInventory, StoredBlob, WithdrawnBlob } from "./blob-inventory.ts";
-import { isErrno } from "./file-errors.ts";
+import { isErrno, syncFolder } from "./file-errors.ts";
 import { ALGORITHMS, blobPath, newSegmentName, segmentPath } from "./fs-layout.ts";
 
 /** Most are empty or hold few files: their reading is waiting. */
@@ -47,6 +47,8 @@ export class FsBlobInventory implements BlobInventory {
       await link(aside, path).catch((error: unknown) => {
         if (!isErrno(error, "EEXIST")) throw error;
       });
+      // Whoever sees the bytes there may clear the mark and count on them.
+      await syncFolder(join(path, ".."));
       await discard();
     };
     return { discard, restore };

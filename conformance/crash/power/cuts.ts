@@ -14,7 +14,7 @@ import { embeddedDatabase } from "../database.ts";
 import { History } from "../history.ts";
 import type { Journal } from "../journal.ts";
 import { quitPostgres } from "../processes.ts";
-import { Random } from "../random.ts";
+import { makeBlob, Random } from "../random.ts";
 import { checkStore } from "../store-check.ts";
 import { Violation } from "../violation.ts";
 import { SERVER_ENV } from "../world.ts";
@@ -28,8 +28,10 @@ import { type Moment, type Recorded, recordSession } from "./session.ts";
 const MOMENTS = 25;
 /** By turns: alone, nobody else's sync covers for one that is missing. */
 const WRITERS = [1, 8, 3];
-/** Every so many sessions begin with an empty folder: what the first start makes must be durable too. */
-const FROM_NOTHING = 4;
+/** Kinds of sessions, from one that the seed decides on. */
+const KINDS = 12;
+/** About, for one cut and what is read after it. */
+const CUT_SECONDS = 3;
 /** Written through a descriptor that was handed on by another program, which the recorder does not follow. */
 const UNSEEN = /^postgres\.log$/;
 
@@ -38,6 +40,7 @@ export class PowerCuts {
   readonly #seed: string;
   readonly #journal: Journal;
   readonly #library: string;
+  readonly #firstKind: number;
   readonly #counts = new Map<string, number>();
   #cuts = 0;
   #sessions = 0;
@@ -51,6 +54,7 @@ export class PowerCuts {
     this.#seed = parts.seed;
     this.#journal = parts.journal;
     this.#library = parts.library;
+    this.#firstKind = new Random(parts.seed).between(0, KINDS - 1);
   }
 
   /** Works in `folder`; undefined where there is no compiler for the recorder. */
@@ -67,7 +71,8 @@ export class PowerCuts {
     await this.#prepare();
     while (this.#cuts < cuts && performance.now() < deadline) {
       const random = new Random(`${this.#seed}-session-${this.#sessions}`);
-      const recorded = await this.#record(random, Math.min(MOMENTS, cuts - this.#cuts));
+      const timely = Math.ceil((deadline - performance.now()) / 1000 / CUT_SECONDS);
+      const recorded = await this.#record(random, Math.min(MOMENTS, cuts - this.#cuts, timely));
       await this.#cutAll(recorded, random, deadline);
       this.#sessions++;
     }
@@ -95,14 +100,18 @@ export class PowerCuts {
   }
 
   async #record(random: Random, moments: number): Promise<Recorded> {
-    const isFirstStart = this.#sessions % FROM_NOTHING === 0;
+    const kind = this.#firstKind + this.#sessions;
+    // What the first start makes must be durable too.
+    const isFirstStart = kind % 2 === 0;
     const [data, origin] = [join(this.#folder, "data"), join(this.#folder, isFirstStart ? "empty" : "used")];
     rmSync(data, { recursive: true, force: true });
     await mustRun("cp", ["-a", origin, data]);
     const history = new History(this.#journal);
-    const commons = { repository: "admin/crash-shared", tags: ["latest", "stable", "edge"], fresh: [], blobs: [] };
+    history.isCollected = kind % 4 >= 2;
     const seed = `${this.#seed}-power-${this.#sessions}`;
-    const count = WRITERS[this.#sessions % WRITERS.length] ?? 1;
+    const fresh = [1, 2, 3, 4].map((index) => makeBlob(`${seed}-shared-${index}`, 10_000 * index));
+    const commons = { repository: "admin/crash-shared", tags: ["latest", "stable", "edge"], fresh, blobs: [] };
+    const count = WRITERS[kind % WRITERS.length] ?? 1;
     const writers = Array.from({ length: count }, (_, index) => new Writer({ seed, index, history, commons }));
     const disk = new Disk(data, origin);
     const options = { folder: this.#folder, library: this.#library, counts: this.#counts };
@@ -134,7 +143,11 @@ export class PowerCuts {
   async #cut(disk: Disk, { history, after }: Moment, luck: Luck): Promise<void> {
     const data = join(this.#folder, "cut");
     rebuild(disk, data, luck);
-    const server = await startServer({ data, workers: 1, env: SERVER_ENV });
+    const where = `${after ?? "in between"}, ${luck === SYNCED_ONLY ? "only what was synced" : "and some of the rest"}`;
+    console.log(`${this.#cuts + 1} ${where}`);
+    const server = await startServer({ data, workers: 1, env: SERVER_ENV }).catch((error: unknown) => {
+      throw new Violation("RECOVERY", `no start after a power cut (${where}): ${error}`);
+    });
     const client = new Client([server]);
     try {
       const { registers } = await new Checker([client], history).check("everything");
@@ -143,8 +156,7 @@ export class PowerCuts {
       this.#cuts++;
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
-      const words = luck === SYNCED_ONLY ? "with nothing but what was synced" : "with some of what was not synced";
-      throw new Violation(error.kind, `after a power cut (${after ?? "in between"}, ${words}): ${error.message}`);
+      throw new Violation(error.kind, `after a power cut (${where}): ${error.message}`);
     } finally {
       client.close();
       await server.kill();

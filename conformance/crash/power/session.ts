@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type RunningServer, startServer } from "../../harness/server.ts";
 import { Client } from "../client.ts";
+import { Collecting } from "../collecting.ts";
 import { embeddedDatabase, query } from "../database.ts";
 import type { History } from "../history.ts";
 import { quitPostgres } from "../processes.ts";
@@ -41,7 +42,8 @@ export interface SessionOptions {
 }
 
 const MAX_MS = 15_000;
-const SPACING_MS = 250;
+/** From the first moment to the last, where writers are quick enough. */
+const SESSION_MS = 6_000;
 /** Of the moments, in between. */
 const RANDOM_SHARE = 0.3;
 
@@ -54,17 +56,20 @@ export async function recordSession(options: SessionOptions): Promise<Omit<Recor
   const take = (after: string | undefined): void => {
     moments.push({ position: recording.position, history: history.fork(), after });
   };
+  const spacingMs = SESSION_MS / options.moments;
   let due = performance.now();
   history.onAcknowledged = (op) => {
     const count = options.counts.get(op) ?? 0;
     // Those that are rare are worth it more.
     if (moments.length >= options.moments || performance.now() < due || !random.chance(1 / (1 + count))) return;
-    due += random.between(0, 2 * SPACING_MS);
+    due += random.between(0, 2 * spacingMs);
     options.counts.set(op, count + 1);
     take(op);
   };
   const stop = new AbortController();
-  const working = Promise.all(options.writers.map((writer) => writer.work(client, [], stop.signal)));
+  const collecting = history.isCollected ? [new Collecting().work(client, stop.signal)] : [];
+  const writing = options.writers.map((writer) => writer.work(client, [], stop.signal));
+  const working = Promise.all([...writing, ...collecting]);
   try {
     await Promise.race([working, takeAtRandom(options, moments, take, server)]);
   } finally {
@@ -77,7 +82,14 @@ export async function recordSession(options: SessionOptions): Promise<Omit<Recor
   return { log: recording.read(), moments };
 }
 
-/** Until there are enough of them. PostgreSQL writes its own files only in a checkpoint: there is one now and then. */
+/** PostgreSQL writes its own files only in a checkpoint; a collector that lost its connection puts back what it took. */
+const STATEMENTS = [
+  "checkpoint",
+  "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'",
+  ...["", "", "", ""],
+];
+
+/** Until there are enough of them. */
 async function takeAtRandom(
   options: SessionOptions,
   moments: readonly Moment[],
@@ -86,9 +98,10 @@ async function takeAtRandom(
 ): Promise<void> {
   const until = performance.now() + MAX_MS;
   for (let left = options.moments * RANDOM_SHARE; performance.now() < until; ) {
-    await wait(options.random.between(SPACING_MS, 5 * SPACING_MS));
+    await wait(options.random.between(0, (2 * SESSION_MS) / (options.moments * RANDOM_SHARE)));
     if (moments.length >= options.moments) return;
-    if (options.random.chance(0.1)) void query(embeddedDatabase(server.data), "checkpoint").catch(() => undefined);
+    const statement = options.random.pick(STATEMENTS);
+    if (statement) void query(embeddedDatabase(server.data), statement).catch(() => undefined);
     if (left-- > 0) take(undefined);
   }
 }

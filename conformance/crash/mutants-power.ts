@@ -1,0 +1,114 @@
+import type { CrashMutant } from "./mutant.ts";
+
+const FILES = "src/storage/fs-blob-store.ts";
+const SETUP_FILES = "src/setup/files.ts";
+
+/** What only a power cut shows: a sync that is missing, or an answer before it. */
+export const POWER_MUTANTS: readonly CrashMutant[] = (
+  [
+    {
+      name: "commits-not-synced",
+      edits: [
+        {
+          file: "src/setup/postmaster.ts",
+          find: `["synchronous_commit", "on"]`,
+          replace: `["synchronous_commit", "off"]`,
+        },
+        {
+          file: "src/app.ts",
+          find: `if (faults.length > 0) throw new Error(faults.join("\\n"));`,
+          replace: `if (faults.length > 99) throw new Error(faults.join("\\n"));`,
+        },
+      ],
+    },
+    {
+      name: "segment-bytes-not-synced",
+      edits: [
+        {
+          file: "src/storage/file-writer.ts",
+          find: `    await this.#handle.datasync();\n  }`,
+          replace: `  }`,
+        },
+      ],
+    },
+    {
+      name: "segment-name-not-synced",
+      edits: [{ file: FILES, find: `      await syncFolder(join(this.#root, "uploads"));`, replace: "" }],
+    },
+    {
+      name: "blob-name-not-synced",
+      edits: [{ file: FILES, find: `    await syncFolder(join(target, ".."));`, replace: "" }],
+    },
+    {
+      name: "blob-copied-not-linked",
+      edits: [
+        {
+          file: FILES,
+          find: `import { type FileHandle, link,`,
+          replace: `import { readFile, writeFile, type FileHandle, link,`,
+        },
+        {
+          file: FILES,
+          find: `  await link(source, target).catch(async`,
+          replace: `  await writeFile(target, await readFile(source), { flag: "wx" }).catch(async`,
+        },
+      ],
+    },
+    {
+      name: "folders-not-synced",
+      edits: [{ file: FILES, find: `      await syncFolder(folder);\n    }`, replace: `    }` }],
+    },
+    {
+      name: "setup-file-not-synced",
+      edits: [{ file: SETUP_FILES, find: `    await handle.sync();\n    await rename`, replace: `    await rename` }],
+    },
+    {
+      name: "setup-name-not-synced",
+      edits: [{ file: SETUP_FILES, find: `  await syncFolder(dirname(file));`, replace: "" }],
+    },
+    {
+      name: "cluster-name-not-synced",
+      edits: [
+        {
+          file: "src/setup/postgres-cluster.ts",
+          find: `  await syncFolder(dirname(place.cluster));`,
+          replace: "",
+        },
+      ],
+    },
+    {
+      name: "grant-delete-not-awaited",
+      edits: [
+        {
+          file: "src/orgs/grants-api.ts",
+          find: `    await deps.grants.delete(grantKey(request), changeOf(deps, request));`,
+          replace: `    setTimeout(() => void deps.grants.delete(grantKey(request), changeOf(deps, request)).catch(() => undefined), 5);`,
+        },
+      ],
+    },
+    {
+      name: "user-delete-not-awaited",
+      edits: [
+        {
+          file: "src/orgs/users-api.ts",
+          find: `await deps.users.delete(`,
+          replace: `void deps.users.delete(`,
+        },
+      ],
+    },
+    {
+      name: "trust-delete-not-awaited",
+      edits: [
+        {
+          file: "src/notary/server-keys.ts",
+          find: `    await deps.database.transaction(async (sql) => {
+      await deps.confirm(request)(sql);
+      await deleteFiles`,
+          replace: `    void deps.database.transaction(async (sql) => {
+      await deps.confirm(request)(sql);
+      await deleteFiles`,
+        },
+      ],
+    },
+  ] satisfies CrashMutant[]
+).map((mutant) => ({ ...mutant, args: ["--power-cuts", "75"] }));
