@@ -49,6 +49,26 @@ describe("the feed of changes", () => {
     expect(new Set(pages[0]?.map(({ id }) => id)).size).toBe(40);
   });
 
+  it("gives numbers to nobody while another does: of two, the one with lower numbers is committed first", async () => {
+    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    // What an older version, beside this one, holds from its change to its commit.
+    const other = test.database.transaction(async (sql) => {
+      await sql.query("", "select pg_advisory_xact_lock(1414677076)");
+      locked.resolve();
+      await release.promise;
+    });
+    await locked.promise;
+    await append("waits");
+
+    const reading = feed.list({ gun: "waits", from: 0n, backwards: false, limit: 10 });
+    const waiting = "select count(*)::int as count from pg_locks where not granted";
+    while ((await test.database.query<{ count: number }>("", waiting))[0]?.count !== 1);
+    release.resolve();
+
+    expect(names(await reading)).toEqual(["waits 1"]);
+    await other;
+  });
+
   it("shows a change at once to who reads the end backwards, of all GUNs or of one", async () => {
     await append("newest", 7);
 
