@@ -53,7 +53,7 @@ describe("the feed of changes", () => {
     const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     // What an older version, beside this one, holds from its change to its commit.
     const other = test.database.transaction(async (sql) => {
-      await sql.query("", "select pg_advisory_xact_lock(1414677076)");
+      await sql.query("", "select pg_advisory_xact_lock(1414678100)");
       locked.resolve();
       await release.promise;
     });
