@@ -179,7 +179,12 @@ export const BUCKET_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: PUBLISH,
-        find: `  await together(markUsed(sql, gun, keys, now), insertFiles(sql, collection, files, now));\n}`,
+        find: `  await together(
+    markUsed(sql, gun, keys, now),
+    insertFiles(sql, collection, files, now),
+    insertSignatures(sql, { repositoryId, at: now, signatures: signatureEvents(judged, stored) }),
+  );
+}`,
         replace: `  await markUsed(sql, gun, keys, now);
   await insertFiles(sql, collection, files.filter(({ role }) => role === "timestamp"), now);
   const others = files.filter(({ role }) => role !== "timestamp");

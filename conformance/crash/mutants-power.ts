@@ -104,7 +104,10 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
           file: "src/notary/server-keys.ts",
           find: `    await deps.database.transaction(async (sql) => {
       await deps.confirm(request)(sql);
-      await deleteFiles(sql, gun, deps.now());
+      const [at, { repositoryId }] = [deps.now(), request.admission];
+      const wasThere = await deleteFiles(sql, gun, at);
+      if (wasThere && repositoryId !== undefined)
+        await insertSignatures(sql, { repositoryId, at, signatures: [DELETED] });
     });`,
           replace: `    const gone = () => deps.database.transaction(async (sql) => {
       await deps.confirm(request)(sql);
