@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly moments: number;
   /** How often each operation was followed by a cut so far. */
   readonly counts: Map<string, number>;
+  /** Gets every one that is acknowledged. */
+  readonly operations: Set<string>;
 }
 
 const MAX_MS = 15_000;
@@ -59,6 +61,7 @@ export async function recordSession(options: SessionOptions): Promise<Omit<Recor
   const spacingMs = SESSION_MS / options.moments;
   let due = performance.now();
   history.onAcknowledged = (op) => {
+    options.operations.add(op);
     const count = options.counts.get(op) ?? 0;
     // Those that are rare are worth it more.
     if (moments.length >= options.moments || performance.now() < due || !random.chance(1 / (1 + count))) return;
