@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: Goldseal and Debian's docker-registry side by side on this machine, by turns, as medians and ratios.
  *   -- access        instead: tokens a second, what judging a request costs, catalog pages of a large installation
+ *   -- scale         instead: pages and garbage collection in an installation of a million blobs and tags
  *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
  *   -- notary        instead: reads and publishes of trust data among 100,000 GUNs, against notary-server with PostgreSQL
  *   -- s3            instead: pushes and pulls on one MinIO, against docker-registry 2.8 and distribution 3
@@ -26,6 +27,7 @@ import { type Lane, lanesOf } from "./lanes.ts";
 import { type CaseResult, measure, median } from "./measure.ts";
 import { notaryBench } from "./notary/main.ts";
 import { benchS3 } from "./s3.ts";
+import { scaleBench } from "./scale/main.ts";
 import { seedAll } from "./seed.ts";
 import { type Server, startGoldseal, startPeer } from "./servers.ts";
 import { figure, header, lines, memoryTable } from "./table.ts";
@@ -55,6 +57,8 @@ const wanted = (name: string): boolean => positionals.length === 0 || positional
 
 const OTHER_BENCHES: Readonly<Record<string, (folder: string) => Promise<number>>> = {
   access: (folder) => accessBench(folder, { pace, names: positionals.slice(1), jsonFile: values.json }),
+  scale: (folder) =>
+    scaleBench(folder, { pace, names: positionals.slice(1), quick: values.quick, jsonFile: values.json }),
   notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick, names: positionals.slice(1) }, values.json),
   s3: (folder) => benchS3(folder, { ...pace, quick: values.quick }),
 };

@@ -96,3 +96,9 @@ export function median(values: readonly number[]): number | undefined {
   if (sorted.length % 2 === 1) return sorted[middle];
   return sorted.length === 0 ? undefined : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
+
+/** `share` between 0 and 1; 0 of no values. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}

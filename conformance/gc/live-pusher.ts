@@ -80,14 +80,12 @@ export class LivePusher {
     const layers = this.#layers.filter(
       (_, index) => index === this.pushes % this.#layers.length || Math.random() < 0.5,
     );
-    const config = Buffer.from(JSON.stringify({ created: randomBytes(8).toString("hex") }));
-    const [first, ...rest] = [config, ...layers].map((content) => ({
-      mediaType: "application/octet-stream",
-      digest: sha256(content),
-      size: content.length,
-    }));
+    const config = Buffer.from(JSON.stringify(configOf(layers)));
     const manifest = Buffer.from(
-      JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: first, layers: rest }),
+      JSON.stringify({
+        ...{ schemaVersion: 2, mediaType: OCI_MANIFEST, config: describe("config.v1+json", config) },
+        layers: layers.map((layer) => describe("layer.v1.tar", layer)),
+      }),
     );
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       for (const content of [config, ...layers]) await this.#ensure(content);
@@ -118,3 +116,15 @@ export class LivePusher {
     if (answer.status !== status) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`);
   }
 }
+
+const describe = (kind: string, content: Buffer): object => ({
+  mediaType: `application/vnd.oci.image.${kind}`,
+  digest: sha256(content),
+  size: content.length,
+});
+
+/** No two are the same. */
+const configOf = (layers: readonly Buffer[]): object => ({
+  ...{ architecture: "amd64", os: "linux", author: randomBytes(8).toString("hex") },
+  ...{ config: { Cmd: ["/file-0"] }, rootfs: { type: "layers", diff_ids: layers.map(sha256) } },
+});

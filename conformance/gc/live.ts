@@ -1,22 +1,27 @@
 /**
  * A whole server with a collector that never rests: no grace, a run every 50 ms, eight pushers that share layers, and
- * crane and skopeo pulling what is tagged. Then a server is killed at each step of a collection, and the next run must
- * finish its work.
+ * real clients pulling what is tagged. Then a server is killed at each step of a collection, and the next run must finish
+ * its work. On S3 the bucket's answers to deletions are lost or wrong now and then, and objects are old after seconds.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { RegistryClient, sha256 } from "../harness/registry-client.ts";
-import { type RunningServer, startServer } from "../harness/server.ts";
+import type { S3Kind } from "../harness/s3-servers.ts";
+import { freshFolder, type RunningServer, startServer } from "../harness/server.ts";
+import { mustRun } from "../harness/tools.ts";
+import { openLiveBucket } from "./live-bucket.ts";
 import { LivePusher, type Tagged } from "./live-pusher.ts";
-import { openPullers } from "./pullers.ts";
+import { openPullers, type Puller } from "./pullers.ts";
 
 const PUSHERS = 8;
 const SHARED_LAYERS = 3;
 const LAYER_BYTES = 300_000;
-const PAUSE_MS = 50;
+const EVERY_MS = 50;
 const STEPS = ["gc.afterPick", "gc.afterRecheck", "gc.afterObject", "gc.afterRow", "gc.beforeCommit"];
+/** Where an object of the bucket is gone and its row is not. */
+const S3_STEPS = [...STEPS, "del.afterUnlink"];
 
 const ENV = {
   GOLDSEAL_GC_GRACE_HOURS: "0",
@@ -28,19 +33,47 @@ const ENV = {
 interface Collected {
   runs: number;
   deleted: number;
-  failed: number;
+  /** Of all runs together. */
+  ms: number;
 }
 
-/** Answers the exit status. */
-export async function runLive(seconds: number): Promise<number> {
+/** Answers the exit status. `s3`: on which server; undefined: on files. */
+export async function runLive(seconds: number, s3: S3Kind | undefined): Promise<number> {
+  await using undo = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "goldseal-live-"));
-  const server = await startServer({ workers: 2, env: ENV, keepData: true });
-  const layers = Array.from({ length: SHARED_LAYERS }, (_, index) => Buffer.alloc(LAYER_BYTES, `layer ${index} `));
+  const data = freshFolder();
+  undo.defer(() => {
+    for (const path of [folder, data]) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+  });
+  const bucket = s3 === undefined ? undefined : await openLiveBucket(s3);
+  if (bucket !== undefined) undo.defer(() => bucket.close());
+  const env = { ...ENV, ...bucket?.env };
+  const server = await startServer({ workers: 2, data, env });
+  undo.defer(() => server.kill());
+  if (bucket !== undefined) undo.defer(bucket.misbehave(data));
+  try {
+    const kept = await pushAndPull(server, { seconds, folder });
+    await server.stop();
+    const steps = bucket === undefined ? STEPS : S3_STEPS;
+    bucket?.behave();
+    for (const step of steps) await killAt({ data, env }, step, { kept, grow: () => bucket?.grow(data, 0) });
+    console.log(`${1 + steps.length} passed, 0 failed, 0 skipped`);
+    return 0;
+  } catch (error) {
+    console.log(`BROKEN ${error instanceof Error ? error.stack : error}\n${server.output().slice(-2000)}`);
+    console.log("0 passed, 1 failed, 0 skipped");
+    return 1;
+  }
+}
+
+/** All that is tagged at the end, pulled once more. */
+async function pushAndPull(server: RunningServer, { seconds, folder }: { seconds: number; folder: string }) {
+  const layers = await makeLayers(folder);
   const pushers = Array.from({ length: PUSHERS }, (_, index) => new LivePusher(server, `admin/live-${index}`, layers));
+  const { pullers, close } = await openPullers(server, folder);
+  const collected: Collected = { runs: 0, deleted: 0, ms: 0 };
   let isOver = false;
   const until = { isOver: () => isOver };
-  const pullers = await openPullers(server, folder);
-  const collected: Collected = { runs: 0, deleted: 0, failed: 0 };
   try {
     const work = [...pushers.map((pusher) => pusher.run(until)), collectAlways(server, until, collected)];
     const pulling = pullers.map((puller) => puller.run(until, pushers));
@@ -49,41 +82,50 @@ export async function runLive(seconds: number): Promise<number> {
     await Promise.all([...work, ...pulling]);
     const kept = pushers.flatMap((pusher) => pusher.tagged);
     await pullAll(server, kept);
-    const pushes = pushers.reduce((sum, { pushes }) => sum + pushes, 0);
-    const again = pushers.reduce((sum, pusher) => sum + pusher.again, 0);
-    const pulls = pullers.map(({ name, pulls }) => `${name} ${pulls}`).join(", ");
-    const own = pushers.reduce((sum, pusher) => sum + pusher.pulls, 0);
-    console.log(
-      `live: ${pushes} pushes (${again} manifests refused and pushed again), pulls: HTTP ${own}, ${pulls}; ` +
-        `${collected.runs} collections, ${collected.deleted} deleted, ${collected.failed} failed; 0 broken pulls`,
-    );
-    await server.stop();
-    for (const step of STEPS) await killAt(server.data, step, kept);
-    console.log(`${1 + STEPS.length} passed, 0 failed, 0 skipped`);
-    return 0;
-  } catch (error) {
-    isOver = true;
-    console.log(`BROKEN ${error instanceof Error ? error.stack : error}\n${server.output().slice(-2000)}`);
-    console.log("0 passed, 1 failed, 0 skipped");
-    return 1;
+    printFigures(pushers, pullers, collected);
+    return kept;
   } finally {
+    isOver = true;
     for (const pusher of pushers) pusher.close();
-    await server.kill();
-    for (const path of [folder, server.data]) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+    await close();
   }
+}
+
+function printFigures(
+  pushers: readonly LivePusher[],
+  pullers: readonly Puller[],
+  { runs, deleted, ms }: Collected,
+): void {
+  const sum = (key: "pushes" | "again" | "pulls"): number => pushers.reduce((total, pusher) => total + pusher[key], 0);
+  const clients = pullers.map(({ name, pulls }) => `${name} ${pulls}`).join(", ");
+  console.log(
+    `live: ${sum("pushes")} pushes (${sum("again")} manifests refused and pushed again), pulls: HTTP ${sum("pulls")}, ` +
+      `${clients}; ${runs} collections of ${(ms / runs).toFixed(0)} ms, ${deleted} deleted; 0 broken pulls`,
+  );
+}
+
+/** Layers as engines unpack them: a tar of one file each. */
+async function makeLayers(folder: string): Promise<Buffer[]> {
+  const layers: Buffer[] = [];
+  for (let index = 0; index < SHARED_LAYERS; index++) {
+    writeFileSync(join(folder, `file-${index}`), Buffer.alloc(LAYER_BYTES, `layer ${index} `));
+    await mustRun("tar", ["-C", folder, "-cf", join(folder, `layer-${index}.tar`), `file-${index}`]);
+    layers.push(readFileSync(join(folder, `layer-${index}.tar`)));
+  }
+  return layers;
 }
 
 async function collectAlways(server: RunningServer, { isOver }: { isOver(): boolean }, into: Collected): Promise<void> {
   const client = new RegistryClient(server, server.admin);
   while (!isOver()) {
+    const started = performance.now();
     const run = await collect(client);
+    const took = performance.now() - started;
     into.runs++;
     into.deleted += run.deleted;
-    if (run.state !== "done") {
-      into.failed++;
-      throw new Error(`a collection is ${run.state}: ${run.reason}`);
-    }
-    await wait(PAUSE_MS);
+    into.ms += took;
+    if (run.state !== "done") throw new Error(`a collection is ${run.state}: ${run.reason}`);
+    await wait(Math.max(0, EVERY_MS - took));
   }
   client.close();
 }
@@ -112,20 +154,25 @@ async function collect(client: RegistryClient, body: object = {}): Promise<Run> 
 }
 
 /** A blob to collect, a server that dies while it collects it, and one that finds it half done. */
-async function killAt(data: string, step: string, kept: readonly Tagged[]): Promise<void> {
-  const dying = await startServer({ data, workers: 1, env: { ...ENV, GOLDSEAL_FAILPOINT: `${step}:1` } });
+async function killAt(
+  { data, env }: { data: string; env: Record<string, string> },
+  step: string,
+  { kept, grow }: { kept: readonly Tagged[]; grow: () => Promise<void> | undefined },
+): Promise<void> {
+  const dying = await startServer({ data, workers: 1, env: { ...env, GOLDSEAL_FAILPOINT: `${step}:1` } });
   const client = new RegistryClient(dying, dying.admin);
   const content = Buffer.from(`garbage for ${step}`);
   const upload = { method: "POST", body: content };
   const put = await client.ask(`/v2/admin/garbage/blobs/uploads/?digest=${sha256(content)}`, upload);
   const removed = await client.ask(`/v2/admin/garbage/blobs/${sha256(content)}`, { method: "DELETE" });
   if (put.status !== 201 || removed.status !== 202) throw new Error(`garbage: ${put.status}, ${removed.status}`);
+  await grow();
   await collect(client).catch(() => undefined);
   client.close();
   if (!dying.output().includes(`failpoint ${step}`)) throw new Error(`${step} was not reached:\n${dying.output()}`);
   await dying.kill();
 
-  const server = await startServer({ data, workers: 1, env: ENV });
+  const server = await startServer({ data, workers: 1, env });
   const again = new RegistryClient(server, server.admin);
   const first = await collect(again);
   const left = await collect(again, { dryRun: true });

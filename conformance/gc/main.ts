@@ -1,13 +1,15 @@
 /**
- * `npm run gc:explore -- [--schedules N --seconds N --seed S]`: orders of steps of two pushers and the collector, with
- * crashes, on a real PostgreSQL and real files; see src/testing/gc-explore, which steps the registry's own handlers from
+ * `npm run gc:explore -- [--schedules N --seconds N --seed S --s3 minio|versitygw]`: orders of steps of two pushers and the
+ * collector, with crashes, on a real PostgreSQL and real files, or a real bucket whose deletions fail now and then; see src/testing/gc-explore, which steps the registry's own handlers from
  * failpoint to failpoint. `--mutant NAME|all` breaks a rule in a copy of the tree, and fails unless that is found.
- * `--live SECONDS` runs a whole server instead, with pushers and real clients beside a collector that never rests.
+ * `--live SECONDS [--s3 minio|versitygw]` runs a whole server instead, with pushers and real clients beside a collector
+ * that never rests.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findStale, type MutatedSuite, runMutants } from "../harness/mutate.ts";
+import { hasS3Server, isS3Kind, S3_KINDS } from "../harness/s3-servers.ts";
 import { launcher, projectRoot } from "../harness/server.ts";
 import { run } from "../harness/tools.ts";
 import { runLive } from "./live.ts";
@@ -23,13 +25,18 @@ const { values } = parseArgs({
     only: { type: "string" },
     mutant: { type: "string" },
     live: { type: "string" },
+    s3: { type: "string" },
   },
 });
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   if (values.mutant !== undefined) return runMutants(mutatedSuite(), values.mutant);
-  if (values.live !== undefined) return runLive(Number(values.live));
+  if (values.s3 !== undefined && !(isS3Kind(values.s3) && hasS3Server(values.s3))) {
+    console.error(`--s3 ${values.s3}: must be ${S3_KINDS.join(" or ")}, which conformance/provision provides`);
+    return 2;
+  }
+  if (values.live !== undefined) return runLive(Number(values.live), values.s3);
   const stale = findStale(MUTANTS);
   if (stale.length > 0) console.log(`FAILED: mutants whose lines are no longer in the source: ${stale.join(", ")}`);
   return (await explore()) > 0 || stale.length > 0 ? 1 : 0;
@@ -38,7 +45,7 @@ async function main(): Promise<number> {
 async function explore(): Promise<number> {
   // To its count or its budget, whichever is first.
   const seconds = values.seconds ?? (values.schedules === undefined ? String(budgetSeconds()) : undefined);
-  const given = { schedules: values.schedules, seed: values.seed, only: values.only, seconds };
+  const given = { schedules: values.schedules, seed: values.seed, only: values.only, s3: values.s3, seconds };
   const args = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
   const { status } = await run(process.execPath, [launcher, "run", EXPLORER, ...args], {
     cwd: projectRoot,

@@ -2,20 +2,21 @@ import type { Mutant } from "../harness/mutate.ts";
 
 const DELETION = "src/storage/gc/deletion.ts";
 const BLOB_ROWS = "src/storage/blob-rows.ts";
+const NOT_NEEDED = `.filter((digest) => !needed.has(digest))`;
 
 /** Each breaks one rule of collecting while pushes go on: the explorer must find it. */
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "no-recheck",
     edits: [
-      { file: DELETION, find: `  return links.length === 0;`, replace: `  return links.length >= 0;` },
+      { file: DELETION, find: NOT_NEEDED, replace: "" },
       {
         // The mark is the other half of it: whoever attaches clears it.
         file: DELETION,
-        find: `where digest = $1 and unreferenced_at <= now() - make_interval(secs => $2)
-     for update skip locked`,
-        replace: `where digest = $1 and $2::float8 is not null
-     for update skip locked`,
+        find: `where digest = any($1::text[]) and unreferenced_at <= now() - make_interval(secs => $2)
+     order by digest for update skip locked`,
+        replace: `where digest = any($1::text[]) and $2::float8 is not null
+     order by digest for update skip locked`,
       },
     ],
   },
@@ -24,9 +25,10 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: DELETION,
-        find: `where digest = $1 and unreferenced_at <= now() - make_interval(secs => $2)
-     for update skip locked`,
-        replace: `where digest = $1 and unreferenced_at <= now() - make_interval(secs => $2)`,
+        find: `where digest = any($1::text[]) and unreferenced_at <= now() - make_interval(secs => $2)
+     order by digest for update skip locked`,
+        replace: `where digest = any($1::text[]) and unreferenced_at <= now() - make_interval(secs => $2)
+     order by digest`,
       },
     ],
   },
@@ -36,20 +38,20 @@ export const MUTANTS: readonly Mutant[] = [
       {
         // Marked, if at all, with the deletion itself: whoever comes after a crash finds an innocent row.
         file: "src/storage/gc/marks.ts",
-        find: `       update blobs b set unreferenced_at = now() from changed c where b.digest = c.digest returning 1`,
-        replace: `       select 1 from changed`,
+        find: `     update blobs b set unreferenced_at = now() from held where b.digest = held.digest returning 1`,
+        replace: `     select 1 from held`,
       },
       {
         file: "src/storage/gc/doomed.ts",
-        find: `dryRun ? "true" : "b.unreferenced_at is not null"`,
+        find: `dryRun ? "true" : "unreferenced_at is not null"`,
         replace: `dryRun ? "true" : "true"`,
       },
       {
         file: DELETION,
-        find: `where digest = $1 and unreferenced_at <= now() - make_interval(secs => $2)
-     for update skip locked`,
-        replace: `where digest = $1 and $2::float8 is not null
-     for update skip locked`,
+        find: `where digest = any($1::text[]) and unreferenced_at <= now() - make_interval(secs => $2)
+     order by digest for update skip locked`,
+        replace: `where digest = any($1::text[]) and $2::float8 is not null
+     order by digest for update skip locked`,
       },
     ],
   },
@@ -73,8 +75,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: DELETION,
-        find: `  return links.length === 0;`,
-        replace: `  return links.length >= 0;`,
+        find: NOT_NEEDED,
+        replace: "",
       },
     ],
   },
@@ -83,16 +85,17 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: DELETION,
-        find: `      const bytes = await inventory.withdraw(item.digest);
-      if (bytes !== undefined) withdrawn.push(bytes);
-      await failpoint("gc.afterObject");`,
+        find: `        const bytes = await inventory.withdraw(digest);
+        if (bytes !== undefined) withdrawn.push(bytes);
+        await failpoint("gc.afterObject");`,
         replace: "",
       },
       {
         file: DELETION,
-        find: `    for (const bytes of withdrawn) await bytes.discard();`,
+        find: `    while (withdrawn.length > 0)`,
         replace: `    await failpoint("gc.afterObject");
-    if (deleted) await (await inventory.withdraw(item.digest))?.discard();`,
+    for (const { digest } of deleted) await (await inventory.withdraw(digest))?.discard();
+    while (withdrawn.length > 0)`,
       },
     ],
   },
@@ -111,10 +114,8 @@ export const MUTANTS: readonly Mutant[] = [
         find: `    await failpoint("gc.afterLock");
     const gone`,
         replace: `    await failpoint("gc.afterLock");
-    await sql.query("", "delete from manifest_blobs where repository_id = $1 and blob_digest = any($2::text[])", [
-      repositoryId,
-      rows.map(({ digest }) => digest),
-    ]);
+    await sql.query("", \`delete from manifest_blobs mb using \${keys(1)}
+      where mb.repository_id = k.repository_id and mb.blob_digest = k.digest\`, columns(locked));
     const gone`,
       },
     ],
@@ -125,16 +126,14 @@ export const MUTANTS: readonly Mutant[] = [
       {
         // The mark is the other half of it: who tags a manifest clears it.
         file: DELETION,
-        find: `select digest from manifests
-       where repository_id = $1 and digest = any($2::text[]) and unreferenced_at <= now() - make_interval(secs => $3)
-       order by digest for update skip locked`,
-        replace: `select digest from manifests
-       where repository_id = $1 and digest = any($2::text[]) and $3::float8 is not null
-       order by digest for update skip locked`,
+        find: `       where m.unreferenced_at <= now() - make_interval(secs => $3)
+       order by m.repository_id, m.digest for update`,
+        replace: `       where $3::float8 is not null
+       order by m.repository_id, m.digest for update`,
       },
       {
         file: DELETION,
-        find: `or exists (select from tags t where t.repository_id = $1 and t.manifest_digest = m.digest)`,
+        find: `or exists (select from tags t where t.repository_id = m.repository_id and t.manifest_digest = m.digest)`,
         replace: "",
       },
     ],

@@ -1,8 +1,9 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { type Dockerd, startDockerd } from "../clients/dockerd.ts";
 import type { RunningServer } from "../harness/server.ts";
-import { findTool, mustRun } from "../harness/tools.ts";
+import { findTool, mustRun, run } from "../harness/tools.ts";
 import type { LivePusher } from "./live-pusher.ts";
 
 /** A client that people use; it checks every digest itself. */
@@ -10,6 +11,8 @@ interface PullingClient {
   readonly name: string;
   login(host: string, user: string): readonly string[];
   pull(image: string, folder: string): readonly string[];
+  /** What takes the pulled image away again, where that is no folder. */
+  forget?(image: string): readonly string[];
 }
 
 const CLIENTS: readonly PullingClient[] = [
@@ -31,10 +34,25 @@ export interface Puller {
   run(until: { isOver(): boolean }, pushers: readonly LivePusher[]): Promise<void>;
 }
 
+/** Both speak to one engine, which does the pulling. */
+const dockers = ({ socket }: Dockerd): PullingClient[] =>
+  ["docker-20.10", "docker-28"].map((name) => ({
+    name,
+    login: (host, user) => ["--host", socket, "login", "-u", user, "--password-stdin", host],
+    pull: (image) => ["--host", socket, "pull", "--quiet", image],
+    forget: (image) => ["--host", socket, "rmi", "--force", image],
+  }));
+
+export interface Pullers {
+  readonly pullers: readonly Puller[];
+  close(): Promise<void>;
+}
+
 /** One for each client that is on this machine. */
-export async function openPullers(server: RunningServer, folder: string): Promise<Puller[]> {
+export async function openPullers(server: RunningServer, folder: string): Promise<Pullers> {
   const pullers: Puller[] = [];
-  for (const client of CLIENTS) {
+  const engine = await openEngine(server);
+  for (const client of [...CLIENTS, ...(engine === undefined ? [] : dockers(engine))]) {
     const program = findTool(client.name);
     if (program === undefined) {
       console.log(`skipped ${client.name}: conformance/provision provides it`);
@@ -52,7 +70,13 @@ export async function openPullers(server: RunningServer, folder: string): Promis
     await mustRun(program, client.login(server.host, server.admin.name), { env, input });
     pullers.push(new ClientPuller(client, server.host, { program, home, env }));
   }
-  return pullers;
+  return { pullers, close: async () => engine?.stop() };
+}
+
+async function openEngine({ caPath }: RunningServer): Promise<Dockerd | undefined> {
+  if (findTool("dockerd") !== undefined && process.getuid?.() === 0) return startDockerd(caPath);
+  console.log("skipped docker: needs root, and conformance/provision");
+  return undefined;
 }
 
 class ClientPuller implements Puller {
@@ -85,8 +109,11 @@ class ClientPuller implements Puller {
       image.pulling++;
       const folder = join(this.#tool.home, `pulled-${turn}`);
       const { program, env } = this.#tool;
-      await mustRun(program, this.#client.pull(`${this.#host}/${image.repository}:${image.tag}`, folder), { env });
+      const reference = `${this.#host}/${image.repository}:${image.tag}`;
+      await mustRun(program, this.#client.pull(reference, folder), { env });
       rmSync(folder, { recursive: true, force: true });
+      // Another client of the same engine may have been quicker.
+      if (this.#client.forget !== undefined) await run(program, this.#client.forget(reference), { env });
       image.pulling--;
       this.pulls++;
     }

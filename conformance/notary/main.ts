@@ -2,7 +2,7 @@
  * `npm run conformance:notary`: docker 20.10, docker 28 and notary 0.7 in the 39 steps of two people's day, with both kinds of
  * server keys and both challenges; the answers of real servers to 209 requests; a random history of publishes and rotations
  * that the notary program accepts at each step; docker's keys that lead to people; `goldseal trust` beside them all.
- * `--only script|own|cases|history|people`, `--challenge bearer|basic` (script), `--publishes N`,
+ * `--only script|own|cases|history|people`, `--challenge bearer|basic` (script), `--docker docker-28` (own), `--publishes N`,
  * `--seed TEXT` (history).
  */
 import { parseArgs } from "node:util";
@@ -19,6 +19,7 @@ const { values } = parseArgs({
   options: {
     only: { type: "string", multiple: true, default: [] },
     challenge: { type: "string" },
+    docker: { type: "string" },
     publishes: { type: "string", default: "20" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
   },
@@ -66,7 +67,8 @@ async function checkOwnClient(report: Report): Promise<void> {
     await makeBaseImage(dockerd);
     const { server, stop } = await openTrustServer({ keys: "ecdsa", challenge: "bearer" });
     try {
-      for (const docker of CLIENTS) await runOwnClient({ report, server, dockerd, docker });
+      for (const docker of CLIENTS.filter((one) => one === (values.docker ?? one)))
+        await runOwnClient({ report, server, dockerd, docker });
     } finally {
       await stop();
     }

@@ -79,7 +79,7 @@ function forward(target: string, incoming: IncomingMessage): Promise<IncomingMes
   return promise;
 }
 
-const passOn: Act = async ({ outgoing, forward }) => {
+export const passOn: Act = async ({ outgoing, forward }) => {
   const answer = await forward();
   outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
   pipeline(answer, outgoing, () => undefined);

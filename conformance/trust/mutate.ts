@@ -7,19 +7,25 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { createVitest, type TestSpecification, type Vitest } from "vitest/node";
 import { projectRoot } from "../harness/server.ts";
-import { run } from "../harness/tools.ts";
 import { EXPLAINED } from "./explained.ts";
 import { type Mutation, mutationsOf } from "./mutations.ts";
 
 const ROOM = "src/trust";
 const TARGETS = "src/notary/tuf/trusted-targets.ts";
 const PERCENT = 95;
-const PATIENCE_SECONDS = 60;
 
-/** Without the database of the other rooms; quick files first, and the first failure ends it. */
-const CONFIG = `export default { test: { include: ["src/trust/**/*.test.ts", "src/notary/tuf/trusted-targets.test.ts"],
-  bail: 1, isolate: false, fileParallelism: false, pool: "threads", reporters: ["dot"] } };`;
+/** Which tests see a file first; all others only when these see nothing. */
+const NEAREST: readonly (readonly [file: RegExp, test: RegExp])[] = [
+  [/trusted-targets/, /trusted-targets/],
+  [/cosign|detached/, /cosign-/],
+  [/dsse|ecdsa-der|strict-json/, /dsse/],
+  [/policy|require/, /policy/],
+  [/image-pattern/, /image-pattern/],
+  [/possession/, /possession/],
+  [/./, /(?:verdict|verdict-tag|verdict-class|tuf-evidence|subject)\.test/],
+];
 
 const { values } = parseArgs({ options: { files: { type: "string" } } });
 const wanted = values.files?.split(",");
@@ -32,18 +38,33 @@ try {
   cpSync(join(projectRoot, "src"), join(folder, "src"), { recursive: true });
   cpSync(join(projectRoot, "package.json"), join(folder, "package.json"));
   symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
-  writeFileSync(join(folder, "vitest.config.ts"), CONFIG);
-  process.exitCode = await main();
+  const vitest = await openVitest();
+  process.exitCode = await main(vitest, await vitest.globTestSpecifications());
+  await vitest.close();
 } finally {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
 
-async function main(): Promise<number> {
-  if (!(await isGreen())) throw new Error("the tests fail before anything is changed");
+/** One for all mutants, since its start costs more than the tests; without the database of the other rooms. */
+function openVitest(): Promise<Vitest> {
+  return createVitest("test", {
+    root: folder,
+    config: false,
+    watch: false,
+    include: [`${ROOM}/**/*.test.ts`, TARGETS.replace(".ts", ".test.ts")],
+    bail: 1,
+    pool: "threads",
+    fileParallelism: false,
+    reporters: [{}],
+  });
+}
+
+async function main(vitest: Vitest, tests: TestSpecification[]): Promise<number> {
+  if (!(await isGreen(vitest, tests))) throw new Error("the tests fail before anything is changed");
   const counts = { killed: 0, explained: 0, unexplained: 0 };
   for (const file of files) {
     for (const mutation of mutationsOf(readFileSync(join(projectRoot, file), "utf8"))) {
-      counts[await judge(file, mutation)]++;
+      counts[await judge(vitest, tests, { file, ...mutation })]++;
     }
   }
   const total = counts.killed + counts.explained + counts.unexplained;
@@ -53,11 +74,24 @@ async function main(): Promise<number> {
   return percent >= PERCENT && counts.unexplained === 0 ? 0 : 1;
 }
 
-async function judge(file: string, { line, what, text }: Mutation): Promise<"killed" | "explained" | "unexplained"> {
+interface Mutant extends Mutation {
+  readonly file: string;
+}
+
+async function judge(
+  vitest: Vitest,
+  tests: TestSpecification[],
+  mutant: Mutant,
+): Promise<"killed" | "explained" | "unexplained"> {
+  const { file, line, what, text } = mutant;
   const original = readFileSync(join(projectRoot, file), "utf8");
-  writeFileSync(join(folder, file), text);
-  const survived = await isGreen();
-  writeFileSync(join(folder, file), original);
+  write(vitest, file, text);
+  const near = NEAREST.find(([of]) => of.test(file))?.[1];
+  const [first, others] = [true, false].map((isNear) =>
+    tests.filter(({ moduleId }) => near?.test(moduleId) === isNear),
+  );
+  const survived = (await isGreen(vitest, first ?? [])) && (await isGreen(vitest, others ?? []));
+  write(vitest, file, original);
   if (!survived) return "killed";
   const old = (original.split("\n")[line - 1] ?? "").trim();
   const known = EXPLAINED.find((one) => file.endsWith(one.file) && one.line === old && one.what === what);
@@ -65,9 +99,13 @@ async function judge(file: string, { line, what, text }: Mutation): Promise<"kil
   return known ? "explained" : "unexplained";
 }
 
-/** A mutant that never ends is noticed too. */
-async function isGreen(): Promise<boolean> {
-  const vitest = join(folder, "node_modules", "vitest", "vitest.mjs");
-  const answer = run(process.execPath, [vitest, "run"], { cwd: folder, timeoutSeconds: PATIENCE_SECONDS });
-  return (await answer.catch(() => ({ status: 1 }))).status === 0;
+function write(vitest: Vitest, file: string, text: string): void {
+  writeFileSync(join(folder, file), text);
+  vitest.invalidateFile(join(folder, file));
+}
+
+/** A file that cannot even be loaded fails too. */
+async function isGreen(vitest: Vitest, tests: TestSpecification[]): Promise<boolean> {
+  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(tests);
+  return unhandledErrors.length === 0 && testModules.every((module) => module.state() === "passed");
 }

@@ -5,9 +5,12 @@ import { type Sql, together } from "../storage/database.ts";
 import { ensureRepository } from "../storage/repository-store.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { type GunParams, gunParams } from "./gun-params.ts";
-import { type Held, holdCollection, insertFiles, type Wanted } from "./metadata-store.ts";
+import { holdCollection, insertFiles, type Wanted } from "./metadata-store.ts";
 import { parseMultipart } from "./multipart.ts";
-import { type HeldKeys, markUsed } from "./server-keys-store.ts";
+import { markUsed } from "./server-keys-store.ts";
+import { signatureEvents } from "./signature-events.ts";
+import { insertSignatures } from "./signatures-store.ts";
+import { isDelegationName, TARGETS } from "./tuf/names.ts";
 import { completeUpdate } from "./tuf/produce.ts";
 import { judgeUpdate } from "./tuf/update.ts";
 import { contentsNeeded, type Part, readParts, rolesNeeded } from "./tuf/upload.ts";
@@ -42,34 +45,35 @@ interface Publish extends GunParams {
 async function store(deps: NotaryDeps, request: Request, update: Publish): Promise<void> {
   const { database, failpoint } = deps;
   await database.transaction(async (sql) => {
-    // In this order: it is also the order in which everybody takes these locks.
-    const [, , held, keys] = await together(
-      deps.confirm(request)(sql),
-      ensureRepository(sql, update.repository, request.admission),
-      holdCollection(sql, update.gun, wantedBy(update), deps.now()),
-      deps.keys.hold(sql, update.gun),
-    );
-    await judgeAndInsert(deps, sql, { ...update, ...held, keys });
+    // Side by side, and in this order, in which everybody takes these locks: nothing counts before both are done.
+    await together(deps.confirm(request)(sql), judgeAndInsert(deps, sql, request, update));
     await failpoint("tuf.beforeCommit");
   });
   await failpoint("tuf.afterCommit");
 }
 
 function wantedBy({ parts }: Publish): Wanted {
-  return { roles: rolesNeeded(parts), contents: contentsNeeded(parts) };
+  // The files that are replaced, for what they say of tags.
+  const replaced = parts.map(({ role }) => role).filter((role) => role === TARGETS || isDelegationName(role));
+  return { roles: rolesNeeded(parts), contents: new Set([...contentsNeeded(parts), ...replaced]) };
 }
 
-interface HeldPublish extends Publish, Held {
-  readonly keys: HeldKeys;
-}
-
-/** The lock was taken first, so everything that was read stays current until the commit. */
-async function judgeAndInsert(deps: NotaryDeps, sql: Sql, { gun, parts, ...held }: HeldPublish): Promise<void> {
-  const { collection, stored, keys } = held;
+/** The lock is taken first, so everything that is read here stays current until the commit. */
+async function judgeAndInsert(deps: NotaryDeps, sql: Sql, request: Request, update: Publish): Promise<void> {
+  const { gun, repository, parts } = update;
   const [now, { readRoot }] = [deps.now(), deps];
+  const [repositoryId, { collection, stored }, keys] = await together(
+    ensureRepository(sql, repository, request.admission),
+    holdCollection(sql, gun, wantedBy(update), now),
+    deps.keys.hold(sql, gun),
+  );
   const judged = judgeUpdate({ gun, parts, stored, serverKeys: keys.serverKeys, now, readRoot });
   await deps.failpoint("tuf.afterValidate");
   const files = completeUpdate(judged, keys.sign);
   await deps.failpoint("tuf.afterSign");
-  await together(markUsed(sql, gun, keys, now), insertFiles(sql, collection, files, now));
+  await together(
+    markUsed(sql, gun, keys, now),
+    insertFiles(sql, collection, files, now),
+    insertSignatures(sql, { repositoryId, at: now, signatures: signatureEvents(judged, stored) }),
+  );
 }

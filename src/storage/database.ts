@@ -1,6 +1,7 @@
 import pg from "pg";
 import { OciError } from "../oci/error.ts";
 import { type Lookup, LookupQuery, type LookupRow } from "./lookup-query.ts";
+import { SkippedError, StatementQueue } from "./statement-batch.ts";
 
 export type Row = pg.QueryResultRow;
 
@@ -76,9 +77,8 @@ export class Database implements Sql {
 
   constructor(options: DatabaseOptions) {
     const { maxConnections = 10 } = options;
-    this.#pool = openPool(options, { max: maxConnections, pipeline: true, options: GENERIC_PLAN });
-    const max = Math.min(maxConnections, maxLookups);
-    this.#lookups = openPool(options, { max, pipeline: false, options: `${GENERIC_PLAN} ${BY_INDEX}` });
+    this.#pool = openPool(options, maxConnections, GENERIC_PLAN);
+    this.#lookups = openPool(options, Math.min(maxConnections, maxLookups), `${GENERIC_PLAN} ${BY_INDEX}`);
   }
 
   query<R extends Row>(name: string, text: string, values?: readonly unknown[]): Promise<R[]> {
@@ -119,7 +119,8 @@ export class Database implements Sql {
 
   /**
    * `work` while no other process does work of this `name`; undefined where one does. What it asks of the session goes
-   * over the connection that holds the lock: when that breaks, nothing more can be changed by it.
+   * over the connection that holds the lock: when that breaks, nothing more can be changed by it. Settings of the session
+   * end with it.
    */
   async exclusively<T>(name: string, work: (session: Session) => Promise<T>): Promise<T | undefined> {
     const client = await drive(this.#pool.connect()).catch((error: unknown) => {
@@ -139,7 +140,7 @@ export class Database implements Sql {
       if (row?.taken !== true) return undefined;
       return await work(session);
     } finally {
-      await client.query("select pg_advisory_unlock_all()").catch(breaks);
+      await client.query("select pg_advisory_unlock_all(); reset all").catch(breaks);
       client.release(broken);
     }
   }
@@ -185,31 +186,20 @@ async function repeat<T>(once: () => Promise<T>): Promise<T> {
 
 /** `breaks` is called when not even a rollback gets through. */
 async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>, breaks: () => void): Promise<T> {
-  let isOver = false;
-  // Of work that goes on side by side, one part may fail while another has statements still to send.
-  const query: Sql["query"] = async (name, text, values = []) => {
-    if (isOver) throw new Error(`${name} was asked of a transaction that is over`);
-    gatherTurn(client);
-    return run(client, name, text, values);
-  };
+  const queue = new StatementQueue(client);
+  const ask: Sql["query"] = async (name, text, values = []) => drive(queue.ask({ name, text, values }));
   try {
-    await drive(client.query("begin"));
-    const result = await work({ query });
-    isOver = true;
-    await drive(client.query("commit"));
+    const begun = ask("begin", "begin");
+    // It has not begun: nothing may be done outside of it.
+    begun.catch(() => queue.end());
+    const [result] = await together(work({ query: ask }), begun);
+    await ask("commit", "commit");
     return result;
   } catch (error) {
-    isOver = true;
+    queue.end();
     await client.query("rollback").catch(breaks);
     throw error;
   }
-}
-
-/** What is asked in one turn of the event loop goes out in one write. */
-function gatherTurn({ connection: { stream } }: pg.PoolClient): void {
-  if (stream.writableCorked > 0) return;
-  stream.cork();
-  process.nextTick(() => stream.uncork());
 }
 
 /**
@@ -222,8 +212,12 @@ export async function together<T extends readonly unknown[]>(
 export async function together(...work: readonly Promise<unknown>[]): Promise<readonly unknown[]> {
   const all = await Promise.allSettled(work);
   const failed = all.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
-  if (failed.length > 0) throw failed.find((reason) => codeOf(reason) !== ABORTED) ?? failed[0];
+  if (failed.length > 0) throw failed.find((reason) => !isAftermath(reason)) ?? failed[0];
   return all.map((one) => (one.status === "fulfilled" ? one.value : undefined));
+}
+
+function isAftermath(reason: unknown): boolean {
+  return reason instanceof SkippedError || codeOf(reason) === ABORTED;
 }
 
 /** Every statement is prepared: planning it anew for each call's parameters would cost several times what running it does. */
@@ -236,20 +230,14 @@ const BY_INDEX = [
   ...["seqscan", "hashjoin", "mergejoin", "material", "memoize", "bitmapscan"].map((way) => `-c enable_${way}=off`),
 ].join(" ");
 
-interface PoolOptions {
-  readonly max: number;
-  /** Statements are sent before those sent earlier are answered; look-ups, whose queries are our own, cannot. */
-  readonly pipeline: boolean;
-  readonly options: string;
-}
-
 function openPool(
   { url, lockMs, onIdleError = () => undefined }: DatabaseOptions,
-  { max, pipeline, options }: PoolOptions,
+  max: number,
+  options: string,
 ): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
-    ...{ max, pipeline },
+    max,
     connectionTimeoutMillis: connectMs,
     statement_timeout: statementMs,
     ...(lockMs === undefined ? {} : { lock_timeout: lockMs }),

@@ -164,8 +164,8 @@ for (const kind of S3_KINDS) {
           await new Promise(() => undefined);
         };
         void room.openStore({ failpoint }).writeSegment(stream(randomBytes(20 * mib)), "sha256");
-        // Two parts are on their way at once.
-        await expect.poll(() => reached, { timeout: 10_000 }).toBe(point === "mpu.afterPart" ? 2 : 1);
+        // All three parts are on their way at once.
+        await expect.poll(() => reached, { timeout: 10_000 }).toBe(point === "mpu.afterPart" ? 3 : 1);
         expect([await room.objects(), room.uploadFiles()]).not.toEqual([before, []]);
         if (point === "mpu.afterPart") await room.database.query("", "update s3_objects set upload_id = null");
 

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { S3Client } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { openAgents } from "./s3-agents.ts";
 
 /** Which bucket, and how long it may take to answer. Credentials come from the AWS environment. */
 export interface S3Settings {
@@ -17,9 +18,6 @@ const connectMs = 3_000;
 /** The longest answer that is no object: a list of 1,000 entries takes less. */
 const maxAnswerBytes = 2 * 1024 * 1024;
 
-/** `highWaterMark`: what a pull reads ahead of its client; the default has the socket stop and start all the time. */
-const agentOptions = { keepAlive: true, maxSockets: 1024, highWaterMark: 256 * 1024 };
-
 /** A client that asks once: when to ask again is decided by s3-calls.ts. */
 export function openS3Client({ endpoint, region }: S3Settings): S3Client {
   const client = new S3Client({
@@ -27,6 +25,8 @@ export function openS3Client({ endpoint, region }: S3Settings): S3Client {
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
     ...(region === undefined ? (endpoint === undefined ? {} : { region: "us-east-1" }) : { region }),
     maxAttempts: 1,
+    // To ask whether a part may be sent, the client would open a connection for each part and wait for the answer.
+    expectContinueHeader: false,
     // We send the checksum of what we have in hand; the ones that the client would add by itself cost a second pass.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
@@ -34,8 +34,7 @@ export function openS3Client({ endpoint, region }: S3Settings): S3Client {
       connectionTimeout: connectMs,
       // Deadlines are s3-calls.ts's; a pull whose client reads nothing for a while keeps its connection.
       socketTimeout: 0,
-      httpAgent: agentOptions,
-      httpsAgent: agentOptions,
+      ...openAgents(),
     }),
   });
   client.middlewareStack.add(

@@ -15,7 +15,7 @@ const firstBytes = 256 * kib;
 const maxPartMemory = 64 * mib;
 const maxWaitMs = 30_000;
 /** Parts of one object that are on their way while the next one gathers. */
-const maxSending = 2;
+const maxSending = 4;
 const maxParts = 10_000;
 const maxBegins = 4;
 

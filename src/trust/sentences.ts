@@ -1,6 +1,6 @@
 /** What a verdict says to the person at a docker client: what is missing, and the command that would help. */
 
-import { gunOfRow, isFor, type RowVerdict, type Signature } from "./counting.ts";
+import { gunOfRow, isFor, ownGun, type RowVerdict, type Signature } from "./counting.ts";
 import type { KeyOwner } from "./people.ts";
 import type { RequireRow } from "./require.ts";
 import type { Subject } from "./subject.ts";
@@ -23,7 +23,7 @@ export function explainRow({ row, who }: RowVerdict, signatures: readonly Signat
   const has = who.length === 0 ? "nobody" : who.join(", ");
   const misses = nearMisses(row, signatures, subject);
   const but = misses.length === 0 ? "" : ` (${misses.join("; ")})`;
-  return `${subject.digest} must be signed by ${whoOf(row)}, and is by ${has}${but}; one of them signs it with: ${commandOf(row, subject)}`;
+  return `${subject.digest} must be signed by ${whoOf(row)}, and is by ${has}${but}; ${adviceOf(row, subject)}`;
 }
 
 function whoOf({ team, k, class: wanted }: RequireRow): string {
@@ -33,11 +33,11 @@ function whoOf({ team, k, class: wanted }: RequireRow): string {
   return `${people}${team === undefined ? "" : ` of team ${team}`} ${by}`;
 }
 
-function commandOf(row: RequireRow, subject: Subject): string {
+function adviceOf(row: RequireRow, subject: Subject): string {
   const gun = gunOfRow(row, subject);
-  const own = gunOfRow({ ...row, gun: undefined }, subject);
-  if (gun === undefined) return "nothing: the rule's GUN leads nowhere for this image";
-  return `goldseal trust sign ${gun === own ? nameOf(subject) : `${gun}@${subject.outermost}`}`;
+  if (gun === undefined) return "the rule's GUN leads nowhere for this image";
+  const name = gun === ownGun(subject) ? nameOf(subject) : `${gun}@${subject.outermost}`;
+  return `one of them signs it with: goldseal trust sign ${name}`;
 }
 
 /** Signatures of the right people that count for something less, or for nothing. */

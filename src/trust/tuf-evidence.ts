@@ -33,8 +33,8 @@ export function findTufEvidence(collection: TrustedCollection, subject: Subject)
   const [evidence, refusals]: [Evidence[], Refusal[]] = [[], []];
   for (const role of countingRoles(collection.trusted)) {
     const signers = [...signersOf(role)];
-    for (const tag of role.targets.targets.keys()) {
-      const found = judgeEntry(collection, role, tag, subject);
+    for (const entry of role.targets.targets) {
+      const found = judgeEntry(collection, role, entry, subject);
       if (found === undefined) continue;
       if ("reason" in found) refusals.push(found);
       else evidence.push(...signers.map((spki) => ({ format: "tuf" as const, spki, ...found })));
@@ -61,8 +61,9 @@ export function findTagBinding(collection: TrustedCollection, subject: Subject):
 
 function bind(collection: TrustedCollection, tag: string): TagBinding | undefined {
   const resolved = resolveTarget(collection.trusted, tag);
-  const digest = resolved && sha256Of(resolved.file);
-  if (resolved === undefined || digest === undefined) return undefined;
+  if (resolved === undefined) return undefined;
+  const digest = sha256Of(resolved.file);
+  if (digest === undefined) return undefined;
   const { expiresAt, freshAt } = statementOf(collection, resolved.role, tag);
   return { gun: collection.gun, tag, role: resolved.role, digest, expiresAt, freshAt };
 }
@@ -73,17 +74,16 @@ const tagsOf = (trusted: TrustedMetadata): ReadonlySet<string> =>
 /** Undefined: it speaks of something else. */
 function judgeEntry(
   collection: TrustedCollection,
-  { name: role, targets }: CountingRole,
-  tag: string,
+  { name: role }: CountingRole,
+  [tag, file]: readonly [tag: string, file: TargetFile],
   subject: Subject,
 ): Omit<Evidence, "format" | "spki"> | Refusal | undefined {
-  const file = targets.targets.get(tag);
-  const digest = file && sha256Of(file);
-  const artifact = digest && subject.covering.get(digest);
+  const digest = sha256Of(file);
   const refuse = (reason: string): Refusal => ({ where: role, reason: `${tag}: ${reason}` });
   // Hashes that we do not know could be anything's.
-  if (file && digest === undefined && tag === subject.tag) return refuse("names no SHA-256");
-  if (file === undefined || digest === undefined || artifact === undefined) return undefined;
+  if (digest === undefined) return tag === subject.tag ? refuse("names no SHA-256") : undefined;
+  const artifact = subject.covering.get(digest);
+  if (artifact === undefined) return undefined;
   if (findTarget(collection.trusted, role, tag) === undefined)
     return refuse("is outside the names that were delegated to it");
   const doubt = findDoubt(file, role, artifact);

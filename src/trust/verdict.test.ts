@@ -1,12 +1,12 @@
 /** The tamperings that a verdict must not be taken in by, each by its name. */
+
 import { describe, expect, it } from "vitest";
 import { put } from "../notary/tuf/testing/loose.ts";
-import { certificateFor, DAY_MS, inDays, Repository } from "../notary/tuf/testing/repository.ts";
+import { certificateFor, DAY_MS, inDays } from "../notary/tuf/testing/repository.ts";
 import { inCertificate } from "../notary/tuf/testing/test-key.ts";
-import { digestOf } from "../oci/digest.ts";
+import { asks, NAME, ownedBy, signed } from "./testing/signed.ts";
 import { alice, bob, carol, mallory, spkiOfPair } from "./testing/signers.ts";
 import {
-  artifact,
   type Case,
   image,
   indexOf,
@@ -20,17 +20,8 @@ import {
   verdictOf,
   withOwner,
 } from "./testing/world.ts";
-import { findTufEvidence } from "./tuf-evidence.ts";
 
-const signed = (
-  by: (typeof alice)[],
-  says: Readonly<Record<string, typeof image>> = { "1.4": image },
-  role = "targets/a",
-) => signedSet({ roles: { [role]: { says, by } } });
-const NAME = "registry.example.com:5000/ops/app:1.4";
 const digest = image.digest;
-const asks = (who: string, has = "nobody", command = NAME): string =>
-  `${digest} must be signed by ${who}, and is by ${has}; one of them signs it with: goldseal trust sign ${command}`;
 
 describe("judge allows", () => {
   it("what one person of the team signed, and says who and until when", async () => {
@@ -113,6 +104,17 @@ describe("judge refuses", () => {
     ["no rule", { sets: [signed([alice])], rows: [] }, ["no rule says who must sign this image, so nobody can"]],
     ["k of nobody", { rows: [row({ k: 0 })] }, [asks("0 people of team qa with their own key")]],
     ["wrong key: a stranger's", { sets: [signed([mallory])] }, [asks(qa)]],
+    [
+      "a rule whose GUN leads nowhere",
+      {
+        sets: [signed([alice])],
+        subject: subjectOf(`ops/${"a".repeat(200)}`),
+        rows: [row({ gun: "qa/{name}/{name}" })],
+      },
+      [
+        `${digest} must be signed by one person of team qa with their own key, and is by nobody (a signature of alice is for ${NAME}); the rule's GUN leads nowhere for this image`,
+      ],
+    ],
     ["another team's key", { sets: [signed([carol])] }, [asks(qa)]],
     [
       "an unproved key",
@@ -279,321 +281,4 @@ describe("judge refuses", () => {
     expect(verdict).toMatchObject({ allowed: false, until: undefined });
     expect(verdict.missing).toEqual(missing);
   });
-
-  it("a whole GUN whose root the server holds, for people's keys", async () => {
-    for (const owner of [ownedBy(server), rootedBy(server)]) {
-      const set = signedSet({ roles: { "targets/a": { says: { "1.4": image }, by: [alice] } }, of: owner });
-
-      expect(await verdictOf({ sets: [set] })).toMatchObject({
-        allowed: false,
-        signatures: [{ class: "server-attested" }],
-      });
-      expect(await verdictOf({ sets: [set], rows: [row({ class: "server-attested" })] })).toMatchObject({
-        allowed: true,
-      });
-    }
-  });
-
-  it("a role under one whose keys the server holds, for people's keys", async () => {
-    const set = signedSet({ roles: { "targets/a": { says: { "1.4": image }, by: [alice], keys: [alice] } } });
-    const [evidence] = findTufEvidence(await set, subjectOf("ops/app:1.4")).evidence;
-    if (evidence?.statement === undefined) throw new Error("no evidence");
-
-    const definedBy = new Set([...evidence.statement.definedBy, spkiOfPair(server)]);
-    const more = [{ ...evidence, statement: { ...evidence.statement, definedBy } }];
-
-    expect(await verdictOf({ more })).toMatchObject({ allowed: false, signatures: [{ class: "server-attested" }] });
-  });
 });
-
-describe("judge, asked for the tag,", () => {
-  const asked = { needsTag: true };
-  const sign = `; sign it: goldseal trust sign ${NAME}`;
-  const cosigned = [{ format: "cosign" as const, spki: spkiOfPair(alice), digest, statement: undefined }];
-
-  it.each<[string, Case, string]>([
-    [
-      "cosign alone, which binds no tag",
-      { more: cosigned, requirement: asked },
-      `the trust data of ${NAME} says nothing of it${sign}`,
-    ],
-    [
-      "cosign alone, which is never fresh",
-      { more: cosigned, requirement: { maxTimestampAgeSeconds: 3600 } },
-      `the trust data of ${NAME} says nothing of it${sign}`,
-    ],
-    [
-      "a tag that docker's role says is something else",
-      {
-        more: cosigned,
-        sets: [
-          signedSet({
-            roles: {
-              "targets/releases": { says: { "1.4": other }, by: [bob] },
-              "targets/a": { says: { "1.4": image }, by: [alice] },
-            },
-          }),
-        ],
-        requirement: asked,
-      },
-      `the trust data of ${NAME} says that 1.4 is ${other.digest}${sign}`,
-    ],
-    [
-      "a tag that another GUN speaks of",
-      {
-        more: cosigned,
-        sets: [signedSet({ repository: "qa/app", roles: { "targets/a": { says: { "1.4": image }, by: [alice] } } })],
-        requirement: asked,
-      },
-      `the trust data of ${NAME} says nothing of it${sign}`,
-    ],
-    [
-      "a child where the tag is its index",
-      {
-        more: cosigned,
-        sets: [signed([bob])],
-        subject: subjectOf("ops/app:1.4", [indexOf(image), image]),
-        requirement: asked,
-      },
-      `the trust data of ${NAME} says that 1.4 is ${digest}${sign}`,
-    ],
-    [
-      "a timestamp that is too old by a second",
-      {
-        more: cosigned,
-        sets: [signed([alice])],
-        requirement: { maxTimestampAgeSeconds: 60 },
-        now: new Date(NOW.getTime() + 60_001),
-      },
-      `the trust data of ${NAME} has a timestamp from ${NOW.toISOString()}, which is too old here${sign}`,
-    ],
-    [
-      "a timestamp from the future",
-      {
-        more: cosigned,
-        sets: [
-          signedSet({
-            roles: { "targets/a": { says: { "1.4": image }, by: [alice] } },
-            timestamp: put(["expires"], inDays(15.1).toISOString()),
-          }),
-        ],
-        requirement: asked,
-      },
-      `the trust data of ${NAME} has a timestamp that was made in the future${sign}`,
-    ],
-    [
-      "a set that ran out since",
-      { more: cosigned, sets: [signed([alice])], requirement: asked, now: new Date(NOW.getTime() + 15 * DAY_MS) },
-      `the trust data of ${NAME} has expired at ${inDays(14).toISOString()}${sign}`,
-    ],
-    [
-      "a clock that is none",
-      { more: cosigned, sets: [signed([alice])], requirement: asked, now: new Date(Number.NaN) },
-      `the trust data of ${NAME} has expired at ${inDays(14).toISOString()}${sign}`,
-    ],
-    [
-      "a digest that no tag is",
-      { more: cosigned, sets: [signed([bob], { "1.4": other })], subject: subjectOf("ops/app"), requirement: asked },
-      `the trust data of registry.example.com:5000/ops/app@${digest} says nothing of it; sign it: goldseal trust sign registry.example.com:5000/ops/app@${digest}`,
-    ],
-  ])("refuses %s", async (_attack, given, sentence) => {
-    expect(await verdictOf(given)).toMatchObject({ allowed: false, missing: [sentence] });
-  });
-
-  it("refuses another tag's binding, whoever hands it over", async () => {
-    const binding = {
-      gun: "registry.example.com:5000/ops/app" as never,
-      tag: "1.3",
-      role: "targets/a" as never,
-      digest,
-      expiresAt: inDays(1),
-      freshAt: NOW,
-    };
-
-    expect((await verdictOf({ more: cosigned, binding, requirement: asked })).missing).toEqual([
-      `the trust data of ${NAME} says that 1.3 is ${digest}${sign}`,
-    ]);
-  });
-
-  it("takes a clock of the server that is a day ahead", async () => {
-    const set = signedSet({
-      roles: { "targets/a": { says: { "1.4": image }, by: [alice] } },
-      timestamp: put(["expires"], inDays(15).toISOString()),
-    });
-
-    expect((await verdictOf({ sets: [set], requirement: asked })).allowed).toBe(true);
-  });
-
-  it("takes any tag's word for an image named by digest, and the index's for its child", async () => {
-    const index = indexOf(image);
-
-    expect(
-      (
-        await verdictOf({
-          sets: [signed([alice], { zz: other, "1.4": index })],
-          subject: subjectOf("ops/app", [index, image]),
-          requirement: asked,
-        })
-      ).allowed,
-    ).toBe(true);
-  });
-});
-
-describe("judge says until when:", () => {
-  const roles = (days: number) => ({
-    "targets/a": { says: { "1.4": image }, by: [alice] },
-    "targets/b": { says: { "1.4": image }, by: [bob], change: put(["expires"], inDays(days).toISOString()) },
-  });
-
-  it.each<[string, Case, Date | undefined]>([
-    ["the timestamp's end", { sets: [signedSet({ roles: roles(20) })], rows: [row({ k: 2 })] }, inDays(14)],
-    ["the end of the one that is needed", { sets: [signedSet({ roles: roles(3) })], rows: [row({ k: 2 })] }, inDays(3)],
-    ["the later of two of which one is enough", { sets: [signedSet({ roles: roles(3) })] }, inDays(14)],
-    [
-      "the earliest of all rules",
-      { sets: [signedSet({ roles: roles(3) })], rows: [row(), row({ team: "ops" })] },
-      inDays(3),
-    ],
-    [
-      "the end of targets above",
-      { sets: [signedSet({ roles: roles(20), targets: put(["expires"], inDays(2).toISOString()) })] },
-      inDays(2),
-    ],
-    [
-      "when the timestamp gets too old",
-      { sets: [signedSet({ roles: roles(20) })], requirement: { maxTimestampAgeSeconds: 86_400 } },
-      inDays(1),
-    ],
-    [
-      "nothing for what does not run out",
-      { more: [{ format: "cosign", spki: spkiOfPair(alice), digest, statement: undefined }] },
-      undefined,
-    ],
-    [
-      "the binding's end, when it alone runs out",
-      {
-        more: [{ format: "cosign", spki: spkiOfPair(alice), digest, statement: undefined }],
-        sets: [signed([carol])],
-        requirement: { needsTag: true },
-      },
-      inDays(14),
-    ],
-  ])("%s", async (_what, given, until) => {
-    const verdict = await verdictOf(given);
-
-    expect([verdict.allowed, verdict.until]).toEqual([true, until]);
-  });
-});
-
-describe("findTufEvidence names what does not count", () => {
-  const reasons = async (roles: Parameters<typeof signedSet>[0]["roles"], subject = subjectOf("ops/app:1.4")) =>
-    findTufEvidence(await signedSet({ roles }), subject).refusals.map(({ where, reason }) => `${where}: ${reason}`);
-
-  it.each<[string, Parameters<typeof signedSet>[0]["roles"], string[]]>([
-    [
-      "a role that is everybody's",
-      { "targets/releases": { says: { "1.4": image }, by: [alice] } },
-      ["targets/releases: 1.4: says no person's name: sign it in a delegation of your own"],
-    ],
-    [
-      "a length",
-      { "targets/a": { says: { "1.4": image }, by: [alice], change: put(["targets", "1.4", "length"], 1) } },
-      [`targets/a: 1.4: is said to be 1 bytes long and is ${image.bytes.length}`],
-    ],
-    [
-      "names beyond what was delegated",
-      { "targets/a": { says: { "1.4": image }, by: [alice], paths: ["2"] } },
-      ["targets/a: 1.4: is outside the names that were delegated to it"],
-    ],
-    [
-      "no hash that we know",
-      {
-        "targets/a": {
-          says: { "1.4": image },
-          by: [alice],
-          change: put(["targets", "1.4", "hashes"], { md5: "AAAA" }),
-        },
-      },
-      ["targets/a: 1.4: names no SHA-256"],
-    ],
-    [
-      "a delegation that does not hold",
-      { "targets/a": { says: { "1.4": image }, by: [mallory], keys: [alice] } },
-      ["targets/a: valid signatures did not meet threshold for targets/a"],
-    ],
-    ["nothing of other images", { "targets/a": { says: { "1.4": other }, by: [alice] } }, []],
-    [
-      "nothing of other tags without a hash",
-      { "targets/a": { says: { "1.3": image }, by: [alice], change: put(["targets", "1.3", "hashes"], {}) } },
-      [],
-    ],
-  ])("%s", async (_what, roles, expected) => {
-    expect(await reasons(roles)).toEqual(expected);
-  });
-
-  it("a second hash that is another file's", async () => {
-    const change = put(["targets", "1.4", "hashes", "sha512"], Buffer.alloc(64).toString("base64"));
-
-    expect(await reasons({ "targets/a": { says: { "1.4": image }, by: [alice], change } })).toEqual([
-      expect.stringContaining("targets/a: 1.4: sha512 checksum for targets/a did not match"),
-    ]);
-  });
-});
-
-describe("a subject", () => {
-  it.each<[string, () => unknown, string]>([
-    [
-      "bytes that are not what they are called",
-      () => subjectOf("ops/app:1.4", [{ ...image, digest: other.digest }]),
-      `what was given as ${other.digest} is something else`,
-    ],
-    [
-      "a swapped child of an index",
-      () => subjectOf("ops/app:1.4", [indexOf(image), other]),
-      `the index ${indexOf(image).digest} does not list ${other.digest}`,
-    ],
-    ["a child that the index says is longer", () => subjectOf("ops/app:1.4", [longer(), image]), "does not list"],
-    ["an image as another's index", () => subjectOf("ops/app:1.4", [other, image]), "does not list"],
-    [
-      "an index that cannot be read",
-      () => subjectOf("ops/app:1.4", [{ ...indexOf(image), mediaType: "text/plain" }, image]),
-      "cannot be read as an index",
-    ],
-  ])("refuses %s", (_attack, open, message) => {
-    expect(open).toThrow(expect.objectContaining({ code: "BINDING", message: expect.stringContaining(message) }));
-  });
-
-  it("goes through an index of indexes", async () => {
-    const inner = indexOf(image);
-    const subject = subjectOf("ops/app:1.4", [indexOf(inner, other), inner, image]);
-
-    expect([...subject.covering.keys()]).toEqual([indexOf(inner, other).digest, inner.digest, digest]);
-    expect([subject.outermost, subject.digest]).toEqual([indexOf(inner, other).digest, digest]);
-  });
-
-  it("is known by SHA-256 whatever digest it was asked for by", async () => {
-    expect(subjectOf("ops/app:1.4", [{ ...image, digest: digestOf(image.bytes, "sha512") }]).digest).toBe(digest);
-  });
-});
-
-function ownedBy(pair: typeof alice): Repository {
-  const owner = new Repository({ gun: "registry.example.com:5000/ops/app" as never });
-  owner.keys.targets = pair;
-  return owner;
-}
-
-function rootedBy(pair: typeof alice): Repository {
-  const owner = new Repository({ gun: "registry.example.com:5000/ops/app" as never });
-  owner.keys.root = inCertificate(pair, certificateFor(owner.gun));
-  return owner;
-}
-
-/** An index that lists the image with a byte more. */
-function longer() {
-  const { bytes, mediaType } = indexOf(image);
-  const text = Buffer.from(bytes).toString();
-  return artifact(
-    Buffer.from(text.replace(`"size":${image.bytes.length}`, `"size":${image.bytes.length + 1}`)),
-    mediaType,
-  );
-}

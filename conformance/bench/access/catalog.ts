@@ -38,11 +38,15 @@ export async function catalogPages(server: Server): Promise<PageResult[]> {
   return results;
 }
 
-async function signIn(client: Client, name: string): Promise<string> {
+/** Gives the user a password, and answers `Basic …` by a personal token. */
+export async function signIn(client: Client, name: string): Promise<string> {
   const password = "a password to measure by";
   const body = Buffer.from(JSON.stringify({ password }));
   await client.ask(`/api/v1/users/${name}`, { method: "PUT", headers: { authorization: basic }, body, expect: 200 });
-  const authorization = `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
+  return personalToken(client, name, `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`);
+}
+
+export async function personalToken(client: Client, name: string, authorization: string): Promise<string> {
   const token = Buffer.from(JSON.stringify({ name: "bench" }));
   const made = await client.ask("/api/v1/tokens", {
     ...{ method: "POST", headers: { authorization }, body: token, expect: 201 },

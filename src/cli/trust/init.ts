@@ -6,7 +6,7 @@ import { JsonError, parseJson } from "../../oci/json.ts";
 import type { LocalCall } from "../command.ts";
 import { generateSigningKey, type SigningKey, signWith } from "../docker-keys/signing-key.ts";
 import { CliError, UsageError } from "../errors.ts";
-import { heldKeys, repositoryKeyOf, toDraft, toSigners } from "./own-roles.ts";
+import { heldKeys, isEnding, repositoryKeyOf, toDraft, toSigners } from "./own-roles.ts";
 import { inRootCertificate } from "./root-certificate.ts";
 import { findServerSigners, type ServerSigner } from "./server-signers.ts";
 import { openSigningSession, type TrustSession } from "./session.ts";
@@ -97,6 +97,7 @@ async function complete(
   if (targets === undefined) throw new Error("a walk without targets");
   const draft = toDraft(session, targets);
   addDelegates(draft, delegates, done);
+  if (isEnding(targets)) done.push("  targets, signed anew before it ends");
   if (done.length === 0) return [];
   const held = heldKeys(present.root.roles.targets, await folder.list());
   if (held.length === 0) {

@@ -67,6 +67,14 @@ export async function toSigners({ keys }: TrustSession, held: readonly HeldKey[]
   return signers;
 }
 
+/** A file with less left is signed anew although nothing in it changes: docker warns of it half a year before its end. */
+const RENEW_BEFORE_MS = 180 * 86_400_000;
+
+/** Whether what the role says counts no longer, or soon will not. */
+export function isEnding({ targets, problem }: Pick<TrustedRole, "targets" | "problem">): boolean {
+  return targets === undefined || problem !== undefined || targets.expiresAt.getTime() - Date.now() < RENEW_BEFORE_MS;
+}
+
 /**
  * The next version of a role, from what its keys of today vouch for. What was signed by somebody who may no longer is not
  * signed along: no reader counts it either.

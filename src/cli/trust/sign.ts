@@ -5,13 +5,10 @@ import { findSignersOf } from "../../notary/tuf/verify.ts";
 import type { LocalCall } from "../command.ts";
 import { CliError, UsageError } from "../errors.ts";
 import { findTagged, getHeldManifest, type HeldManifest, sha256Of } from "./held-manifest.ts";
-import { findOwnRoles, finish, toDraft } from "./own-roles.ts";
+import { findOwnRoles, finish, isEnding, toDraft } from "./own-roles.ts";
 import { openSigningSession, type TrustSession } from "./session.ts";
 import { RELEASES } from "./tag-view.ts";
 import { type NewFile, publishChange, requireTrust } from "./trust-repository.ts";
-
-/** A file with less left is signed anew although nothing in it changes: docker warns of it half a year before its end. */
-const RENEW_BEFORE_MS = 180 * 86_400_000;
 
 /** `goldseal trust sign IMAGE:TAG[@DIGEST]`: what the registry holds under that tag, into every role that is ours. */
 export async function signImage(call: LocalCall): Promise<void> {
@@ -52,10 +49,8 @@ async function signInto(
   return files;
 }
 
-function holds({ targets, problem }: TrustedRole, tag: string, sha256: Buffer): boolean {
-  if (targets === undefined || problem !== undefined) return false;
-  const isSame = targets.targets.get(tag)?.hashes.get("sha256")?.equals(sha256) === true;
-  return isSame && targets.expiresAt.getTime() - Date.now() > RENEW_BEFORE_MS;
+function holds(role: TrustedRole, tag: string, sha256: Buffer): boolean {
+  return !isEnding(role) && role.targets?.targets.get(tag)?.hashes.get("sha256")?.equals(sha256) === true;
 }
 
 interface Signed {
@@ -79,8 +74,9 @@ function report({ call: { io, options }, gun }: TrustSession, trusted: TrustedMe
   } else {
     io.stdout.write(`${isNew ? "signed" : "signed already:"} ${gun}:${tag}\n`);
     io.stdout.write(`  ${manifest.digest} (${manifest.mediaType}, ${manifest.size} bytes)\n`);
+    const width = Math.max(...signatures.map(({ role }) => role.length));
     for (const { role, keyIds, expires } of signatures)
-      io.stdout.write(`  ${role}  key ${keyIds.join(", ")}  until ${expires}\n`);
+      io.stdout.write(`  ${role.padEnd(width)}  key ${keyIds.join(", ")}  until ${expires}\n`);
   }
   if (roles.some(({ name }) => name === RELEASES || name === TARGETS)) return;
   io.stderr.write(

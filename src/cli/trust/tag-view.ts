@@ -1,6 +1,7 @@
 import { canonicalKeyId } from "../../notary/tuf/key.ts";
-import { ancestorsOf, type RoleName, TARGETS } from "../../notary/tuf/names.ts";
-import type { TrustedMetadata, TrustedRole } from "../../notary/tuf/trusted-metadata.ts";
+import { type RoleName, TARGETS } from "../../notary/tuf/names.ts";
+import type { TrustedMetadata } from "../../notary/tuf/trusted-metadata.ts";
+import { type CountingRole, countingRoles, findTarget } from "../../notary/tuf/trusted-targets.ts";
 import { findSignersOf } from "../../notary/tuf/verify.ts";
 
 /** What docker pulls by: tags in here, else those in `targets`. */
@@ -28,19 +29,19 @@ export interface SignedTag {
 
 /** By tag; where people signed different digests, one entry each. */
 export function viewTags(trusted: TrustedMetadata): SignedTag[] {
-  const roles = countingRoles(trusted);
   const byTag = new Map<string, SignedTag>();
-  for (const role of roles) {
+  for (const role of inOrder(trusted)) {
     const keyIds = findSignersOf(role.targets, role.keys).map(canonicalKeyId);
     const signature = { role: role.name, keyIds, expiresAt: role.targets.expiresAt };
-    for (const [tag, { hashes, length }] of role.targets.targets) {
-      const sha256 = hashes.get("sha256");
-      if (sha256 === undefined || !mayNameIt(trusted, role, tag)) continue;
-      const digest = `sha256:${sha256.toString("hex")}`;
+    for (const tag of role.targets.targets.keys()) {
+      const file = findTarget(trusted, role.name, tag);
+      const sha256 = file?.hashes.get("sha256");
+      if (file === undefined || sha256 === undefined) continue;
+      const digest = toDigest(sha256);
       const entry = byTag.get(`${tag}@${digest}`);
       const isReleased = entry?.isReleased ?? findReleased(trusted, tag) === digest;
       const signatures = [...(entry?.signatures ?? []), signature];
-      byTag.set(`${tag}@${digest}`, { tag, digest, size: length, isReleased, signatures });
+      byTag.set(`${tag}@${digest}`, { tag, digest, size: file.length, isReleased, signatures });
     }
   }
   return [...byTag.values()].sort((a, b) =>
@@ -56,26 +57,17 @@ export function signersOf({ signatures }: SignedTag): readonly RoleSignature[] {
 /** `targets/alice` → `alice`. */
 export const signerName = (role: RoleName): string => role.replace(/^targets\//, "");
 
-type CountingRole = TrustedRole & { readonly targets: NonNullable<TrustedRole["targets"]> };
-
-function countingRoles({ roles }: TrustedMetadata): CountingRole[] {
-  const counts = (role: TrustedRole): role is CountingRole => role.targets !== undefined && role.problem === undefined;
-  const first = [RELEASES, TARGETS].map((name) => roles.get(name)).filter((role) => role !== undefined);
-  const others = [...roles.values()].filter(({ name }) => name !== RELEASES && name !== TARGETS);
-  return [...first, ...others].filter(counts);
+/** The roles that release first. */
+function inOrder(trusted: TrustedMetadata): CountingRole[] {
+  const roles = countingRoles(trusted);
+  const first = [RELEASES, TARGETS].flatMap((name) => roles.filter((role) => role.name === name));
+  return [...first, ...roles.filter((role) => !first.includes(role))];
 }
 
 function findReleased(trusted: TrustedMetadata, tag: string): string | undefined {
-  for (const role of countingRoles(trusted)) {
-    if (role.name !== RELEASES && role.name !== TARGETS) continue;
-    const sha256 = role.targets.targets.get(tag)?.hashes.get("sha256");
-    if (sha256 !== undefined && mayNameIt(trusted, role, tag)) return `sha256:${sha256.toString("hex")}`;
-  }
-  return undefined;
+  const file = findTarget(trusted, RELEASES, tag) ?? findTarget(trusted, TARGETS, tag);
+  const sha256 = file?.hashes.get("sha256");
+  return sha256 && toDigest(sha256);
 }
 
-/** Hardening T14a: a delegation speaks only for the names that were given to it, and to those it hangs on. */
-function mayNameIt({ roles }: TrustedMetadata, { name }: TrustedRole, tag: string): boolean {
-  const chain = [...ancestorsOf(name), name].map((one) => roles.get(one)?.paths ?? []);
-  return chain.every((paths) => paths.some((prefix) => tag.startsWith(prefix)));
-}
+const toDigest = (sha256: Buffer): string => `sha256:${sha256.toString("hex")}`;

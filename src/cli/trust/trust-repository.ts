@@ -7,6 +7,7 @@ import { readTrusted, type TrustedMetadata } from "../../notary/tuf/trusted-meta
 import { CliError } from "../errors.ts";
 import { readError } from "./registry-wire.ts";
 import type { TrustSession } from "./session.ts";
+import type { TrustStore } from "./trust-store.ts";
 
 /** The next file of a role. */
 export interface NewFile {
@@ -26,6 +27,7 @@ export async function readTrust(
 ): Promise<TrustedMetadata | undefined> {
   const { gun, store } = session;
   const known = await store.load();
+  requireReadable(store, known);
   const { "root-key": pin } = session.call.options;
   const pinned = typeof pin === "string" ? pinTo(pin, known) : { known };
   const fetch = (name: string, maxBytes: number) => fetchFile(session, actions, name, maxBytes);
@@ -34,7 +36,14 @@ export async function readTrust(
     if (trusted !== undefined) refuseOlderRoot(trusted.root, known.get(ROOT));
     return trusted;
   });
-  if (found !== undefined) await store.save(found);
+  if (found === undefined) return undefined;
+  await store.save(found);
+  if (!known.has(ROOT) && pin === undefined) {
+    const [key] = rootKeysOf(found.root);
+    session.call.io.stderr.write(
+      `goldseal: ${gun} is seen for the first time here; its root key ${key} is trusted from now on\n`,
+    );
+  }
   return found;
 }
 
@@ -64,9 +73,19 @@ export async function publishChange(
     const present = await readTrust(session, "pull,push");
     const files = await plan(present);
     if (files.length === 0 && present !== undefined) return present;
-    if ((await post(session, files)) || attempt === MAX_ATTEMPTS) break;
+    const isTaken = await post(session, files);
+    const root = files.find(({ role }) => role === ROOT);
+    if (isTaken && root !== undefined) await session.store.saveRoot(root.bytes);
+    if (isTaken) break;
+    if (attempt === MAX_ATTEMPTS) throw tooBusy(session);
   }
   return getTrust(session, "pull,push");
+}
+
+function tooBusy({ gun }: TrustSession): CliError {
+  return new CliError(
+    `others published to ${gun} ${MAX_ATTEMPTS} times while this tried to; nothing was changed: try again`,
+  );
 }
 
 /** Whether it was taken; false: others published versions of these files meanwhile. @throws CliError */
@@ -117,15 +136,33 @@ async function fetchFile(
 function pinTo(keyId: string, known: ReadonlyMap<RoleName, Uint8Array>) {
   const others = new Map(known);
   others.delete(ROOT);
-  const trustFirst = ({ version, roles: { root } }: Root): void => {
-    const ids = root.keyIds.flatMap((id) => {
-      const key = root.keys.get(id);
-      return key === undefined ? [] : [canonicalKeyId(key), id as string];
-    });
+  const trustFirst = (root: Root): void => {
+    const ids = rootKeysOf(root);
     if (ids.includes(keyId)) return;
-    throw new VerificationError("KEY", `root ${version} is not of the key ${keyId}, but of ${ids[0] ?? "none"}`);
+    throw new VerificationError("KEY", `root ${root.version} is not of the key ${keyId}, but of ${ids[0] ?? "none"}`);
   };
   return { known: others, trustFirst };
+}
+
+/** By the key itself, as people are told it, and by its certificate. */
+function rootKeysOf({ roles: { root } }: Root): string[] {
+  return root.keyIds.flatMap((id) => {
+    const key = root.keys.get(id);
+    return key === undefined ? [] : [canonicalKeyId(key), id as string];
+  });
+}
+
+/** What was trusted here is no word of the registry's: it is told apart. @throws CliError */
+function requireReadable({ folder }: TrustStore, known: ReadonlyMap<RoleName, Uint8Array>): void {
+  const bytes = known.get(ROOT);
+  try {
+    if (bytes !== undefined) parseRoot(bytes);
+  } catch (cause) {
+    if (!(cause instanceof VerificationError)) throw cause;
+    const next =
+      "remove it only if you will trust the root that the registry shows then, or name its key with --root-key";
+    throw new CliError(`${folder}/root.json is damaged: ${cause.message}\n${next}`, { cause });
+  }
 }
 
 /** A pin says which root to begin with; that this machine saw a later one still counts. */

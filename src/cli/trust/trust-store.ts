@@ -28,6 +28,11 @@ export class TrustStore {
     return files;
   }
 
+  /** A root of our own making: the server has to show this one from now on. */
+  saveRoot(bytes: Uint8Array): Promise<void> {
+    return this.#write("root", bytes);
+  }
+
   /** The timestamp last: with it the others count. */
   async save({ root, snapshot, timestamp, roles }: TrustedMetadata): Promise<void> {
     await this.#write("root", root.bytes);

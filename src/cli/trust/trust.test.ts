@@ -17,6 +17,7 @@ describe("goldseal trust init, sign, verify, inspect, revoke", () => {
 
     const init = await alice.goldseal(`trust init ${image}`);
     expect(init).toMatchObject({ status: 0 });
+    expect(init.err).not.toContain("for the first time");
     expect(init.out).toMatch(/^founded the trust data of registry\.test\/alice\/story\n {2}root key {8}[0-9a-f]{64}\n/);
     expect(init.out).toMatch(/\n {2}targets\/alice {2}[0-9a-f]{64}\n {2}targets\/releases {2}[0-9a-f]{64}\n/);
 

@@ -24,6 +24,8 @@ export async function verifyImage(call: LocalCall): Promise<void> {
   if (found.length === 0) throw notSigned(session, trusted);
   // A tag that was moved after it was signed would be pulled as something that nobody signed.
   if (tag !== undefined && digest === undefined) await requireUnmoved(session, tag, found[0]?.digest ?? "");
+  // Several tags may have one digest: the name to pull by is the same.
+  if (call.options.json !== true) call.io.stdout.write(`${session.gun}@${found[0]?.digest}\n`);
   for (const entry of found) print(session, trusted, entry);
 }
 
@@ -70,7 +72,6 @@ function print({ call: { io, options }, gun }: TrustSession, trusted: TrustedMet
     io.stdout.write(`${JSON.stringify({ gun, tag, digest, size, signatures, expiresAt: until, ...timestamp })}\n`);
     return;
   }
-  io.stdout.write(`${gun}@${digest}\n`);
   for (const { role, keyIds, expiresAt } of signatures)
     io.stderr.write(`${tag} signed in ${role} by ${keyIds.join(", ")} until ${expiresAt.toISOString()}\n`);
 }

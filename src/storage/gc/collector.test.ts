@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseDigest } from "../../oci/digest.ts";
+import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { parseRepositoryName } from "../../oci/repository-name.ts";
 import {
   describe as describeContent,
@@ -313,6 +313,54 @@ describe("a collection", () => {
     );
     expect(marks).toEqual([]);
     await collect();
+  });
+
+  it("goes on without the one blob that the store cannot delete, and deletes it in the next run", async () => {
+    const place = newPlace();
+    const digests = [];
+    for (const text of ["stuck", "one", "two"]) digests.push(await pushBlob(place, text));
+    const [stuck = ""] = digests;
+    class Failing extends FsBlobInventory {
+      override async withdraw(digest: Digest) {
+        if (digest === stuck) throw new Error("input/output error");
+        return super.withdraw(digest);
+      }
+    }
+    events.length = 0;
+
+    const run = await collect({ inventory: new Failing(app.blobsFolder) });
+
+    expect([run.outcome, run.skipped, run.deleted]).toEqual(["done", 1, 5]);
+    expect(events.filter(({ kind }) => kind === "error")).toHaveLength(1);
+    expect(digests.map((digest) => existsSync(fileOf(digest)))).toEqual([true, false, false]);
+    expect((await collect()).items).toEqual([`blob  ${stuck} 5`]);
+  });
+
+  it("deletes a chain of indexes in one run, however many manifests it takes at once", async () => {
+    const place = newPlace();
+    const image = await pushImage(place, "image");
+    let last = child(image);
+    for (let i = 0; i < 4; i++) {
+      const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [last], annotations: { i: String(i) } };
+      expect((await putManifest(place, `index-${i}`, index, { contentType: OCI_INDEX })).status).toBe(201);
+      last = describeContent(JSON.stringify(index), OCI_INDEX);
+    }
+    for (const tag of ["image", "index-0", "index-1", "index-2", "index-3"]) await untag(place, tag);
+
+    const run = await collect({ manifestsAtOnce: 1 });
+
+    expect(run.items.filter((item) => item.startsWith("manifest"))).toHaveLength(5);
+    expect([run.deleted, run.skipped]).toEqual([9, 0]);
+  });
+
+  it("leaves no setting of its own on the connection", async () => {
+    await collect();
+
+    const settings = await Promise.all(
+      Array.from({ length: 10 }, () => app.database.query<{ enable_seqscan: string }>("", "show enable_seqscan")),
+    );
+
+    expect(new Set(settings.flat().map(({ enable_seqscan }) => enable_seqscan))).toEqual(new Set(["on"]));
   });
 
   it("is one at a time over all processes", async () => {

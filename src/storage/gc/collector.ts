@@ -1,13 +1,9 @@
 import type { BlobInventory, StoredBlob } from "../blob-inventory.ts";
 import type { SeeBytes } from "../blob-rows.ts";
-import { clearBlobMarks } from "../blob-rows.ts";
-import type { Database, Session } from "../database.ts";
-import { type Failpoint, noFailpoint } from "../failpoint.ts";
-import { inGroups } from "../in-groups.ts";
-import { type DeletionParts, deleteBlob, deleteLinks, deleteManifestRows } from "./deletion.ts";
-import { type DoomedRow, findDoomedBlobs, findDoomedLinks, findDoomedManifests } from "./doomed.ts";
-import { adoptOrphans, findOrphans, findRevived, markBlobs, markLinks, markManifests } from "./marks.ts";
-import { addItems, type GcItem, type GcKind, GcRuns } from "./runs.ts";
+import type { Database } from "../database.ts";
+import type { Failpoint } from "../failpoint.ts";
+import { Run } from "./run.ts";
+import { type GcKind, GcRuns } from "./runs.ts";
 
 export interface CollectorOptions {
   readonly database: Database;
@@ -17,6 +13,8 @@ export interface CollectorOptions {
   readonly graceSeconds: number;
   /** How long a manifest stays that no tag leads to; undefined: for ever. */
   readonly untaggedSeconds: number | undefined;
+  /** Manifests or links that are deleted in one transaction; default 200. */
+  readonly manifestsAtOnce?: number;
   readonly failpoint?: Failpoint;
   /** Ends a run between two steps. */
   readonly signal?: AbortSignal;
@@ -48,9 +46,8 @@ const restoredMessage =
   "since then have no rows. Nothing is deleted until an operator says so: goldseal gc --after-restore";
 
 const lockName = "goldseal garbage collection";
-const repositoriesAtOnce = 200;
-const blobsAtOnce = 1_000;
-const rowsAtOnce = 500;
+/** Plans live as long as the run, and the list of what it deletes, empty when they are made, grows with it. */
+const BY_INDEX = "select set_config('enable_seqscan', 'off', false)";
 
 /**
  * Deletes what nothing leads to, while everything goes on. Over all processes one collects at a time, and all it does
@@ -72,6 +69,7 @@ export class Collector {
   /** The id of the run, over by then; undefined where another process collects or did so. Throws when it failed. */
   run(options: RunOptions): Promise<number | undefined> {
     return this.#options.database.exclusively(lockName, async (session) => {
+      await session.query("gc-by-index", BY_INDEX);
       const runs = new GcRuns(session);
       const { ifNoneForSeconds } = options;
       if (ifNoneForSeconds !== undefined && !(await runs.isDue(ifNoneForSeconds))) return undefined;
@@ -79,12 +77,13 @@ export class Collector {
       options.onBegin?.(id);
       try {
         const held = await this.#isHeld(runs, options);
-        if (!held) await new Run(this.#options, { session, runs, id, dryRun: options.dryRun }).go();
-        await (held ? runs.end(id, "held", restoredMessage) : runs.end(id, "done"));
+        const run = new Run(this.#options, { session, runs, id, dryRun: options.dryRun });
+        await (held ? runs.end(id, "held", { reason: restoredMessage }) : run.go());
         return id;
       } catch (error) {
         // Without the connection it cannot be said; the next run does.
-        await runs.end(id, "failed", error instanceof Error ? error.message : String(error)).catch(() => undefined);
+        const reason = error instanceof Error ? error.message : String(error);
+        await runs.end(id, "failed", { reason }).catch(() => undefined);
         throw error;
       }
     });
@@ -100,191 +99,4 @@ export class Collector {
     await this.#options.inventory.writeMark(next);
     return false;
   }
-}
-
-interface RunParts {
-  readonly session: Session;
-  readonly runs: GcRuns;
-  readonly id: number;
-  readonly dryRun: boolean;
-}
-
-/** One collection, by whoever holds the lock. */
-class Run {
-  readonly #options: CollectorOptions;
-  readonly #parts: RunParts;
-  readonly #deletion: DeletionParts;
-  readonly #search: { readonly run: number; readonly graceSeconds: number };
-  readonly #counts = { stage: "marking", marked: 0, deleted: 0, freedBytes: 0, skipped: 0 };
-
-  constructor(options: CollectorOptions, parts: RunParts) {
-    const { inventory, graceSeconds, failpoint = noFailpoint } = options;
-    this.#options = options;
-    this.#parts = parts;
-    this.#deletion = { session: parts.session, inventory, failpoint };
-    this.#search = { run: parts.id, graceSeconds };
-  }
-
-  async go(): Promise<void> {
-    if (!this.#parts.dryRun) await this.#mark();
-    await this.#adopt();
-    await this.#begin("deleting manifests");
-    await this.#eachRepositories((ids) => this.#deleteManifests(ids));
-    await this.#begin("deleting links");
-    await this.#eachRepositories((ids) => this.#deleteLinks(ids));
-    await this.#begin("deleting blobs");
-    await this.#deleteBlobs();
-    await this.#begin("over");
-  }
-
-  async #begin(stage: string): Promise<void> {
-    this.#counts.stage = stage;
-    await this.#parts.runs.report(this.#parts.id, this.#counts);
-  }
-
-  async #mark(): Promise<void> {
-    const { session } = this.#parts;
-    await this.#begin("marking");
-    const untagged = this.#options.untaggedSeconds === undefined;
-    await this.#eachRepositories(async (ids) => {
-      this.#marked(await markManifests(session, ids, untagged));
-      this.#marked(await markLinks(session, ids));
-    });
-    for (let after: string | undefined = ""; after !== undefined; ) {
-      const { marked, last }: Awaited<ReturnType<typeof markBlobs>> = await markBlobs(session, after, blobsAtOnce);
-      this.#marked(marked);
-      after = last;
-    }
-    await this.#reviveBlobs();
-    await (this.#options.failpoint ?? noFailpoint)("gc.afterMark");
-  }
-
-  async #reviveBlobs(): Promise<void> {
-    const { session } = this.#parts;
-    for (let after = ""; ; ) {
-      const revived = await findRevived(session, after, rowsAtOnce);
-      for (const blob of revived) {
-        // A link leads to it, so nobody takes the bytes between this look and the change.
-        if (await this.#options.seeBytes(blob.digest, blob.size)) await clearBlobMarks(session, [blob.digest]);
-        else this.#options.observe?.({ kind: "damaged", blob });
-      }
-      const last = revived.at(-1);
-      if (last === undefined) return;
-      after = last.digest;
-    }
-  }
-
-  /** A dry run lists those that a real one would adopt and, without any grace, delete at once. */
-  async #adopt(): Promise<void> {
-    await this.#begin("looking for bytes without rows");
-    const { session, id, dryRun } = this.#parts;
-    for await (const some of inGroups(this.#options.inventory.list(), blobsAtOnce)) {
-      const orphans = await findOrphans(session, some);
-      if (orphans.length === 0) continue;
-      if (!dryRun) this.#marked(await adoptOrphans(session, orphans));
-      else if (this.#options.graceSeconds === 0) await this.#list(id, orphans.map(toBlobItem));
-    }
-  }
-
-  async #deleteManifests(ids: readonly number[]): Promise<void> {
-    const { session, id, dryRun } = this.#parts;
-    const { untaggedSeconds } = this.#options;
-    if (untaggedSeconds === undefined) return;
-    const all = await findDoomedManifests(session, ids, untaggedSeconds);
-    if (dryRun) return this.#list(id, all);
-    for (const doomed of byRepository(all)) {
-      await this.#deletion.failpoint("gc.afterPick");
-      const gone = await deleteManifestRows(this.#deletion, { run: id, doomed, untaggedSeconds });
-      this.#deleted(gone, doomed.length - gone.length);
-    }
-  }
-
-  async #deleteLinks(ids: readonly number[]): Promise<void> {
-    const { session, id, dryRun } = this.#parts;
-    const all = await findDoomedLinks(session, ids, this.#search);
-    if (dryRun) return this.#list(id, all);
-    for (const doomed of byRepository(all)) {
-      await this.#deletion.failpoint("gc.afterPick");
-      const gone = await deleteLinks(this.#deletion, this.#search, doomed);
-      this.#deleted(gone, doomed.length - gone.length);
-    }
-  }
-
-  async #deleteBlobs(): Promise<void> {
-    const { session, id, dryRun } = this.#parts;
-    for (let after = ""; ; ) {
-      const found = await findDoomedBlobs(session, this.#search, { dryRun, after, limit: rowsAtOnce });
-      if (dryRun) await this.#list(id, found);
-      else for (const item of found) await this.#deleteBlob(item);
-      const last = found.at(-1);
-      if (last === undefined) return;
-      after = last.digest;
-      await this.#begin("deleting blobs");
-    }
-  }
-
-  async #deleteBlob(item: GcItem): Promise<void> {
-    this.#options.signal?.throwIfAborted();
-    try {
-      await this.#deletion.failpoint("gc.afterPick");
-      const isGone = await deleteBlob(this.#deletion, this.#search, item);
-      this.#deleted(isGone ? [item] : [], isGone ? 0 : 1);
-    } catch (error) {
-      this.#options.observe?.({ kind: "error", error });
-      this.#deleted([], 1);
-      // The store's trouble with one blob is not the end; without the database nothing goes on.
-      await this.#begin("deleting blobs");
-    }
-  }
-
-  async #list(run: number, items: readonly GcItem[]): Promise<void> {
-    await addItems(this.#parts.session, run, items);
-    this.#count(items);
-  }
-
-  #deleted(items: readonly GcItem[], skipped: number): void {
-    this.#counts.skipped += skipped;
-    this.#count(items);
-    const [first] = items;
-    if (first === undefined) return;
-    const bytes = first.kind === "link" ? 0 : sum(items);
-    this.#options.observe?.({ kind: "deleted", of: first.kind, count: items.length, bytes });
-  }
-
-  /** A link has no bytes of its own. */
-  #count(items: readonly GcItem[]): void {
-    this.#counts.deleted += items.length;
-    this.#counts.freedBytes += sum(items.filter(({ kind }) => kind !== "link"));
-  }
-
-  #marked(count: number): void {
-    this.#counts.marked += count;
-    if (count > 0) this.#options.observe?.({ kind: "marked", count });
-  }
-
-  async #eachRepositories(act: (ids: readonly number[]) => Promise<void>): Promise<void> {
-    for (let last = 0; ; ) {
-      this.#options.signal?.throwIfAborted();
-      const rows = await this.#parts.session.query<{ id: string }>(
-        "gc-repositories",
-        "select id from repositories where id > $1 order by id limit $2",
-        [last, repositoriesAtOnce],
-      );
-      const ids = rows.map(({ id }) => Number(id));
-      if (ids.length > 0) await act(ids);
-      if (ids.length < repositoriesAtOnce) return;
-      last = ids.at(-1) ?? last;
-    }
-  }
-}
-
-const sum = (items: readonly GcItem[]): number => items.reduce((total, { size }) => total + size, 0);
-
-function toBlobItem({ digest, size }: StoredBlob): GcItem {
-  return { kind: "blob", repository: undefined, digest, size };
-}
-
-function byRepository(rows: readonly DoomedRow[]): DoomedRow[][] {
-  const groups = Map.groupBy(rows, ({ repositoryId }) => repositoryId);
-  return [...groups.values()];
 }

@@ -8,46 +8,50 @@ import { isPinned, keptBy } from "./marks.ts";
 import { addItems, type GcItem } from "./runs.ts";
 
 // Deleting: everything is looked at again under its lock, in a statement of its own after the one that locks, which sees
-// what was committed until then. A row that somebody holds is left for the next run: the collector never waits.
+// what was committed until then. A row that somebody holds is left for the next run: the collector never waits. Each
+// call is one transaction, of as many rows as it is given: pushes that want one of them wait for it.
 
 export interface DeletionParts {
   readonly session: Session;
   readonly inventory: BlobInventory;
   readonly failpoint: Failpoint;
+  /** Told why bytes could not be destroyed: their row is gone, and the sweep of what belongs to no upload finds them. */
+  readonly onLeftOver: (error: unknown) => void;
 }
 
-/** `doomed` of one repository. Returns what was deleted. */
+/** Bytes that are destroyed at once: in S3 each is two statements and a request. */
+const discardedAtOnce = 4;
+
+/** Returns those that were deleted. */
 export function deleteManifestRows(
   { session, failpoint }: DeletionParts,
   { run, doomed, untaggedSeconds }: { run: number; doomed: readonly DoomedRow[]; untaggedSeconds: number },
 ): Promise<DoomedRow[]> {
   return session.transaction(async (sql) => {
-    const repositoryId = doomed[0]?.repositoryId;
-    const rows = await sql.query<{ digest: Digest }>(
+    const locked = await sql.query<Key>(
       "gc-lock-manifests",
-      `select digest from manifests
-       where repository_id = $1 and digest = any($2::text[]) and unreferenced_at <= now() - make_interval(secs => $3)
-       order by digest for update skip locked`,
-      [repositoryId, doomed.map(({ digest }) => digest), untaggedSeconds],
+      `select m.repository_id, m.digest from ${keys(1)} join manifests m using (repository_id, digest)
+       where m.unreferenced_at <= now() - make_interval(secs => $3)
+       order by m.repository_id, m.digest for update of m skip locked`,
+      [...columns(doomed.map(toKey)), untaggedSeconds],
     );
-    const locked = rows.map(({ digest }) => digest);
     await failpoint("gc.afterLock");
-    const going = await findUnkept(sql, repositoryId, locked);
+    const going = await findUnkept(sql, locked);
     await failpoint("gc.afterRecheck");
-    await sql.query(
-      "gc-delete-children",
-      "delete from manifest_children where repository_id = $1 and manifest_digest = any($2::text[])",
-      [repositoryId, [...going]],
-    );
-    await sql.query(
-      "gc-delete-manifests",
-      "delete from manifests where repository_id = $1 and digest = any($2::text[])",
-      [repositoryId, [...going]],
-    );
-    const items = doomed.filter(({ digest }) => going.has(digest));
-    await addItems(sql, run, items);
-    await failpoint("gc.beforeCommit");
-    return items;
+    if (going.length > 0) {
+      await sql.query(
+        "gc-delete-children",
+        `delete from manifest_children c using ${keys(1)}
+         where c.repository_id = k.repository_id and c.manifest_digest = k.digest`,
+        columns(going),
+      );
+      await sql.query(
+        "gc-delete-manifests",
+        `delete from manifests m using ${keys(1)} where m.repository_id = k.repository_id and m.digest = k.digest`,
+        columns(going),
+      );
+    }
+    return recorded({ sql, run, failpoint }, doomed, going);
   });
 }
 
@@ -55,70 +59,95 @@ export function deleteManifestRows(
  * Of the manifests `locked`, to which nothing new can lead: those that nothing leads to. What is not locked may be alive
  * and counts so, with all that it keeps.
  */
-async function findUnkept(sql: Sql, repositoryId: unknown, locked: readonly Digest[]): Promise<Set<Digest>> {
-  const rows = await sql.query<{ digest: Digest }>(
+async function findUnkept(sql: Sql, locked: readonly Key[]): Promise<Key[]> {
+  if (locked.length === 0) return [];
+  return sql.query<Key>(
     "gc-unkept-manifests",
-    `with recursive kept as (
-       select m.repository_id, m.digest from manifests m
-       where m.repository_id = $1 and m.digest = any($2::text[]) and (
-         ${isPinned("m")}
-         or exists (select from tags t where t.repository_id = $1 and t.manifest_digest = m.digest)
+    `with recursive locked as materialized (select k.repository_id, k.digest from ${keys(1)}), kept as (
+       select m.repository_id, m.digest from locked join manifests m using (repository_id, digest)
+       where ${isPinned("m")}
+         or exists (select from tags t where t.repository_id = m.repository_id and t.manifest_digest = m.digest)
          or exists (select from manifest_children c
-              where c.repository_id = $1 and c.child_digest = m.digest and c.manifest_digest <> all($2))
+              where c.repository_id = m.repository_id and c.child_digest = m.digest
+                and (c.repository_id, c.manifest_digest) not in (select repository_id, digest from locked))
          or exists (select from manifests s
-              where s.repository_id = $1 and s.digest = m.subject_digest and s.digest <> all($2)))
+              where s.repository_id = m.repository_id and s.digest = m.subject_digest
+                and (s.repository_id, s.digest) not in (select repository_id, digest from locked))
        union
        select kept.repository_id, e.digest from kept cross join lateral ${keptBy("kept")} e (digest)
      )
-     select d.digest from unnest($2::text[]) d (digest) where d.digest not in (select digest from kept)`,
-    [repositoryId, locked],
+     select repository_id, digest from locked where (repository_id, digest) not in (select repository_id, digest from kept)`,
+    columns(locked),
   );
-  return new Set(rows.map(({ digest }) => digest));
 }
 
-/** `doomed` of one repository. Returns what was deleted. */
+/** Returns those that were deleted. */
 export function deleteLinks(
   { session, failpoint }: DeletionParts,
   { run, graceSeconds }: Search,
   doomed: readonly DoomedRow[],
 ): Promise<DoomedRow[]> {
   return session.transaction(async (sql) => {
-    const repositoryId = doomed[0]?.repositoryId;
-    const rows = await sql.query<{ digest: Digest }>(
+    const locked = await sql.query<Key>(
       "gc-lock-links",
-      `select digest from repository_blobs
-       where repository_id = $1 and digest = any($2::text[]) and unreferenced_at <= now() - make_interval(secs => $3)
-       order by digest for update skip locked`,
-      [repositoryId, doomed.map(({ digest }) => digest), graceSeconds],
+      `select b.repository_id, b.digest from ${keys(1)} join repository_blobs b using (repository_id, digest)
+       where b.unreferenced_at <= now() - make_interval(secs => $3)
+       order by b.repository_id, b.digest for update of b skip locked`,
+      [...columns(doomed.map(toKey)), graceSeconds],
     );
     await failpoint("gc.afterLock");
-    const gone = await sql.query<{ digest: Digest }>(
+    const gone = await sql.query<Key>(
       "gc-delete-links",
-      `delete from repository_blobs b
-       where b.repository_id = $1 and b.digest = any($3::text[])
-         and not exists (select from manifest_blobs mb where mb.repository_id = $1 and mb.blob_digest = b.digest)
-         and not ${isPinned("b")} and not ${mayBeWanted}
-       returning digest`,
-      [repositoryId, graceSeconds, rows.map(({ digest }) => digest)],
+      `delete from repository_blobs b using ${keys(1)}
+       where b.repository_id = k.repository_id and b.digest = k.digest and not exists (
+           select from manifest_blobs mb where mb.repository_id = b.repository_id and mb.blob_digest = b.digest)
+         and not ${isPinned("b")} and not ${mayBeWanted("$3")}
+       returning b.repository_id, b.digest`,
+      [...columns(locked), graceSeconds],
     );
-    const going = new Set(gone.map(({ digest }) => digest));
-    const items = doomed.filter(({ digest }) => going.has(digest));
-    await addItems(sql, run, items);
-    await failpoint("gc.beforeCommit");
-    return items;
+    return recorded({ sql, run, failpoint }, doomed, gone);
   });
 }
 
+/** Those of `doomed` that are `gone`, put on the run's list. */
+async function recorded(
+  { sql, run, failpoint }: { sql: Sql; run: number; failpoint: Failpoint },
+  doomed: readonly DoomedRow[],
+  gone: readonly Key[],
+): Promise<DoomedRow[]> {
+  const going = new Set(gone.map(({ repository_id, digest }) => `${repository_id} ${digest}`));
+  const items = doomed.filter(({ repositoryId, digest }) => going.has(`${repositoryId} ${digest}`));
+  await addItems(sql, run, items);
+  await failpoint("gc.beforeCommit");
+  return items;
+}
+
+interface Key {
+  readonly repository_id: string;
+  readonly digest: Digest;
+}
+
+const toKey = ({ repositoryId, digest }: DoomedRow): Key => ({ repository_id: String(repositoryId), digest });
+
+/** The parameters `first` and the next, as rows of {@link Key}. */
+const keys = (first: number): string =>
+  `unnest($${first}::bigint[], $${first + 1}::text[]) as k (repository_id, digest)`;
+
+const columns = (rows: readonly Key[]): [string[], Digest[]] => [
+  rows.map(({ repository_id }) => repository_id),
+  rows.map(({ digest }) => digest),
+];
+
 /**
- * One candidate, whose mark is committed: looked at again under its lock, then its bytes, then its row. The bytes are out
- * of reach before the row goes and are destroyed after that is committed: a collector that lost its connection, and with it
- * the lock, puts them back. False when somebody has it, or needs it again.
+ * Candidates, whose marks are committed: looked at again under their locks, then their bytes, then their rows. The bytes
+ * are out of reach before the rows go and are destroyed after that is committed: a collector that lost its connection, and
+ * with it the lock, puts them back. Returns those that were deleted; the others somebody has, or needs again.
  */
-export async function deleteBlob(
-  { session, inventory, failpoint }: DeletionParts,
+export async function deleteBlobs(
+  { session, inventory, failpoint, onLeftOver }: DeletionParts,
   { run, graceSeconds }: Search,
-  item: GcItem,
-): Promise<boolean> {
+  items: readonly GcItem[],
+): Promise<GcItem[]> {
   const withdrawn: WithdrawnBlob[] = [];
   const restore = async (): Promise<void> => {
     for (const bytes of withdrawn.splice(0)) await bytes.restore();
@@ -126,18 +155,23 @@ export async function deleteBlob(
   try {
     const deleted = await session.transaction(async (sql) => {
       await restore();
-      if (!(await lockCandidate(sql, item.digest, graceSeconds))) return false;
+      const digests = await lockCandidates(sql, items, graceSeconds);
+      if (digests.size === 0) return [];
       await failpoint("gc.afterRecheck");
-      const bytes = await inventory.withdraw(item.digest);
-      if (bytes !== undefined) withdrawn.push(bytes);
-      await failpoint("gc.afterObject");
-      await sql.query("gc-delete-blob", "delete from blobs where digest = $1", [item.digest]);
+      for (const digest of digests) {
+        const bytes = await inventory.withdraw(digest);
+        if (bytes !== undefined) withdrawn.push(bytes);
+        await failpoint("gc.afterObject");
+      }
+      await sql.query("gc-delete-blobs", "delete from blobs where digest = any($1::text[])", [[...digests]]);
       await failpoint("gc.afterRow");
-      await addItems(sql, run, [item]);
+      const going = items.filter(({ digest }) => digests.has(digest));
+      await addItems(sql, run, going);
       await failpoint("gc.beforeCommit");
-      return true;
+      return going;
     });
-    for (const bytes of withdrawn) await bytes.discard();
+    while (withdrawn.length > 0)
+      await Promise.all(withdrawn.splice(0, discardedAtOnce).map((bytes) => bytes.discard().catch(onLeftOver)));
     return deleted;
   } catch (error) {
     await restore();
@@ -145,15 +179,20 @@ export async function deleteBlob(
   }
 }
 
-/** In two statements: whoever attached it before the lock was ours has committed, and the second one sees it. */
-async function lockCandidate(sql: Sql, digest: Digest, graceSeconds: number): Promise<boolean> {
-  const locked = await sql.query(
-    "gc-lock-blob",
-    `select 1 from blobs where digest = $1 and unreferenced_at <= now() - make_interval(secs => $2)
-     for update skip locked`,
-    [digest, graceSeconds],
+/** In two statements: whoever attached one before the lock was ours has committed, and the second one sees it. */
+async function lockCandidates(sql: Sql, items: readonly GcItem[], graceSeconds: number): Promise<Set<Digest>> {
+  const locked = await sql.query<{ digest: Digest }>(
+    "gc-lock-blobs",
+    `select digest from blobs where digest = any($1::text[]) and unreferenced_at <= now() - make_interval(secs => $2)
+     order by digest for update skip locked`,
+    [items.map(({ digest }) => digest), graceSeconds],
   );
-  if (locked.length === 0) return false;
-  const links = await sql.query("gc-blob-links", "select 1 from repository_blobs where digest = $1 limit 1", [digest]);
-  return links.length === 0;
+  if (locked.length === 0) return new Set();
+  const linked = await sql.query<{ digest: Digest }>(
+    "gc-blob-links",
+    "select distinct digest from repository_blobs where digest = any($1::text[])",
+    [locked.map(({ digest }) => digest)],
+  );
+  const needed = new Set(linked.map(({ digest }) => digest));
+  return new Set(locked.map(({ digest }) => digest).filter((digest) => !needed.has(digest)));
 }

@@ -73,39 +73,54 @@ export async function markLinks(sql: Sql, repositories: readonly number[]): Prom
 
 export interface MarkedWindow {
   readonly marked: number;
-  /** Undefined at the end. */
+  /** Candidates that a repository needs again: whoever clears their marks looks at the bytes first. */
+  readonly revived: readonly StoredBlob[];
+  /** Of the blobs that were looked at; undefined at the end. */
   readonly last: string | undefined;
 }
 
 /** Of the `limit` blobs after `after`: candidates are those that no repository has but by links that are marked. */
 export async function markBlobs(sql: Sql, after: string, limit: number): Promise<MarkedWindow> {
-  const [row] = await sql.query<{ marked: number; last: string | null }>(
-    "gc-mark-blobs",
-    `with seen as materialized (select digest from blobs where digest > $1 order by digest limit $2),
-     changed as (
-       select b.digest from seen join blobs b on b.digest = seen.digest
-       where b.unreferenced_at is null and not exists (
-         select from repository_blobs l where l.digest = b.digest and l.unreferenced_at is null)
-       for no key update of b skip locked
-     ), done as (
-       update blobs b set unreferenced_at = now() from changed c where b.digest = c.digest returning 1
+  const rows = await sql.query<SeenRow>(
+    "gc-see-blobs",
+    `with seen as materialized (
+       select digest, size, unreferenced_at is not null as marked, ${isLinked("b")} as needed
+       from blobs b where digest > $1 order by digest limit $2
      )
-     select (select count(*)::int from done) as marked, (select max(digest) from seen) as last`,
+     select digest, size, marked from seen where needed = marked
+     union all select max(digest), 0, null from seen having count(*) = $2`,
     [after, limit],
   );
-  return { marked: row?.marked ?? 0, last: row?.last ?? undefined };
+  const loose = rows.filter(({ marked }) => marked === false).map(({ digest }) => digest);
+  const revived = rows
+    .filter(({ marked }) => marked === true)
+    .map(({ digest, size }) => ({ digest, size: Number(size) }));
+  return { marked: await markLoose(sql, loose), revived, last: rows.find(({ marked }) => marked === null)?.digest };
 }
 
-/** Candidates that a repository needs again: whoever clears their marks looks at the bytes first. */
-export async function findRevived(sql: Sql, after: string, limit: number): Promise<StoredBlob[]> {
-  const rows = await sql.query<{ digest: Digest; size: string }>(
-    "gc-find-revived",
-    `select digest, size from blobs b where unreferenced_at is not null and digest > $1 and exists (
-       select from repository_blobs l where l.digest = b.digest and l.unreferenced_at is null)
-     order by digest limit $2`,
-    [after, limit],
+interface SeenRow {
+  readonly digest: Digest;
+  readonly size: string;
+  /** Null: of the last one that was seen. */
+  readonly marked: boolean | null;
+}
+
+const isLinked = (blob: string): string =>
+  `exists (select from repository_blobs l where l.digest = ${blob}.digest and l.unreferenced_at is null)`;
+
+/** In a statement of its own, which is given the few that change: a plan for "so many" would go through all blobs. */
+async function markLoose(sql: Sql, digests: readonly Digest[]): Promise<number> {
+  if (digests.length === 0) return 0;
+  const rows = await sql.query(
+    "gc-mark-blobs",
+    `with held as (
+       select digest from blobs b where digest = any($1::text[]) and unreferenced_at is null and not ${isLinked("b")}
+       order by digest for no key update skip locked
+     )
+     update blobs b set unreferenced_at = now() from held where b.digest = held.digest returning 1`,
+    [digests],
   );
-  return rows.map(({ digest, size }) => ({ digest, size: Number(size) }));
+  return rows.length;
 }
 
 /** Those of `blobs` that have no row. */

@@ -37,6 +37,12 @@ export interface GcItem {
 
 export type GcCounts = Pick<GcRun, "stage" | "marked" | "deleted" | "freedBytes" | "skipped">;
 
+/** What is said of a run with its end; counts that are not said stay as they were reported last. */
+export interface GcEnd {
+  readonly reason?: string;
+  readonly counts?: GcCounts;
+}
+
 const RUN = `id, dry_run, started_at, ended_at, outcome, reason, stage, marked, deleted, freed_bytes, skipped`;
 /** Runs whose rows and items are kept. */
 const keptRuns = 100;
@@ -77,11 +83,16 @@ export class GcRuns {
     );
   }
 
-  async end(id: number, outcome: GcOutcome, reason?: string): Promise<void> {
+  async end(id: number, outcome: GcOutcome, { reason, counts }: GcEnd = {}): Promise<void> {
     await this.#sql.query(
       "gc-run-end",
-      "update gc_runs set ended_at = now(), outcome = $2, reason = $3 where id = $1",
-      [id, outcome, reason ?? null],
+      `update gc_runs set ended_at = now(), outcome = $2, reason = $3, stage = coalesce($4, stage),
+         marked = coalesce($5, marked), deleted = coalesce($6, deleted), freed_bytes = coalesce($7, freed_bytes),
+         skipped = coalesce($8, skipped) where id = $1`,
+      [
+        ...[id, outcome, reason ?? null, counts?.stage ?? null, counts?.marked ?? null],
+        ...[counts?.deleted ?? null, counts?.freedBytes ?? null, counts?.skipped ?? null],
+      ],
     );
   }
 
