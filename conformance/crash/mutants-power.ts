@@ -104,16 +104,12 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
           file: "src/notary/server-keys.ts",
           find: `    await deps.database.transaction(async (sql) => {
       await deps.confirm(request)(sql);
-      const [at, { repositoryId }] = [deps.now(), request.admission];
-      const wasThere = await deleteFiles(sql, gun, at);
-      if (wasThere && repositoryId !== undefined)
-        await insertSignatures(sql, { repositoryId, at, signatures: [DELETED] });
-    });`,
-          replace: `    const gone = () => deps.database.transaction(async (sql) => {
+      const [at,`,
+          replace: `    const wait = (ms: number) => new Promise((done) => setTimeout(done, ms));
+    void deps.database.transaction(async (sql) => {
+      await wait(100);
       await deps.confirm(request)(sql);
-      await deleteFiles(sql, gun, deps.now());
-    });
-    setTimeout(() => void gone().catch(() => undefined), 100);`,
+      const [at,`,
         },
       ],
     },
