@@ -2,10 +2,12 @@ import { canonicalKeyId, type Key } from "../../notary/tuf/key.ts";
 import { BASE_ROLES, type KeyId, TARGETS } from "../../notary/tuf/names.ts";
 import type { TrustedMetadata, TrustedRole } from "../../notary/tuf/trusted-metadata.ts";
 import type { RoleKeys } from "../../notary/tuf/verify.ts";
+import type { Digest } from "../../oci/digest.ts";
 import type { JsonObject } from "../../oci/json.ts";
 import type { LocalCall } from "../command.ts";
 import { type Columns, field, writeList } from "../table.ts";
-import { openReadingSession } from "./session.ts";
+import { findTagged } from "./held-manifest.ts";
+import { openReadingSession, type TrustSession } from "./session.ts";
 import { type SignedTag, signerName, signersOf, viewTags } from "./tag-view.ts";
 import { getTrust } from "./trust-repository.ts";
 
@@ -24,26 +26,46 @@ const ROLE_COLUMNS: Columns = {
   problem: field("problem"),
 };
 
-/** `goldseal trust inspect IMAGE[:TAG|@DIGEST]`: what is signed, by whom, until when; then who may sign. */
+/** `goldseal trust inspect IMAGE[:TAG|@DIGEST]`: what is signed, by whom, until when, and whether the TAG is that; then who may sign. */
 export async function inspectTrust(call: LocalCall): Promise<void> {
   const session = await openReadingSession(call);
   const { tag, digest } = session.image;
   const trusted = await getTrust(session, "pull");
-  const tags = viewTags(trusted).filter(
-    (entry) => entry.tag === (tag ?? entry.tag) && entry.digest === (digest ?? entry.digest),
-  );
+  const all = viewTags(trusted);
+  const state = tag === undefined ? undefined : await findState(session, all, tag);
+  const tags = all.filter((entry) => entry.tag === (tag ?? entry.tag) && entry.digest === (digest ?? entry.digest));
   if (call.options.json === true) {
-    call.io.stdout.write(`${JSON.stringify({ gun: session.gun, ...toJson(trusted, tags) })}\n`);
+    call.io.stdout.write(`${JSON.stringify({ gun: session.gun, ...toJson(trusted, tags), ...state })}\n`);
     return;
   }
   const { stdout } = call.io;
   stdout.write(`${session.gun}, timestamp good until ${trusted.timestamp.expires}\n\n`);
   if (tags.length === 0) stdout.write("nothing is signed\n");
   else writeList(call, tags.map(toTagRow), TAG_COLUMNS);
+  if (state !== undefined) stdout.write(`\n${toSentence(state)}\n`);
   stdout.write("\n");
   writeList(call, [...trusted.roles.values()].map(toRoleRow), ROLE_COLUMNS);
   stdout.write("\n");
   for (const [role, keys] of administrators(trusted)) stdout.write(`${role} key  ${keys.join(", ")}\n`);
+}
+
+/** As the REST API and docs/signing.md, "States of a tag", have it. */
+interface TagState {
+  readonly state: "signed" | "outdated" | "unsigned" | "dangling";
+  /** What the registry has under the tag. */
+  readonly inRegistry: Digest | null;
+}
+
+async function findState(session: TrustSession, all: readonly SignedTag[], tag: string): Promise<TagState> {
+  const released = all.find((entry) => entry.tag === tag && entry.isReleased);
+  const inRegistry = (await findTagged(session, tag)) ?? null;
+  if (released === undefined) return { state: "unsigned", inRegistry };
+  if (inRegistry === null) return { state: "dangling", inRegistry };
+  return { state: released.digest === inRegistry ? "signed" : "outdated", inRegistry };
+}
+
+function toSentence({ state, inRegistry }: TagState): string {
+  return `${state}: the registry has ${inRegistry ?? "no such tag"}`;
 }
 
 function toJson(trusted: TrustedMetadata, tags: readonly SignedTag[]) {
