@@ -50,7 +50,8 @@ export class ChangefeedStore {
   /** Oldest first: all that was committed before it was asked for. */
   async list(query: ChangesQuery): Promise<Change[]> {
     const { changes, isComplete } = await this.#read(query);
-    const reachesEnd = query.backwards ? query.from === undefined : changes.length < query.limit;
+    // Backwards, the number that is given may lie beyond the end.
+    const reachesEnd = query.backwards || changes.length < query.limit;
     if (isComplete || !reachesEnd) return changes;
     await this.number();
     return (await this.#read(query)).changes;
