@@ -1,4 +1,4 @@
-import type { Database, Sql } from "../storage/database.ts";
+import type { Database, Row, Sql } from "../storage/database.ts";
 
 export interface Change {
   readonly id: string;
@@ -47,52 +47,60 @@ export class ChangefeedStore {
     this.#database = database;
   }
 
-  /** Oldest first. */
+  /** Oldest first: all that was committed before it was asked for. */
   async list(query: ChangesQuery): Promise<Change[]> {
-    const found = await this.#read(query);
-    const reachesEnd = query.backwards ? query.from === undefined : found.length < query.limit;
-    return reachesEnd && (await this.number()) ? this.#read(query) : found;
+    const { changes, isComplete } = await this.#read(query);
+    const reachesEnd = query.backwards ? query.from === undefined : changes.length < query.limit;
+    if (isComplete || !reachesEnd) return changes;
+    await this.number();
+    return (await this.#read(query)).changes;
   }
 
-  async #read({ gun, from, backwards, limit }: ChangesQuery): Promise<Change[]> {
+  /** `isComplete`: there was nothing without a number, as of the same moment. */
+  async #read({ gun, from, backwards, limit }: ChangesQuery): Promise<{ changes: Change[]; isComplete: boolean }> {
     const [comparison, order] = backwards ? (["<", "desc"] as const) : ([">", "asc"] as const);
     const name = `trust-feed-${order}${gun === undefined ? "" : "-gun"}`;
-    const text = `select id, created_at, gun, version, sha256, category from trust_changes
-      where id ${comparison} $1::bigint ${gun === undefined ? "" : "and gun = $3"} order by id ${order} limit $2`;
+    const text = `select n.news, c.* from (select exists (select from trust_news) as news) n left join lateral (
+        select id, created_at, gun, version, sha256, category from trust_changes
+        where id ${comparison} $1::bigint ${gun === undefined ? "" : "and gun = $3"} order by id ${order} limit $2) c on true
+      order by c.id ${order}`;
     const values = [(from ?? maxId).toString(), limit];
     const rows = await this.#database.query(name, text, gun === undefined ? values : [...values, gun]);
-    const changes = rows.map((row) => ({
-      id: row.id,
-      createdAt: row.created_at,
-      gun: row.gun,
-      version: Number(row.version),
-      sha256: row.sha256,
-      category: row.category,
-    }));
-    return backwards ? changes.reverse() : changes;
+    const changes = rows.filter(({ id }) => id !== null).map(toChange);
+    return { changes: backwards ? changes.reverse() : changes, isComplete: rows[0]?.news === false };
   }
 
-  /** Gives every committed change its number; false where all had one. */
-  async number(): Promise<boolean> {
-    const text = "select 1 from trust_news limit 1";
-    for (let any = false; ; any = true) {
-      if ((await this.#database.query("trust-news-any", text)).length === 0) return any;
-      await this.#database.transaction(numberSome);
-    }
+  /** Gives every change its number that is committed now. */
+  async number(): Promise<void> {
+    while ((await this.#database.transaction(numberSome)) === batch);
   }
+}
+
+function toChange(row: Row): Change {
+  return {
+    id: row.id,
+    createdAt: row.created_at,
+    gun: row.gun,
+    version: Number(row.version),
+    sha256: row.sha256,
+    category: row.category,
+  };
 }
 
 const maxId = 2n ** 63n - 1n;
 
 /** Under the lock, and each statement sees what was committed before it: two who number share nothing out twice. */
-async function numberSome(sql: Sql): Promise<void> {
+async function numberSome(sql: Sql): Promise<number> {
   await sql.query("trust-feed-lock", "select pg_advisory_xact_lock($1)", [feedLock]);
-  await sql.query(
+  const rows = await sql.query<{ count: number }>(
     "trust-news-number",
     `with news as (
-       delete from trust_news where place in (select place from trust_news order by place limit $1) returning *)
-     insert into trust_changes (created_at, gun, version, sha256, category)
-     select created_at, gun, version, sha256, category from news order by place`,
+       delete from trust_news where place in (select place from trust_news order by place limit $1) returning *),
+     numbered as (
+       insert into trust_changes (created_at, gun, version, sha256, category)
+       select created_at, gun, version, sha256, category from news order by place)
+     select count(*)::int as count from news`,
     [batch],
   );
+  return rows[0]?.count ?? 0;
 }

@@ -1,4 +1,4 @@
-/** Hardening T01, T14a, T14c, T15, T16, N08, N09: the graph of delegations, and what targets say. */
+/** Hardening T01, T14a, T14c, T15, T16, T24, N08, N09: the graph of delegations, and what targets say. */
 import { type Attack, refuses } from "./testing/attack.ts";
 import { badTargets, childOf, delegate, entry, on, published, roles, signer } from "./testing/delegating.ts";
 import { all, put } from "./testing/loose.ts";
@@ -261,6 +261,17 @@ refuses("a chain without end", [
 const target = (name: string, value: unknown, message: string): Attack[] =>
   roles.map((role) => on(role, `a target with ${name}`, put(["targets", "v1"], value), message));
 const { hashes } = metaOf(Buffer.from("an image")) as { hashes: object };
+
+const sha512 = { sha512: Buffer.alloc(64, 1).toString("base64") };
+refuses("targets that nothing binds to a manifest (T24)", [
+  ...target("SHA-512 alone", { hashes: sha512, length: 5 }, 'target "v1" has no sha256 checksum'),
+  ...target(
+    "a hash of an unknown kind alone",
+    { hashes: { md5: "AAAA" }, length: 5 },
+    'target "v1" has no sha256 checksum',
+  ),
+  ...target("no hash", { hashes: {}, length: 5 }, 'target "v1" has no sha256 checksum'),
+]);
 
 refuses("targets that two readers read differently", [
   ...target("half a hash", { hashes: { sha256: "AAAA" }, length: 1 }, "invalid sha256 checksum length: 3 bytes"),
