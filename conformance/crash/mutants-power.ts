@@ -104,13 +104,12 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
           file: "src/notary/server-keys.ts",
           find: `    await deps.database.transaction(async (sql) => {
       await deps.confirm(request)(sql);
-      await deleteFiles(sql, gun, deps.now());
-    });`,
-          replace: `    const gone = () => deps.database.transaction(async (sql) => {
+      const [at,`,
+          replace: `    const wait = (ms: number) => new Promise((done) => setTimeout(done, ms));
+    void deps.database.transaction(async (sql) => {
+      await wait(100);
       await deps.confirm(request)(sql);
-      await deleteFiles(sql, gun, deps.now());
-    });
-    setTimeout(() => void gone().catch(() => undefined), 100);`,
+      const [at,`,
         },
       ],
     },

@@ -43,7 +43,7 @@ export interface SessionOptions {
   readonly operations: Set<string>;
 }
 
-const MAX_MS = 15_000;
+const MAX_MS = 20_000;
 /** From the first moment to the last, where writers are quick enough. */
 const SESSION_MS = 6_000;
 /** Of the moments, in between. */
@@ -64,7 +64,7 @@ export async function recordSession(options: SessionOptions): Promise<Omit<Recor
     options.operations.add(op);
     const count = options.counts.get(op) ?? 0;
     // Those that are rare are worth it more.
-    if (moments.length >= options.moments || performance.now() < due || !random.chance(1 / (1 + count))) return;
+    if (moments.length >= options.moments || performance.now() < due || !random.chance(1 / (1 + count) ** 3)) return;
     due += random.between(0, 2 * spacingMs);
     options.counts.set(op, count + 1);
     take(op);
