@@ -60,7 +60,10 @@ function mutatedSuite(): MutatedSuite {
   return {
     mutants: MUTANTS,
     script: EXPLORER,
-    argsFor: () => ["--schedules", schedules, ...(values.seed === undefined ? [] : ["--seed", values.seed])],
+    argsFor: ({ edits }) => [
+      ...["--schedules", schedules, ...(values.seed === undefined ? [] : ["--seed", values.seed])],
+      ...(edits.some(({ file }) => file.includes("/s3-")) ? ["--s3", values.s3 ?? "minio"] : []),
+    ],
     findWords: (output) => {
       const violation = /^VIOLATION (.*)\nschedule /m.exec(output)?.[1];
       const done = /^(\d+) schedules/m.exec(output)?.[1];

@@ -186,13 +186,14 @@ export class ManifestStore {
 
   /** Tags after `last`, in ASCII order; undefined when there is no such repository. */
   async listTags(repository: RepositoryName, last: string, limit: number): Promise<string[] | undefined> {
-    const [row] = await this.#database.query<{ tags: string[] }>(
+    const [row] = await this.#database.query<{ tags: string }>(
       "tags-list",
-      `select array(select t.name from tags t where t.repository_id = r.id and t.name > $2 order by t.name limit $3) as tags
+      `select array_to_string(array(select t.name from tags t where t.repository_id = r.id and t.name > $2 order by t.name limit $3), ',') as tags
        from repositories r where r.name = $1`,
       [repository, last, limit],
     );
-    return row?.tags;
+    // No tag has a comma, and the driver reads an array character by character.
+    return row?.tags.split(",").filter((tag) => tag !== "");
   }
 
   /**

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { cp, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -185,6 +185,12 @@ describe("goldseal trust sign refuses", () => {
       /does not let bob publish trust data of .* \(401 UNAUTHORIZED\)\n {2}signed in as bob: .*publishing needs the right sign/,
     );
     expect((await alice.goldseal(`trust verify ${image}:2`)).err).toContain(":2 is not signed");
+    await pushImage(place(`${repository}-new`), "1");
+    await makePublic(`${repository}-new`);
+    const founder = lab.openMachine("bob");
+    const init = await founder.goldseal(`trust init ${image}-new`);
+    expect(init.err).toMatch(/does not let bob ask for the snapshot key of .* \(401 UNAUTHORIZED\)/);
+    await expect(readdir(founder.folder)).rejects.toThrow("ENOENT");
   });
 
   it("bytes that are not what their digest says, and verify data that was changed on its way", async () => {

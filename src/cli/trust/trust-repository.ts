@@ -71,7 +71,7 @@ export async function publishChange(
 ): Promise<TrustedMetadata> {
   for (let attempt = 1; ; attempt++) {
     const present = await readTrust(session, "pull,push");
-    const files = await plan(present);
+    const files = await explained(session, () => plan(present));
     if (files.length === 0 && present !== undefined) return present;
     const isTaken = await post(session, files);
     const root = files.find(({ role }) => role === ROOT);
