@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Change, drop, put } from "../notary/tuf/testing/loose.ts";
+import { ed25519Key } from "../notary/tuf/testing/test-key.ts";
 import { digestOf } from "../oci/digest.ts";
 import { findCosignEvidence, type SignatureManifest } from "./cosign-evidence.ts";
 import { BUNDLE, bundle, classic, manifestWith, messageSignature, SIMPLE } from "./testing/cosign.ts";
@@ -206,18 +207,39 @@ describe("findCosignEvidence", () => {
     ]);
   });
 
-  it("tries no more than 8192 times", () => {
-    const many = Array.from({ length: 130 }, () => mallory.key);
+  it.each([
+    [127, 64],
+    [128, 63],
+  ])("tries 8192 times and no more: 64 signatures with %i keys before the right one", (before, found) => {
+    const others = Array(before).fill(ed25519Key().key);
 
     const { evidence, refusals } = findCosignEvidence(Array(64).fill(classic(alice, image)), subject, [
-      ...many,
+      ...others,
       alice.key,
     ]);
 
-    expect(evidence).toHaveLength(62);
-    expect(new Set(refusals.map(({ reason }) => reason))).toEqual(
-      new Set(["is one of too many signatures to try all keys on"]),
+    expect(evidence).toHaveLength(found);
+    expect(refusals.map(({ reason }) => reason)).toEqual(
+      Array(64 - found).fill("is one of too many signatures to try all keys on"),
     );
+  });
+
+  it("hides no fault of our own behind a refusal", () => {
+    const broken = {
+      findMaterial: () => {
+        throw new Error("a fault");
+      },
+    };
+    const unreadable = {
+      digest: image.digest,
+      mediaType: undefined,
+      get bytes(): Uint8Array {
+        throw new Error("a fault");
+      },
+    };
+
+    expect(() => findCosignEvidence([classic(alice, image)], subject, [broken as never])).toThrow("a fault");
+    expect(() => find({ artifact: unreadable, blobs: new Map() })).toThrow("a fault");
   });
 });
 

@@ -33,26 +33,26 @@ export function findCosignEvidence(
   keys: readonly Key[],
 ): Found {
   const [evidence, refusals]: [Evidence[], Refusal[]] = [[], []];
-  const search: Search = { subject, keys, attempts: 0 };
-  for (const { where, read } of manifests.slice(0, MAX_SIGNATURES).flatMap((manifest) => layersOf(manifest, subject))) {
+  const attempt = <T>(where: string, read: () => readonly T[]): readonly T[] => {
     try {
-      evidence.push(...judgeSigned(read(), search));
+      return read();
     } catch (error) {
       if (!(error instanceof TrustError)) throw error;
       refusals.push({ where, reason: error.message });
+      return [];
+    }
+  };
+  const search: Search = { subject, keys, attempts: 0 };
+  for (const { artifact, blobs } of manifests.slice(0, MAX_SIGNATURES)) {
+    const where = artifact.digest;
+    for (const layer of attempt(where, () => readStrict(artifact.bytes, manifestSchema, "the manifest").layers)) {
+      evidence.push(...attempt(where, () => judgeSigned(readLayer(layer, blobs, subject), search)));
     }
   }
   for (const { artifact } of manifests.slice(MAX_SIGNATURES)) {
     refusals.push({ where: artifact.digest, reason: `is one of more than ${MAX_SIGNATURES} manifests of signatures` });
   }
   return { evidence, refusals };
-}
-
-/** One signature that is yet to be read. */
-interface Layer {
-  readonly where: string;
-  /** @throws TrustError */
-  read(): Signed;
 }
 
 const manifestSchema = z.object({
@@ -70,21 +70,7 @@ const manifestSchema = z.object({
 
 type WireLayer = z.infer<typeof manifestSchema>["layers"][number];
 
-function layersOf({ artifact, blobs }: SignatureManifest, subject: Subject): Layer[] {
-  const where = artifact.digest;
-  const read = (layer: WireLayer) => (): Signed => readLayer(layer, blobs, subject);
-  try {
-    const { layers } = readStrict(artifact.bytes, manifestSchema, "the manifest");
-    return layers.map((layer) => ({ where, read: read(layer) }));
-  } catch (error) {
-    if (!(error instanceof TrustError)) throw error;
-    const fail = (): never => {
-      throw error;
-    };
-    return [{ where, read: fail }];
-  }
-}
-
+/** @throws TrustError */
 function readLayer(
   { mediaType, digest, annotations }: WireLayer,
   blobs: SignatureManifest["blobs"],

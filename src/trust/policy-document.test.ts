@@ -12,7 +12,7 @@ describe("parsePolicyDocument", () => {
 
     expect([version, expiresAt.toISOString()]).toEqual([7, "2027-01-01T00:00:00.000Z"]);
     expect(environments.get("prod")).toEqual({
-      images: ["ops/*"],
+      images: ["gold/**", "ops/*"],
       require: [
         { team: "qa", k: 1, class: "client-key", gun: "qa/{name}" },
         { team: "acme/ops", k: 2, class: "client-key" },
@@ -91,6 +91,8 @@ describe("parsePolicyDocument", () => {
       "environments.prod.specLimits.bindMounts.0",
     ],
     ["a team by a bad name", put(["teams", "QA"], []), "teams.QA"],
+    ["a team of a team", put(["teams", "acme/qa/web"], []), "teams.acme/qa/web"],
+    ["a team of an organization by a bad name", put(["teams", "acme/QA"], []), "teams.acme/QA"],
     ["a user by a bad name", put(["teams", "qa", 0], "Alice"), "teams.qa.0"],
     ["an environment by a bad name", put(["environments", "Prod"], {}), "environments.Prod"],
     [

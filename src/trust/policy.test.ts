@@ -55,12 +55,18 @@ describe("findRule", () => {
     findRule(document, environment, parseRepositoryName(repository), now);
 
   it("finds what the environment asks", () => {
-    expect(find("prod", "ops/app")).toMatchObject({ kind: "rule", environment: { images: ["ops/*"] } });
+    expect(find("prod", "ops/app")).toMatchObject({ kind: "rule", environment: { images: ["gold/**", "ops/*"] } });
   });
 
   it.each([
     ["another environment", "staging", "ops/app", undefined, "the policy has no environment staging"],
-    ["an image that is none of its", "prod", "dev/app", undefined, "dev/app is none of the images of prod: ops/*"],
+    [
+      "an image that is none of its",
+      "prod",
+      "dev/app",
+      undefined,
+      "dev/app is none of the images of prod: gold/**, ops/*",
+    ],
     [
       "an expired policy",
       "prod",

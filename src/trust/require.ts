@@ -1,15 +1,16 @@
 import { z } from "zod";
+import { isNamespaceName } from "../oci/repository-name.ts";
 import { isGunTemplate, isImagePattern } from "./image-pattern.ts";
 
 /** `client-key`: a person held the key. `server-attested`: a server says who was signed in; it is worth what the server is. */
 export type EvidenceClass = "client-key" | "server-attested";
 
-const NAME = /^[a-z0-9]+(?:[_-][a-z0-9]+)*$/;
-const TEAM = /^[a-z0-9]+(?:[_-][a-z0-9]+)*(?:\/[a-z0-9]+(?:[_-][a-z0-9]+)*)?$/;
-
-export const nameSchema = z.string().max(64).regex(NAME, "lower-case letters and digits, single - or _ between");
+/** Of a user, team or environment. */
+export const nameSchema = z
+  .string()
+  .refine(isNamespaceName, "a name is 2 to 32 of a-z and 0-9, with single - or _ between");
 /** `qa`, or `acme/qa` where teams of several organizations stand side by side. */
-export const teamSchema = z.string().max(65).regex(TEAM, "a team, or an organization and its team: acme/qa");
+export const teamSchema = z.string().refine(isTeam, "a team, or an organization and its team: acme/qa");
 export const imagePatternSchema = z
   .string()
   .refine(isImagePattern, "an image pattern is a repository such as ops/app, where * is one component and ** several");
@@ -39,4 +40,9 @@ export const durationSchema = z.string().regex(/^[1-9]\d{0,4}[mhd]$/, "a number 
 export function toSeconds(duration: string): number {
   const unit = duration.endsWith("m") ? 60 : duration.endsWith("h") ? 3600 : 86_400;
   return Number(duration.slice(0, -1)) * unit;
+}
+
+function isTeam(text: string): boolean {
+  const parts = text.split("/");
+  return parts.length <= 2 && parts.every(isNamespaceName);
 }

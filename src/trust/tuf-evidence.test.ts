@@ -60,6 +60,14 @@ describe("findTufEvidence names what does not count", () => {
   });
 });
 
+it("findTufEvidence hides no fault of our own behind a refusal", async () => {
+  const subject = subjectOf("ops/app:1.4");
+  const covering = new Map([[image.digest as string, { ...image, bytes: { length: image.bytes.length } as never }]]);
+  const set = await signedSet({ roles: { "targets/a": { says: { "1.4": image }, by: [alice] } } });
+
+  expect(() => findTufEvidence(set, { ...subject, covering })).toThrow(TypeError);
+});
+
 describe("findTagBinding", () => {
   const bindingOf = async (roles: Parameters<typeof signedSet>[0]["roles"], name = "ops/app:1.4") =>
     findTagBinding(await signedSet({ roles }), subjectOf(name));

@@ -11,7 +11,7 @@ export const plain = (): Loose => ({
   expires: "2027-01-01T00:00:00Z",
   environments: {
     prod: {
-      images: ["ops/*"],
+      images: ["gold/**", "ops/*"],
       require: [
         { team: "qa", k: 1, class: "client-key", gun: "qa/{name}" },
         { team: "acme/ops", k: 2 },
