@@ -8,12 +8,14 @@ import { operationsProtocol } from "./http/operations.ts";
 import type { Route } from "./http/route.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
+import type { People } from "./notary/deps.ts";
 import { MetadataStore } from "./notary/metadata-store.ts";
 import { openNotary } from "./notary/open-notary.ts";
 import { authorityOf } from "./oci/gun.ts";
 import { notFound, OrgsError } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
+import { findPeopleOfKeys, type PersonOfKey } from "./orgs/people-of-keys.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { openIntegrity } from "./registry/open-integrity.ts";
@@ -159,6 +161,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     settings: { publicUrl, algorithm: config.trustKeys },
     confirm: (request) => orgs.confirm(request),
     listable: (actor, names) => orgs.listable(actor, names),
+    findPeople: (spkis, org) => findPeople(database, spkis, org),
   });
   const { releaseTrust, operations: trustOperations, reseal } = notary;
   const orgs = await openOrgs({
@@ -228,6 +231,14 @@ export async function inspectQuarantine(
   } finally {
     await database.close();
   }
+}
+
+/** As `goldseal key who` answers: only of the organization's own people. */
+async function findPeople(database: Database, spkis: readonly string[], org: string): Promise<People> {
+  const found = await findPeopleOfKeys(database, { spkis, org });
+  const own = [...found].filter(([, { user, role }]) => role !== undefined || user === org);
+  const counts = ({ removedAt, suspended }: PersonOfKey): boolean => removedAt === undefined && !suspended;
+  return new Map(own.map(([spki, person]) => [spki, { user: person.user, counts: counts(person) }]));
 }
 
 function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {

@@ -52,6 +52,7 @@ const TABLES = [
   ...["src/http/operations.ts", "src/orgs/routes.ts", "src/registry/routes.ts", "src/registry/gc-api.ts"],
   ...["src/registry/fsck-api.ts", "src/registry/scrub-api.ts"],
   ...["src/notary/routes.ts", "src/notary/server-keys-api.ts", "src/notary/org-signers-api.ts"],
+  ...["src/notary/tag-trust-api.ts", "src/notary/signatures-api.ts"],
 ];
 
 /** Rooms that compute and never reach out. */

@@ -19,6 +19,10 @@ export interface SeedSizes {
   readonly tags: number;
 }
 
+/** Tags on a page that is measured. */
+export const TAG_PAGES = [100, 1_000] as const;
+export const pageRepository = (count: number): string => `${REPOSITORY}-${count}`;
+
 const SMALL_BYTES = 4096;
 const SMALL_BLOBS = 16;
 const BIG_BLOBS = 4;
@@ -35,7 +39,12 @@ export async function seedAll(servers: readonly Server[], { mebibytes, tags }: S
       for (const blob of [config, ...small, ...big]) await pushWhole(client, blob);
       await putManifest(client, "latest", manifest);
       if (server.kind === "goldseal") await makePublic(client);
-      await putTags(client, manifest, tags);
+      await putTags(client, manifest, { repository: REPOSITORY, count: tags });
+      // It lists all tags whatever page is asked for: a page's peer is a repository of as many.
+      for (const count of server.kind === "peer" && tags > 0 ? TAG_PAGES : []) {
+        for (const blob of [config, ...small.slice(0, 5)]) await pushWhole(client, blob, pageRepository(count));
+        await putTags(client, manifest, { repository: pageRepository(count), count });
+      }
     } finally {
       client.close();
     }
@@ -57,16 +66,16 @@ export function manifestOf(config: Buffer, layers: readonly Buffer[]): object {
   };
 }
 
-async function pushWhole(client: Client, content: Buffer): Promise<void> {
+async function pushWhole(client: Client, content: Buffer, repository = REPOSITORY): Promise<void> {
   const headers = { authorization: basic };
-  const post = await client.ask(`/v2/${REPOSITORY}/blobs/uploads/`, { method: "POST", headers, expect: 202 });
+  const post = await client.ask(`/v2/${repository}/blobs/uploads/`, { method: "POST", headers, expect: 202 });
   const location = String(post.headers.location);
   const put = `${location}${location.includes("?") ? "&" : "?"}digest=${sha256(content)}`;
   await client.ask(put, { method: "PUT", headers, body: content, expect: 201 });
 }
 
-async function putManifest(client: Client, tag: string, manifest: Buffer): Promise<void> {
-  await client.ask(`/v2/${REPOSITORY}/manifests/${tag}`, {
+async function putManifest(client: Client, tag: string, manifest: Buffer, repository = REPOSITORY): Promise<void> {
+  await client.ask(`/v2/${repository}/manifests/${tag}`, {
     method: "PUT",
     headers: { authorization: basic, "content-type": OCI_MANIFEST },
     body: manifest,
@@ -84,10 +93,14 @@ async function makePublic(client: Client): Promise<void> {
   });
 }
 
-async function putTags(client: Client, manifest: Buffer, count: number): Promise<void> {
+async function putTags(
+  client: Client,
+  manifest: Buffer,
+  { repository, count }: { readonly repository: string; readonly count: number },
+): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
-    while (next < count) await putManifest(client, `v${String(next++).padStart(6, "0")}`, manifest);
+    while (next < count) await putManifest(client, `v${String(next++).padStart(6, "0")}`, manifest, repository);
   };
   await Promise.all(Array.from({ length: 8 }, worker));
 }

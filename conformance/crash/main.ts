@@ -19,6 +19,8 @@ import { type Bounds, makeParts, type Part, type PartOptions } from "./parts.ts"
 import { Violation } from "./violation.ts";
 
 const UNBOUNDED = 1_000_000;
+/** For one mutant. */
+const MUTANT_SECONDS = 600;
 
 const { values } = parseArgs({
   options: {
@@ -118,7 +120,14 @@ function mutatedSuite(): MutatedSuite {
     argsFor: ({ name, at }) => {
       const own = MUTANTS.find((mutant) => mutant.name === name)?.args ?? ["--blobs", "fs"];
       const bounds = own.includes("--power-cuts") ? [] : ["--cycles", "20"];
-      const common = ["--seed", values.seed, "--writers", values.writers, "--seconds", String(seconds())];
+      const common = [
+        "--seed",
+        values.seed,
+        "--writers",
+        values.writers,
+        "--seconds",
+        values.seconds ?? String(MUTANT_SECONDS),
+      ];
       return [...own, ...bounds, ...common, "--mutated", ...(at === undefined ? [] : ["--failpoints", at.join()])];
     },
     findWords: (output) => {

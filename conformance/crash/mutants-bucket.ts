@@ -106,20 +106,20 @@ export const BUCKET_MUTANTS: readonly CrashMutant[] = [
       {
         // Marked, if at all, with the deletion itself: whoever comes after a crash finds an innocent row.
         file: "src/storage/gc/marks.ts",
-        find: `       update blobs b set unreferenced_at = now() from changed c where b.digest = c.digest returning 1`,
-        replace: `       select 1 from changed`,
+        find: `     update blobs b set unreferenced_at = now() from held where b.digest = held.digest returning 1`,
+        replace: `     select 1 from held`,
       },
       {
         file: "src/storage/gc/doomed.ts",
-        find: `dryRun ? "true" : "b.unreferenced_at is not null"`,
+        find: `dryRun ? "true" : "unreferenced_at is not null"`,
         replace: `dryRun ? "true" : "true"`,
       },
       {
         file: DELETION,
-        find: `where digest = $1 and unreferenced_at <= now() - make_interval(secs => $2)
-     for update skip locked`,
-        replace: `where digest = $1 and $2::float8 is not null
-     for update skip locked`,
+        find: `where digest = any($1::text[]) and unreferenced_at <= now() - make_interval(secs => $2)
+     order by digest for update skip locked`,
+        replace: `where digest = any($1::text[]) and $2::float8 is not null
+     order by digest for update skip locked`,
       },
     ],
   },
@@ -130,17 +130,23 @@ export const BUCKET_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: DELETION,
-        find: `      const bytes = await inventory.withdraw(item.digest);
-      if (bytes !== undefined) withdrawn.push(bytes);
-      await failpoint("gc.afterObject");`,
+        find: `      for (const digest of digests) {
+        const bytes = await inventory.withdraw(digest);
+        if (bytes !== undefined) withdrawn.push(bytes);
+        await failpoint("gc.afterObject");
+      }
+`,
         replace: "",
       },
       {
         // With a window in which a push of the same bytes comes between.
         file: DELETION,
-        find: `    for (const bytes of withdrawn) await bytes.discard();`,
-        replace: `    await new Promise((done) => setTimeout(done, 50));
-    if (deleted) await (await inventory.withdraw(item.digest))?.discard();`,
+        find: `    while (withdrawn.length > 0)
+      await`,
+        replace: `    await new Promise((done) => setTimeout(done, 100));
+    for (const { digest } of deleted) await (await inventory.withdraw(digest as Digest))?.discard();
+    while (withdrawn.length > 0)
+      await`,
       },
     ],
   },
@@ -156,7 +162,7 @@ export const BUCKET_MUTANTS: readonly CrashMutant[] = [
       },
       {
         file: DELETION,
-        find: `or exists (select from tags t where t.repository_id = $1 and t.manifest_digest = m.digest)`,
+        find: `or exists (select from tags t where t.repository_id = m.repository_id and t.manifest_digest = m.digest)`,
         replace: "",
       },
     ],
@@ -179,14 +185,20 @@ export const BUCKET_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: PUBLISH,
-        find: `  await together(markUsed(sql, gun, keys, now), insertFiles(sql, collection, files, now));\n}`,
-        replace: `  await markUsed(sql, gun, keys, now);
-  await insertFiles(sql, collection, files.filter(({ role }) => role === "timestamp"), now);
+        find: `interface Publish extends`,
+        replace: `const later = new Map<string, () => Promise<void>>();\n\ninterface Publish extends`,
+      },
+      {
+        file: PUBLISH,
+        find: `    insertFiles(sql, collection, files, now),\n`,
+        replace: `    insertFiles(sql, collection, files.filter(({ role }) => role === "timestamp"), now),\n`,
+      },
+      {
+        file: PUBLISH,
+        find: `  await deps.failpoint("tuf.afterSign");`,
+        replace: `  await deps.failpoint("tuf.afterSign");
   const others = files.filter(({ role }) => role !== "timestamp");
-  later.set(gun, () => deps.database.transaction((again) => insertFiles(again, collection, others, now)));
-}
-
-const later = new Map<string, () => Promise<void>>();`,
+  later.set(gun, () => deps.database.transaction((again) => insertFiles(again, collection, others, now)));`,
       },
       {
         file: PUBLISH,

@@ -82,7 +82,7 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
         {
           file: "src/orgs/grants-api.ts",
           find: `    await deps.grants.delete(grantKey(request), changeOf(deps, request));`,
-          replace: `    setTimeout(() => void deps.grants.delete(grantKey(request), changeOf(deps, request)).catch(() => undefined), 5);`,
+          replace: `    setTimeout(() => void deps.grants.delete(grantKey(request), changeOf(deps, request)).catch(() => undefined), 100);`,
         },
       ],
     },
@@ -91,8 +91,9 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
       edits: [
         {
           file: "src/orgs/users-api.ts",
-          find: `await deps.users.delete(`,
-          replace: `void deps.users.delete(`,
+          find: `    await deps.users.delete(nameParam(request, "user"), changeOf(deps, request));`,
+          replace: `    const gone = () => deps.users.delete(nameParam(request, "user"), changeOf(deps, request));
+    setTimeout(() => void gone().catch(() => undefined), 100);`,
         },
       ],
     },
@@ -103,10 +104,12 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
           file: "src/notary/server-keys.ts",
           find: `    await deps.database.transaction(async (sql) => {
       await deps.confirm(request)(sql);
-      await deleteFiles`,
-          replace: `    void deps.database.transaction(async (sql) => {
+      const [at,`,
+          replace: `    const wait = (ms: number) => new Promise((done) => setTimeout(done, ms));
+    void deps.database.transaction(async (sql) => {
+      await wait(100);
       await deps.confirm(request)(sql);
-      await deleteFiles`,
+      const [at,`,
         },
       ],
     },

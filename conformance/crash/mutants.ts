@@ -127,8 +127,8 @@ const KILL_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: DATABASE,
-        find: `await drive(client.query("commit"));`,
-        replace: `void client.query("commit").catch(() => undefined);`,
+        find: `await ask("commit", "commit");`,
+        replace: `void ask("commit", "commit").catch(() => undefined);`,
       },
     ],
   },

@@ -24,7 +24,7 @@ export interface Part {
   /** @throws Violation */
   run(folder: string, journal: Journal, bounds: Bounds): Promise<void>;
   summary(): string;
-  /** Failpoints that a full run did not reach. */
+  /** Failpoints and operations that a full run did not reach. */
   unhit(): string[];
 }
 
@@ -135,6 +135,6 @@ class PowerPart implements Part {
   }
 
   unhit(): string[] {
-    return [];
+    return this.#cuts?.unhit() ?? [];
   }
 }

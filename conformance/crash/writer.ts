@@ -56,13 +56,17 @@ const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) =>
   [3, rotateKey],
 ];
 const WEIGHTED = OPERATIONS.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation));
+const EACH = OPERATIONS.map(([, operation]) => operation);
 const PAUSE_MS = 20;
 
 export class Writer {
   readonly #parts: Omit<Hand, "client">;
+  readonly #choice: readonly ((hand: Hand) => Promise<void>)[];
 
-  constructor(options: HandOptions) {
+  /** `evenly`: what is done rarely as often as the rest, where there is not much time for all. */
+  constructor({ evenly = false, ...options }: HandOptions & { readonly evenly?: boolean }) {
     this.#parts = createHand(options);
+    this.#choice = evenly ? EACH : WEIGHTED;
   }
 
   /** Ends every one of `uploads`; nothing dies meanwhile. */
@@ -77,7 +81,7 @@ export class Writer {
     const resume = uploads.map((upload) => () => resumeUpload(hand, upload));
     while (!signal.aborted) {
       try {
-        await (resume.pop() ?? (() => hand.random.pick(WEIGHTED)?.(hand)))();
+        await (resume.pop() ?? (() => hand.random.pick(this.#choice)?.(hand)))();
       } catch (error) {
         if (error instanceof NobodyThere) return;
         if (error instanceof Refused) continue;

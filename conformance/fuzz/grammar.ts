@@ -171,11 +171,15 @@ const restPath: Late<string> = weighted<(world: World) => string>(
       .tuple(
         fc.constantFrom("alice", "bob", "public", "no"),
         fc.constantFrom("app", "base", "deep%2Fer%2Fname", "new", "a%2f..%2fb"),
+        fc.constantFrom(
+          ...["", "", "", "/tags", "/tags?after=%00", "/tags?after=%ff&limit=0", "/tags/v1/trust", "/tags/%00/trust"],
+          ...["/trust/history", "/trust/history?after=-1", "/trust/history?tag=%00", "/trust/history?after=9e9"],
+        ),
       )
       .map(
-        ([org, name]) =>
+        ([org, name, rest]) =>
           () =>
-            `/api/v1/orgs/${org}/repositories/${name}`,
+            `/api/v1/orgs/${org}/repositories/${name}${rest}`,
       ),
   ],
   [

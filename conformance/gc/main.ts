@@ -1,6 +1,6 @@
 /**
- * `npm run gc:explore -- [--schedules N --seconds N --seed S]`: orders of steps of two pushers and the collector, with
- * crashes, on a real PostgreSQL and real files; see src/testing/gc-explore, which steps the registry's own handlers from
+ * `npm run gc:explore -- [--schedules N --seconds N --seed S --s3 minio|versitygw]`: orders of steps of two pushers and the
+ * collector, with crashes, on a real PostgreSQL and real files, or a real bucket whose deletions fail now and then; see src/testing/gc-explore, which steps the registry's own handlers from
  * failpoint to failpoint. `--mutant NAME|all` breaks a rule in a copy of the tree, and fails unless that is found.
  * `--live SECONDS [--s3 minio|versitygw]` runs a whole server instead, with pushers and real clients beside a collector
  * that never rests.
@@ -45,7 +45,7 @@ async function main(): Promise<number> {
 async function explore(): Promise<number> {
   // To its count or its budget, whichever is first.
   const seconds = values.seconds ?? (values.schedules === undefined ? String(budgetSeconds()) : undefined);
-  const given = { schedules: values.schedules, seed: values.seed, only: values.only, seconds };
+  const given = { schedules: values.schedules, seed: values.seed, only: values.only, s3: values.s3, seconds };
   const args = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
   const { status } = await run(process.execPath, [launcher, "run", EXPLORER, ...args], {
     cwd: projectRoot,
@@ -60,7 +60,10 @@ function mutatedSuite(): MutatedSuite {
   return {
     mutants: MUTANTS,
     script: EXPLORER,
-    argsFor: () => ["--schedules", schedules, ...(values.seed === undefined ? [] : ["--seed", values.seed])],
+    argsFor: ({ edits }) => [
+      ...["--schedules", schedules, ...(values.seed === undefined ? [] : ["--seed", values.seed])],
+      ...(edits.some(({ file }) => file.includes("/s3-")) ? ["--s3", values.s3 ?? "minio"] : []),
+    ],
     findWords: (output) => {
       const violation = /^VIOLATION (.*)\nschedule /m.exec(output)?.[1];
       const done = /^(\d+) schedules/m.exec(output)?.[1];

@@ -138,4 +138,25 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "s3-row-before-object",
+    edits: [
+      {
+        file: "src/storage/s3-removal.ts",
+        find: `      await removeObject(parts, object);`,
+        replace: `      await parts.objects.forget(object.key);
+      await removeObject(parts, object);`,
+      },
+    ],
+  },
+  {
+    name: "s3-pieces-of-a-push-destroyed",
+    edits: [
+      {
+        file: "src/storage/s3-blob-inventory.ts",
+        find: `withdrawn.filter(({ isSettled }) => isSettled)`,
+        replace: `withdrawn`,
+      },
+    ],
+  },
 ];

@@ -192,6 +192,14 @@ const repository: Operation = {
   },
 };
 
+const tagStates: Operation = {
+  ...REST,
+  ...{ isRead: true, changes: false },
+  routes: ["tags-list", "tag-trust", "trust-history"],
+  steps: ({ name }) =>
+    ["tags", "tags/v1/trust", "trust/history"].map((path) => ({ sent: ["GET", `${restPath(name)}/${path}`], ok: 200 })),
+};
+
 /** Three operations are no plain requests: special-cells.ts has them. */
 export type PlainName = Exclude<OperationName, "GET /v2/" | "catalog" | "token request">;
 
@@ -249,6 +257,7 @@ export const PLAIN: Readonly<Record<PlainName, Operation>> = {
   "access list": accessList,
   robots,
   repository,
+  "tag states": tagStates,
   ...TRUST_OPERATIONS,
 };
 

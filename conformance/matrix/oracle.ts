@@ -70,6 +70,7 @@ export const OPERATIONS = {
   "access list": "admin",
   robots: "robots",
   repository: "admin",
+  "tag states": "pull",
   "trust GET": "pull",
   "trust POST": "sign",
   "trust key GET": "sign",
@@ -136,6 +137,8 @@ export function allow(actor: ActorId, repository: RepositoryId, operation: Opera
   // Whoever has good credentials, or none where none are needed; what is shown or granted is checked in the answer.
   if (needed === "any" || operation === "catalog") return "allow";
   if (needed === "robots") return allowRobots(actor, repository);
+  // REST is for whoever signs in, also where anybody may pull.
+  if (operation === "tag states" && actor === "A0") return "unauthorized";
   const rights = rightsOn(actor, repository);
   const otherwise = rights.includes("list") ? "deny" : "hide";
   if (!rights.includes(needed)) return otherwise;

@@ -8,6 +8,8 @@ import { operationsProtocol } from "../../src/http/operations.ts";
 import { orgSignersOperations } from "../../src/notary/org-signers-api.ts";
 import { notaryProtocol } from "../../src/notary/routes.ts";
 import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
+import { signaturesOperations } from "../../src/notary/signatures-api.ts";
+import { tagTrustOperations } from "../../src/notary/tag-trust-api.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "../../src/orgs/routes.ts";
 import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
@@ -28,7 +30,7 @@ const nothing = {} as never;
 export function readRouteTable(): TableRow[] {
   const tables = [
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
-    ...[serverKeysOperations, orgSignersOperations],
+    ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
   ];
   const operations = tables.flatMap((table) => table(nothing));
   const protocols = [

@@ -95,7 +95,7 @@ function text(value: string | boolean | undefined): string | undefined {
 }
 
 /** Where a registry that was started with the same environment listens. */
-function listenUrl({ GOLDSEAL_LISTEN: listen = "127.0.0.1:5443", GOLDSEAL_TLS: tls }: Env): string {
+export function listenUrl({ GOLDSEAL_LISTEN: listen = "127.0.0.1:5443", GOLDSEAL_TLS: tls }: Env): string {
   return `${tls === "off" ? "http" : "https"}://${listen}`;
 }
 

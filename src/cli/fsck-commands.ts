@@ -5,7 +5,8 @@ import { CliError, UsageError } from "./errors.ts";
 import { formatBytes, formatSeconds, parseBytes } from "./sizes.ts";
 import { field, writeList } from "./table.ts";
 
-const pollMs = 200;
+/** Asked at first, and at last: what an administrator reads is on record, and a check may take days. */
+const [firstPollMs, lastPollMs] = [200, 5_000];
 /** The rate is that of the last so many answers. */
 const rateSamples = 50;
 const json = { type: "boolean", help: "the answer as JSON" } as const;
@@ -67,7 +68,7 @@ async function check({ client, options, io }: CommandCall): Promise<void> {
   const { body } = await client.call("POST", "/api/v1/fsck", "check the blobs", ask);
   const progress = new Progress(io);
   let run = body;
-  while (run.state === "running") {
+  for (let pollMs = firstPollMs; run.state === "running"; pollMs = Math.min(pollMs * 1.1, lastPollMs)) {
     await wait(pollMs);
     run = (await client.call("GET", `/api/v1/fsck/${body.id}`, "ask about the check")).body;
     progress.show(run);

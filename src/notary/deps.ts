@@ -4,12 +4,24 @@ import type { Actor } from "../oci/access.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { Confirm, Database } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
+import type { TagDigests } from "../storage/tag-digests.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
 import type { MetadataStore } from "./metadata-store.ts";
 import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
+import type { SignaturesStore } from "./signatures-store.ts";
 import type { Root } from "./tuf/metadata.ts";
 import type { StoredRole } from "./tuf/update.ts";
+
+/** Whom keys lead to, by the hex SHA-256 of their SPKI. */
+export type People = ReadonlyMap<
+  string,
+  {
+    readonly user: string;
+    /** False where the key was taken back since, or its owner may do nothing at present. */
+    readonly counts: boolean;
+  }
+>;
 
 /** What the Notary v1 API is made of; app.ts passes it. */
 export interface NotaryDeps {
@@ -24,6 +36,11 @@ export interface NotaryDeps {
   readonly confirm: (request: Request) => Confirm;
   /** Which of these repositories the actor may list. */
   readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
+  readonly signatures: SignaturesStore;
+  /** What the registry has. */
+  readonly tags: TagDigests;
+  /** Of keys that were proved, by `spkis`, asked about in `org`. */
+  readonly findPeople: (spkis: readonly string[], org: string) => Promise<People>;
   /** What every GUN begins with, before its slash. */
   readonly authority: string;
   readonly now: () => Date;

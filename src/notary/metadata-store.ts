@@ -12,6 +12,11 @@ export interface StoredFile {
   readonly expiresAt: Date;
 }
 
+export interface LoadedFile {
+  readonly bytes: Buffer;
+  readonly expiresAt: Date;
+}
+
 export interface CurrentFile extends StoredFile {
   /** Of the current snapshot; undefined where there is none. */
   readonly snapshotExpiresAt: Date | undefined;
@@ -83,6 +88,17 @@ export class MetadataStore {
       [gun, role, version],
     );
     return toFile(rows[0]);
+  }
+
+  /** Every current file, as of one moment. */
+  async loadAll(gun: Gun): Promise<ReadonlyMap<string, LoadedFile>> {
+    const rows = await this.#database.query(
+      "trust-load-all",
+      `select u.role, u.expires_at, f.content from trust_current u ${FILE_OF_CURRENT}
+       where u.collection_id = (select id from trust_collections where gun = $1)`,
+      [gun],
+    );
+    return new Map(rows.map(({ role, expires_at: expiresAt, content }) => [role, { bytes: content, expiresAt }]));
   }
 
   /** GUNs whose timestamp or snapshot is due, in the order of their ids. */

@@ -6,6 +6,7 @@ import type { SigningAlgorithm } from "../keys/signing-key.ts";
 import { authorityOf } from "../oci/gun.ts";
 import type { Database } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
+import { openTagDigests } from "../storage/tag-digests.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { MetadataStore } from "./metadata-store.ts";
@@ -17,6 +18,9 @@ import { openRootReader } from "./root-reader.ts";
 import { notaryProtocol } from "./routes.ts";
 import { serverKeysOperations } from "./server-keys-api.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
+import { signaturesOperations } from "./signatures-api.ts";
+import { SignaturesStore } from "./signatures-store.ts";
+import { tagTrustOperations } from "./tag-trust-api.ts";
 
 export interface NotarySettings {
   readonly publicUrl: string;
@@ -30,6 +34,7 @@ export interface NotaryOptions {
   readonly settings: NotarySettings;
   readonly confirm: NotaryDeps["confirm"];
   readonly listable: NotaryDeps["listable"];
+  readonly findPeople: NotaryDeps["findPeople"];
   readonly log: Log;
   readonly now: () => Date;
   readonly failpoint: Failpoint;
@@ -56,12 +61,19 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     keys: new ServerKeysStore(database, ring, settings.algorithm),
     signers: new OrgSignersStore(database, ring),
     changes: new ChangefeedStore(database),
+    signatures: new SignaturesStore(database),
+    tags: openTagDigests(database),
     readRoot: openRootReader(),
     authority: authorityOf(settings.publicUrl),
   };
   return {
     protocol: notaryProtocol(deps),
-    operations: [...serverKeysOperations(deps), ...orgSignersOperations(deps)],
+    operations: [
+      ...serverKeysOperations(deps),
+      ...orgSignersOperations(deps),
+      ...tagTrustOperations(deps),
+      ...signaturesOperations(deps),
+    ],
     releaseTrust: createReleaseTrust(deps),
     reseal: async () => (await deps.keys.reseal()) + (await deps.signers.reseal()),
     countOld: () => deps.files.countOld(deps.now()),

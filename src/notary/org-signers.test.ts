@@ -120,6 +120,7 @@ describe("a signer", () => {
       settings: { publicUrl: PUBLIC_URL, algorithm: "ed25519" },
       confirm: () => async () => undefined,
       listable: async () => new Set(),
+      findPeople: async () => new Map(),
       log: createLog({ level: "off" }),
     });
 

@@ -8,6 +8,9 @@ import { type GunParams, gunParams } from "./gun-params.ts";
 import { holdCollection, insertFiles, type Wanted } from "./metadata-store.ts";
 import { parseMultipart } from "./multipart.ts";
 import { markUsed } from "./server-keys-store.ts";
+import { signatureEvents } from "./signature-events.ts";
+import { insertSignatures } from "./signatures-store.ts";
+import { isDelegationName, TARGETS } from "./tuf/names.ts";
 import { completeUpdate } from "./tuf/produce.ts";
 import { judgeUpdate } from "./tuf/update.ts";
 import { contentsNeeded, type Part, readParts, rolesNeeded } from "./tuf/upload.ts";
@@ -50,14 +53,16 @@ async function store(deps: NotaryDeps, request: Request, update: Publish): Promi
 }
 
 function wantedBy({ parts }: Publish): Wanted {
-  return { roles: rolesNeeded(parts), contents: contentsNeeded(parts) };
+  // The files that are replaced, for what they say of tags.
+  const replaced = parts.map(({ role }) => role).filter((role) => role === TARGETS || isDelegationName(role));
+  return { roles: rolesNeeded(parts), contents: new Set([...contentsNeeded(parts), ...replaced]) };
 }
 
 /** The lock is taken first, so everything that is read here stays current until the commit. */
 async function judgeAndInsert(deps: NotaryDeps, sql: Sql, request: Request, update: Publish): Promise<void> {
   const { gun, repository, parts } = update;
   const [now, { readRoot }] = [deps.now(), deps];
-  const [, { collection, stored }, keys] = await together(
+  const [repositoryId, { collection, stored }, keys] = await together(
     ensureRepository(sql, repository, request.admission),
     holdCollection(sql, gun, wantedBy(update), now),
     deps.keys.hold(sql, gun),
@@ -66,5 +71,9 @@ async function judgeAndInsert(deps: NotaryDeps, sql: Sql, request: Request, upda
   await deps.failpoint("tuf.afterValidate");
   const files = completeUpdate(judged, keys.sign);
   await deps.failpoint("tuf.afterSign");
-  await together(markUsed(sql, gun, keys, now), insertFiles(sql, collection, files, now));
+  await together(
+    markUsed(sql, gun, keys, now),
+    insertFiles(sql, collection, files, now),
+    insertSignatures(sql, { repositoryId, at: now, signatures: signatureEvents(judged, stored) }),
+  );
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createLog } from "../http/log.ts";
 import { newKeyLine, parseKeyRing } from "../keys/key-ring.ts";
 import { noFailpoint } from "../storage/failpoint.ts";
+import { openTagDigests } from "../storage/tag-digests.ts";
 import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
@@ -10,6 +11,7 @@ import { OrgSignersStore } from "./org-signers-store.ts";
 import { freshTimestamp } from "./renewal.ts";
 import { renewDue } from "./renewal-job.ts";
 import { markUsed, ServerKeysStore } from "./server-keys-store.ts";
+import { SignaturesStore } from "./signatures-store.ts";
 import { parseTimestamp } from "./tuf/metadata.ts";
 import { type Gun, parseGun } from "./tuf/names.ts";
 import { completeUpdate } from "./tuf/produce.ts";
@@ -32,6 +34,9 @@ beforeAll(async () => {
     signers: new OrgSignersStore(database, ring),
     changes: new ChangefeedStore(database),
     readRoot: toStoredRoot,
+    signatures: new SignaturesStore(database),
+    tags: openTagDigests(database),
+    findPeople: async () => new Map(),
     confirm: () => async () => undefined,
     listable: async () => new Set(),
     authority: "registry.test",

@@ -5,6 +5,7 @@ import type { NotaryDeps } from "./deps.ts";
 import { missing } from "./errors.ts";
 import { gunParams } from "./gun-params.ts";
 import { deleteFiles } from "./metadata-store.ts";
+import { insertSignatures, type NewSignature } from "./signatures-store.ts";
 import { type Key, keyJson } from "./tuf/key.ts";
 import { parseRoot } from "./tuf/metadata.ts";
 import type { Gun, ServerRole } from "./tuf/names.ts";
@@ -47,11 +48,20 @@ export function deleteAll(deps: NotaryDeps): Handler {
     const { gun } = gunParams(deps, request);
     await deps.database.transaction(async (sql) => {
       await deps.confirm(request)(sql);
-      await deleteFiles(sql, gun, deps.now());
+      const [at, { repositoryId }] = [deps.now(), request.admission];
+      const wasThere = await deleteFiles(sql, gun, at);
+      if (wasThere && repositoryId !== undefined)
+        await insertSignatures(sql, { repositoryId, at, signatures: [DELETED] });
     });
     return empty(200);
   };
 }
+
+/** What was signed until then stays in the history of the repository. */
+const DELETED: NewSignature = {
+  ...{ kind: "deleted" as const, tag: "", role: "", digest: "", previous: "", version: 0 },
+  ...{ keyIds: [], spkis: [] },
+};
 
 async function findKeyInUse({ files, keys }: NotaryDeps, gun: Gun, role: ServerRole): Promise<Key | undefined> {
   const found = await files.findCurrent(gun, "root");

@@ -9,14 +9,18 @@ export type Reference =
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 const REFERRERS_TAG = /^(sha256|sha512)-([0-9a-f]{64})$/;
 
+export function isTag(text: string): text is Tag {
+  return TAG.test(text);
+}
+
 /** @throws OciError TAG_INVALID */
 export function parseTag(text: string): Tag {
-  if (!TAG.test(text)) {
+  if (!isTag(text)) {
     throw new OciError("TAG_INVALID", {
       message: "a tag is 1 to 128 letters, digits, _ . or -, and does not start with . or -",
     });
   }
-  return text as Tag;
+  return text;
 }
 
 /**

@@ -9,6 +9,7 @@ import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import { isNonDistributable } from "../oci/media-types.ts";
 import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } from "../oci/reference.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { FoundManifest } from "../storage/manifest-store.ts";
 import type { RegistryDeps } from "./deps.ts";
 import { inQuarantine } from "./errors.ts";
 
@@ -20,7 +21,8 @@ const maxTags = 100;
  * @throws OciError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, MANIFEST_UNKNOWN
  * @see distribution-spec v1.1 end-3
  */
-export function getManifest({ manifests }: RegistryDeps): LookAhead {
+export function getManifest(deps: RegistryDeps): LookAhead {
+  const { manifests } = deps;
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const reference = parseReference(request.param("reference"));
@@ -34,6 +36,7 @@ export function getManifest({ manifests }: RegistryDeps): LookAhead {
       const headers = manifestHeaders(row.digest, reference);
       if (matchesETag(request.header("If-None-Match"), `"${row.digest}"`)) return empty(304, headers);
       if (request.method === "HEAD") {
+        if (row.doubtful) await refuseSkipping(deps, request, repository, row);
         return empty(200, { ...headers, "Content-Type": row.mediaType, "Content-Length": String(row.size) });
       }
       const content = await manifests.findContent(row);
@@ -41,6 +44,21 @@ export function getManifest({ manifests }: RegistryDeps): LookAhead {
       return bytes(200, row.mediaType, content, headers);
     };
   };
+}
+
+/**
+ * crane, oras and regctl leave a whole push out where the manifest is there already, and would never bring back a damaged
+ * blob of it. Who only pulls is told the truth: a node that has this layer can go without ours.
+ * @throws OciError MANIFEST_UNKNOWN for who may push, of a manifest that needs something in quarantine
+ */
+async function refuseSkipping(
+  { manifests, authorize }: RegistryDeps,
+  { actor }: Request,
+  repository: RepositoryName,
+  row: FoundManifest,
+): Promise<void> {
+  if (!(await authorize(actor, repository, "push")).allowed || (await manifests.isWhole(row))) return;
+  throw inQuarantine("MANIFEST_UNKNOWN", row.digest);
 }
 
 /**

@@ -51,6 +51,8 @@ export interface FoundManifest extends ManifestRow {
   readonly repositoryId: number;
   /** Its bytes are damaged: it counts as absent until somebody pushes it again. */
   readonly quarantined: boolean;
+  /** Something is in quarantine, which it may need: see {@link ManifestStore.isWhole}. */
+  readonly doubtful: boolean;
 }
 
 /** Bytes of manifests kept in memory: what a digest names never changes. Who may see them is asked every time. */
@@ -92,6 +94,28 @@ export class ManifestStore {
   /** The exact bytes received; undefined when the manifest was deleted since its row was read. */
   async findContent(row: FoundManifest): Promise<Buffer | undefined> {
     return this.#contents.get(row.digest) ?? (await this.#load(row));
+  }
+
+  /** Whether nothing that it needs, through all indexes, is in quarantine. */
+  async isWhole({ repositoryId, digest }: FoundManifest): Promise<boolean> {
+    const [row] = await this.#database.query<{ damaged: boolean }>(
+      "manifest-whole",
+      `with recursive needed as (
+         select $1::bigint as repository_id, $2::text collate "C" as digest
+         union
+         select c.repository_id, c.child_digest from needed n
+         join manifest_children c on c.repository_id = n.repository_id and c.manifest_digest = n.digest
+       )
+       select exists (
+         select from needed n join manifests m on m.repository_id = n.repository_id and m.digest = n.digest
+         where m.quarantined_at is not null
+       ) or exists (
+         select from needed n join manifest_blobs mb on mb.repository_id = n.repository_id and mb.manifest_digest = n.digest
+         join blobs b on b.digest = mb.blob_digest where b.quarantined_at is not null
+       ) as damaged`,
+      [repositoryId, digest],
+    );
+    return row?.damaged !== true;
   }
 
   /**
@@ -162,13 +186,14 @@ export class ManifestStore {
 
   /** Tags after `last`, in ASCII order; undefined when there is no such repository. */
   async listTags(repository: RepositoryName, last: string, limit: number): Promise<string[] | undefined> {
-    const [row] = await this.#database.query<{ tags: string[] }>(
+    const [row] = await this.#database.query<{ tags: string }>(
       "tags-list",
-      `select array(select t.name from tags t where t.repository_id = r.id and t.name > $2 order by t.name limit $3) as tags
+      `select array_to_string(array(select t.name from tags t where t.repository_id = r.id and t.name > $2 order by t.name limit $3), ',') as tags
        from repositories r where r.name = $1`,
       [repository, last, limit],
     );
-    return row?.tags;
+    // No tag has a comma, and the driver reads an array character by character.
+    return row?.tags.split(",").filter((tag) => tag !== "");
   }
 
   /**
@@ -230,7 +255,9 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
 }
 
 const FIND_ROWS = `
-  select k.at, r.id, m.size, m.digest, m.media_type, m.quarantined_at is not null
+  select k.at, r.id, m.size, m.digest, m.media_type, case when m.quarantined_at is not null then 2
+    when (select true from blobs where quarantined_at is not null limit 1) then 1
+    when (select true from manifests where quarantined_at is not null limit 1) then 1 else 0 end
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
   join repositories r on r.name = k.repository
   join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
@@ -248,6 +275,6 @@ async function findRows(database: Database, keys: readonly ManifestKey[]): Promi
   });
   return toSeen(rows, keys.length, ([, id, size, digest, mediaType, quarantined]) => ({
     ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
-    quarantined: quarantined === "t",
+    ...{ quarantined: quarantined === "2", doubtful: quarantined === "1" },
   }));
 }

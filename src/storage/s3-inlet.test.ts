@@ -28,8 +28,6 @@ describe("S3Inlet", () => {
     const body = new PassThrough({ highWaterMark: 64 * kib });
     const inlet = new S3Inlet(body, 1_000);
     let written = 0;
-    while (body.write(Buffer.alloc(32 * kib))) written += 32;
-    await new Promise(setImmediate);
     while (body.write(Buffer.alloc(32 * kib)) && written < 10_000) {
       written += 32;
       await new Promise(setImmediate);

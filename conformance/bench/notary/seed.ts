@@ -17,6 +17,8 @@ const TARGETS = Object.fromEntries(
     return [`v1.${at}`, { hashes, length: 1234 + at }];
   }),
 );
+/** The hash of the tag that moves. */
+const CHANGING = Buffer.alloc(32, 20).toString("base64");
 /** GUNs that reads go around. */
 const READ = 256;
 
@@ -39,19 +41,21 @@ export interface Trust {
 export class LiveGun {
   readonly gun: string;
   readonly #signer: Signer;
-  readonly #head: string;
+  readonly #pieces: readonly string[];
   #version = 1;
 
-  /** The version comes last in canonical JSON, so all before it is written once: the client must cost little. */
+  /** What stays is written once: the client must cost little. In canonical JSON the version comes last. */
   constructor({ gun, targets }: Collection, signed: Loose) {
     this.gun = gun;
     this.#signer = targets;
-    this.#head = canonical(signed).replace(/1}$/, "");
+    this.#pieces = canonical(signed).replace(/1}$/, "").split(CHANGING);
   }
 
-  /** The next version of the targets, signed: what docker sends for a tag where the server holds the snapshot key. */
+  /** The next version, with one tag moved and signed: what docker sends where the server holds the snapshot key. */
   nextBody(): Buffer {
-    const message = `${this.#head}${++this.#version}}`;
+    const hash = Buffer.alloc(32);
+    hash.writeUInt32BE(++this.#version);
+    const message = `${this.#pieces.join(hash.toString("base64"))}${this.#version}}`;
     return toBody([{ filename: "targets", bytes: withSignatures(message, [signatureOf(this.#signer, message)]) }]);
   }
 }

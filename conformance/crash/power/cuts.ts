@@ -26,6 +26,7 @@ import { buildRecorder } from "./recorder.ts";
 import { type Moment, type Recorded, recordSession } from "./session.ts";
 
 const MOMENTS = 25;
+const FULL_RUN = 200;
 /** By turns: alone, nobody else's sync covers for one that is missing. */
 const WRITERS = [1, 8, 3];
 /** Kinds of sessions, from one that the seed decides on. */
@@ -42,6 +43,8 @@ export class PowerCuts {
   readonly #library: string;
   readonly #firstKind: number;
   readonly #counts = new Map<string, number>();
+  /** Every one that was acknowledged. */
+  readonly #operations = new Set<string>();
   #cuts = 0;
   #sessions = 0;
   #records = 0;
@@ -78,6 +81,11 @@ export class PowerCuts {
     }
   }
 
+  /** Operations that a full run made no cut after. */
+  unhit(): string[] {
+    return this.#cuts < FULL_RUN ? [] : [...this.#operations].filter((op) => !this.#counts.has(op));
+  }
+
   summary(): string {
     const seconds = ((performance.now() - this.#started) / 1000).toFixed(0);
     const after = [...this.#counts].map(([op, count]) => `${op} ${count}`).sort();
@@ -112,9 +120,17 @@ export class PowerCuts {
     const fresh = [1, 2, 3, 4].map((index) => makeBlob(`${seed}-shared-${index}`, 10_000 * index));
     const commons = { repository: "admin/crash-shared", tags: ["latest", "stable", "edge"], fresh, blobs: [] };
     const count = WRITERS[kind % WRITERS.length] ?? 1;
-    const writers = Array.from({ length: count }, (_, index) => new Writer({ seed, index, history, commons }));
+    const writers = Array.from(
+      { length: count },
+      (_, index) => new Writer({ seed, index, history, commons, evenly: true }),
+    );
     const disk = new Disk(data, origin);
-    const options = { folder: this.#folder, library: this.#library, counts: this.#counts };
+    const options = {
+      folder: this.#folder,
+      library: this.#library,
+      counts: this.#counts,
+      operations: this.#operations,
+    };
     const recorded = await recordSession({ ...options, data, history, writers, random, moments });
     this.#acknowledged += history.acknowledged;
     return { ...recorded, disk };

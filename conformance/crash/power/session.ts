@@ -39,9 +39,11 @@ export interface SessionOptions {
   readonly moments: number;
   /** How often each operation was followed by a cut so far. */
   readonly counts: Map<string, number>;
+  /** Gets every one that is acknowledged. */
+  readonly operations: Set<string>;
 }
 
-const MAX_MS = 15_000;
+const MAX_MS = 20_000;
 /** From the first moment to the last, where writers are quick enough. */
 const SESSION_MS = 6_000;
 /** Of the moments, in between. */
@@ -59,9 +61,10 @@ export async function recordSession(options: SessionOptions): Promise<Omit<Recor
   const spacingMs = SESSION_MS / options.moments;
   let due = performance.now();
   history.onAcknowledged = (op) => {
+    options.operations.add(op);
     const count = options.counts.get(op) ?? 0;
     // Those that are rare are worth it more.
-    if (moments.length >= options.moments || performance.now() < due || !random.chance(1 / (1 + count))) return;
+    if (moments.length >= options.moments || performance.now() < due || !random.chance(1 / (1 + count) ** 3)) return;
     due += random.between(0, 2 * spacingMs);
     options.counts.set(op, count + 1);
     take(op);

@@ -1,17 +1,18 @@
 import { composeRoot, TargetsDraft } from "../../notary/tuf/compose.ts";
+import { VerificationError } from "../../notary/tuf/error.ts";
 import { type Key, readKey } from "../../notary/tuf/key.ts";
 import { isDelegationName, type RoleName, TARGETS } from "../../notary/tuf/names.ts";
 import type { TrustedMetadata } from "../../notary/tuf/trusted-metadata.ts";
 import { JsonError, parseJson } from "../../oci/json.ts";
 import type { LocalCall } from "../command.ts";
-import { generateSigningKey, type SigningKey, signWith } from "../docker-keys/signing-key.ts";
+import { generateSigningKey, type SigningKey } from "../docker-keys/signing-key.ts";
 import { CliError, UsageError } from "../errors.ts";
-import { heldKeys, isEnding, repositoryKeyOf, toDraft, toSigners } from "./own-roles.ts";
+import { heldKeys, isEnding, repositoryKeyOf, toDraft, toSigner, toSigners } from "./own-roles.ts";
 import { inRootCertificate } from "./root-certificate.ts";
 import { findServerSigners, type ServerSigner } from "./server-signers.ts";
 import { openSigningSession, type TrustSession } from "./session.ts";
 import { RELEASES } from "./tag-view.ts";
-import { type NewFile, publishChange } from "./trust-repository.ts";
+import { type NewFile, publishChange, requireTrust } from "./trust-repository.ts";
 
 /** Who shall sign, besides the repository key. */
 interface Delegate {
@@ -34,10 +35,12 @@ export async function initTrust(call: LocalCall): Promise<void> {
   const done: string[] = [];
   await publishChange(session, async (present) => {
     done.length = 0;
+    // First what the server may refuse: who must not sign here need not make keys.
+    const online = present === undefined ? await getOnlineKeys(session) : undefined;
     const own = await signerKey(session, signer);
     const delegates = toDelegates(signer, own, server, call.options.releases === true);
-    if (present === undefined) return found(session, delegates, done);
-    return complete(session, present, delegates, done);
+    if (online !== undefined) return found(session, { online, delegates }, done);
+    return complete(session, requireTrust(session, present), delegates, done);
   });
   if (done.length === 0) done.push(`${gun} has everything already`);
   for (const line of done) call.io.stdout.write(`${line}\n`);
@@ -55,8 +58,19 @@ function toDelegates(signer: RoleName, own: Key, server: readonly ServerSigner[]
   return [{ role: signer, key: own }, { role: RELEASES, key: own }, ...server, ...released];
 }
 
+/** Keys that the server signs with. */
+interface OnlineKeys {
+  readonly snapshot: Key;
+  readonly timestamp: Key;
+}
+
+interface Founding {
+  readonly online: OnlineKeys;
+  readonly delegates: readonly Delegate[];
+}
+
 /** Root and targets; the server signs snapshot and timestamp. Keys are written before anything is published. */
-async function found(session: TrustSession, delegates: readonly Delegate[], done: string[]): Promise<NewFile[]> {
+async function found(session: TrustSession, { online, delegates }: Founding, done: string[]): Promise<NewFile[]> {
   const { gun, store } = session;
   if ((await store.load()).size > 0) {
     throw new CliError(
@@ -65,12 +79,10 @@ async function found(session: TrustSession, delegates: readonly Delegate[], done
     );
   }
   const [rootKey, targetsKey] = [await ownKey(session, "root"), await ownKey(session, "targets", gun)];
-  const [snapshot, timestamp] = [await serverKey(session, "snapshot"), await serverKey(session, "timestamp")];
   const now = new Date();
   const root = inRootCertificate(rootKey, gun, now);
-  const keys = { root, targets: targetsKey.key, snapshot, timestamp };
-  const signer = { keyId: root.id, sign: (message: Uint8Array) => signWith(rootKey, message) };
-  const rootFile = composeRoot(gun, keys, { now, signers: [signer] });
+  const keys = { root, targets: targetsKey.key, ...online };
+  const rootFile = composeRoot(gun, keys, { now, signers: [toSigner(rootKey, root.id)] });
   const draft = new TargetsDraft(TARGETS, undefined, 0);
   done.push(`founded the trust data of ${gun}`, `  root key        ${rootKey.key.id}`);
   done.push(
@@ -78,8 +90,7 @@ async function found(session: TrustSession, delegates: readonly Delegate[], done
     `  keys are in ${session.keysFolder}/private: back up the root key`,
   );
   addDelegates(draft, delegates, done);
-  const targetsSigner = { keyId: targetsKey.key.id, sign: (message: Uint8Array) => signWith(targetsKey, message) };
-  const targets = draft.finish(now, [targetsSigner]);
+  const targets = draft.finish(now, [toSigner(targetsKey, targetsKey.key.id)]);
   return [
     { role: "root" as RoleName, bytes: rootFile.bytes },
     { role: TARGETS, bytes: targets.bytes },
@@ -129,6 +140,10 @@ async function signerKey(session: TrustSession, signer: RoleName): Promise<Key> 
   return (await ownKey(session, signer.replace("targets/", ""))).key;
 }
 
+async function getOnlineKeys(session: TrustSession): Promise<OnlineKeys> {
+  return { snapshot: await serverKey(session, "snapshot"), timestamp: await serverKey(session, "timestamp") };
+}
+
 /** The key that the server will sign this role with. @throws CliError */
 async function serverKey({ wire, gun }: TrustSession, role: "snapshot" | "timestamp"): Promise<Key> {
   const { status, body } = await wire.ask({
@@ -138,7 +153,7 @@ async function serverKey({ wire, gun }: TrustSession, role: "snapshot" | "timest
   try {
     if (status === 200) return readKey(parseJson(body));
   } catch (error) {
-    if (!(error instanceof JsonError)) throw error;
+    if (!(error instanceof JsonError || error instanceof VerificationError)) throw error;
   }
   throw new CliError(`the registry gave no ${role} key for ${gun} (${status}): is this name its own?`);
 }

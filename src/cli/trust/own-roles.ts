@@ -4,7 +4,7 @@ import { type KeyId, levelOf, TARGETS } from "../../notary/tuf/names.ts";
 import type { TrustedMetadata, TrustedRole } from "../../notary/tuf/trusted-metadata.ts";
 import type { RoleKeys } from "../../notary/tuf/verify.ts";
 import type { StoredKey } from "../docker-keys/folder.ts";
-import { signWith } from "../docker-keys/signing-key.ts";
+import { type SigningKey, signWith } from "../docker-keys/signing-key.ts";
 import { CliError } from "../errors.ts";
 import type { TrustSession } from "./session.ts";
 import type { NewFile } from "./trust-repository.ts";
@@ -57,12 +57,16 @@ export function heldKeys({ keyIds, keys }: RoleKeys, held: readonly StoredKey[])
   });
 }
 
+/** @param keyId as the role lists it */
+export function toSigner(key: SigningKey, keyId: KeyId): RoleSigner {
+  return { keyId, sign: (message) => signWith(key, message) };
+}
+
 /** Opens the keys, asking for passphrases. @throws CliError */
 export async function toSigners({ keys }: TrustSession, held: readonly HeldKey[]): Promise<RoleSigner[]> {
   const signers: RoleSigner[] = [];
   for (const { keyId, stored } of held) {
-    const open = await keys.open(stored);
-    signers.push({ keyId, sign: (message) => signWith(open, message) });
+    signers.push(toSigner(await keys.open(stored), keyId));
   }
   return signers;
 }

@@ -33,8 +33,16 @@ function toSigner(entry: Json): ServerSigner {
   if (!isDelegationName(name) || !SERVER_ROLE.test(name)) {
     throw new CliError(`the registry asks to sign as ${JSON.stringify(role)}, which is not a role of its own`);
   }
-  const spki = createPublicKey(String(publicKey)).export({ format: "der", type: "spki" });
-  const key = makeKey("ecdsa", spki);
-  if (key.id !== keyId) throw new CliError(`the registry's key for ${name} is not the one it names: ${keyId}`);
+  const key = readPem(String(publicKey));
+  if (key === undefined || key.id !== keyId)
+    throw new CliError(`the registry's key for ${name} is not the one it names: ${keyId}`);
   return { role: name, key };
+}
+
+function readPem(pem: string): Key | undefined {
+  try {
+    return makeKey("ecdsa", createPublicKey(pem).export({ format: "der", type: "spki" }));
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,7 @@
-import { cp } from "node:fs/promises";
+import { once } from "node:events";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { HOST, type Machine, pushImage, startLiar, useTrustLab } from "./testing/trust-lab.ts";
@@ -22,9 +25,11 @@ async function signed(): Promise<{ image: string; repository: string; alice: Mac
 
 const metadata = (machine: Machine, image: string) => join(machine.folder, "trust", "tuf", image, "metadata");
 
-async function ask(method: string, path: string, body: object): Promise<void> {
-  const { status } = await lab.app().ask(method, path, { as: "admin", body: JSON.stringify(body) });
-  expect(status).toBeLessThan(300);
+async function makePublic(repository: string): Promise<void> {
+  const [org, name] = repository.split("/");
+  const body = JSON.stringify({ visibility: "public" });
+  const { status } = await lab.app().ask("PUT", `/api/v1/orgs/${org}/repositories/${name}`, { as: "admin", body });
+  expect(status).toBe(200);
 }
 
 describe("goldseal trust verify refuses", () => {
@@ -60,6 +65,17 @@ describe("goldseal trust verify refuses", () => {
     expect(verify).toMatchObject({ status: 1, out: "" });
     expect(verify.err).toContain("this is not the root that is trusted here: the server's root 1 is another one");
     expect(verify.err).toContain(`remove ${metadata(alice, image)}`);
+  });
+
+  it("to begin anew by itself where what it had trusted is damaged", async () => {
+    const { image, alice } = await signed();
+    const root = join(metadata(alice, image), "root.json");
+    await writeFile(root, (await readFile(root)).subarray(0, 100));
+
+    const verify = await alice.goldseal(`trust verify ${image}:1`);
+
+    expect(verify).toMatchObject({ status: 1, out: "" });
+    expect(verify.err).toContain(`${root} is damaged: not JSON`);
   });
 
   it("a timestamp that has ended", async () => {
@@ -106,8 +122,7 @@ describe("goldseal trust verify refuses", () => {
       /does not let you \(nobody is signed in\) read the trust data of .* \(401 UNAUTHORIZED\)\n/,
     );
 
-    const [org, name] = repository.split("/");
-    await ask("PUT", `/api/v1/orgs/${org}/repositories/${name}`, { visibility: "public" });
+    await makePublic(repository);
     expect((await stranger.goldseal(`trust verify ${image}:1`, { as: undefined })).status).toBe(0);
   });
 });
@@ -152,14 +167,30 @@ describe("goldseal trust sign refuses", () => {
   });
 
   it("who has no right to, before anything is stored", async () => {
-    const { image, alice } = await signed();
+    const { image, repository, alice } = await signed();
+    await pushImage(place(repository), "2");
     const bob = lab.openMachine("bob");
     await cp(join(alice.folder, "trust", "private"), join(bob.folder, "trust", "private"), { recursive: true });
 
     const sign = await bob.goldseal(`trust sign ${image}:1`);
 
     expect(sign).toMatchObject({ status: 1, out: "" });
-    expect(sign.err).toMatch(/does not let bob read the manifest 1 of .*: .* \(404|401/);
+    expect(sign.err).toMatch(
+      /does not let bob read the manifest 1 of .* \(401\)\n {2}signed in as bob: .*reading needs pull/,
+    );
+    await makePublic(repository);
+    const reader = await bob.goldseal(`trust sign ${image}:2`);
+    expect(reader).toMatchObject({ status: 1, out: "" });
+    expect(reader.err).toMatch(
+      /does not let bob publish trust data of .* \(401 UNAUTHORIZED\)\n {2}signed in as bob: .*publishing needs the right sign/,
+    );
+    expect((await alice.goldseal(`trust verify ${image}:2`)).err).toContain(":2 is not signed");
+    await pushImage(place(`${repository}-new`), "1");
+    await makePublic(`${repository}-new`);
+    const founder = lab.openMachine("bob");
+    const init = await founder.goldseal(`trust init ${image}-new`);
+    expect(init.err).toMatch(/does not let bob ask for the snapshot key of .* \(401 UNAUTHORIZED\)/);
+    await expect(readdir(founder.folder)).rejects.toThrow("ENOENT");
   });
 
   it("bytes that are not what their digest says, and verify data that was changed on its way", async () => {
@@ -192,5 +223,38 @@ describe("goldseal trust sign refuses", () => {
     expect(sign).toMatchObject({ status: 1, out: "" });
     expect(sign.err).toContain("does not open: DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE is not its passphrase");
     expect((await alice.goldseal(`trust verify ${image}:2`)).status).toBe(1);
+  });
+});
+
+describe("a password", () => {
+  it("goes to no registry that only an image's name speaks of", async () => {
+    const requests: string[] = [];
+    const server = createServer((incoming, outgoing) => {
+      requests.push(`${incoming.url} ${incoming.headers.authorization}`);
+      const challenge = 'Bearer realm="http://elsewhere/token",service="x"';
+      outgoing.writeHead(incoming.url === "/v2/" ? 401 : 404, { "www-authenticate": challenge }).end();
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const machine = lab.openMachine("alice");
+    const image = `${new URL(url).host}/lab/app:1`;
+
+    // Known by its setting only as long as that names it; https, which this server does not speak, else.
+    const elsewhere = await machine.goldseal(`trust sign ${image}`, { port: "none" });
+    expect(elsewhere).toMatchObject({ status: 2, out: "" });
+    expect(elsewhere.err).toContain("nobody is signed in to https://127.0.0.1:");
+    expect((await machine.goldseal(`trust verify ${image}`, { port: "none" })).err).toContain(
+      "cannot talk to https://",
+    );
+    expect(requests).toEqual([]);
+
+    const named = await machine.goldseal(`trust sign ${image}`, { port: "none", env: { GOLDSEAL_PUBLIC_URL: url } });
+    expect(named.err).toContain("does not let alice sign in");
+    // And the token service is asked at that registry, whatever its challenge says.
+    expect(requests.map((line) => line.split(" ").slice(0, 2).join(" "))).toEqual([
+      "/v2/ undefined",
+      "/token?service=x&scope=repository%3Alab%2Fapp%3Apull Basic",
+    ]);
+    server.close();
   });
 });

@@ -7,6 +7,7 @@ import { readTrusted, type TrustedMetadata } from "../../notary/tuf/trusted-meta
 import { CliError } from "../errors.ts";
 import { readError } from "./registry-wire.ts";
 import type { TrustSession } from "./session.ts";
+import type { TrustStore } from "./trust-store.ts";
 
 /** The next file of a role. */
 export interface NewFile {
@@ -26,6 +27,7 @@ export async function readTrust(
 ): Promise<TrustedMetadata | undefined> {
   const { gun, store } = session;
   const known = await store.load();
+  requireReadable(store, known);
   const { "root-key": pin } = session.call.options;
   const pinned = typeof pin === "string" ? pinTo(pin, known) : { known };
   const fetch = (name: string, maxBytes: number) => fetchFile(session, actions, name, maxBytes);
@@ -69,7 +71,7 @@ export async function publishChange(
 ): Promise<TrustedMetadata> {
   for (let attempt = 1; ; attempt++) {
     const present = await readTrust(session, "pull,push");
-    const files = await plan(present);
+    const files = await explained(session, () => plan(present));
     if (files.length === 0 && present !== undefined) return present;
     const isTaken = await post(session, files);
     const root = files.find(({ role }) => role === ROOT);
@@ -148,6 +150,19 @@ function rootKeysOf({ roles: { root } }: Root): string[] {
     const key = root.keys.get(id);
     return key === undefined ? [] : [canonicalKeyId(key), id as string];
   });
+}
+
+/** What was trusted here is no word of the registry's: it is told apart. @throws CliError */
+function requireReadable({ folder }: TrustStore, known: ReadonlyMap<RoleName, Uint8Array>): void {
+  const bytes = known.get(ROOT);
+  try {
+    if (bytes !== undefined) parseRoot(bytes);
+  } catch (cause) {
+    if (!(cause instanceof VerificationError)) throw cause;
+    const next =
+      "remove it only if you will trust the root that the registry shows then, or name its key with --root-key";
+    throw new CliError(`${folder}/root.json is damaged: ${cause.message}\n${next}`, { cause });
+  }
 }
 
 /** A pin says which root to begin with; that this machine saw a later one still counts. */

@@ -33,6 +33,7 @@ export function refuseWeakness(push: Judgement, { root, targets, snapshot }: Jud
       refuseOddLife(push, role, file);
       refuseWeakDelegations(push, role, file);
       refuseWiderPaths(role, file, targets);
+      refuseWithoutSha256(file);
     });
   }
   if (snapshot) refusedAs("ErrBadSnapshot", () => refuseWeakSnapshot(push, snapshot));
@@ -77,6 +78,14 @@ function refuseWeakDelegations({ policy }: Judgement, role: RoleName, { delegati
   }
   const definitions = delegations.map((delegation) => [delegation.name, delegation] as const);
   refuseWeakDefinitions(role, delegationKeys, definitions);
+}
+
+/** T24: a tag is bound to a manifest by its SHA-256; by another hash alone, no client could pull it and no reader judge it. */
+function refuseWithoutSha256({ targets }: Targets): void {
+  for (const [name, { hashes }] of targets) {
+    if (hashes.has("sha256")) continue;
+    throw new VerificationError("STRUCTURE", `target ${JSON.stringify(name.slice(0, 128))} has no sha256 checksum`);
+  }
 }
 
 /**

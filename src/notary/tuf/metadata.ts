@@ -1,4 +1,4 @@
-import type { Json } from "../../oci/json.ts";
+import { type Json, parseJson } from "../../oci/json.ts";
 import { VerificationError } from "./error.ts";
 import { readArray, readEntries, readObject, readOptionalObject, readString } from "./fields.ts";
 import { type FileMeta, readFileMeta } from "./file-meta.ts";
@@ -97,6 +97,16 @@ export function toTargets(file: SignedFile, role: RoleName): Targets {
     delegationKeys,
     delegations: list.map((entry) => readDelegation(entry, role, delegationKeys)),
   };
+}
+
+/**
+ * Only the targets that a file names, by their names; of one that was verified when it was stored.
+ * @throws VerificationError STRUCTURE, MALFORMED
+ */
+export function readTargetFiles(bytes: Uint8Array): ReadonlyMap<string, FileMeta> {
+  const { signed } = readObject(parseJson(bytes), "the file", []);
+  const { targets } = readObject(signed, "signed", ["targets"]);
+  return new Map(readEntries(targets, "targets").map(([name, entry]) => [name, readFileMeta(entry, "a target")]));
 }
 
 /** @throws VerificationError STRUCTURE, MALFORMED, LIMIT */

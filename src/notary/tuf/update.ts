@@ -69,6 +69,8 @@ export interface Production {
 export interface JudgedUpdate {
   /** In force after this update. */
   readonly root: Root;
+  /** What was uploaded below `targets`, and what it hangs on. */
+  readonly targets: VerifiedTargets;
   /** In the order root, targets, delegations, snapshot. */
   readonly uploaded: readonly MetadataFile[];
   readonly toProduce: readonly ServerRole[];
@@ -106,7 +108,7 @@ export function judgeUpdate(input: UpdateInput): JudgedUpdate {
 
   const uploaded = uploadOrder(push).map(([role, file]) => toMetadataFile(role, file));
   const toProduce: readonly ServerRole[] = snapshot ? ["snapshot", "timestamp"] : ["timestamp"];
-  return { root, uploaded, toProduce, snapshot, timestamp, now: push.now, policy: push.policy };
+  return { root, targets, uploaded, toProduce, snapshot, timestamp, now: push.now, policy: push.policy };
 }
 
 export function toMetadataFile(

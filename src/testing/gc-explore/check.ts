@@ -67,7 +67,10 @@ export async function checkConverged(world: World, pushers: readonly Pusher[]): 
   const { deps, collector } = world.partsOf("collector");
   // A mount that could not be made began one, and nobody goes on with it; its time is not measured here.
   await world.control.query("", "delete from upload_sessions");
-  for (let run = 0; run < 2; run++) await collector.run({ dryRun: false });
+  for (let run = 0; run < 2; run++) {
+    await world.storage.timePasses();
+    await collector.run({ dryRun: false });
+  }
   await checkAll(world, pushers);
   const kept = new Set<Digest>();
   const rows = await world.control.query<{ name: string; digest: Digest; content: Buffer }>(
@@ -91,6 +94,7 @@ export async function checkConverged(world: World, pushers: readonly Pusher[]): 
     if (!kept.has(digest) && (await readBlob(world, digest)) !== undefined)
       throw new Error(`${digest} has bytes that nothing leads to, still`);
   }
+  await world.storage.checkSwept();
   const loose = await world.control.query("explore-loose", looseManifests);
   if (loose.length > 0) throw new Error(`a manifest is there that nothing leads to, still`);
 }

@@ -1,9 +1,10 @@
 /**
- * What `npm run gc:explore` runs: `--schedules N --seconds N --seed S`, whichever of the first two is reached first. The
- * first schedule that breaks something ends it, with its steps.
+ * What `npm run gc:explore` runs: `--schedules N --seconds N --seed S [--s3 minio|versitygw]`, whichever of the first two
+ * is reached first. The first schedule that breaks something ends it, with its steps.
  */
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
+import { isS3Kind } from "../../../conformance/harness/s3-servers.ts";
 import { runSchedule } from "./schedule.ts";
 import type { Figures } from "./stage.ts";
 import { World } from "./world.ts";
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: randomBytes(4).toString("hex") },
     /** One schedule alone, by the name that a failure printed. */
     only: { type: "string" },
+    s3: { type: "string" },
   },
 });
 process.exitCode = await main();
@@ -22,7 +24,8 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   console.log(`gc:explore: seed ${values.seed}`);
   const figures: Figures = { steps: 0, crashes: 0, points: new Map() };
-  const world = await World.open();
+  if (values.s3 !== undefined && !isS3Kind(values.s3)) throw new Error(`--s3 ${values.s3}: no such server`);
+  const world = await World.open(values.s3);
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1000;
   let done = 0;

@@ -16,24 +16,35 @@ const CRASH_CHANCE = 0.01;
 export async function runSchedule(world: World, seed: string, figures: Figures): Promise<void> {
   const random = new Random(seed);
   world.failpoints.clear();
+  world.storage.calm();
   await world.reset();
   const blobs = [0, 1, 2].map((index) => world.add(`blob ${index} of ${seed}`));
   const pushers = PUSHERS.map((name) => new Pusher(name, world, random, blobs));
   const actors = pushers.map(
     (pusher) => new Actor(pusher.name, world, { figures, count: REQUESTS_EACH, next: () => pusher.next() }),
   );
-  const next = () => ({ what: "collection", act: ({ collector }: Parts) => collector.run({ dryRun: false }) });
+  const next = () => {
+    const isQuiet = actors.every(({ isBusy }) => !isBusy);
+    return { what: "collection", act: (parts: Parts) => collect(world, parts, isQuiet) };
+  };
   actors.push(new Actor("collector", world, { figures, count: COLLECTIONS, next }));
   const steps: string[] = [];
+  world.storage.upset(random);
   try {
     await play(actors, random, steps);
     world.failpoints.clear();
+    world.storage.calm();
     await checkAll(world, pushers);
     await checkConverged(world, pushers);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`${why}\nschedule ${seed}:\n  ${steps.join("\n  ")}`, { cause: error });
   }
+}
+
+async function collect({ storage }: World, { collector }: Parts, isQuiet: boolean): Promise<void> {
+  if (isQuiet) await storage.timePasses();
+  await collector.run({ dryRun: false });
 }
 
 async function play(actors: readonly Actor[], random: Random, steps: string[]): Promise<void> {

@@ -42,7 +42,9 @@ export class Actor {
     this.#figures = figures;
     this.#left = count;
     this.#next = next;
-    world.failpoints.set(name, (point) => (POINTS.test(point) ? this.#park(point) : undefined));
+    world.failpoints.set(name, (point) =>
+      POINTS.test(point) || world.storage.isStop(point) ? this.#park(point) : undefined,
+    );
   }
 
   get isReady(): boolean {

@@ -1,20 +1,16 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import type { S3Kind } from "../../../conformance/harness/s3-servers.ts";
 import { type Digest, digestOf } from "../../oci/digest.ts";
 import type { RegistryDeps } from "../../registry/deps.ts";
-import type { StoredBlob } from "../../storage/blob-inventory.ts";
 import { BlobRows, type SeeBytes } from "../../storage/blob-rows.ts";
-import type { BlobStore } from "../../storage/blob-store.ts";
 import { Database } from "../../storage/database.ts";
 import type { Failpoint } from "../../storage/failpoint.ts";
-import { FsBlobInventory } from "../../storage/fs-blob-inventory.ts";
-import { FsBlobStore } from "../../storage/fs-blob-store.ts";
 import { Collector, type GcEvent } from "../../storage/gc/collector.ts";
 import { ManifestStore } from "../../storage/manifest-store.ts";
 import { RepositoryStore } from "../../storage/repository-store.ts";
 import { startTestPostgres, templateName, testDatabaseUrl } from "../../storage/test-postgres.ts";
 import { UploadStore } from "../../storage/upload-store.ts";
+import { ExploredBucket } from "./bucket.ts";
+import { ExploredFiles, type ExploredStorage, type ProcessStorage } from "./storage.ts";
 
 export const PUSHERS = ["one", "two"] as const;
 export type ActorName = (typeof PUSHERS)[number] | "collector";
@@ -23,12 +19,14 @@ export type ActorName = (typeof PUSHERS)[number] | "collector";
 export interface Parts {
   readonly deps: RegistryDeps;
   readonly collector: Collector;
+  readonly storage: ProcessStorage;
 }
 
-/** One PostgreSQL, one blob folder, and for each actor the real code on both. */
+/** One PostgreSQL, one blob folder or bucket, and for each actor the real code on both. */
 export class World {
   readonly control: Database;
-  readonly folder: string;
+  /** Set once, by {@link World.open}. */
+  storage: ExploredStorage;
   readonly #sockets: string;
   readonly #stop: () => Promise<void>;
   /** Where each actor stops; set by whoever leads a schedule. */
@@ -42,11 +40,12 @@ export class World {
   private constructor(sockets: string, stop: () => Promise<void>) {
     this.#sockets = sockets;
     this.#stop = stop;
-    this.folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "goldseal-explore-"));
     this.control = new Database({ url: this.#url("goldseal"), maxConnections: 2 });
+    this.storage = new ExploredFiles(this.universe);
   }
 
-  static async open(): Promise<World> {
+  /** `s3`: on which server; undefined: on files. */
+  static async open(s3: S3Kind | undefined): Promise<World> {
     const { sockets, stop } = await startTestPostgres();
     const server = new Database({ url: testDatabaseUrl(sockets, "postgres"), maxConnections: 1 });
     await server.query("", `create database explore template ${templateName}`);
@@ -54,6 +53,7 @@ export class World {
     for (const role of [...PUSHERS, "collector"]) await server.query("", `create role ${role} superuser login`);
     await server.close();
     const world = new World(sockets, stop);
+    if (s3 !== undefined) world.storage = await ExploredBucket.start(s3, world.control);
     for (const name of PUSHERS)
       await world.control.query("", "insert into namespaces (name, kind) values ($1, 'org')", [name]);
     for (const name of [...PUSHERS, "collector"] as const) await world.#open(name);
@@ -62,7 +62,7 @@ export class World {
 
   async close(): Promise<void> {
     await this.#stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.storage.close();
   }
 
   partsOf(actor: ActorName): Parts {
@@ -75,16 +75,16 @@ export class World {
   async replace(actor: ActorName): Promise<void> {
     await this.control.query("", "select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", [actor]);
     while ((await this.#backends(actor, "true")) > 0);
-    await this.#open(actor, this.partsOf(actor).deps.blobs);
+    await this.#open(actor, this.partsOf(actor).storage);
   }
 
-  /** What a process of its own would open. Files have no connection that could die. */
-  async #open(actor: ActorName, opened?: BlobStore): Promise<void> {
+  /** What a process of its own would open. */
+  async #open(actor: ActorName, opened?: ProcessStorage): Promise<void> {
     const failpoint: Failpoint = (point) => this.failpoints.get(actor)?.(point);
     const database = new Database({ url: this.#url(actor), maxConnections: 3, lockMs: 5_000 });
-    const blobs = opened ?? (await FsBlobStore.open(this.folder, failpoint));
+    const storage = await this.storage.open({ database, failpoint }, opened);
+    const { blobs, inventory } = storage;
     const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
-    const inventory = new UniverseInventory(this.folder, blobs, this.universe);
     const deps = {
       authorize: async () => ({ allowed: true }) as const,
       catalog: async () => [],
@@ -104,7 +104,7 @@ export class World {
       if (event.kind === "damaged") this.complaints.push(new Error(`${event.blob.digest} is needed, and has no bytes`));
     };
     const options = { database, inventory, seeBytes, failpoint, observe, graceSeconds: 0, untaggedSeconds: 0 };
-    this.#parts.set(actor, { deps, collector: new Collector(options) });
+    this.#parts.set(actor, { deps, collector: new Collector(options), storage });
   }
 
   /** Whether a statement of the actor waits for a row or lock of another. */
@@ -120,10 +120,7 @@ export class World {
   async reset(): Promise<void> {
     for (const table of ["manifest_children", "manifests", "repository_blobs", "blobs", "repositories", "gc_runs"])
       await this.control.query("", `delete from ${table}`);
-    for (const digest of this.universe.keys()) {
-      const found = await new FsBlobInventory(this.folder).withdraw(digest);
-      await found?.discard();
-    }
+    await this.storage.reset();
     this.universe.clear();
     this.complaints.length = 0;
   }
@@ -137,24 +134,5 @@ export class World {
 
   #url(role: string): string {
     return testDatabaseUrl(this.#sockets, "explore").replace("goldseal@", `${role}@`);
-  }
-}
-
-/** Lists what a schedule may have stored without looking through 512 folders each time; all else is the real one's. */
-class UniverseInventory extends FsBlobInventory {
-  readonly #blobs: BlobStore;
-  readonly #universe: ReadonlyMap<Digest, Buffer>;
-
-  constructor(root: string, blobs: BlobStore, universe: ReadonlyMap<Digest, Buffer>) {
-    super(root);
-    this.#blobs = blobs;
-    this.#universe = universe;
-  }
-
-  override async *list(): AsyncGenerator<StoredBlob> {
-    for (const digest of this.#universe.keys()) {
-      const size = await this.#blobs.findSize(digest);
-      if (size !== undefined) yield { digest, size };
-    }
   }
 }

@@ -19,8 +19,8 @@ export interface Run {
 }
 
 export interface RunOptions {
-  /** Where it connects to; default: the server. */
-  readonly port?: number;
+  /** Where it connects to; default: the server. `none`: where the image or the settings say. */
+  readonly port?: number | "none";
   /** Undefined: nobody signs in. */
   readonly as?: string | undefined;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -60,13 +60,11 @@ export function useTrustLab() {
       folder,
       goldseal: (line, options = {}) => {
         const as = "as" in options ? options.as : user;
-        const url = [
-          "--url",
-          `http://127.0.0.1:${options.port ?? app.port}`,
-          ...(as === undefined ? [] : ["--as", as]),
-        ];
+        const { port = app.port } = options;
+        const url = port === "none" ? [] : ["--url", `http://127.0.0.1:${port}`];
+        const who = as === undefined ? [] : ["--as", as];
         const password = as === undefined ? { GOLDSEAL_PASSWORD: undefined } : {};
-        return runOnce([...line.split(" "), ...url], { ...own, ...PASSPHRASES, ...password, ...options.env });
+        return runOnce([...line.split(" "), ...url, ...who], { ...own, ...PASSPHRASES, ...password, ...options.env });
       },
     };
   };

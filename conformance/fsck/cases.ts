@@ -1,0 +1,191 @@
+/** What an operator and a client see of damage, over two replicas. */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { type RegistryClient, sha256 } from "../harness/registry-client.ts";
+import type { Report } from "../harness/report.ts";
+import { launcher, projectRoot } from "../harness/server.ts";
+import { findTool, getTool, mustRun, type RunResult, run } from "../harness/tools.ts";
+import { checkImage, type Image, makeImage, pushBlob, pushImage } from "../replicas/image.ts";
+import { ADMIN, ORGANIZATION, type Replica, type World } from "./world.ts";
+
+const WAIT_MS = 60_000;
+/** Four groups of blobs that are hashed at once, and a rest. */
+const BLOBS = 270;
+/** The failpoint's first pass is the comparison of sizes. */
+const KILLED_AT = "fsck.afterBatch:4";
+
+export async function checkWorld(report: Report, world: World): Promise<void> {
+  const { backend } = world;
+  if (findTool("crane") === undefined) report.skip(`${backend}: damage and crane`, "crane not found");
+  else {
+    await report.check(`${backend}: a flipped bit is found, pulls are told, and the next crane push heals it`, () =>
+      healByCrane(world),
+    );
+  }
+  await report.check(`${backend}: docker's push heals a blob that a manifest needs, while fsck --all goes on`, () =>
+    healWhileChecking(world),
+  );
+  await report.check(`${backend}: a check whose process is killed goes on in another replica`, () =>
+    killChecker(world),
+  );
+  await report.check(`${backend}: of two replicas one scrubs, and when it is killed the other goes on`, () =>
+    killScrubber(world),
+  );
+}
+
+async function healByCrane(world: World): Promise<void> {
+  const { first, second, damage, folder } = world;
+  const image = makeImage(300_000);
+  const repository = `${ORGANIZATION}/crane`;
+  await pushImage(first.client, repository, "v1", image);
+  const env = { DOCKER_CONFIG: join(folder, "docker") };
+  const crane = (...args: string[]) => run(getTool("crane"), args, { env });
+  const login = ["auth", "login", first.host, "-u", ADMIN.name, "-p", ADMIN.password];
+  await mustRun(getTool("crane"), login, { env });
+  const layout = join(folder, "layout");
+  const name = `${first.host}/${repository}:v1`;
+  expectExit(await crane("pull", "--format=oci", name, layout), 0);
+  const digest = layerOf(image);
+  await damage.flip(digest);
+
+  expectExit(await second.goldseal("fsck", "--all", "--repair"), 1, `${digest} +digest +quarantined`);
+  expectExit(await crane("blob", `${first.host}/${repository}@${digest}`), 1, "damaged and were set aside");
+  const doctor = await run("node", [launcher, "doctor"], {
+    cwd: projectRoot,
+    env: { ...world.env, GOLDSEAL_DATA: folder },
+  });
+  expectExit(doctor, 1, `WRONG +quarantine +1 damaged: blob ${digest} of ${repository}`);
+  expectExit(await crane("push", layout, name), 0);
+
+  await checkImage(second.client, repository, "v1", image);
+  expectExit(await first.goldseal("fsck", "--all"), 0, " 0 findings");
+}
+
+async function healWhileChecking({ first, second, damage }: World): Promise<void> {
+  const repository = `${ORGANIZATION}/busy`;
+  const images = Array.from({ length: 12 }, () => makeImage(50_000));
+  for (const [index, image] of images.entries()) await pushImage(first.client, repository, `v${index}`, image);
+  for (const image of images) await damage.flip(layerOf(image));
+  const checks = (async () => {
+    for (let round = 0; round < 3; round++) await first.goldseal("fsck", "--all", "--repair");
+  })();
+  let done = false;
+  void checks.finally(() => {
+    done = true;
+  });
+  // As clients do: asked for, and sent where it is not there.
+  while (!done) {
+    for (const [index, image] of images.entries()) await pushAsDocker(second.client, repository, `v${index}`, image);
+  }
+  await checks;
+  for (const [index, image] of images.entries()) {
+    await pushAsDocker(second.client, repository, `v${index}`, image);
+    await checkImage(first.client, repository, `v${index}`, image);
+  }
+  expectExit(await first.goldseal("fsck", "--all"), 0, " 0 findings");
+}
+
+async function pushAsDocker(client: RegistryClient, repository: string, tag: string, image: Image): Promise<void> {
+  for (const blob of image.blobs) {
+    const path = `/v2/${repository}/blobs/${sha256(blob)}`;
+    const { status } = await client.ask(path, { method: "HEAD" });
+    if (status === 404) await pushBlob(client, repository, blob);
+    else if (status !== 200) throw new Error(`HEAD ${path} answered ${status}`);
+  }
+  const headers = { "content-type": "application/vnd.oci.image.manifest.v1+json" };
+  const put = await client.ask(`/v2/${repository}/manifests/${tag}`, { method: "PUT", headers, body: image.manifest });
+  // Set aside between the question and the manifest: the client is told so, and pushes again.
+  const isTold = put.status === 400 && String(put.body).includes("MANIFEST_BLOB_UNKNOWN");
+  if (put.status !== 201 && !isTold) throw new Error(`PUT ${repository}:${tag} answered ${put.status}: ${put.body}`);
+}
+
+async function killChecker({ first, second, damage }: World): Promise<void> {
+  const repository = `${ORGANIZATION}/many`;
+  const digests: string[] = [];
+  for (let index = 0; index < BLOBS; index++) {
+    const blob = randomBytes(2_000);
+    await pushBlob(second.client, repository, blob);
+    digests.push(sha256(blob));
+  }
+  digests.sort();
+  const damaged = [digests[0], digests.at(-1)].map(String);
+  for (const digest of damaged) await damage.flip(digest);
+  await first.stop();
+  await first.start({ GOLDSEAL_FAILPOINT: KILLED_AT });
+
+  const broken = await first.goldseal("fsck", "--all");
+  if (broken.status === 0) throw new Error("the check survived its process");
+  const before = await latestRun(second);
+  if (before.state !== "running" || before.stage !== "hashing") throw new Error(`it is ${JSON.stringify(before)}`);
+  const { stdout, status } = await second.goldseal("fsck", "--all", "--json");
+  const run = JSON.parse(stdout);
+
+  same("id", run.id, before.id);
+  same("exit status", status, 1);
+  same("blobs", run.objects, run.totalObjects);
+  same(
+    "found",
+    run.findings
+      .map(({ name }: { name: string }) => name)
+      .sort()
+      .join(),
+    damaged.join(),
+  );
+  await first.kill();
+  await first.start();
+  expectExit(await first.goldseal("fsck", "--all", "--repair"), 1);
+}
+
+async function killScrubber({ first, second }: World): Promise<void> {
+  // An object counts as 64 KiB at least: forty a second.
+  for (const replica of [first, second])
+    expectExit(await replica.goldseal("scrub", "--rate", "2560KiB", "--every", "0"), 0, "2.5 MiB/s");
+  await until("the first one scrubs", async () => (await scrubbed(first)) > 20);
+  same("scrubbed by the second", await scrubbed(second), 0);
+  const before = await scrubState(second);
+  await first.kill();
+
+  expectExit(await second.goldseal("scrub", "--every", "0"), 0);
+  await until("the second one goes on", async () => (await scrubbed(second)) > 20);
+
+  const after = await scrubState(second);
+  if (after.objects <= before.objects) throw new Error(`${before.objects} objects, then ${after.objects}`);
+  // It went on with the oldest, not from the start.
+  if (after.oldestAt < before.oldestAt) throw new Error(`oldest ${before.oldestAt}, then ${after.oldestAt}`);
+  expectExit(await second.goldseal("scrub", "--rate", "off"), 0, "off");
+  await first.start();
+}
+
+async function scrubbed({ client }: Replica): Promise<number> {
+  const { body } = await client.ask("/metrics");
+  return Number(/^goldseal_scrub_objects_total (\d+)/m.exec(String(body))?.[1] ?? 0);
+}
+
+async function scrubState({ client }: Replica): Promise<{ objects: number; oldestAt: string }> {
+  return JSON.parse(String((await client.ask("/api/v1/scrub")).body));
+}
+
+async function latestRun({ client }: Replica): Promise<{ id: number; state: string; stage: string }> {
+  return JSON.parse(String((await client.ask("/api/v1/fsck")).body)).runs[0];
+}
+
+async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + WAIT_MS; Date.now() < end; await wait(50)) if (await condition()) return;
+  throw new Error(`${what}: not within ${WAIT_MS / 1000} s`);
+}
+
+/** The digest of its layer. */
+function layerOf({ blobs }: Image): string {
+  return sha256(blobs[1] ?? "");
+}
+
+export function same(what: string, found: unknown, expected: unknown): void {
+  if (found !== expected) throw new Error(`${what}: ${String(found)}, not ${String(expected)}`);
+}
+
+export function expectExit({ status, stdout, stderr }: RunResult, expected: number, says = ""): void {
+  const text = `${stdout}${stderr}`;
+  if (status !== expected || !new RegExp(says).test(text))
+    throw new Error(`exit status ${status}, not ${expected}, or it does not say /${says}/:\n${text}`);
+}

@@ -1,0 +1,43 @@
+import type { NewSignature } from "./signatures-store.ts";
+import { digestOf } from "./tag-signatures.ts";
+import { getDelegation } from "./tuf/delegation-walk.ts";
+import type { FileMeta } from "./tuf/file-meta.ts";
+import { canonicalKeyId, spkiOf } from "./tuf/key.ts";
+import { readTargetFiles, type Targets } from "./tuf/metadata.ts";
+import { type RoleName, TARGETS } from "./tuf/names.ts";
+import { bytesOf, type JudgedUpdate, type StoredRole } from "./tuf/update.ts";
+import { findSignersOf } from "./tuf/verify.ts";
+
+/** What the files of a publish say of tags, where the files before them said something else. */
+export function signatureEvents(update: JudgedUpdate, stored: ReadonlyMap<RoleName, StoredRole>): NewSignature[] {
+  return update.uploaded.flatMap(({ role, version }) => {
+    const file = update.targets.get(role);
+    if (file === undefined) return [];
+    const before = stored.get(role);
+    const changes = findChanges(before ? readTargetFiles(bytesOf(before)) : new Map(), file.targets);
+    if (changes.length === 0) return [];
+    const signers = signersOf(update, role, file);
+    return changes.map((change) => ({ ...change, ...signers, role, version }));
+  });
+}
+
+type Change = Pick<NewSignature, "kind" | "tag" | "digest" | "previous">;
+
+function findChanges(was: ReadonlyMap<string, FileMeta>, is: ReadonlyMap<string, FileMeta>): Change[] {
+  const changes: Change[] = [];
+  for (const [tag, file] of is) {
+    const [digest, before] = [digestOf(file) ?? "", was.get(tag)];
+    const previous = before === undefined ? "" : (digestOf(before) ?? "");
+    if (before === undefined) changes.push({ kind: "signed", tag, digest, previous });
+    else if (previous !== digest) changes.push({ kind: "re-signed", tag, digest, previous });
+  }
+  for (const [tag, file] of was) {
+    if (!is.has(tag)) changes.push({ kind: "revoked", tag, digest: digestOf(file) ?? "", previous: "" });
+  }
+  return changes;
+}
+
+function signersOf({ root, targets }: JudgedUpdate, role: RoleName, file: Targets) {
+  const keys = findSignersOf(file, role === TARGETS ? root.roles.targets : getDelegation(role, targets));
+  return { keyIds: keys.map(canonicalKeyId), spkis: keys.flatMap((key) => spkiOf(key) ?? []) };
+}
