@@ -67,16 +67,6 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
       edits: [{ file: SETUP_FILES, find: `  await syncFolder(dirname(file));`, replace: "" }],
     },
     {
-      name: "cluster-name-not-synced",
-      edits: [
-        {
-          file: "src/setup/postgres-cluster.ts",
-          find: `  await syncFolder(dirname(place.cluster));`,
-          replace: "",
-        },
-      ],
-    },
-    {
       name: "grant-delete-not-awaited",
       edits: [
         {

@@ -12,6 +12,7 @@ import { ADMIN, ORGANIZATION, type Replica, type World } from "./world.ts";
 const WAIT_MS = 60_000;
 /** Four groups of blobs that are hashed at once, and a rest. */
 const BLOBS = 270;
+const AT_ONCE = 10;
 /** The failpoint's first pass is the comparison of sizes. */
 const KILLED_AT = "fsck.afterBatch:4";
 
@@ -102,13 +103,12 @@ async function pushAsDocker(client: RegistryClient, repository: string, tag: str
 
 async function killChecker({ first, second, damage }: World): Promise<void> {
   const repository = `${ORGANIZATION}/many`;
-  const digests: string[] = [];
-  for (let index = 0; index < BLOBS; index++) {
-    const blob = randomBytes(2_000);
-    await pushBlob(second.client, repository, blob);
-    digests.push(sha256(blob));
+  const blobs = Array.from({ length: BLOBS }, () => randomBytes(2_000));
+  for (let from = 0; from < BLOBS; from += AT_ONCE) {
+    const some = blobs.slice(from, from + AT_ONCE);
+    await Promise.all(some.map((blob) => pushBlob(second.client, repository, blob)));
   }
-  digests.sort();
+  const digests = blobs.map(sha256).sort();
   const damaged = [digests[0], digests.at(-1)].map(String);
   for (const digest of damaged) await damage.flip(digest);
   await first.stop();

@@ -58,7 +58,11 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "attach-does-not-look",
     edits: [
-      { file: BLOB_ROWS, find: `  if (row?.fresh === true || row?.marked === true) await ensureBytes();`, replace: "" },
+      {
+        file: BLOB_ROWS,
+        find: `  else if (row?.fresh === true || row?.marked === true) await ensureBytes();`,
+        replace: "",
+      },
     ],
   },
   {
@@ -70,8 +74,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: BLOB_ROWS,
-        find: `"update blobs set size = $2, unreferenced_at = null where digest = $1"`,
-        replace: `"update blobs set size = $2 where digest = $1"`,
+        find: "update blobs set size = $2, unreferenced_at = null, adopted_at = null, quarantined_at",
+        replace: "update blobs set size = $2, adopted_at = null, quarantined_at",
       },
       {
         file: DELETION,

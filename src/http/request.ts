@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Actor, type Admission, ANONYMOUS, type RightsVersion } from "../oci/access.ts";
+import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
 import type { ByteBudget } from "../oci/byte-budget.ts";
 import type { JsonObject } from "../oci/json.ts";
 import { type BodySource, readBody, streamBody } from "./body.ts";
@@ -29,7 +29,7 @@ export class Request {
    * Set by a look-ahead that reads the version of the rights along with its rows; the gate then need not read it. Nobody
    * has to await it.
    */
-  looked: Promise<{ readonly rights: RightsVersion } | undefined> | undefined;
+  looked: Promise<{ readonly rights: string } | undefined> | undefined;
   /** Set by the gate. */
   actor: Actor = ANONYMOUS;
   /** Set by the gate for routes of one repository. */

@@ -35,13 +35,6 @@ export function principalOf({ kind, id }: Actor): string {
   return kind === "anonymous" ? kind : `${kind}:${id}`;
 }
 
-/** One number for everything that permissions depend on: the same number, the same rights. */
-export interface RightsVersion {
-  readonly version: string;
-  /** When it was read, by the database's clock, ms: what ends by itself does so without a new version. */
-  readonly now: number;
-}
-
 /** What a push may rely on: the repository it was judged for, and whether it may make it where there is none. */
 export interface Admission {
   /** Undefined: there was none by that name. */

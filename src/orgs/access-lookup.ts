@@ -1,8 +1,7 @@
 import { LRUCache } from "lru-cache";
-import type { RightsVersion } from "../oci/access.ts";
 import { BatchedLookup } from "../storage/batched-lookup.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
-import { readRights } from "../storage/rights-row.ts";
+import { type RightsVersion, readRights } from "../storage/rights-row.ts";
 import type { RobotGrant, TeamGrant } from "./permissions.ts";
 import { toUser, type User, userColumns } from "./users-store.ts";
 
@@ -45,7 +44,7 @@ export interface AccessFacts {
 }
 
 /** A look at the database that was asked for by the same request, and reads the version of the rights. */
-export type Looked = Promise<{ readonly rights: RightsVersion } | undefined>;
+export type Looked = Promise<{ readonly rights: string } | undefined>;
 
 /** Without `looked` it looks itself. */
 export type FindAccess = (key: AccessKey, looked?: Looked) => Promise<AccessFacts>;
@@ -110,8 +109,8 @@ const maxRemembered = 10_000;
 /**
  * Reads whoever asks and what it is about together; look-ups waiting at the same moment share one query. What was found
  * is remembered with the version that the rights had then: it is true for as long as they have it, and whether they still
- * do is read in every call: along with what the request reads anyhow (storage/rights-row.ts), or by one small query for
- * all that wait. (owners of the rows: the stores of this room and storage/repository-store.ts; this only reads.
+ * do is read in every call: along with what the request reads anyhow (storage/rights-row.ts), or, with the time where
+ * something ends by itself, by one small query for all that wait. (owners of the rows: the stores of this room and storage/repository-store.ts; this only reads.
  * 0013_rights_version.sql says what raises the version.)
  */
 export function openAccessLookup(database: Database): FindAccess {
@@ -123,8 +122,10 @@ export function openAccessLookup(database: Database): FindAccess {
   return async (key, looked) => {
     const name = nameOf(key);
     const known = remembered.get(name);
-    if (known !== undefined) {
-      const rights = (await looked)?.rights ?? (await versions.find("rights"));
+    if (known !== undefined && looked !== undefined && known.goodUntil === Number.POSITIVE_INFINITY) {
+      if ((await looked)?.rights === known.version) return known.facts;
+    } else if (known !== undefined) {
+      const rights = await versions.find("rights");
       if (rights?.version === known.version && rights.now < known.goodUntil) return known.facts;
     }
     const found = await lookup.find(key);

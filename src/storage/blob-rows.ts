@@ -3,7 +3,7 @@ import { OciError } from "../oci/error.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
-import { type Seen, toSeen, withRights } from "./rights-row.ts";
+import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
 
 export interface Mount {
   readonly repositoryId: number;
@@ -208,21 +208,20 @@ export async function clearLinkMarks(sql: Sql, repositoryId: number, digests: re
 }
 
 const FIND_ROWS = `
-  select k.at, s.size,
-    case when b.unreferenced_at is null then 0 else 1 end + case when s.quarantined_at is null then 0 else 2 end
+  select k.at, s.size, b.unreferenced_at is not null, s.quarantined_at is not null, ${RIGHTS}
   from unnest($1::text[], $2::text[]) with ordinality as k (name, digest, at)
-  join repositories r on r.name = k.name
-  join repository_blobs b on b.repository_id = r.id and b.digest = k.digest
-  join blobs s on s.digest = b.digest`;
+  left join repositories r on r.name = k.name
+  left join repository_blobs b on b.repository_id = r.id and b.digest = k.digest
+  left join blobs s on s.digest = b.digest`;
 
 async function findRows(database: Database, keys: readonly BlobKey[]): Promise<Seen<BlobRow>[]> {
   const rows = await database.lookUp({
     name: "blob-rows",
-    text: withRights(FIND_ROWS, 3),
+    text: FIND_ROWS,
     keys: [keys.map(({ repository }) => repository), keys.map(({ digest }) => digest)],
   });
-  return toSeen(rows, keys.length, ([, size, marks]) => ({
-    ...{ size: Number(size), unreferenced: (Number(marks) & 1) !== 0 },
-    quarantined: (Number(marks) & 2) !== 0,
-  }));
+  return toSeen(rows, ([, size, unreferenced, quarantined]) => {
+    if (size === null) return undefined;
+    return { size: Number(size), unreferenced: unreferenced === "t", quarantined: quarantined === "t" };
+  });
 }

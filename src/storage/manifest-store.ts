@@ -10,7 +10,7 @@ import { type Confirm, type Database, isViolation, type Sql } from "./database.t
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
-import { type Seen, toSeen, withRights } from "./rights-row.ts";
+import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -257,24 +257,28 @@ export async function deleteManifests(sql: Sql, repositoryId: number): Promise<v
 const FIND_ROWS = `
   select k.at, r.id, m.size, m.digest, m.media_type, case when m.quarantined_at is not null then 2
     when (select true from blobs where quarantined_at is not null limit 1) then 1
-    when (select true from manifests where quarantined_at is not null limit 1) then 1 else 0 end
+    when (select true from manifests where quarantined_at is not null limit 1) then 1 else 0 end,
+    ${RIGHTS}
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
-  join repositories r on r.name = k.repository
-  join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
+  left join repositories r on r.name = k.repository
+  left join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
     (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
 
 async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<Seen<FoundManifest>[]> {
   const rows = await database.lookUp({
     name: "manifest-rows",
-    text: withRights(FIND_ROWS, 6),
+    text: FIND_ROWS,
     keys: [
       keys.map(({ repository }) => repository),
       keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
   });
-  return toSeen(rows, keys.length, ([, id, size, digest, mediaType, quarantined]) => ({
-    ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
-    ...{ quarantined: quarantined === "2", doubtful: quarantined === "1" },
-  }));
+  return toSeen(rows, ([, id, size, digest, mediaType, quarantined]) => {
+    if (digest === null) return undefined;
+    return {
+      ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
+      ...{ quarantined: quarantined === "2", doubtful: quarantined === "1" },
+    };
+  });
 }

@@ -356,11 +356,32 @@ describe("a collection", () => {
   it("leaves no setting of its own on the connection", async () => {
     await collect();
 
-    const settings = await Promise.all(
-      Array.from({ length: 10 }, () => app.database.query<{ enable_seqscan: string }>("", "show enable_seqscan")),
-    );
+    const text = "select current_setting('enable_seqscan') as seqscan, current_setting('synchronous_commit') as sync";
+    const settings = await Promise.all(Array.from({ length: 10 }, () => app.database.query("", text)));
 
-    expect(new Set(settings.flat().map(({ enable_seqscan }) => enable_seqscan))).toEqual(new Set(["on"]));
+    expect(new Set(settings.flat().map(({ seqscan, sync }) => `${seqscan} ${sync}`))).toEqual(new Set(["on on"]));
+  });
+
+  it("has all that leads to a deletion on disk before it takes the bytes", async () => {
+    const place = newPlace();
+    await pushBlob(place, "marked, then taken");
+    const positions: string[] = [];
+    const flushed: boolean[] = [];
+    const failpoint = async (name: string) => {
+      // Of the link, in the transaction that removes it.
+      if (name === "gc.beforeCommit" && positions.length === 0) {
+        const [row] = await app.database.query<{ at: string }>("", "select pg_current_wal_insert_lsn()::text as at");
+        positions.push(row?.at ?? "");
+      }
+      if (name !== "gc.afterObject") return;
+      const text = "select pg_current_wal_flush_lsn() >= $1::pg_lsn as done";
+      const [row] = await app.database.query<{ done: boolean }>("", text, positions);
+      flushed.push(row?.done === true);
+    };
+
+    await collect({ failpoint });
+
+    expect(flushed).toEqual([true]);
   });
 
   it("is one at a time over all processes", async () => {

@@ -32,6 +32,10 @@ const deletedAtOnce = 200;
 const blobsDeletedAtOnce = 16;
 const reportMs = 100;
 
+/** What is lost in a crash would be found again. Synced one by one, the steps would keep the disk from the pushes. */
+const LATER_DURABLE = "select set_config('synchronous_commit', 'off', false)";
+const DURABLE = `select set_config(name, reset_val, false) from pg_settings where name = 'synchronous_commit'`;
+
 /** One collection, by whoever holds the lock. */
 export class Run {
   readonly #options: CollectorOptions;
@@ -52,13 +56,14 @@ export class Run {
 
   /** To its end, which is on record then. */
   async go(): Promise<void> {
+    await this.#parts.session.query("gc-hurry", LATER_DURABLE);
     if (!this.#parts.dryRun) await this.#mark();
     await this.#adopt();
     await this.#begin("deleting manifests");
     await this.#deleteManifests();
     await this.#begin("deleting links");
     await this.#eachRepositories((ids) => this.#deleteLinks(ids));
-    await this.#begin("deleting blobs");
+    await this.#makeDurable("deleting blobs");
     await this.#deleteBlobs();
     this.#counts.stage = "over";
     await this.#parts.runs.end(this.#parts.id, "done", { counts: this.#counts });
@@ -70,6 +75,13 @@ export class Run {
     if (performance.now() - this.#reportedAt < reportMs) return;
     await this.#parts.runs.report(this.#parts.id, this.#counts);
     this.#reportedAt = performance.now();
+  }
+
+  /** The commit of this report puts all before it on disk: without their marks, no bytes go. So do all commits from now on. */
+  async #makeDurable(stage: string): Promise<void> {
+    this.#counts.stage = stage;
+    await this.#parts.session.query("gc-durable", DURABLE);
+    await this.#parts.runs.report(this.#parts.id, this.#counts);
   }
 
   async #mark(): Promise<void> {
