@@ -31,6 +31,8 @@ const FULL_RUN = 200;
 const WRITERS = [1, 8, 3];
 /** Kinds of sessions, from one that the seed decides on. */
 const KINDS = 12;
+/** Of each first start. */
+const INTERRUPTIONS = 3;
 /** About, for one cut and what is read after it. */
 const CUT_SECONDS = 3;
 /** Written through a descriptor that was handed on by another program, which the recorder does not follow. */
@@ -133,7 +135,18 @@ export class PowerCuts {
     };
     const recorded = await recordSession({ ...options, data, history, writers, random, moments });
     this.#acknowledged += history.acknowledged;
-    return { ...recorded, disk };
+    const early = isFirstStart ? this.#interrupt(random, recorded.moments[0]?.position ?? 0) : [];
+    return { ...recorded, moments: [...early, ...recorded.moments], disk };
+  }
+
+  /** In the middle of a first start nothing is promised yet, but that the next one gets on. */
+  #interrupt(random: Random, end: number): Moment[] {
+    const positions = Array.from({ length: INTERRUPTIONS }, () => random.between(0, end)).sort((a, b) => a - b);
+    return positions.map((position) => ({
+      position,
+      history: new History(this.#journal),
+      after: "part of a first start",
+    }));
   }
 
   /** In the order of time, on one disk that takes record after record. */
