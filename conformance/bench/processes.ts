@@ -49,6 +49,15 @@ export function processesOf(root: number, kind: "goldseal" | "peer"): ProcessFig
   });
 }
 
+/** Resident MiB of one process. {@link processesOf} has every page counted, which takes its time. */
+export function residentOf(pid: number): number {
+  try {
+    return kibibytes(readFileSync(`/proc/${pid}/status`, "utf8"), "VmRSS") / 1024;
+  } catch {
+    return 0; // it ended
+  }
+}
+
 function roleOf(args: readonly string[]): ProcessFigures["role"] {
   if (/(^|\/)postgres(:|$)/.test(args[0] ?? "")) return "postgres";
   if (args.some((arg) => arg.endsWith("goldseal.mjs"))) return "launcher";

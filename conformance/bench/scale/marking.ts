@@ -2,7 +2,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { basic, Client } from "../client.ts";
 import { percentile } from "../measure.ts";
-import { processesOf } from "../processes.ts";
+import { processesOf, residentOf } from "../processes.ts";
 import type { Server } from "../servers.ts";
 import { type Push, pushesDuring } from "./pushes.ts";
 
@@ -42,9 +42,12 @@ interface Run {
 
 /** One collection from its start to its end, with pushes all the time. */
 export async function pushWhileCollecting(server: Server): Promise<Collection> {
-  const memory = { before: largest(server), highest: 0 };
+  // The pushers are in this process: what looks at memory must not keep them waiting.
+  const workers = processesOf(server.pid, server.kind).filter(({ role }) => role === "worker");
+  const largest = (): number => Math.max(0, ...workers.map(({ pid }) => residentOf(pid)));
+  const memory = { before: largest(), highest: 0 };
   const sampler = setInterval(() => {
-    memory.highest = Math.max(memory.highest, largest(server));
+    memory.highest = Math.max(memory.highest, largest());
   }, SAMPLE_MS);
   const ends: Record<string, number> = {};
   let started = 0;
@@ -97,9 +100,4 @@ function toSeconds(started: number, ends: Readonly<Record<string, number>>): Rec
 function latenciesOf(pushes: readonly Push[]): Latencies {
   const times = pushes.map(({ ms }) => ms);
   return { pushes: times.length, p50: percentile(times, 0.5), p99: percentile(times, 0.99) };
-}
-
-function largest(server: Server): number {
-  const workers = processesOf(server.pid, server.kind).filter(({ role }) => role === "worker");
-  return Math.max(0, ...workers.map(({ rss }) => rss));
 }
