@@ -20,4 +20,10 @@ export const EXPLAINED: readonly Explained[] = [
     what: "throw removed",
     why: "for bytes, opening a key throws nothing but VerificationError",
   },
+  {
+    file: "strict-json.ts",
+    line: "if (!(cause instanceof JsonError)) throw cause;",
+    what: "throw removed",
+    why: "the JSON reader throws nothing but JsonError, whatever it is given",
+  },
 ];

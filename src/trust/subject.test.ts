@@ -27,6 +27,12 @@ describe("a subject", () => {
     expect(open).toThrow(expect.objectContaining({ code: "BINDING", message: expect.stringContaining(message) }));
   });
 
+  it("hides no fault of our own behind a refusal", () => {
+    const faulty = { ...indexOf(image), mediaType: 5 as never };
+
+    expect(() => subjectOf("ops/app:1.4", [faulty, image])).toThrow(TypeError);
+  });
+
   it("goes through an index of indexes", async () => {
     const inner = indexOf(image);
     const subject = subjectOf("ops/app:1.4", [indexOf(inner, other), inner, image]);
