@@ -111,6 +111,7 @@ const REST: readonly Change[] = [
   { route: "trust-keys-rotate", method: "POST", path: "orgs/{org}/repositories/{repo}/trust-keys/rotate" },
   { route: "trust-keys-rotate-all", method: "POST", path: "trust-keys/rotate" },
   { route: "keyring-reseal", method: "POST", path: "keyring/reseal" },
+  { route: "scrub-put", method: "PUT", path: "scrub", body: { bytesPerSecond: 1_048_576, everyDays: 30 } },
   { route: "token-delete", method: "DELETE", path: "tokens/{token}" },
   { route: "robot-delete", method: "DELETE", path: "orgs/{org}/robots/{robot}" },
   { route: "grant-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/grants/{repo}" },
@@ -140,7 +141,7 @@ const NAMES: Record<string, string> = {
 const restPath = (path: string) => `/api/v1/${path.replace(/\{(\w+)\}/g, (_, name: string) => NAMES[name] ?? "")}`;
 
 /** Runs have no transaction of their own, each of their steps has: what is on record of them is that they were asked for. */
-const NOT_A_CHANGE = ["/api/v1/directories/{directory}/sync", "/api/v1/gc"];
+const NOT_A_CHANGE = ["/api/v1/directories/{directory}/sync", "/api/v1/gc", "/api/v1/fsck"];
 
 async function mustBeOne(route: string, send: () => Promise<{ status: number; body: Buffer }>): Promise<void> {
   const before = [await tables(), await recorded()];
