@@ -113,6 +113,15 @@ export async function resumeUpload(hand: Hand, upload: Upload): Promise<void> {
   await finish(hand, upload, "upload.resume");
 }
 
+/** One that this writer left, where nobody else is told to. */
+export async function resumeOwn(hand: Hand): Promise<void> {
+  const left = [...hand.history.uploads.values()].filter(({ repository, sizes, ending }) => {
+    return repository === hand.repository && sizes.length === 1 && ending === undefined;
+  });
+  const upload = hand.random.pick(left);
+  if (upload !== undefined) await resumeUpload(hand, upload);
+}
+
 export async function cancelUpload(hand: Hand): Promise<void> {
   const blob = newBlob(hand);
   const upload = await begin(hand, hand.repository, blob);

@@ -11,6 +11,7 @@ import {
   pushLikeDocker,
   pushShared,
   pushWhole,
+  resumeOwn,
   resumeUpload,
 } from "./blob-operations.ts";
 import { type Client, NoAnswer, NobodyThere, Unavailable } from "./client.ts";
@@ -56,7 +57,7 @@ const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) =>
   [3, rotateKey],
 ];
 const WEIGHTED = OPERATIONS.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation));
-const EACH = OPERATIONS.map(([, operation]) => operation);
+const EACH = [...OPERATIONS.map(([, operation]) => operation), resumeOwn];
 const PAUSE_MS = 20;
 
 export class Writer {
