@@ -10,7 +10,9 @@ import type { MetadataStore } from "./metadata-store.ts";
 import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
 import type { SignaturesStore } from "./signatures-store.ts";
+import type { TrustView } from "./trust-view.ts";
 import type { Root } from "./tuf/metadata.ts";
+import type { Gun } from "./tuf/names.ts";
 import type { StoredRole } from "./tuf/update.ts";
 
 /** Whom keys lead to, by the hex SHA-256 of their SPKI. */
@@ -37,6 +39,8 @@ export interface NotaryDeps {
   /** Which of these repositories the actor may list. */
   readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
   readonly signatures: SignaturesStore;
+  /** What a reader of the GUN's trust data finds. */
+  readonly viewTrust: (gun: Gun) => Promise<TrustView>;
   /** What the registry has. */
   readonly tags: TagDigests;
   /** Of keys that were proved, by `spkis`, asked about in `org`. */

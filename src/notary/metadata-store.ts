@@ -1,5 +1,6 @@
 import { BatchedLookup } from "../storage/batched-lookup.ts";
-import { type Database, isViolation, type Row, type Sql, together } from "../storage/database.ts";
+import { type Database, isViolation, type Row, type Sql } from "../storage/database.ts";
+import { together } from "../storage/statement-batch.ts";
 import { appendChange } from "./changefeed-store.ts";
 import { NotaryError } from "./errors.ts";
 import type { Gun, RoleName } from "./tuf/names.ts";

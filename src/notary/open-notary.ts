@@ -21,6 +21,7 @@ import { ServerKeysStore } from "./server-keys-store.ts";
 import { signaturesOperations } from "./signatures-api.ts";
 import { SignaturesStore } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
+import { openTrustViews } from "./trust-view.ts";
 
 export interface NotarySettings {
   readonly publicUrl: string;
@@ -55,10 +56,11 @@ export interface Notary {
 /** The signing service, put together. */
 export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
   const { database } = rest;
+  const files = new MetadataStore(database);
+  const keys = new ServerKeysStore(database, ring, settings.algorithm);
   const deps: NotaryDeps = {
-    ...rest,
-    files: new MetadataStore(database),
-    keys: new ServerKeysStore(database, ring, settings.algorithm),
+    ...{ ...rest, files, keys },
+    viewTrust: openTrustViews({ ...rest, files, keys }),
     signers: new OrgSignersStore(database, ring),
     changes: new ChangefeedStore(database),
     signatures: new SignaturesStore(database),

@@ -1,8 +1,9 @@
 import { empty } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
-import { type Sql, together } from "../storage/database.ts";
+import type { Sql } from "../storage/database.ts";
 import { ensureRepository } from "../storage/repository-store.ts";
+import { together } from "../storage/statement-batch.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { type GunParams, gunParams } from "./gun-params.ts";
 import { holdCollection, insertFiles, type Wanted } from "./metadata-store.ts";

@@ -1,5 +1,5 @@
 import { describeError } from "../http/log.ts";
-import { together } from "../storage/database.ts";
+import { together } from "../storage/statement-batch.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { missing, NotaryError } from "./errors.ts";
 import { type CurrentFile, insertFiles, loadStored, type StoredFile, tryLockCollection } from "./metadata-store.ts";
@@ -19,12 +19,14 @@ export interface Renewal {
   readonly expiringBefore: { readonly snapshot: Date; readonly timestamp: Date };
 }
 
+export type RenewalDeps = Pick<NotaryDeps, "database" | "keys" | "now">;
+
 /**
  * Signs snapshot and timestamp of the GUN anew where they are due; [] where they are not. Whoever comes second finds
  * nothing due.
  * @throws VerificationError EXPIRED for a root, or a client's snapshot, that is over; KEY where the key is not held here
  */
-export function renew(deps: NotaryDeps, { gun, expiringBefore }: Renewal): Promise<readonly MetadataFile[]> {
+export function renew(deps: RenewalDeps, { gun, expiringBefore }: Renewal): Promise<readonly MetadataFile[]> {
   return deps.database.transaction(async (sql) => {
     const now = deps.now();
     const [collection, stored, keys] = await together(

@@ -2,11 +2,11 @@ import type { NewSignature } from "./signatures-store.ts";
 import { digestOf } from "./tag-signatures.ts";
 import { getDelegation } from "./tuf/delegation-walk.ts";
 import type { FileMeta } from "./tuf/file-meta.ts";
-import { canonicalKeyId, spkiOf } from "./tuf/key.ts";
+import { canonicalKeyId, type Key, spkiOf } from "./tuf/key.ts";
 import { readTargetFiles, type Targets } from "./tuf/metadata.ts";
-import { type RoleName, TARGETS } from "./tuf/names.ts";
+import { type KeyId, type RoleName, TARGETS } from "./tuf/names.ts";
 import { bytesOf, type JudgedUpdate, type StoredRole } from "./tuf/update.ts";
-import { findSignersOf } from "./tuf/verify.ts";
+import { findSignersOf, type RoleKeys } from "./tuf/verify.ts";
 
 /** What the files of a publish say of tags, where the files before them said something else. */
 export function signatureEvents(update: JudgedUpdate, stored: ReadonlyMap<RoleName, StoredRole>): NewSignature[] {
@@ -38,6 +38,13 @@ function findChanges(was: ReadonlyMap<string, FileMeta>, is: ReadonlyMap<string,
 }
 
 function signersOf({ root, targets }: JudgedUpdate, role: RoleName, file: Targets) {
-  const keys = findSignersOf(file, role === TARGETS ? root.roles.targets : getDelegation(role, targets));
+  const keys = findKeys(file, role === TARGETS ? root.roles.targets : getDelegation(role, targets));
   return { keyIds: keys.map(canonicalKeyId), spkis: keys.flatMap((key) => spkiOf(key) ?? []) };
+}
+
+/** The file has met its threshold: a signature that is alone was verified then. */
+function findKeys(file: Targets, role: RoleKeys): readonly Key[] {
+  const [first, ...others] = file.signatures;
+  const key = first === undefined || others.length > 0 ? undefined : role.keys.get(first.keyId as KeyId);
+  return key === undefined ? findSignersOf(file, role) : [key];
 }

@@ -35,7 +35,7 @@ export interface TagSignature {
 /** What docker pulls by: tags in here, else those in `targets`. A tag in other delegations alone is none that it takes. */
 const RELEASING = ["targets/releases" as RoleName, TARGETS] as const;
 
-/** By tag, in ASCII order. @see product.md "The signed checkmark": docker's order decides */
+/** By tag, in ASCII order; docker's order decides what a tag is. */
 export function viewSignedTags(trusted: TrustedMetadata): TagSignature[] {
   const signatures = new Map(countingRoles(trusted).map(({ name }) => [name, signatureOf(trusted, name)]));
   const names = new Set(RELEASING.flatMap((role) => [...(trusted.roles.get(role)?.targets?.targets.keys() ?? [])]));

@@ -10,7 +10,7 @@ import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/re
 import { findRepository } from "../storage/repository-store.ts";
 import type { NotaryDeps, People } from "./deps.ts";
 import type { TagSignature } from "./tag-signatures.ts";
-import { type TrustView, viewTrust } from "./trust-view.ts";
+import type { TrustView } from "./trust-view.ts";
 import { VerificationError } from "./tuf/error.ts";
 import { parseGun } from "./tuf/names.ts";
 
@@ -114,7 +114,7 @@ export async function getRepository({ database }: NotaryDeps, request: Request) 
 /** A name that is too long for a GUN has no trust data. */
 async function view(deps: NotaryDeps, name: RepositoryName): Promise<TrustView> {
   try {
-    return await viewTrust(deps, parseGun(gunOfRepository(name, deps.authority)));
+    return await deps.viewTrust(parseGun(gunOfRepository(name, deps.authority)));
   } catch (error) {
     if (error instanceof VerificationError) return { tags: [], problem: undefined };
     throw error;
@@ -154,7 +154,7 @@ async function describe(
   });
 }
 
-/** As DTR said it: in the registry, and in the trust data, and the same. @see product.md "The signed checkmark" */
+/** As Docker Trusted Registry said it: in the registry, and in the trust data, and the same. */
 function stateOf(digest: string | undefined, signature: TagSignature | undefined): TagState {
   if (signature === undefined) return "unsigned";
   if (digest === undefined) return "dangling";

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { OciError } from "../oci/error.ts";
 import { type Lookup, LookupQuery, type LookupRow } from "./lookup-query.ts";
-import { SkippedError, StatementQueue } from "./statement-batch.ts";
+import { StatementQueue, together } from "./statement-batch.ts";
 
 export type Row = pg.QueryResultRow;
 
@@ -55,8 +55,6 @@ const connectMs = 5_000;
 const statementMs = 60_000;
 /** serialization_failure, deadlock_detected: the transaction changed nothing and may run again. */
 const AGAIN = new Set(["40001", "40P01"]);
-/** in_failed_sql_transaction: a statement before it failed. */
-const ABORTED = "25P02";
 /** disk_full, and PostgreSQL's own words for a file it could not extend. */
 const FULL = new Set(["53100"]);
 /** Integrity violations are answers, not faults: the store that made the statement knows what they mean. */
@@ -200,24 +198,6 @@ async function transact<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>
     await client.query("rollback").catch(breaks);
     throw error;
   }
-}
-
-/**
- * The results of work on one transaction that was begun together, so that its statements share their way to the database
- * and back. Where some of it failed, that is thrown which stands first; not what failed only because the transaction had.
- */
-export async function together<T extends readonly unknown[]>(
-  ...work: { readonly [K in keyof T]: Promise<T[K]> }
-): Promise<T>;
-export async function together(...work: readonly Promise<unknown>[]): Promise<readonly unknown[]> {
-  const all = await Promise.allSettled(work);
-  const failed = all.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
-  if (failed.length > 0) throw failed.find((reason) => !isAftermath(reason)) ?? failed[0];
-  return all.map((one) => (one.status === "fulfilled" ? one.value : undefined));
-}
-
-function isAftermath(reason: unknown): boolean {
-  return reason instanceof SkippedError || codeOf(reason) === ABORTED;
 }
 
 /** Every statement is prepared: planning it anew for each call's parameters would cost several times what running it does. */

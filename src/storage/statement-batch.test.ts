@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Sql, together } from "./database.ts";
+import type { Sql } from "./database.ts";
+import { together } from "./statement-batch.ts";
 import { openTestDatabase, type TestDatabase } from "./test-database.ts";
 
 let test: TestDatabase;

@@ -198,3 +198,24 @@ interface Waiting {
   readonly statement: StatementText;
   readonly answer: PromiseWithResolvers<Rows>;
 }
+
+/** in_failed_sql_transaction: a statement before it failed. */
+const ABORTED = "25P02";
+
+/**
+ * The results of work on one transaction that was begun together, so that its statements share their way to the database
+ * and back. Where some of it failed, that is thrown which stands first; not what failed only because the transaction had.
+ */
+export async function together<T extends readonly unknown[]>(
+  ...work: { readonly [K in keyof T]: Promise<T[K]> }
+): Promise<T>;
+export async function together(...work: readonly Promise<unknown>[]): Promise<readonly unknown[]> {
+  const all = await Promise.allSettled(work);
+  const failed = all.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  if (failed.length > 0) throw failed.find((reason) => !isAftermath(reason)) ?? failed[0];
+  return all.map((one) => (one.status === "fulfilled" ? one.value : undefined));
+}
+
+function isAftermath(reason: unknown): boolean {
+  return reason instanceof SkippedError || (reason instanceof pg.DatabaseError && reason.code === ABORTED);
+}

@@ -54,7 +54,7 @@ const ROLE: Readonly<Record<ServerRole, RoleName>> = { snapshot: SNAPSHOT, times
 
 /** What is produced is verified as a reader would: a wrong key of ours must not become everybody's broken repository. */
 export function produce(role: ServerRole, plan: ProductionPlan, sign: Sign): MetadataFile {
-  const { root, meta, version, signers } = plan;
+  const { meta, version, signers } = plan;
   const expiresAt = expiryOf(plan);
   const message = toCanonical({
     _type: TYPE[role],
@@ -63,12 +63,22 @@ export function produce(role: ServerRole, plan: ProductionPlan, sign: Sign): Met
     version,
   });
   const signatures = signers.map((keyId) => ({ keyId, ...sign(role, keyId, message) }));
+  proveKeys(role, plan, { message, signatures });
+  return toMetadataFile(ROLE[role], { version, bytes: toFileBytes(message, signatures), expiresAt });
+}
+
+/** Keys that made what this very root takes, by role: the next thing they make need not be tried. */
+const proven = new WeakMap<Root, Set<string>>();
+
+function proveKeys(role: ServerRole, { root, signers }: ProductionPlan, made: Parameters<typeof verifyRole>[0]): void {
+  const [known, name] = [proven.get(root) ?? new Set<string>(), [role, ...signers].join(" ")];
+  if (known.has(name)) return;
   try {
-    verifyRole({ message, signatures }, role, root.roles[role]);
+    verifyRole(made, role, root.roles[role]);
   } catch (cause) {
     throw cause instanceof VerificationError ? new Error(`the server's ${role} does not verify`, { cause }) : cause;
   }
-  return toMetadataFile(ROLE[role], { version, bytes: toFileBytes(message, signatures), expiresAt });
+  proven.set(root, known.add(name));
 }
 
 /** Never before what was promised already: a clock set back would let old files look newer than new ones (T26). */
