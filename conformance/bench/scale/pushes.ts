@@ -6,6 +6,8 @@ import { manifestOf } from "../seed.ts";
 import type { Server } from "../servers.ts";
 
 const PUSHERS = 4;
+/** Well within the life of a token: the collection of a million blobs outlives it. */
+const TOKEN_MS = 60_000;
 const LAYER_BYTES = 16 * 1024;
 const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
@@ -23,8 +25,13 @@ export async function pushesDuring(server: Server, work: () => Promise<void>): P
   const pushers = Array.from({ length: PUSHERS }, async (_, index) => {
     const client = new Client(server);
     const repository = `admin/scale-${index}`;
-    const authorization = await bearer(client, repository);
+    let authorization = await bearer(client, repository);
+    let renewAt = performance.now() + TOKEN_MS;
     while (!isOver) {
+      if (performance.now() > renewAt) {
+        authorization = await bearer(client, repository);
+        renewAt = performance.now() + TOKEN_MS;
+      }
       const at = performance.now();
       await pushImage(client, repository, authorization);
       pushes.push({ at, ms: performance.now() - at });
