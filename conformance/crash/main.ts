@@ -2,8 +2,9 @@
  * `npm run crash [-- --cycles N --seconds N --seed S --writers N --failpoints A,B]`: kills servers, their PostgreSQL and their
  * bucket while writers push and garbage is collected, starts them again, and reads back what was acknowledged; on a folder
  * and a bucket, with one server and with two. And power cuts on a folder. Without more it does some of each;
- * `--blobs fs|s3`, `--replicas 2` and `--collector` choose one kind of kills, `--power-cuts N` power cuts; N is of each
- * kind. One line of figures at the end; the first loss, corruption or torn write ends the run and keeps data, journal and seed.
+ * `--blobs fs|s3`, `--replicas 2` and `--collector` choose one kind of kills, `--power-cuts N` power cuts (`--after
+ * tag.move,user.add`: after these alone); N is of each kind. One line of figures at the end; the first loss, corruption or
+ * torn write ends the run and keeps data, journal and seed.
  * `--mutants` (or `--mutant NAME`) runs it on copies of the tree, each with a promise broken: every one must be found.
  */
 import { randomBytes } from "node:crypto";
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     replicas: { type: "string" },
     collector: { type: "boolean", default: false },
     "power-cuts": { type: "string" },
+    after: { type: "string" },
     mutants: { type: "boolean", default: false },
     mutant: { type: "string" },
     // How a mutant's copy is run.
@@ -87,13 +89,14 @@ async function runPart(part: Part, folder: string, journal: Journal) {
 }
 
 function toOptions(): PartOptions {
-  const { seed, failpoints, blobs, replicas, collector } = values;
+  const { seed, failpoints, blobs, replicas, collector, after } = values;
   if (blobs !== undefined && blobs !== "fs" && blobs !== "s3") throw new Error(`--blobs ${blobs}: must be fs or s3`);
   const chosen = blobs !== undefined || replicas !== undefined || collector;
   return {
     seed,
     writers: Number(values.writers),
     ...(failpoints !== undefined && { failpoints: failpoints.split(",") }),
+    ...(after !== undefined && { after: after.split(",") }),
     ...(values["power-cuts"] !== undefined && { only: "power-cuts" as const }),
     ...(chosen && { only: { blobs: blobs ?? "fs", replicas: Number(replicas ?? 1), collector } }),
   };

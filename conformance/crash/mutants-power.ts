@@ -3,6 +3,8 @@ import type { CrashMutant } from "./mutant.ts";
 const FILES = "src/storage/fs-blob-store.ts";
 const SETUP_FILES = "src/setup/files.ts";
 
+const POWER_CUTS = ["--power-cuts", "75"];
+
 /** What only a power cut shows: a sync that is missing, or an answer before it. */
 export const POWER_MUTANTS: readonly CrashMutant[] = (
   [
@@ -68,6 +70,7 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
     },
     {
       name: "grant-delete-not-awaited",
+      args: [...POWER_CUTS, "--after", "grant.delete"],
       edits: [
         {
           file: "src/orgs/grants-api.ts",
@@ -78,6 +81,7 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
     },
     {
       name: "user-delete-not-awaited",
+      args: [...POWER_CUTS, "--after", "user.delete"],
       edits: [
         {
           file: "src/orgs/users-api.ts",
@@ -89,6 +93,7 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
     },
     {
       name: "trust-delete-not-awaited",
+      args: [...POWER_CUTS, "--after", "trust.delete"],
       edits: [
         {
           file: "src/notary/server-keys.ts",
@@ -104,4 +109,4 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
       ],
     },
   ] satisfies CrashMutant[]
-).map((mutant) => ({ ...mutant, args: ["--power-cuts", "75"] }));
+).map((mutant) => ({ args: POWER_CUTS, ...mutant }));

@@ -41,6 +41,8 @@ export interface PartOptions {
   readonly failpoints?: readonly string[];
   /** Default: some of each. */
   readonly only?: Setting | "power-cuts";
+  /** Operations that power cuts come after; default: any, and in between. */
+  readonly after?: readonly string[];
 }
 
 /** Without a collector nothing at all may vanish; with it what nothing leads to. */
@@ -125,7 +127,7 @@ class PowerPart implements Part {
   }
 
   async run(folder: string, journal: Journal, bounds: Bounds): Promise<void> {
-    this.#cuts = await PowerCuts.open(join(folder, "power"), this.#options.seed, journal);
+    this.#cuts = await PowerCuts.open({ ...this.#options, folder: join(folder, "power"), journal });
     if (this.#cuts === undefined) console.log(`skipped ${this.name}: gcc not found (${PROVISION} provides it)`);
     await this.#cuts?.run(bounds);
   }

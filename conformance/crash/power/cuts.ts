@@ -38,11 +38,21 @@ const CUT_SECONDS = 3;
 /** Written through a descriptor that was handed on by another program, which the recorder does not follow. */
 const UNSEEN = /^postgres\.log$/;
 
+export interface PowerOptions {
+  /** Is made, and worked in. */
+  readonly folder: string;
+  readonly seed: string;
+  readonly journal: Journal;
+  /** Cuts after these operations alone. */
+  readonly after?: readonly string[] | undefined;
+}
+
 export class PowerCuts {
   readonly #folder: string;
   readonly #seed: string;
   readonly #journal: Journal;
   readonly #library: string;
+  readonly #after: readonly string[] | undefined;
   readonly #firstKind: number;
   readonly #counts = new Map<string, number>();
   /** Every one that was acknowledged. */
@@ -54,20 +64,21 @@ export class PowerCuts {
   #acknowledged = 0;
   readonly #started = performance.now();
 
-  private constructor(parts: { folder: string; seed: string; journal: Journal; library: string }) {
-    this.#folder = parts.folder;
-    this.#seed = parts.seed;
-    this.#journal = parts.journal;
-    this.#library = parts.library;
-    this.#firstKind = new Random(parts.seed).between(0, KINDS - 1);
+  private constructor(library: string, { folder, seed, journal, after }: PowerOptions) {
+    this.#folder = folder;
+    this.#seed = seed;
+    this.#journal = journal;
+    this.#library = library;
+    this.#after = after;
+    this.#firstKind = new Random(seed).between(0, KINDS - 1);
   }
 
-  /** Works in `folder`; undefined where there is no compiler for the recorder. */
-  static async open(folder: string, seed: string, journal: Journal): Promise<PowerCuts | undefined> {
-    mkdirSync(folder);
-    chmodSync(folder, 0o711);
-    const library = await buildRecorder(folder);
-    return library === undefined ? undefined : new PowerCuts({ folder, seed, journal, library });
+  /** Undefined where there is no compiler for the recorder. */
+  static async open(options: PowerOptions): Promise<PowerCuts | undefined> {
+    mkdirSync(options.folder);
+    chmodSync(options.folder, 0o711);
+    const library = await buildRecorder(options.folder);
+    return library === undefined ? undefined : new PowerCuts(library, options);
   }
 
   /** @throws Violation for the first thing that was acknowledged and is lost */
@@ -85,7 +96,7 @@ export class PowerCuts {
 
   /** Operations that a full run made no cut after. */
   unhit(): string[] {
-    return this.#cuts < FULL_RUN ? [] : [...this.#operations].filter((op) => !this.#counts.has(op));
+    return this.#cuts < FULL_RUN || this.#after ? [] : [...this.#operations].filter((op) => !this.#counts.has(op));
   }
 
   summary(): string {
@@ -127,12 +138,8 @@ export class PowerCuts {
       (_, index) => new Writer({ seed, index, history, commons, evenly: true }),
     );
     const disk = new Disk(data, origin);
-    const options = {
-      folder: this.#folder,
-      library: this.#library,
-      counts: this.#counts,
-      operations: this.#operations,
-    };
+    const [folder, library, counts, operations] = [this.#folder, this.#library, this.#counts, this.#operations];
+    const options = { folder, library, counts, operations, after: this.#after };
     const recorded = await recordSession({ ...options, data, history, writers, random, moments });
     this.#acknowledged += history.acknowledged;
     const early = isFirstStart ? this.#interrupt(random, recorded.moments[0]?.position ?? 0) : [];

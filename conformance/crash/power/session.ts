@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly moments: number;
   /** How often each operation was followed by a cut so far. */
   readonly counts: Map<string, number>;
+  /** Cuts after these alone; default: after any operation, and in between. */
+  readonly after: readonly string[] | undefined;
   /** Gets every one that is acknowledged. */
   readonly operations: Set<string>;
 }
@@ -62,9 +64,15 @@ export async function recordSession(options: SessionOptions): Promise<Omit<Recor
   let due = performance.now();
   history.onAcknowledged = (op) => {
     options.operations.add(op);
+    if (options.after?.includes(op) === false) return;
     const count = options.counts.get(op) ?? 0;
     // Those that are rare are worth it more.
-    if (moments.length >= options.moments || performance.now() < due || !random.chance(1 / (1 + count) ** 3)) return;
+    if (
+      moments.length >= options.moments ||
+      performance.now() < due ||
+      !random.chance(options.after ? 1 : 1 / (1 + count) ** 3)
+    )
+      return;
     due += random.between(0, 2 * spacingMs);
     options.counts.set(op, count + 1);
     take(op);
@@ -105,6 +113,6 @@ async function takeAtRandom(
     if (moments.length >= options.moments) return;
     const statement = options.random.pick(STATEMENTS);
     if (statement) void query(embeddedDatabase(server.data), statement).catch(() => undefined);
-    if (left-- > 0) take(undefined);
+    if (options.after === undefined && left-- > 0) take(undefined);
   }
 }
