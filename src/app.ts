@@ -138,7 +138,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
 
   const failpoint = openFailpoint(config);
   const now = dependencies.now ?? (() => new Date());
-  const { blobs, inventory, inspector } = await openBlobs(settings, { database, failpoint, now });
+  const { blobs, inventory, inspector, closeBlobs } = await openBlobs(settings, { failpoint, now, onIdleError });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
@@ -200,6 +200,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
       await integrity.close();
       await notary.close();
       await orgs.close();
+      await closeBlobs();
       await database.close();
     },
   };
@@ -247,9 +248,9 @@ function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
 }
 
 interface BlobParts {
-  readonly database: Database;
   readonly failpoint: Failpoint;
   readonly now: () => Date;
+  readonly onIdleError: (error: Error) => void;
 }
 
 /** The bytes, for those who read and write them, for the collector and for checks of integrity. */
@@ -257,15 +258,23 @@ interface Blobs {
   readonly blobs: BlobStore;
   readonly inventory: BlobInventory;
   readonly inspector: BlobInspector;
+  closeBlobs(): Promise<void>;
 }
 
-async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<Blobs> {
+/**
+ * Objects in a bucket are found by rows, and are looked for inside of transactions: by connections of their own, or
+ * transactions that hold all the others would wait for each other.
+ */
+const objectConnections = 4;
+
+async function openBlobs({ config, databaseUrl, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<Blobs> {
   const { blobs } = config;
   if (blobs.kind === "fs") {
     return {
       blobs: await FsBlobStore.open(blobs.root, parts.failpoint),
       inventory: new FsBlobInventory(blobs.root),
       inspector: new FsBlobInspector(blobs.root),
+      closeBlobs: async () => undefined,
     };
   }
   // Its client takes time and memory to load that an installation on a folder should not pay.
@@ -275,8 +284,13 @@ async function openBlobs({ config, s3Checksums = true }: AppSettings, parts: Blo
     import("./storage/s3-blob-inspector.ts"),
     import("./storage/s3-bucket.ts"),
   ]);
-  const s3 = { ...parts, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
-  return { blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3), inspector: new S3BlobInspector(s3) };
+  const { onIdleError } = parts;
+  const database = new Database({ ...poolSettings, maxConnections: objectConnections, url: databaseUrl, onIdleError });
+  const s3 = { ...parts, database, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
+  return {
+    ...{ blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3), inspector: new S3BlobInspector(s3) },
+    closeBlobs: () => database.close(),
+  };
 }
 
 function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
