@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { BlockList, isIP } from "node:net";
-import type { BlobRedirect, Config } from "./config.ts";
+import type { Config } from "./config.ts";
 import { openDoor } from "./http/door.ts";
 import { describeError, type Log } from "./http/log.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -19,20 +18,16 @@ import { findPeopleOfKeys, type PersonOfKey } from "./orgs/people-of-keys.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { openIntegrity } from "./registry/open-integrity.ts";
+import { redirectsFor } from "./registry/redirects.ts";
 import { registryProtocol } from "./registry/routes.ts";
-import type { BlobInspector } from "./storage/blob-inspector.ts";
-import type { BlobInventory } from "./storage/blob-inventory.ts";
 import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
-import type { BlobStore } from "./storage/blob-store.ts";
 import { Database } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
-import { FsBlobInspector } from "./storage/fs-blob-inspector.ts";
-import { FsBlobInventory } from "./storage/fs-blob-inventory.ts";
-import { FsBlobStore } from "./storage/fs-blob-store.ts";
 import { countQuarantined, listQuarantined } from "./storage/integrity/quarantine.ts";
 import { ManifestStore } from "./storage/manifest-store.ts";
 import { migrate } from "./storage/migrate.ts";
+import { openBlobs } from "./storage/open-blobs.ts";
 import { RepositoryStore } from "./storage/repository-store.ts";
 import { type SweepDeps, sweepUploads } from "./storage/sweep.ts";
 import { UploadStore } from "./storage/upload-store.ts";
@@ -71,8 +66,15 @@ export interface PrepareOptions {
 }
 
 const sweepEveryMs = 10 * 60_000;
-/** Of one worker. Whoever pushes waits for a row that a collection holds, but not for long. */
-const poolSettings = { maxConnections: 10, lockMs: 5_000 };
+/** Whoever pushes waits for a row that a collection holds, but not for long. */
+const lockMs = 5_000;
+/** Of one worker. */
+const connections = 10;
+/**
+ * Objects in a bucket are found by rows, and are looked for inside of transactions: by connections of their own, or
+ * transactions that hold all the others would wait for each other.
+ */
+const objectConnections = 4;
 
 /** What is wrong with the file of GOLDSEAL_LDAP and with what it names. */
 export async function findDirectoryMistakes(file: string): Promise<string[]> {
@@ -132,13 +134,18 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const { config, publicUrl } = settings;
   const { log } = dependencies;
   const onIdleError = (error: Error): void => log.warn("database.connection", describeError(error));
-  const database = new Database({ ...poolSettings, url: settings.databaseUrl, onIdleError });
+  const openDatabase = (maxConnections: number): Database =>
+    new Database({ lockMs, maxConnections, url: settings.databaseUrl, onIdleError });
+  const database = openDatabase(connections);
   const ring = parseKeyRing(settings.masterKeys);
   await checkKeyRing(database, ring);
 
   const failpoint = openFailpoint(config);
   const now = dependencies.now ?? (() => new Date());
-  const { blobs, inventory, inspector, closeBlobs } = await openBlobs(settings, { failpoint, now, onIdleError });
+  const { blobs, inventory, inspector, closeBlobs } = await openBlobs(config.blobs, {
+    openDatabase: () => openDatabase(objectConnections),
+    ...{ s3Checksums: settings.s3Checksums ?? true, failpoint, now },
+  });
   const repositories = new RepositoryStore(database);
   const uploads = new UploadStore(database);
   const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
@@ -247,63 +254,6 @@ function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
   return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile };
 }
 
-interface BlobParts {
-  readonly failpoint: Failpoint;
-  readonly now: () => Date;
-  readonly onIdleError: (error: Error) => void;
-}
-
-/** The bytes, for those who read and write them, for the collector and for checks of integrity. */
-interface Blobs {
-  readonly blobs: BlobStore;
-  readonly inventory: BlobInventory;
-  readonly inspector: BlobInspector;
-  closeBlobs(): Promise<void>;
-}
-
-/**
- * Objects in a bucket are found by rows, and are looked for inside of transactions: by connections of their own, or
- * transactions that hold all the others would wait for each other.
- */
-const objectConnections = 4;
-
-async function openBlobs({ config, databaseUrl, s3Checksums = true }: AppSettings, parts: BlobParts): Promise<Blobs> {
-  const { blobs } = config;
-  if (blobs.kind === "fs") {
-    return {
-      blobs: await FsBlobStore.open(blobs.root, parts.failpoint),
-      inventory: new FsBlobInventory(blobs.root),
-      inspector: new FsBlobInspector(blobs.root),
-      closeBlobs: async () => undefined,
-    };
-  }
-  // Its client takes time and memory to load that an installation on a folder should not pay.
-  const [{ S3BlobStore }, { S3BlobInventory }, { S3BlobInspector }, { S3Bucket }] = await Promise.all([
-    import("./storage/s3-blob-store.ts"),
-    import("./storage/s3-blob-inventory.ts"),
-    import("./storage/s3-blob-inspector.ts"),
-    import("./storage/s3-bucket.ts"),
-  ]);
-  const { onIdleError } = parts;
-  const database = new Database({ ...poolSettings, maxConnections: objectConnections, url: databaseUrl, onIdleError });
-  const s3 = { ...parts, database, bucket: new S3Bucket(blobs, { hasChecksums: s3Checksums }) };
-  return {
-    ...{ blobs: new S3BlobStore(s3), inventory: new S3BlobInventory(s3), inspector: new S3BlobInspector(s3) },
-    closeBlobs: () => database.close(),
-  };
-}
-
-function redirectsFor(redirect: BlobRedirect): (address: string) => boolean {
-  if (redirect === "off" || redirect === "on") return () => redirect === "on";
-  const networks = new BlockList();
-  for (const { address, bits, family } of redirect) networks.addSubnet(address, bits, family);
-  return (address) => {
-    // A socket for both families shows IPv4 like this.
-    const plain = address.replace(/^::ffff:(?=[\d.]+$)/, "");
-    return networks.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
-  };
-}
-
 /** Times in seconds; undefined for never. */
 function gcSettings({ gcEveryMinutes, gcGraceHours, gcUntaggedHours }: Config) {
   return {
@@ -327,8 +277,10 @@ async function findObstacle(database: Database): Promise<string | undefined> {
   }
 }
 
-/** Every worker sweeps now and then; two at once only find less to do. Returns how to stop, which waits for the last. */
-/** At once too: whoever is started again more often than that would never sweep. */
+/**
+ * Every worker sweeps at once, since whoever is started again and again would never sweep else, and now and then; two at
+ * the same time only find less to do. Returns how to stop, which waits for the last.
+ */
 function sweepRegularly(deps: SweepDeps, log: Log): () => Promise<void> {
   const sweep = async (): Promise<void> => {
     try {
