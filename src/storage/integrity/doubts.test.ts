@@ -12,9 +12,10 @@ const { app, place, events, get, asideOf } = useFsck();
 /** As a disk answers that cannot read a block; `reads`: so often, then it can again. */
 async function openDoubts(reads = Number.POSITIVE_INFINITY) {
   const blobs = await FsBlobStore.open(app().blobsFolder);
-  let left = reads;
+  let [left, opened] = [reads, 0];
   const failing = {
     open: async (digest: Parameters<FsBlobStore["open"]>[0]): Promise<BlobReader | undefined> => {
+      opened++;
       const reader = await blobs.open(digest);
       if (reader === undefined || left-- <= 0) return reader;
       const error = Object.assign(new Error("EIO: i/o error, read"), { code: "EIO", syscall: "read" });
@@ -29,7 +30,7 @@ async function openDoubts(reads = Number.POSITIVE_INFINITY) {
     signal: stopping.signal,
     observe: (event) => events.push(event),
   });
-  return { doubts, stop: () => stopping.abort(new Error("stopping")) };
+  return { doubts, opened: () => opened, stop: () => stopping.abort(new Error("stopping")) };
 }
 
 describe("Doubts", () => {
@@ -58,10 +59,12 @@ describe("Doubts", () => {
 
   it("looks once, however many pulls meet it at the same time, and not at all after the end", async () => {
     const [first, second] = [await pushBlob(place(), "met by many"), await pushBlob(place(), "met too late")];
-    const { doubts, stop } = await openDoubts();
+    const { doubts, opened, stop } = await openDoubts();
 
     const blob = { digest: parseDigest(first), size: 11 };
     await Promise.all(Array.from({ length: 8 }, () => doubts.settle(blob, true)));
+    // Twice each time, before it is believed.
+    expect(opened()).toBe(2);
     stop();
     doubts.suspect({ digest: parseDigest(second), size: 12 });
     await doubts.close();
