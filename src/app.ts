@@ -188,6 +188,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     publicUrl,
     deletion: config.deleteEnabled,
     redirects: redirectsFor(config.blobRedirect),
+    doubts: integrity.doubts,
     failpoint,
   });
 
