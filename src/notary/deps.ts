@@ -1,6 +1,6 @@
 import type { Log } from "../http/log.ts";
 import type { Request } from "../http/request.ts";
-import type { Actor } from "../oci/access.ts";
+import type { Actor, ListableLives } from "../oci/access.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { Confirm, Database } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
@@ -36,8 +36,8 @@ export interface NotaryDeps {
   readonly readRoot: (stored: StoredRole) => Root;
   /** Of the change that a request makes: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
-  /** Which of these repositories the actor may list. */
-  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
+  /** Which of these repositories the actor may list, and of which life of their names. */
+  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ListableLives>;
   readonly signatures: SignaturesStore;
   /** What a reader of the GUN's trust data finds. */
   readonly viewTrust: (gun: Gun) => Promise<TrustView>;

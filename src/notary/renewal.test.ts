@@ -39,7 +39,7 @@ beforeAll(async () => {
     findPeople: async () => new Map(),
     viewTrust: async () => ({ tags: [], problem: undefined }),
     confirm: () => async () => undefined,
-    listable: async () => new Set(),
+    listable: async () => new Map(),
     authority: "registry.test",
     now: () => clock.now,
     log: createLog({ level: "off" }),
