@@ -15,6 +15,7 @@ import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
+import { bridgePolicyOperations } from "../../src/verdicts/bridge-policy-api.ts";
 
 export interface TableRow {
   readonly id: string;
@@ -31,6 +32,7 @@ export function readRouteTable(): TableRow[] {
   const tables = [
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
+    bridgePolicyOperations,
   ];
   const operations = tables.flatMap((table) => table(nothing));
   const protocols = [

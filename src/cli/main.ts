@@ -10,6 +10,7 @@ import { gcCommands } from "./gc-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
+import { policyCommands } from "./policy/policy-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
@@ -32,6 +33,7 @@ const COMMANDS: readonly Command[] = [
   ...tokenKeysCommands,
   ...trustCommands,
   ...trustKeysCommands,
+  ...policyCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,
