@@ -56,7 +56,11 @@ export class PolicyKeeper {
   async #fetch(): Promise<SignedPolicy> {
     const { registry, keys, threshold } = this.#deps;
     const answer = await registry.find({ path: PATH, maxBytes: MAX_POLICY_BYTES, scope: undefined });
-    if (answer === undefined) throw new BridgeError("POLICY", "the registry has no policy document for the bridge");
+    if (answer === undefined)
+      throw new BridgeError(
+        "POLICY",
+        "the registry shows this bridge no policy document: is one handed in, and its account an auditor or named in it?",
+      );
     const signed = openPolicy(answer.body, { keys, threshold, stored: this.#stored });
     if (signed.sha256 === this.#stored?.sha256) return signed;
     await writeDurably(this.#file, answer.body);

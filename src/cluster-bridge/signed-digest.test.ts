@@ -136,7 +136,7 @@ describe("the policy document", () => {
 
     lab().registry.policy = undefined;
 
-    expect(await lab().resolve("ops/app:1.4")).toEqual(refused("POLICY", "has no policy document"));
+    expect(await lab().resolve("ops/app:1.4")).toEqual(refused("POLICY", "shows this bridge no policy document"));
   });
 
   it("never goes back a version, over a restart too, and takes no second document of one version", async () => {
