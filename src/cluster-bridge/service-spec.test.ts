@@ -32,7 +32,7 @@ describe("parseServiceSpec", () => {
     [
       "labels that stacks and the bridge go by",
       { labels: { "com.docker.stack.namespace": "x" } },
-      "a label of your own",
+      "abels.*Invalid key",
     ],
     ["a label of the bridge's", { containerLabels: { "goldseal.environment": "x" } }, "abels.*Invalid key"],
     ["a name that is none", { name: "../web" }, "1 to 63"],
