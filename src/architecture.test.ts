@@ -39,7 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const DOORS: Readonly<Record<string, RegExp>> = {
   koa: /^src\/(http\/|app\.ts$)/,
   pg: /^src\/storage\/(database|statement-batch)\.ts$/,
-  jose: /^src\/orgs\/token-[\w-]+\.ts$/,
+  jose: /^src\/(orgs\/token-[\w-]+|cluster-bridge\/order-signature)\.ts$/,
   ldapts: /^src\/orgs\/ldap\/directory\.ts$/,
   tweetnacl: /^src\/keys\//,
   "node-forge": /^src\/setup\//,
