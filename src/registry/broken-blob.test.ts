@@ -100,7 +100,7 @@ describe("end-2 GET of a blob whose damage nobody has found yet", () => {
     })().catch((error: Error) => error);
 
     expect(received).toMatchObject({ code: "ECONNRESET" });
-    await expect.poll(quarantined, { timeout: 20_000 }).toEqual([{ digest }]);
+    await expect.poll(quarantined).toEqual([{ digest }]);
     expect((await ask(digest)).code).toBe("BLOB_UNKNOWN");
     await pushBlob(place, content);
   });
