@@ -195,9 +195,12 @@ const repository: Operation = {
 const tagStates: Operation = {
   ...REST,
   ...{ isRead: true, changes: false },
-  routes: ["tags-list", "tag-trust", "trust-history"],
+  routes: ["tags-list", "tag-trust", "trust-history", "verdicts-get"],
   steps: ({ name }) =>
-    ["tags", "tags/v1/trust", "trust/history"].map((path) => ({ sent: ["GET", `${restPath(name)}/${path}`], ok: 200 })),
+    ["tags", "tags/v1/trust", "trust/history", "verdicts?tag=v1"].map((path) => ({
+      sent: ["GET", `${restPath(name)}/${path}`],
+      ok: 200,
+    })),
 };
 
 /** Three operations are no plain requests: special-cells.ts has them. */

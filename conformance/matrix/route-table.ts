@@ -15,6 +15,8 @@ import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
+import { policiesOperations } from "../../src/verdicts/policies-api.ts";
+import { verdictsOperations } from "../../src/verdicts/verdicts-api.ts";
 
 export interface TableRow {
   readonly id: string;
@@ -31,6 +33,7 @@ export function readRouteTable(): TableRow[] {
   const tables = [
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
+    ...[policiesOperations, verdictsOperations],
   ];
   const operations = tables.flatMap((table) => table(nothing));
   const protocols = [
@@ -50,7 +53,7 @@ const ASKS: Readonly<Record<string, readonly string[]>> = {
   "<name>": ["repository"],
   "<gun>": ["trust"],
   "<repo>": ["org-repository", "grant", "org"],
-  "<org>": ["org-repository", "grant", "org", "team", "system-admin"],
+  "<org>": ["org-repository", "grant", "org", "org-admin", "team", "system-admin"],
 };
 /** The handler decides, row by row, what is shown. */
 const FILTERED = ["repositories-list"];

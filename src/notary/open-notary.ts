@@ -4,7 +4,7 @@ import type { Protocol } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { SigningAlgorithm } from "../keys/signing-key.ts";
 import { authorityOf } from "../oci/gun.ts";
-import type { Database } from "../storage/database.ts";
+import type { Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import { openTagDigests } from "../storage/tag-digests.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
@@ -19,8 +19,9 @@ import { notaryProtocol } from "./routes.ts";
 import { serverKeysOperations } from "./server-keys-api.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
 import { signaturesOperations } from "./signatures-api.ts";
-import { SignaturesStore } from "./signatures-store.ts";
+import { insertTurn, SignaturesStore, type TurnedTag } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
+import { type OpenCollection, openTrustCollections } from "./trust-collections.ts";
 import { openTrustViews } from "./trust-view.ts";
 
 export interface NotarySettings {
@@ -45,6 +46,10 @@ export interface Notary {
   readonly protocol: Protocol;
   readonly operations: readonly RestOperation[];
   readonly releaseTrust: ReleaseTrust;
+  /** Verified now, as a client does it. */
+  readonly readTrust: (gun: string) => Promise<OpenCollection>;
+  /** Puts into the history of a tag's signatures that a policy allows or refuses it now. */
+  readonly recordTurn: (sql: Sql, turn: TurnedTag) => Promise<void>;
   /** Seals every key with the key that seals now; returns how many were not. */
   reseal(): Promise<number>;
   /** Current files past 70 % of their life, by role; all delegations are `targets/`. */
@@ -77,6 +82,8 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
       ...signaturesOperations(deps),
     ],
     releaseTrust: createReleaseTrust(deps),
+    readTrust: openTrustCollections(deps),
+    recordTurn: insertTurn,
     reseal: async () => (await deps.keys.reseal()) + (await deps.signers.reseal()),
     countOld: () => deps.files.countOld(deps.now()),
     close: renewRegularly(deps),
