@@ -15,6 +15,7 @@ import { notFound, OrgsError } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type Orgs, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { findPeopleOfKeys, type PersonOfKey } from "./orgs/people-of-keys.ts";
+import { findProvedKeys } from "./orgs/proved-keys.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { openIntegrity } from "./registry/open-integrity.ts";
@@ -31,6 +32,8 @@ import { openBlobs } from "./storage/open-blobs.ts";
 import { RepositoryStore } from "./storage/repository-store.ts";
 import { type SweepDeps, sweepUploads } from "./storage/sweep.ts";
 import { UploadStore } from "./storage/upload-store.ts";
+import { bridgePolicyOperations } from "./verdicts/bridge-policy-api.ts";
+import { BridgePolicyStore } from "./verdicts/bridge-policy-store.ts";
 import { openVerdicts } from "./verdicts/open-verdicts.ts";
 import type { ImageVerdict } from "./verdicts/policy-verdict.ts";
 
@@ -169,6 +172,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     ...{ database, ring, failpoint, log, now },
     settings: { publicUrl, algorithm: config.trustKeys },
     confirm: (request) => orgs.confirm(request),
+    refusal: (code, message) => new OrgsError(code, message),
     listable: (actor, names) => orgs.listable(actor, names),
     findPeople: (spkis, org) => findPeople(database, spkis, org),
   });
@@ -189,9 +193,23 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
         detail: { policy: policy.name, tag: image.tag ?? null, digest: image.digest, missing: [...note.missing] },
       }),
   });
+  const policyOperations = bridgePolicyOperations({
+    policies: new BridgePolicyStore(database),
+    findProvedKeys: (which) => findProvedKeys(database, which),
+    readsAll: (actor) => orgs.readsAll(actor),
+    confirm: (request) => orgs.confirm(request),
+    preconditionFailed: (message) => new OrgsError("precondition-failed", message),
+    ...{ notFound, now },
+  });
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
-    operations: [...garbage.operations, ...integrity.operations, ...trustOperations, ...verdicts.operations],
+    operations: [
+      ...garbage.operations,
+      ...integrity.operations,
+      ...trustOperations,
+      ...policyOperations,
+      ...verdicts.operations,
+    ],
     settings: orgsSettings(settings),
   });
   verdicts.begin();
@@ -203,11 +221,12 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     blobs,
     blobRows: new BlobRows(database, seeBytes),
     uploads,
-    manifests: new ManifestStore(database, { seeBytes, failpoint }),
+    manifests: new ManifestStore(database, { seeBytes, failpoint, tagSigner: notary.tagSigner }),
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,
     redirects: redirectsFor(config.blobRedirect),
+    doubts: integrity.doubts,
     failpoint,
   });
 

@@ -5,7 +5,9 @@
  * tables and no other is tested in src/routes.test.ts.
  */
 import { operationsProtocol } from "../../src/http/operations.ts";
+import { autoSignOperations } from "../../src/notary/auto-sign-api.ts";
 import { orgSignersOperations } from "../../src/notary/org-signers-api.ts";
+import { rootOperations } from "../../src/notary/root-api.ts";
 import { notaryProtocol } from "../../src/notary/routes.ts";
 import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
 import { signaturesOperations } from "../../src/notary/signatures-api.ts";
@@ -15,6 +17,7 @@ import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
+import { bridgePolicyOperations } from "../../src/verdicts/bridge-policy-api.ts";
 import { policiesOperations } from "../../src/verdicts/policies-api.ts";
 import { verdictsOperations } from "../../src/verdicts/verdicts-api.ts";
 
@@ -34,6 +37,8 @@ export function readRouteTable(): TableRow[] {
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
     ...[policiesOperations, verdictsOperations],
+    ...[autoSignOperations, rootOperations],
+    bridgePolicyOperations,
   ];
   const operations = tables.flatMap((table) => table(nothing));
   const protocols = [

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
+import { autoSignCommands } from "./auto-sign-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
@@ -10,6 +11,7 @@ import { gcCommands } from "./gc-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
+import { policyCommands } from "./policy/policy-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
@@ -32,6 +34,8 @@ const COMMANDS: readonly Command[] = [
   ...tokenKeysCommands,
   ...trustCommands,
   ...trustKeysCommands,
+  ...autoSignCommands,
+  ...policyCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,

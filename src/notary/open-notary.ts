@@ -4,20 +4,33 @@ import type { Protocol } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { SigningAlgorithm } from "../keys/signing-key.ts";
 import { authorityOf } from "../oci/gun.ts";
+import { AutoSignRules } from "../storage/auto-sign-rules.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import { openTagDigests } from "../storage/tag-digests.ts";
+import type { TagSigner } from "../storage/tag-rows.ts";
+import { autoSignOperations, createTagSigner } from "./auto-sign-api.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
+import { FoundingKeysStore } from "./founding-keys-store.ts";
 import { MetadataStore } from "./metadata-store.ts";
 import { orgSignersOperations } from "./org-signers-api.ts";
 import { OrgSignersStore } from "./org-signers-store.ts";
 import { createReleaseTrust, type ReleaseTrust } from "./release-trust.ts";
 import { renewRegularly } from "./renewal-job.ts";
+import { rootOperations } from "./root-api.ts";
 import { openRootReader } from "./root-reader.ts";
 import { notaryProtocol } from "./routes.ts";
 import { serverKeysOperations } from "./server-keys-api.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
+import type { Obstacle } from "./server-standing.ts";
+import {
+  findObstacle,
+  issueServerTarget,
+  type ServerTarget,
+  type ServerTargetQuery,
+  withdrawServerTarget,
+} from "./server-target.ts";
 import { signaturesOperations } from "./signatures-api.ts";
 import { insertTurn, SignaturesStore, type TurnedTag } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
@@ -35,6 +48,7 @@ export interface NotaryOptions {
   readonly ring: KeyRing;
   readonly settings: NotarySettings;
   readonly confirm: NotaryDeps["confirm"];
+  readonly refusal: NotaryDeps["refusal"];
   readonly listable: NotaryDeps["listable"];
   readonly findPeople: NotaryDeps["findPeople"];
   readonly log: Log;
@@ -50,12 +64,26 @@ export interface Notary {
   readonly readTrust: (gun: string) => Promise<OpenCollection>;
   /** Puts into the history of a tag's signatures that a policy allows or refuses it now. */
   readonly recordTurn: (sql: Sql, turn: TurnedTag) => Promise<void>;
+  readonly serverTargets: ServerTargets;
+  /** Signs what is pushed under a rule. */
+  readonly tagSigner: TagSigner;
+  /** Which of `spkis` (hex SHA-256) this server signs with, or did: what hangs on them is attested by a server. */
+  findServerKeys(spkis: readonly string[]): Promise<ReadonlySet<string>>;
   /** Seals every key with the key that seals now; returns how many were not. */
   reseal(): Promise<number>;
   /** Current files past 70 % of their life, by role; all delegations are `targets/`. */
   countOld(): Promise<ReadonlyMap<string, number>>;
   /** Ends background work. */
   close(): Promise<void>;
+}
+
+/** What the server signs by itself, each within the transaction `sql`: see server-target.ts. */
+export interface ServerTargets {
+  /** @throws OciError DENIED */
+  issue(sql: Sql, target: ServerTarget): Promise<void>;
+  /** @throws OciError DENIED */
+  withdraw(sql: Sql, target: Omit<ServerTarget, "size">): Promise<void>;
+  findObstacle(sql: Sql, query: ServerTargetQuery): Promise<Obstacle | undefined>;
 }
 
 /** The signing service, put together. */
@@ -67,11 +95,17 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     ...{ ...rest, files, keys },
     viewTrust: openTrustViews({ ...rest, files, keys }),
     signers: new OrgSignersStore(database, ring),
+    foundingKeys: new FoundingKeysStore(database, ring),
+    autoSignRules: new AutoSignRules(database),
     changes: new ChangefeedStore(database),
     signatures: new SignaturesStore(database),
     tags: openTagDigests(database),
     readRoot: openRootReader(),
     authority: authorityOf(settings.publicUrl),
+  };
+  const findServerKeys = async (spkis: readonly string[]): Promise<ReadonlySet<string>> => {
+    const stores = [deps.keys, deps.signers, deps.foundingKeys];
+    return new Set((await Promise.all(stores.map((store) => store.among(spkis)))).flat());
   };
   return {
     protocol: notaryProtocol(deps),
@@ -80,11 +114,23 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
       ...orgSignersOperations(deps),
       ...tagTrustOperations(deps),
       ...signaturesOperations(deps),
+      ...autoSignOperations(deps),
+      ...rootOperations(deps),
     ],
     releaseTrust: createReleaseTrust(deps),
-    readTrust: openTrustCollections(deps),
+    readTrust: openTrustCollections({ ...deps, findServerKeys }),
     recordTurn: insertTurn,
-    reseal: async () => (await deps.keys.reseal()) + (await deps.signers.reseal()),
+    serverTargets: {
+      issue: (sql, target) => issueServerTarget(deps, sql, target),
+      withdraw: (sql, target) => withdrawServerTarget(deps, sql, target),
+      findObstacle: (sql, query) => findObstacle(deps, sql, query),
+    },
+    tagSigner: createTagSigner(deps),
+    findServerKeys,
+    reseal: async () => {
+      const counts = [deps.keys.reseal(), deps.signers.reseal(), deps.foundingKeys.reseal()];
+      return (await Promise.all(counts)).reduce((sum, one) => sum + one, 0);
+    },
     countOld: () => deps.files.countOld(deps.now()),
     close: renewRegularly(deps),
   };

@@ -1,6 +1,5 @@
 import { LRUCache } from "lru-cache";
 import type { TrustedCollection } from "../trust/tuf-evidence.ts";
-import { findMachineKeys } from "./machine-keys.ts";
 import { type CurrentTrust, readCurrent, type ViewDeps } from "./trust-view.ts";
 import { VerificationError } from "./tuf/error.ts";
 import { spkiOf } from "./tuf/key.ts";
@@ -18,6 +17,10 @@ export interface OpenCollection {
   readonly problem: string | undefined;
 }
 
+export interface CollectionDeps extends ViewDeps {
+  readonly findServerKeys: (spkis: readonly string[]) => Promise<ReadonlySet<string>>;
+}
+
 interface Remembered {
   readonly open: OpenCollection;
   readonly until: number;
@@ -33,7 +36,7 @@ const NOTHING: OpenCollection = { collection: undefined, machines: new Set(), pr
  * Reads and verifies the current trust data of a GUN as a client does. It is remembered by the hash of its timestamp, as
  * the views of it are: see trust-view.ts. A text that can be no GUN has none.
  */
-export function openTrustCollections(deps: ViewDeps): (gun: string) => Promise<OpenCollection> {
+export function openTrustCollections(deps: CollectionDeps): (gun: string) => Promise<OpenCollection> {
   const remembered = new LRUCache<string, Remembered>({ maxSize: maxBytes, sizeCalculation: ({ bytes }) => bytes + 1 });
   return async (text) => {
     const gun = tryGun(text);
@@ -46,7 +49,7 @@ export function openTrustCollections(deps: ViewDeps): (gun: string) => Promise<O
     if (current === undefined) return NOTHING;
     if ("problem" in current) return { ...NOTHING, problem: current.problem };
     const { trusted, until, bytes } = current;
-    const machines = await findMachineKeys(deps.database, keysOf(trusted));
+    const machines = await deps.findServerKeys(keysOf(trusted));
     const open = { collection: { gun, trusted }, machines, problem: undefined };
     remembered.set(`${gun} ${current.timestamp}`, { open, until, bytes });
     return open;

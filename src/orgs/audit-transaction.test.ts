@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { composeTakeOver } from "../notary/testing/take-over.ts";
 import { spkiOf } from "../notary/tuf/key.ts";
 import { ecdsaKey, signBytes } from "../notary/tuf/testing/test-key.ts";
 import { digestOf, OCI_MANIFEST, pushBlob, pushParts, putManifest, startUpload } from "../testing/images.ts";
 import { openTestApp, PASSWORD, PUBLIC_URL, type TestApp } from "../testing/open-test-app.ts";
+import { signEnvelope } from "../trust/dsse.ts";
+import { POLICY_TYPE } from "../trust/policy.ts";
+import { signerOf } from "../trust/testing/signers.ts";
 
 let app: TestApp;
 
@@ -68,6 +72,7 @@ interface Change {
 
 const pair = ecdsaKey();
 const KEY = "users/{user}/keys/{key}";
+const RULE = "orgs/{org}/repositories/{repo}/auto-sign/{rule}";
 
 /** Asking for a challenge is a change as well: the last one counts. */
 async function proof(): Promise<unknown> {
@@ -81,6 +86,21 @@ server: ${PUBLIC_URL}\nuser: carol\nkey-sha256: ${NAMES.key}\nchallenge: ${row?.
     method: "ecdsa",
     signature: signBytes(pair.privateKey, "ecdsa", Buffer.from(message)).toString("base64"),
   };
+}
+
+/** The server founds trust data at the first push under the rule. */
+async function foundAndTakeOver(): Promise<unknown> {
+  const place = { app, as: "admin", repository: "acme/app" };
+  expect((await putManifest(place, "v1", (await pushParts(place)).manifest)).status).toBe(201);
+  return composeTakeOver(app, "admin", "acme/app");
+}
+
+/** The very same again is no change, but on record like any other. */
+function signedPolicy(): unknown {
+  const policy = { version: 1, expires: "2999-01-01T00:00:00Z", environments: {}, teams: {} };
+  const spki = pair.publicKey.export({ format: "der", type: "spki" }).toString("base64");
+  const payload = JSON.stringify({ ...policy, keys: { [pair.key.id]: { spki, user: "carol" } } });
+  return JSON.parse(signEnvelope(POLICY_TYPE, Buffer.from(payload), [signerOf(pair)]).toString());
 }
 
 /** In an order in which each finds what it needs. */
@@ -115,9 +135,13 @@ const REST: readonly Change[] = [
   { route: "token-create", method: "POST", path: "tokens", body: { name: "laptop" } },
   { route: "token-keys-rotate", method: "POST", path: "token-keys/rotate" },
   { route: "trust-keys-rotate", method: "POST", path: "orgs/{org}/repositories/{repo}/trust-keys/rotate" },
+  { route: "auto-sign-put", method: "PUT", path: RULE, body: { tags: ["*"] } },
+  { route: "trust-root-put", method: "PUT", path: "orgs/{org}/repositories/{repo}/trust/root", body: foundAndTakeOver },
+  { route: "auto-sign-delete", method: "DELETE", path: RULE },
   { route: "trust-keys-rotate-all", method: "POST", path: "trust-keys/rotate" },
   { route: "keyring-reseal", method: "POST", path: "keyring/reseal" },
   { route: "scrub-put", method: "PUT", path: "scrub", body: { bytesPerSecond: 1_048_576, everyDays: 30 } },
+  { route: "bridge-policy-put", method: "PUT", path: "policies/bridge", body: signedPolicy },
   { route: "token-delete", method: "DELETE", path: "tokens/{token}" },
   { route: "policy-delete", method: "DELETE", path: "orgs/{org}/policies/{policy}" },
   { route: "robot-delete", method: "DELETE", path: "orgs/{org}/robots/{robot}" },
@@ -129,7 +153,7 @@ const REST: readonly Change[] = [
     route: "repository-rename",
     method: "POST",
     path: "orgs/{org}/repositories/{repo}/rename",
-    body: { name: "acme/renamed" },
+    body: { name: "acme/renamed", dropTrust: true },
   },
   { route: "repository-delete", method: "DELETE", path: "orgs/{org}/repositories/renamed" },
   { route: "org-delete", method: "DELETE", path: "orgs/{org}" },
@@ -141,6 +165,7 @@ const NAMES: Record<string, string> = {
   org: "acme",
   team: "dev",
   repo: "app",
+  rule: "all",
   robot: "ci",
   policy: "gold",
   token: "laptop",

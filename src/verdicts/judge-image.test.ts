@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { newKeyLine, parseKeyRing } from "../keys/key-ring.ts";
 import { MetadataStore } from "../notary/metadata-store.ts";
+import { OrgSignersStore } from "../notary/org-signers-store.ts";
 import { ServerKeysStore } from "../notary/server-keys-store.ts";
 import { AUTHORITY } from "../notary/testing/signer.ts";
 import { prove, taken } from "../notary/testing/states.ts";
@@ -34,8 +35,12 @@ async function judgeImage(image: ImageName, org: string, requirement: Requiremen
       ...{ s3Checksums: true, failpoint: async () => undefined, now },
     },
   );
-  const keys = new ServerKeysStore(database, parseKeyRing(newKeyLine("test")), "ecdsa");
-  const readTrust = openTrustCollections({ database, keys, now, files: new MetadataStore(database) });
+  const ring = parseKeyRing(newKeyLine("test"));
+  const keys = new ServerKeysStore(database, ring, "ecdsa");
+  const signers = new OrgSignersStore(database, ring);
+  const findServerKeys = async (spkis: readonly string[]) =>
+    new Set([...(await keys.among(spkis)), ...(await signers.among(spkis))]);
+  const readTrust = openTrustCollections({ database, keys, now, files: new MetadataStore(database), findServerKeys });
   const findPeople = (who: Parameters<typeof findPeopleWhoSign>[1]) => findPeopleWhoSign(database, who);
   const judge = createJudgeImage({
     database,

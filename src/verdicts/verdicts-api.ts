@@ -25,7 +25,11 @@ export interface VerdictsApiDeps {
   readonly watch: WatchStore;
   readonly tags: TagDigests;
   readonly isContent: IsContent;
-  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
+  /** Which of these repositories the actor may list. */
+  readonly listable: (
+    actor: Actor,
+    names: readonly RepositoryName[],
+  ) => Promise<{ has(name: RepositoryName): boolean }>;
   readonly authority: string;
   /** The protocol's. */
   readonly notFound: () => Error;
