@@ -121,6 +121,7 @@ describe("a signer", () => {
       confirm: () => async () => undefined,
       listable: async () => new Set(),
       findPeople: async () => new Map(),
+      onSigned: async () => undefined,
       log: createLog({ level: "off" }),
     });
 

@@ -37,6 +37,7 @@ beforeAll(async () => {
     signatures: new SignaturesStore(database),
     tags: openTagDigests(database),
     findPeople: async () => new Map(),
+    onSigned: async () => undefined,
     viewTrust: async () => ({ tags: [], problem: undefined }),
     confirm: () => async () => undefined,
     listable: async () => new Set(),

@@ -8,9 +8,12 @@ import { BatchedLookup } from "./batched-lookup.ts";
 import type { SeeBytes } from "./blob-rows.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
+import { type Author, recordPush } from "./image-history.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
-import { ensureRepository } from "./repository-store.ts";
+import { ensureRepository, holdRepository } from "./repository-store.ts";
 import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
+import { together } from "./statement-batch.ts";
+import { deleteTag, mustBeDeletable, putTags } from "./tags.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -39,6 +42,7 @@ export interface ManifestPush {
   readonly admission: Admission;
   readonly manifest: NewManifest;
   readonly tags: readonly Tag[];
+  readonly by: Author;
   readonly confirm: Confirm;
 }
 
@@ -60,9 +64,18 @@ const maxCachedBytes = 32 * 1024 * 1024;
 
 const maxAnnotationBytes = 3 * 1024 * 1024;
 
+/** A manifest that came in just now, and the tags that name it. */
+export interface Pushed {
+  readonly repositoryId: number;
+  readonly manifest: Pick<NewManifest, "digest" | "subject">;
+  readonly tags: readonly Tag[];
+}
+
 export interface ManifestStoreParts {
   readonly seeBytes: SeeBytes;
   readonly failpoint?: Failpoint;
+  /** What else belongs to a push, in its transaction. */
+  readonly onPush?: (sql: Sql, pushed: Pushed) => Promise<void>;
 }
 
 /** Rows of `manifests`, their references, and `tags`. */
@@ -70,13 +83,16 @@ export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
   readonly #seeBytes: SeeBytes;
+  readonly #onPush: (sql: Sql, pushed: Pushed) => Promise<void>;
   readonly #rows: BatchedLookup<ManifestKey, Seen<FoundManifest>>;
   readonly #contents = new LRUCache<Digest, Buffer>({
     maxSize: maxCachedBytes,
     sizeCalculation: ({ length }) => length + 256,
   });
 
-  constructor(database: Database, { seeBytes, failpoint = noFailpoint }: ManifestStoreParts) {
+  constructor(database: Database, parts: ManifestStoreParts) {
+    const { seeBytes, failpoint = noFailpoint, onPush = async () => undefined } = parts;
+    this.#onPush = onPush;
     this.#database = database;
     this.#failpoint = failpoint;
     this.#seeBytes = seeBytes;
@@ -120,61 +136,56 @@ export class ManifestStore {
 
   /**
    * Store the manifest and move the tags to it, in one transaction; a first push makes the repository.
-   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN
+   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN; DENIED for
+   *   an immutable tag
    */
-  async put({ repository, admission, manifest, tags, confirm }: ManifestPush): Promise<void> {
+  async put({ repository, admission, manifest, tags, by, confirm }: ManifestPush): Promise<void> {
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
       const repositoryId = await ensureRepository(sql, repository, admission);
-      await insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes });
+      await together(
+        recordPush(sql, { repositoryId, digest: manifest.digest, tags, by }),
+        insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes }),
+      );
       if (tags.length > 0) {
-        await sql.query(
-          "tags-put",
-          `insert into tags (repository_id, name, manifest_digest)
-           select $1, name, $3 from unnest($2::text[]) name order by name
-           on conflict (repository_id, name) do update set manifest_digest = excluded.manifest_digest, updated_at = now()`,
-          [repositoryId, tags, manifest.digest],
-        );
+        await putTags(sql, repositoryId, tags, manifest.digest);
         await this.#failpoint("tag.beforeCommit");
       }
+      await this.#onPush(sql, { repositoryId, manifest, tags });
       await this.#failpoint("manifest.beforeCommit");
     });
     await this.#failpoint("manifest.afterCommit");
     if (tags.length > 0) await this.#failpoint("tag.afterCommit");
   }
 
-  /** @throws OciError MANIFEST_UNKNOWN */
+  /** @throws OciError MANIFEST_UNKNOWN, DENIED for an immutable one */
   async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
-      const rows = await sql.query(
-        "tag-delete",
-        `delete from tags t using repositories r
-         where r.id = t.repository_id and r.name = $1 and t.name = $2 returning 1`,
-        [repository, tag],
-      );
-      if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+      const id = await holdRepository(sql, repository);
+      const isDeleted = id !== undefined && (await deleteTag(sql, id, tag));
+      if (!isDeleted) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
     });
     await this.#failpoint("del.afterRow");
   }
 
   /**
    * Delete the manifest and every tag that names it.
-   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
+   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it, DENIED for one with an immutable tag
    */
   async delete(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database
       .transaction(async (sql) => {
         await confirm(sql);
-        const rows = await sql.query(
-          "manifest-delete",
-          `delete from manifests m using repositories r
-           where r.id = m.repository_id and r.name = $1 and m.digest = $2 returning 1`,
-          [repository, digest],
-        );
-        if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+        const id = await lockManifest(sql, repository, digest);
+        if (id === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+        await mustBeDeletable(sql, id, digest);
+        await sql.query("manifest-delete", "delete from manifests where repository_id = $1 and digest = $2", [
+          id,
+          digest,
+        ]);
       })
       .catch((cause: unknown) => {
         if (!isViolation(cause, "manifest_children_child")) throw cause;
@@ -246,6 +257,17 @@ interface ReferrerSqlRow {
   size: number;
   artifact_type: string | null;
   annotations: string | null;
+}
+
+/** The id of the repository that has it. No tag comes to name it until the commit. */
+async function lockManifest(sql: Sql, repository: RepositoryName, digest: Digest): Promise<number | undefined> {
+  const [row] = await sql.query<{ id: string }>(
+    "manifest-lock",
+    `select m.repository_id as id from manifests m join repositories r on r.id = m.repository_id
+     where r.name = $1 and m.digest = $2 for update of m`,
+    [repository, digest],
+  );
+  return row === undefined ? undefined : Number(row.id);
 }
 
 /** Everything that holds on to blobs of the repository, indexes before what they list. */
