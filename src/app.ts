@@ -169,6 +169,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     ...{ database, ring, failpoint, log, now },
     settings: { publicUrl, algorithm: config.trustKeys },
     confirm: (request) => orgs.confirm(request),
+    refusal: (code, message) => new OrgsError(code, message),
     listable: (actor, names) => orgs.listable(actor, names),
     findPeople: (spkis, org) => findPeople(database, spkis, org),
     onSigned: (sql, digests) => promotion.onSigned(sql, digests),
@@ -192,9 +193,13 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     // Until verdicts can be asked, what asks for one is refused.
     judgeGates: async ({ require }) =>
       require.length === 0 ? [] : [{ gate: "require", allowed: false, who: [], missing: ["no verdicts here yet"] }],
-    issueTarget: async () => undefined,
-    withdrawTarget: async () => undefined,
+    moveTags: (sql, move) => manifests.moveTags(sql, move),
+    removeTag: (sql, repository, tag) => manifests.removeTag(sql, repository, tag),
+    issueTarget: (sql, target) => notary.serverTargets.issue(sql, { ...target, purpose: "promote" }),
+    withdrawTarget: (sql, target) => notary.serverTargets.withdraw(sql, { ...target, purpose: "promote" }),
   });
+  const { onPush } = promotion;
+  const manifests = new ManifestStore(database, { seeBytes, failpoint, tagSigner: notary.tagSigner, onPush });
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
     operations: [...garbage.operations, ...integrity.operations, ...trustOperations, ...promotion.operations],
@@ -207,7 +212,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     blobs,
     blobRows: new BlobRows(database, seeBytes),
     uploads,
-    manifests: new ManifestStore(database, { seeBytes, failpoint, onPush: promotion.onPush }),
+    manifests,
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,

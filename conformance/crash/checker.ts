@@ -3,6 +3,7 @@ import { type Client, NoAnswer, Unavailable } from "./client.ts";
 import { ANY, type History, type OpenOperation, PRESENT, type Register, type Upload, type Value } from "./history.ts";
 import { digestLike, type Random } from "./random.ts";
 import { readRight } from "./rights-operations.ts";
+import { checkSigned, isUnderRule } from "./signed-operations.ts";
 import { readTrust } from "./trust-operations.ts";
 import { Violation } from "./violation.ts";
 
@@ -101,6 +102,10 @@ export class Checker {
     if (kind === "grant" || kind === "user" || kind === "key") return readRight(client, register);
     const path = `/v2/${repository}/${kind === "blob" ? "blobs" : "manifests"}/${name}`;
     const { status, headers, body } = await client.expect([200, 404], "GET", path, { headers: ACCEPT });
+    if (isUnderRule(register)) {
+      const digest = status === 404 ? undefined : String(headers["docker-content-digest"]);
+      await checkSigned(client, register, digest);
+    }
     if (status === 404) return undefined;
     const expected = kind === "tag" ? String(headers["docker-content-digest"]) : name;
     const actual = digestLike(expected, body);

@@ -3,10 +3,12 @@ import type { Request } from "../http/request.ts";
 import type { Actor } from "../oci/access.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
+import type { AutoSignRules } from "../storage/auto-sign-rules.ts";
 import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { TagDigests } from "../storage/tag-digests.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
+import type { FoundingKeysStore } from "./founding-keys-store.ts";
 import type { MetadataStore } from "./metadata-store.ts";
 import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
@@ -32,11 +34,15 @@ export interface NotaryDeps {
   readonly files: MetadataStore;
   readonly keys: ServerKeysStore;
   readonly signers: OrgSignersStore;
+  readonly foundingKeys: FoundingKeysStore;
   readonly changes: ChangefeedStore;
   /** The root that is stored, read once for as long as it is remembered. */
   readonly readRoot: (stored: StoredRole) => Root;
   /** Of the change that a request makes: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
+  /** The REST API's errors with these codes. */
+  readonly refusal: (code: "precondition-failed" | "trust-refused", message: string) => Error;
+  readonly autoSignRules: AutoSignRules;
   /** Which of these repositories the actor may list. */
   readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
   readonly signatures: SignaturesStore;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { composeTakeOver } from "../notary/testing/take-over.ts";
 import { spkiOf } from "../notary/tuf/key.ts";
 import { ecdsaKey, signBytes } from "../notary/tuf/testing/test-key.ts";
 import { digestOf, OCI_MANIFEST, pushBlob, pushParts, putManifest, startUpload } from "../testing/images.ts";
@@ -69,6 +70,7 @@ interface Change {
 const pair = ecdsaKey();
 const KEY = "users/{user}/keys/{key}";
 const REPOSITORY = "orgs/{org}/repositories/{repo}";
+const RULE = "orgs/{org}/repositories/{repo}/auto-sign/{rule}";
 
 /** Asking for a challenge is a change as well: the last one counts. */
 async function proof(): Promise<unknown> {
@@ -99,6 +101,13 @@ async function agreement(): Promise<unknown> {
   );
   NAMES.offer = row?.id ?? "";
   return { version: row?.version };
+}
+
+/** The server founds trust data at the first push under the rule. */
+async function foundAndTakeOver(): Promise<unknown> {
+  const place = { app, as: "admin", repository: "acme/app" };
+  expect((await putManifest(place, "v1", (await pushParts(place)).manifest)).status).toBe(201);
+  return composeTakeOver(app, "admin", "acme/app");
 }
 
 /** In an order in which each finds what it needs. */
@@ -145,6 +154,9 @@ const REST: readonly Change[] = [
   { route: "token-create", method: "POST", path: "tokens", body: { name: "laptop" } },
   { route: "token-keys-rotate", method: "POST", path: "token-keys/rotate" },
   { route: "trust-keys-rotate", method: "POST", path: "orgs/{org}/repositories/{repo}/trust-keys/rotate" },
+  { route: "auto-sign-put", method: "PUT", path: RULE, body: { tags: ["*"] } },
+  { route: "trust-root-put", method: "PUT", path: "orgs/{org}/repositories/{repo}/trust/root", body: foundAndTakeOver },
+  { route: "auto-sign-delete", method: "DELETE", path: RULE },
   { route: "trust-keys-rotate-all", method: "POST", path: "trust-keys/rotate" },
   { route: "keyring-reseal", method: "POST", path: "keyring/reseal" },
   { route: "scrub-put", method: "PUT", path: "scrub", body: { bytesPerSecond: 1_048_576, everyDays: 30 } },
@@ -158,7 +170,7 @@ const REST: readonly Change[] = [
     route: "repository-rename",
     method: "POST",
     path: "orgs/{org}/repositories/{repo}/rename",
-    body: { name: "acme/renamed" },
+    body: { name: "acme/renamed", dropTrust: true },
   },
   { route: "repository-delete", method: "DELETE", path: "orgs/{org}/repositories/renamed" },
   { route: "org-delete", method: "DELETE", path: "orgs/{org}" },
@@ -170,6 +182,7 @@ const NAMES: Record<string, string> = {
   org: "acme",
   team: "dev",
   repo: "app",
+  rule: "all",
   robot: "ci",
   policy: "next",
   token: "laptop",

@@ -10,7 +10,7 @@ import { insertManifest } from "../storage/manifest-insert.ts";
 import { pin } from "../storage/pins.ts";
 import { ensureRepository } from "../storage/repository-store.ts";
 import { together } from "../storage/statement-batch.ts";
-import { lockTag, putTags } from "../storage/tags.ts";
+import { lockTag } from "../storage/tag-rows.ts";
 import type { GateVerdict, PromotionDeps } from "./deps.ts";
 import { conflict } from "./errors.ts";
 import { markDone, type Outcome, type Promotion } from "./promotions-store.ts";
@@ -39,13 +39,15 @@ export async function carryOut(deps: PromotionDeps, sql: Sql, work: CarryOut): P
   await holdDestination(sql, destination);
   await mustStillBe(sql, promotion);
   const destinationId = await ensureRepository(sql, destination, admission);
-  const image = await copyImage(sql, { sourceId, destinationId, digest, seeBytes: deps.seeBytes });
+  const image = await withRefusals(copyImage(sql, { sourceId, destinationId, digest, seeBytes: deps.seeBytes }));
   await deps.failpoint("promotion.afterCopy");
   const previous = await lockTag(sql, destinationId, tag);
-  await moveTag(sql, destinationId, tag, digest);
+  const { size } = image;
+  const target = { repository: destination, repositoryId: destinationId, tags: [tag], digest, size };
+  await withRefusals(deps.moveTags(sql, target));
   const now = deps.now();
   const outcome = await attest(deps, sql, work, { destinationId, previous, image, now });
-  await deps.issueTarget(sql, { repository: destination, tag, digest, size: image.size, now });
+  await withRefusals(deps.issueTarget(sql, { ...target, now }));
   await deps.failpoint("promotion.afterTarget");
   await writeDown(sql, promotion, outcome);
   await deps.failpoint("promotion.beforeCommit");
@@ -76,10 +78,14 @@ export async function holdTag(sql: Sql, repositoryId: number, tag: Tag): Promise
   return row?.digest;
 }
 
-export async function moveTag(sql: Sql, repositoryId: number, tag: Tag, digest: Digest): Promise<void> {
-  await putTags(sql, repositoryId, [tag], digest).catch((cause: unknown) => {
-    if (cause instanceof OciError && cause.code === "DENIED") throw conflict("immutable-tag", cause.message);
-    throw cause;
+/** Says what stands against it in words of this room: the tag is fixed, or the trust data is not the server's to write. */
+export async function withRefusals<T>(work: Promise<T>): Promise<T> {
+  return work.catch((cause: unknown) => {
+    if (!(cause instanceof OciError) || cause.code !== "DENIED") throw cause;
+    const { detail } = cause;
+    const isTrust = typeof detail === "object" && detail !== null && "trust" in detail;
+    const isFixed = typeof detail === "object" && detail !== null && "tag" in detail;
+    throw conflict(isFixed ? "immutable-tag" : isTrust ? "trust-refused" : "refused", cause.message);
   });
 }
 

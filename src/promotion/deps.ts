@@ -9,14 +9,12 @@ import type { RepositoryName } from "../oci/repository-name.ts";
 import type { SeeBytes } from "../storage/blob-rows.ts";
 import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
+import type { TagMove, TagsOf } from "../storage/tag-rows.ts";
 import type { EnvelopeSigner } from "../trust/dsse.ts";
 import type { RequireRow } from "../trust/require.ts";
 
-/** An image under the tag that it is to have, or has had, in the destination's trust data. */
-export interface TagTarget {
-  readonly repository: RepositoryName;
-  readonly tag: Tag;
-  readonly digest: Digest;
+/** An image under the tags that it has, or has had, in the destination's trust data. */
+export interface TagTarget extends TagsOf {
   /** Bytes of the manifest. */
   readonly size: number;
   readonly now: Date;
@@ -99,10 +97,17 @@ export interface PromotionDeps {
   readonly record: (sql: Sql, deed: Deed) => Promise<void>;
   /** Judges by what is committed, on connections of its own. */
   readonly judgeGates: (question: GateQuestion) => Promise<readonly GateVerdict[]>;
-  /** `targets/goldseal-promote` says from then on that the tag is this. Throws where the trust data does not let it. */
+  /** As a push does. @throws OciError DENIED */
+  readonly moveTags: (sql: Sql, move: TagMove) => Promise<void>;
+  /** As a deletion does. @throws OciError DENIED */
+  readonly removeTag: (sql: Sql, repository: RepositoryName, tag: Tag) => Promise<Digest | undefined>;
+  /**
+   * `targets/goldseal-promote` says from then on that the tag is this.
+   * @throws OciError DENIED where the trust data does not let it
+   */
   readonly issueTarget: (sql: Sql, target: TagTarget) => Promise<void>;
-  /** And from then on that it is nothing. */
-  readonly withdrawTarget: (sql: Sql, target: Pick<TagTarget, "repository" | "tag" | "now">) => Promise<void>;
+  /** And from then on that it is nothing. @throws OciError DENIED */
+  readonly withdrawTarget: (sql: Sql, target: Omit<TagTarget, "size">) => Promise<void>;
   /** The key that the server signs promotions into this organization with. */
   readonly openSigner: (sql: Sql, org: string, now: Date) => Promise<EnvelopeSigner>;
   /** The keys that a user signs with: proved, and not removed. */

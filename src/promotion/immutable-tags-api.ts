@@ -5,6 +5,7 @@ import type { Request } from "../http/request.ts";
 import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
 import type { Access } from "../http/route.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
+import { isTagPattern } from "../oci/tag-pattern.ts";
 import { ImmutableTagsStore } from "../storage/immutable-tags.ts";
 import type { PromotionDeps } from "./deps.ts";
 
@@ -14,7 +15,7 @@ const PATH = "/api/v1/orgs/<org>/repositories/<repo>/immutable-tags";
 
 const patternsSchema = z.strictObject({
   patterns: z
-    .array(z.string().regex(/^[A-Za-z0-9_.*-]{1,128}$/, "a tag, where * stands for any characters"))
+    .array(z.string().refine(isTagPattern, "a tag, where * stands for any characters"))
     .max(64)
     .describe("a tag that matches never names another image; signatures of cosign are not meant"),
 });

@@ -4,15 +4,14 @@ import type { Request } from "../http/request.ts";
 import { bodyOperation, type RestOperation } from "../http/rest-operation.ts";
 import type { Access } from "../http/route.ts";
 import type { Digest } from "../oci/digest.ts";
-import { OciError } from "../oci/error.ts";
 import { namespaceOf } from "../oci/repository-name.ts";
 import type { Sql } from "../storage/database.ts";
 import { recordImage } from "../storage/image-history.ts";
 import { insertManifest } from "../storage/manifest-insert.ts";
 import { unpin } from "../storage/pins.ts";
 import { holdRepository } from "../storage/repository-store.ts";
-import { deleteTag, lockTag } from "../storage/tags.ts";
-import { holdDestination, moveTag } from "./carry-out.ts";
+import { lockTag } from "../storage/tag-rows.ts";
+import { holdDestination, withRefusals } from "./carry-out.ts";
 import { replyNow } from "./decisions-api.ts";
 import type { PromotionDeps } from "./deps.ts";
 import { conflict } from "./errors.ts";
@@ -65,13 +64,15 @@ async function takeBack(deps: PromotionDeps, sql: Sql, promotion: Promotion, act
     throw conflict("tag-moved", `${destination}:${tag} is ${names ?? "no image"} by now, not ${digest}`);
   if (previous === digest) throw conflict("tag-moved", `${destination}:${tag} was ${digest} before, too`);
   await attest(deps, sql, promotion, { by: actor.name, now, destinationId });
+  const target = { repository: destination, tags: [tag], now };
   if (previous === undefined) {
-    await removeTag(sql, destinationId, promotion);
-    await deps.withdrawTarget(sql, { repository: destination, tag, now });
+    await withRefusals(deps.removeTag(sql, destination, tag));
+    await withRefusals(deps.withdrawTarget(sql, { ...target, digest }));
   } else {
     const size = await sizeOf(sql, promotion, previous);
-    await moveTag(sql, destinationId, tag, previous);
-    await deps.issueTarget(sql, { repository: destination, tag, digest: previous, size, now });
+    const move = { ...target, repositoryId: destinationId, digest: previous, size };
+    await withRefusals(deps.moveTags(sql, move));
+    await withRefusals(deps.issueTarget(sql, move));
     await unpin(sql, { repository: destination, digest: previous, kind: "promotion", owner: String(id) });
   }
   await endPromotion(sql, id, { state: "reversed", reason: `reversed by ${actor.name}`, at: now });
@@ -79,13 +80,6 @@ async function takeBack(deps: PromotionDeps, sql: Sql, promotion: Promotion, act
     ...{ repositoryId: destinationId, at: now, kind: "reversed", digest, tag },
     by: { name: actor.name, userId: actor.kind === "user" ? actor.id : undefined },
     detail: { promotion: id, ...(previous === undefined ? {} : { now: previous }) },
-  });
-}
-
-async function removeTag(sql: Sql, repositoryId: number, { tag }: Promotion): Promise<void> {
-  await deleteTag(sql, repositoryId, tag).catch((cause: unknown) => {
-    if (cause instanceof OciError && cause.code === "DENIED") throw conflict("immutable-tag", cause.message);
-    throw cause;
   });
 }
 

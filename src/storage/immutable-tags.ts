@@ -3,12 +3,12 @@ import type { Change, Database, Sql } from "./database.ts";
 import { lockRepositoryId } from "./repository-store.ts";
 
 /**
- * Whether `tag` of `repositoryId` (SQL for both) stays what it is. cosign keeps the signatures of an image under a tag that it
- * writes anew with each of them: those are never fixed.
+ * Whether a row of `tags` stays what it is. cosign keeps the signatures of an image under a tag that it writes anew with each
+ * of them: those are never fixed.
  */
-export const isImmutable = (repositoryId: string, tag: string): string =>
-  `(${tag} !~ '^sha(256-[0-9a-f]{64}|512-[0-9a-f]{128})[.](sig|att|sbom)$' and exists (
-     select from immutable_tags i where i.repository_id = ${repositoryId} and ${tag} like i.likeness))`;
+export const isImmutable = (row: string): string =>
+  `(${row}.name !~ '^sha(256-[0-9a-f]{64}|512-[0-9a-f]{128})[.](sig|att|sbom)$' and exists (
+     select from immutable_tags i where i.repository_id = ${row}.repository_id and ${row}.name like i.likeness))`;
 
 /** What somebody is told who wanted to move or delete the tag. */
 export function immutableMessage(tag: string): string {

@@ -10,10 +10,10 @@ import { type Confirm, type Database, isViolation, type Sql } from "./database.t
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { type Author, recordPush } from "./image-history.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
-import { ensureRepository, holdRepository } from "./repository-store.ts";
+import { ensureRepository } from "./repository-store.ts";
 import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
 import { together } from "./statement-batch.ts";
-import { deleteTag, mustBeDeletable, putTags } from "./tags.ts";
+import { deleteTagRow, deleteTagsOf, noTagSigner, putTags, type TagMove, type TagSigner } from "./tag-rows.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -76,14 +76,16 @@ export interface ManifestStoreParts {
   readonly failpoint?: Failpoint;
   /** What else belongs to a push, in its transaction. */
   readonly onPush?: (sql: Sql, pushed: Pushed) => Promise<void>;
+  readonly tagSigner?: TagSigner;
 }
 
-/** Rows of `manifests`, their references, and `tags`. */
+/** Rows of `manifests`, their references, and `tags` (tag-rows.ts). */
 export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
   readonly #seeBytes: SeeBytes;
   readonly #onPush: (sql: Sql, pushed: Pushed) => Promise<void>;
+  readonly #tagSigner: TagSigner;
   readonly #rows: BatchedLookup<ManifestKey, Seen<FoundManifest>>;
   readonly #contents = new LRUCache<Digest, Buffer>({
     maxSize: maxCachedBytes,
@@ -91,11 +93,12 @@ export class ManifestStore {
   });
 
   constructor(database: Database, parts: ManifestStoreParts) {
-    const { seeBytes, failpoint = noFailpoint, onPush = async () => undefined } = parts;
+    const { seeBytes, failpoint = noFailpoint, tagSigner = noTagSigner, onPush = async () => undefined } = parts;
     this.#onPush = onPush;
     this.#database = database;
     this.#failpoint = failpoint;
     this.#seeBytes = seeBytes;
+    this.#tagSigner = tagSigner;
     this.#rows = new BatchedLookup((keys) => findRows(database, keys), {
       nameOf: ({ repository, reference }) =>
         `${repository}\n${reference.kind === "tag" ? reference.tag : reference.digest}`,
@@ -148,7 +151,8 @@ export class ManifestStore {
         insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes }),
       );
       if (tags.length > 0) {
-        await putTags(sql, repositoryId, tags, manifest.digest);
+        const { digest, content } = manifest;
+        await this.moveTags(sql, { repository, repositoryId, tags, digest, size: content.length });
         await this.#failpoint("tag.beforeCommit");
       }
       await this.#onPush(sql, { repositoryId, manifest, tags });
@@ -158,34 +162,56 @@ export class ManifestStore {
     if (tags.length > 0) await this.#failpoint("tag.afterCommit");
   }
 
-  /** @throws OciError MANIFEST_UNKNOWN, DENIED for an immutable one */
+  /**
+   * Within the transaction `sql`, which holds the repository and the manifest; those under a rule are signed.
+   * @throws OciError DENIED where they cannot be, and for an immutable one
+   */
+  async moveTags(sql: Sql, move: TagMove): Promise<void> {
+    const tags = await putTags(sql, move);
+    if (tags.length > 0) await this.#tagSigner.sign(sql, { ...move, tags });
+  }
+
+  /**
+   * Within the transaction `sql`. What it named; undefined where it was not there.
+   * @throws OciError DENIED where it is immutable, or signed under a rule, and that cannot be taken back
+   */
+  async removeTag(sql: Sql, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+    const row = await deleteTagRow(sql, repository, tag);
+    if (row?.signed === true) await this.#tagSigner.withdraw(sql, { repository, tags: [tag], digest: row.digest });
+    return row?.digest;
+  }
+
+  /** @throws OciError MANIFEST_UNKNOWN; DENIED as {@link removeTag} */
   async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
-      const id = await holdRepository(sql, repository);
-      const isDeleted = id !== undefined && (await deleteTag(sql, id, tag));
-      if (!isDeleted) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+      const digest = await this.removeTag(sql, repository, tag);
+      if (digest === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
     });
     await this.#failpoint("del.afterRow");
   }
 
   /**
    * Delete the manifest and every tag that names it.
-   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it, DENIED for one with an immutable tag
+   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it; DENIED as {@link deleteTag}
    */
   async delete(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database
       .transaction(async (sql) => {
         await confirm(sql);
-        const id = await lockManifest(sql, repository, digest);
-        if (id === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
-        await mustBeDeletable(sql, id, digest);
-        await sql.query("manifest-delete", "delete from manifests where repository_id = $1 and digest = $2", [
-          id,
-          digest,
-        ]);
+        const [row] = await sql.query<{ repository_id: string }>(
+          "manifest-lock",
+          `select m.repository_id from manifests m join repositories r on r.id = m.repository_id
+           where r.name = $1 and m.digest = $2 for update of m`,
+          [repository, digest],
+        );
+        if (row === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+        const tags = await deleteTagsOf(sql, row.repository_id, digest);
+        const text = "delete from manifests where repository_id = $1 and digest = $2";
+        await sql.query("manifest-delete", text, [row.repository_id, digest]);
+        if (tags.length > 0) await this.#tagSigner.withdraw(sql, { repository, tags, digest });
       })
       .catch((cause: unknown) => {
         if (!isViolation(cause, "manifest_children_child")) throw cause;
@@ -257,17 +283,6 @@ interface ReferrerSqlRow {
   size: number;
   artifact_type: string | null;
   annotations: string | null;
-}
-
-/** The id of the repository that has it. No tag comes to name it until the commit. */
-async function lockManifest(sql: Sql, repository: RepositoryName, digest: Digest): Promise<number | undefined> {
-  const [row] = await sql.query<{ id: string }>(
-    "manifest-lock",
-    `select m.repository_id as id from manifests m join repositories r on r.id = m.repository_id
-     where r.name = $1 and m.digest = $2 for update of m`,
-    [repository, digest],
-  );
-  return row === undefined ? undefined : Number(row.id);
 }
 
 /** Everything that holds on to blobs of the repository, indexes before what they list. */
