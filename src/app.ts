@@ -16,6 +16,7 @@ import { findKeysOfUser } from "./orgs/keys-of-user.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { findPeopleOfKeys, type PersonOfKey } from "./orgs/people-of-keys.ts";
+import { findProvedKeys } from "./orgs/proved-keys.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
 import { openPromotion } from "./promotion/open-promotion.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
@@ -33,6 +34,8 @@ import { openBlobs } from "./storage/open-blobs.ts";
 import { RepositoryStore } from "./storage/repository-store.ts";
 import { type SweepDeps, sweepUploads } from "./storage/sweep.ts";
 import { UploadStore } from "./storage/upload-store.ts";
+import { bridgePolicyOperations } from "./verdicts/bridge-policy-api.ts";
+import { BridgePolicyStore } from "./verdicts/bridge-policy-store.ts";
 
 /** Everything one process needs to serve; made once by the primary and handed to each worker. */
 export interface AppSettings {
@@ -200,9 +203,23 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   });
   const { onPush } = promotion;
   const manifests = new ManifestStore(database, { seeBytes, failpoint, tagSigner: notary.tagSigner, onPush });
+  const policyOperations = bridgePolicyOperations({
+    policies: new BridgePolicyStore(database),
+    findProvedKeys: (which) => findProvedKeys(database, which),
+    readsAll: (actor) => orgs.readsAll(actor),
+    confirm: (request) => orgs.confirm(request),
+    preconditionFailed: (message) => new OrgsError("precondition-failed", message),
+    ...{ notFound, now },
+  });
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
-    operations: [...garbage.operations, ...integrity.operations, ...trustOperations, ...promotion.operations],
+    operations: [
+      ...garbage.operations,
+      ...integrity.operations,
+      ...trustOperations,
+      ...policyOperations,
+      ...promotion.operations,
+    ],
     settings: orgsSettings(settings),
   });
   const registry = registryProtocol({
@@ -217,6 +234,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     publicUrl,
     deletion: config.deleteEnabled,
     redirects: redirectsFor(config.blobRedirect),
+    doubts: integrity.doubts,
     failpoint,
   });
 

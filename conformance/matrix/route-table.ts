@@ -18,6 +18,7 @@ import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
+import { bridgePolicyOperations } from "../../src/verdicts/bridge-policy-api.ts";
 
 export interface TableRow {
   readonly id: string;
@@ -36,6 +37,7 @@ export function readRouteTable(): TableRow[] {
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
     promotionOperations,
     ...[autoSignOperations, rootOperations],
+    bridgePolicyOperations,
   ];
   const operations = tables.flatMap((table) => table(nothing));
   const protocols = [

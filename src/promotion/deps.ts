@@ -40,6 +40,11 @@ export interface GateVerdict {
   readonly missing: readonly string[];
 }
 
+/** Of repositories that were asked about, those that somebody may list. */
+export interface Shown {
+  has(name: RepositoryName): boolean;
+}
+
 /** Something that happened to an image. */
 export interface HistoryEntry {
   readonly at: Date;
@@ -87,7 +92,7 @@ export interface PromotionDeps {
   readonly log: Log;
   readonly authorize: Authorize;
   /** Which of these repositories the actor may list. */
-  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
+  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<Shown>;
   /** Of the change that a request makes to what its path names: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
   /** The same, of what the path does not name. */

@@ -4,9 +4,8 @@ import type { Request } from "../http/request.ts";
 import { operation, type RestOperation, readQuery } from "../http/rest-operation.ts";
 import type { Access } from "../http/route.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
-import type { RepositoryName } from "../oci/repository-name.ts";
 import { openTagDigests } from "../storage/tag-digests.ts";
-import type { HistoryEntry, PromotionDeps } from "./deps.ts";
+import type { HistoryEntry, PromotionDeps, Shown } from "./deps.ts";
 import { parseImageReference } from "./image-reference.ts";
 
 /** The handler shows of each repository what may be listed there. */
@@ -84,7 +83,7 @@ function parse(request: Request, text: string): Digest {
   }
 }
 
-function toWire({ at, kind, repository, tag, by, from, detail }: HistoryEntry, shown: ReadonlySet<RepositoryName>) {
+function toWire({ at, kind, repository, tag, by, from, detail }: HistoryEntry, shown: Shown) {
   const origin = from !== undefined && shown.has(from.repository) ? from : undefined;
   return {
     ...{ at: at.toISOString(), kind, repository, tag: tag ?? null, by, detail },
