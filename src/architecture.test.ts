@@ -53,6 +53,7 @@ const TABLES = [
   ...["src/registry/fsck-api.ts", "src/registry/scrub-api.ts"],
   ...["src/notary/routes.ts", "src/notary/server-keys-api.ts", "src/notary/org-signers-api.ts"],
   ...["src/notary/tag-trust-api.ts", "src/notary/signatures-api.ts"],
+  ...["src/notary/auto-sign-api.ts", "src/notary/root-api.ts"],
 ];
 
 /** Rooms that compute and never reach out. */

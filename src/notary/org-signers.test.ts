@@ -120,6 +120,7 @@ describe("a signer", () => {
       settings: { publicUrl: PUBLIC_URL, algorithm: "ed25519" },
       confirm: () => async () => undefined,
       listable: async () => new Map(),
+      refusal: (code, message) => new Error(`${code}: ${message}`),
       findPeople: async () => new Map(),
       log: createLog({ level: "off" }),
     });

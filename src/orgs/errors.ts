@@ -23,6 +23,7 @@ export type OrgsCode =
   | "precondition-failed"
   | "too-many-keys"
   | "too-many-requests"
+  | "trust-refused"
   | "unauthorized"
   | "unavailable";
 
@@ -46,6 +47,7 @@ const STATUS: Readonly<Record<OrgsCode, number>> = {
   "precondition-failed": 412,
   "too-many-keys": 409,
   "too-many-requests": 429,
+  "trust-refused": 409,
   unauthorized: 401,
   unavailable: 503,
 };

@@ -202,7 +202,7 @@ export async function findRepository(sql: Sql, name: RepositoryName): Promise<Re
 }
 
 /** Waits for pushes into it that are under way, and holds off those to come. */
-async function lockRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
+export async function lockRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
   const text = `select ${rowColumns} from repositories where name = $1 for update`;
   return toRow(await sql.query("repository-lock", text, [name]));
 }
