@@ -10,10 +10,11 @@ import { type Answer, type Ask, codeOf } from "./wire.ts";
 import { ORG, PASSWORD, USERS, type World } from "./world.ts";
 
 /**
- * Who may. `members`: of the organization, whoever oversees all of them too. `owners`: of it, and system administrators.
+ * Who may. `members`: of the organization, whoever oversees all of them too. `owners`: of it, and system administrators;
+ * `overseers`: they, and auditors.
  * `accounts`: people, for what is their own; robots have no account.
  */
-type Who = "anyone" | "signed-in" | "accounts" | "members" | "owners" | "auditors" | "administrators";
+type Who = "anyone" | "signed-in" | "accounts" | "members" | "owners" | "overseers" | "auditors" | "administrators";
 
 interface Row {
   readonly who: Who;
@@ -23,6 +24,8 @@ interface Row {
   /** A function makes one for each cell. */
   readonly body?: unknown;
   readonly ok: number;
+  /** What goes with `ok` where that is a refusal other than a miss. */
+  readonly code?: string;
   /** What a personal token gets where only a password will do. */
   readonly tokens?: readonly [status: number, code: string];
   /** What an account that may not gets where it is not the usual. */
@@ -52,8 +55,11 @@ const newKey = (name: string) => {
   const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return { name, publicKey: publicKey.export({ format: "pem", type: "spki" }) };
 };
+/** Of no repository that other cells pull from. */
+const policy = { repositories: ["nothing"], mode: "off", require: [{ k: 1 }] };
 const GC = "/api/v1/gc";
 const FSCK = "/api/v1/fsck";
+const BRIDGE_POLICY = "/api/v1/policies/bridge";
 
 /** One collection at a time: the server's own, or that of the cell before. */
 async function untilNothingIsCollected(world: World): Promise<void> {
@@ -179,6 +185,25 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     path: () => "/api/v1/trust-keys/rotate",
   },
   "org-signers": { who: "members", method: "GET", path: () => org("/signers"), ok: 200 },
+  "policies-list": { who: "overseers", method: "GET", path: () => org("/policies"), ok: 200 },
+  "policy-get": { who: "overseers", method: "GET", path: (fresh) => org(`/policies/${fresh}`), ok: 404 },
+  "policy-put": {
+    ...{ who: "owners", method: "PUT", path: (fresh) => org(`/policies/${fresh}`), body: policy, ok: 201 },
+  },
+  "policy-delete": {
+    ...{ who: "owners", method: "DELETE", path: (fresh) => org(`/policies/${fresh}`), ok: 204 },
+    make: (fresh) => [[org(`/policies/${fresh}`), policy]],
+  },
+  "bridge-policy-get": { who: "signed-in", method: "GET", path: () => BRIDGE_POLICY, ok: 404 },
+  "bridge-policy-put": {
+    ...{ who: "administrators", method: "PUT", ok: 400, code: "policy-malformed" },
+    ...{ path: () => BRIDGE_POLICY, body: {} },
+  },
+  "bridge-policy-versions": { who: "auditors", method: "GET", path: () => `${BRIDGE_POLICY}/versions`, ok: 200 },
+  "bridge-policy-version": {
+    ...{ who: "auditors", method: "GET", ok: 404 },
+    path: (fresh) => `${BRIDGE_POLICY}/versions/${fresh}`,
+  },
   openapi: { who: "anyone", method: "GET", path: () => "/api/v1/openapi.json", ok: 200 },
   "token-jwks": { who: "anyone", method: "GET", path: () => "/token/jwks.json", ok: 200 },
   healthz: { who: "anyone", method: "GET", path: () => "/healthz", ok: 200 },
@@ -193,8 +218,8 @@ const ROBOTS: readonly ActorId[] = ["A9", "A10", "A11"];
 const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A16"];
 
 /** The answer that each gets, from the words: to whoever is not of it an organization does not exist. */
-function expected(actor: ActorId, { who, ok, robots }: Row): readonly [number, string] {
-  const yes = [ok, ok === 404 ? "not-found" : ""] as const;
+function expected(actor: ActorId, { who, ok, code, robots }: Row): readonly [number, string] {
+  const yes = [ok, code ?? (ok === 404 ? "not-found" : "")] as const;
   if (who === "anyone") return yes;
   if (actor === "A0" || actor === "A12") return [401, "unauthorized"];
   if (who === "signed-in" || actor === "A14") return yes;
@@ -203,7 +228,8 @@ function expected(actor: ActorId, { who, ok, robots }: Row): readonly [number, s
   if (who === "auditors" || who === "administrators") return [403, "forbidden"];
   const sees = MEMBERS.includes(actor) || actor === "A15";
   if (!sees) return [404, "not-found"];
-  return who === "members" || actor === "A8" ? yes : [403, "forbidden"];
+  const isOverseer = who === "overseers" && actor === "A15";
+  return who === "members" || actor === "A8" || isOverseer ? yes : [403, "forbidden"];
 }
 
 export async function runRestCells(report: Report, stage: Stage): Promise<void> {
