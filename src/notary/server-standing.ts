@@ -128,7 +128,7 @@ function notDelegated({ gun, org }: StandingInput["served"], { role, key }: Open
   const message =
     `the owner of the trust data of ${gun} does not let this server sign there: ${role} does not list its key ${key.id}; ` +
     `whoever holds the repository key adds it: goldseal trust init ${gun} --releases, ` +
-    `or docker trust signer add --key KEY.pub ${signer} ${gun} (the key: GET /api/v1/orgs/${org}/signers)`;
+    `or docker trust signer add --key KEY.pub ${signer} ${gun}, with the key that goldseal org signer ${org} ${signer} prints`;
   return { code: "not-delegated", message };
 }
 
