@@ -15,6 +15,7 @@ import { notFound, OrgsError } from "./orgs/errors.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { findPeopleOfKeys, type PersonOfKey } from "./orgs/people-of-keys.ts";
+import { findProvedKeys } from "./orgs/proved-keys.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { openIntegrity } from "./registry/open-integrity.ts";
@@ -31,6 +32,8 @@ import { openBlobs } from "./storage/open-blobs.ts";
 import { RepositoryStore } from "./storage/repository-store.ts";
 import { type SweepDeps, sweepUploads } from "./storage/sweep.ts";
 import { UploadStore } from "./storage/upload-store.ts";
+import { bridgePolicyOperations } from "./verdicts/bridge-policy-api.ts";
+import { BridgePolicyStore } from "./verdicts/bridge-policy-store.ts";
 
 /** Everything one process needs to serve; made once by the primary and handed to each worker. */
 export interface AppSettings {
@@ -172,9 +175,17 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     findPeople: (spkis, org) => findPeople(database, spkis, org),
   });
   const { releaseTrust, operations: trustOperations, reseal } = notary;
+  const policyOperations = bridgePolicyOperations({
+    policies: new BridgePolicyStore(database),
+    findProvedKeys: (which) => findProvedKeys(database, which),
+    readsAll: (actor) => orgs.readsAll(actor),
+    confirm: (request) => orgs.confirm(request),
+    preconditionFailed: (message) => new OrgsError("precondition-failed", message),
+    ...{ notFound, now },
+  });
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
-    operations: [...garbage.operations, ...integrity.operations, ...trustOperations],
+    operations: [...garbage.operations, ...integrity.operations, ...trustOperations, ...policyOperations],
     settings: orgsSettings(settings),
   });
   const registry = registryProtocol({
@@ -189,6 +200,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     publicUrl,
     deletion: config.deleteEnabled,
     redirects: redirectsFor(config.blobRedirect),
+    doubts: integrity.doubts,
     failpoint,
   });
 

@@ -23,11 +23,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   orgs: FOUNDATION,
   notary: FOUNDATION,
   promotion: FOUNDATION,
+  verdicts: FOUNDATION,
   setup: ["oci", "keys", "config.ts"],
   "cluster-bridge": ["oci", "http", "notary/tuf", "trust"],
   cli: ["oci", "notary/tuf", "trust"],
   "config.ts": ["oci", "setup"],
-  "app.ts": [...FOUNDATION, "registry", "orgs", "notary", "promotion", "setup", "config.ts"],
+  "app.ts": [...FOUNDATION, "registry", "orgs", "notary", "promotion", "verdicts", "setup", "config.ts"],
   "bridge.ts": ["oci", "http", "notary/tuf", "trust", "cluster-bridge", "config.ts"],
   // The primary process opens no app: it prepares the machine and starts the workers that do.
   // It hands the door's listener and log to the set-up, which knows neither.
@@ -38,7 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const DOORS: Readonly<Record<string, RegExp>> = {
   koa: /^src\/(http\/|app\.ts$)/,
   pg: /^src\/storage\/(database|statement-batch)\.ts$/,
-  jose: /^src\/orgs\/token-[\w-]+\.ts$/,
+  jose: /^src\/(orgs\/token-[\w-]+|cluster-bridge\/order-signature)\.ts$/,
   ldapts: /^src\/orgs\/ldap\/directory\.ts$/,
   tweetnacl: /^src\/keys\//,
   "node-forge": /^src\/setup\//,
@@ -54,6 +55,7 @@ const TABLES = [
   ...["src/notary/routes.ts", "src/notary/server-keys-api.ts", "src/notary/org-signers-api.ts"],
   ...["src/notary/tag-trust-api.ts", "src/notary/signatures-api.ts"],
   ...["src/notary/auto-sign-api.ts", "src/notary/root-api.ts"],
+  "src/verdicts/bridge-policy-api.ts",
 ];
 
 /** Rooms that compute and never reach out. */

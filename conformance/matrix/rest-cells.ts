@@ -23,6 +23,8 @@ interface Row {
   /** A function makes one for each cell. */
   readonly body?: unknown;
   readonly ok: number;
+  /** What goes with `ok` where that is a refusal other than a miss. */
+  readonly code?: string;
   /** What a personal token gets where only a password will do. */
   readonly tokens?: readonly [status: number, code: string];
   /** What an account that may not gets where it is not the usual. */
@@ -54,6 +56,7 @@ const newKey = (name: string) => {
 };
 const GC = "/api/v1/gc";
 const FSCK = "/api/v1/fsck";
+const BRIDGE_POLICY = "/api/v1/policies/bridge";
 
 /** One collection at a time: the server's own, or that of the cell before. */
 async function untilNothingIsCollected(world: World): Promise<void> {
@@ -179,6 +182,16 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     path: () => "/api/v1/trust-keys/rotate",
   },
   "org-signers": { who: "members", method: "GET", path: () => org("/signers"), ok: 200 },
+  "bridge-policy-get": { who: "signed-in", method: "GET", path: () => BRIDGE_POLICY, ok: 404 },
+  "bridge-policy-put": {
+    ...{ who: "administrators", method: "PUT", ok: 400, code: "policy-malformed" },
+    ...{ path: () => BRIDGE_POLICY, body: {} },
+  },
+  "bridge-policy-versions": { who: "auditors", method: "GET", path: () => `${BRIDGE_POLICY}/versions`, ok: 200 },
+  "bridge-policy-version": {
+    ...{ who: "auditors", method: "GET", ok: 404 },
+    path: (fresh) => `${BRIDGE_POLICY}/versions/${fresh}`,
+  },
   openapi: { who: "anyone", method: "GET", path: () => "/api/v1/openapi.json", ok: 200 },
   "token-jwks": { who: "anyone", method: "GET", path: () => "/token/jwks.json", ok: 200 },
   healthz: { who: "anyone", method: "GET", path: () => "/healthz", ok: 200 },
@@ -193,8 +206,8 @@ const ROBOTS: readonly ActorId[] = ["A9", "A10", "A11"];
 const MEMBERS: readonly ActorId[] = ["A2", "A3", "A4", "A5", "A6", "A7", "A8", "A13", "A16"];
 
 /** The answer that each gets, from the words: to whoever is not of it an organization does not exist. */
-function expected(actor: ActorId, { who, ok, robots }: Row): readonly [number, string] {
-  const yes = [ok, ok === 404 ? "not-found" : ""] as const;
+function expected(actor: ActorId, { who, ok, code, robots }: Row): readonly [number, string] {
+  const yes = [ok, code ?? (ok === 404 ? "not-found" : "")] as const;
   if (who === "anyone") return yes;
   if (actor === "A0" || actor === "A12") return [401, "unauthorized"];
   if (who === "signed-in" || actor === "A14") return yes;

@@ -17,6 +17,7 @@ import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
+import { bridgePolicyOperations } from "../../src/verdicts/bridge-policy-api.ts";
 
 export interface TableRow {
   readonly id: string;
@@ -34,6 +35,7 @@ export function readRouteTable(): TableRow[] {
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
     ...[autoSignOperations, rootOperations],
+    bridgePolicyOperations,
   ];
   const operations = tables.flatMap((table) => table(nothing));
   const protocols = [

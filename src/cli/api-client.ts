@@ -41,6 +41,27 @@ export class ApiClient {
     return this.#expect(await this.#send(method, path, doing, body), doing);
   }
 
+  /** Sends bytes as they are. @throws CliError as {@link call} does */
+  async putBytes(path: string, doing: string, body: Buffer): Promise<Answer> {
+    return this.#expect(await this.#send("PUT", path, doing, body), doing);
+  }
+
+  /** The answer's bytes as they came; undefined for what is not there. @throws CliError as {@link call} does */
+  async findBytes(path: string, doing: string): Promise<Buffer | undefined> {
+    const { url, onWait } = this.#options;
+    const done = onWait?.(doing);
+    try {
+      const incoming = await this.#request("GET", path, undefined);
+      if (incoming.statusCode === 200) return await readBody(incoming);
+      const answer = await readAnswer(incoming);
+      return answer.status === 404 ? undefined : void this.#expect(answer, doing);
+    } catch (cause) {
+      throw cause instanceof CliError ? cause : unreachable(url, cause);
+    } finally {
+      done?.();
+    }
+  }
+
   /** Makes what is not there yet. @throws CliError as {@link call} does, and where it is there */
   async make(path: string, doing: string, body: Json): Promise<Answer> {
     const answer = await this.#send("PUT", path, doing, body, { "if-none-match": "*" });
@@ -111,7 +132,7 @@ export class ApiClient {
     method: string,
     path: string,
     doing: string,
-    body: Json | undefined,
+    body: Json | Buffer | undefined,
     headers: OutgoingHttpHeaders = {},
   ): Promise<Answer> {
     const { url, onWait } = this.#options;
@@ -128,13 +149,13 @@ export class ApiClient {
   #request(
     method: string,
     path: string,
-    body: Json | undefined,
+    body: Json | Buffer | undefined,
     headers: OutgoingHttpHeaders = {},
   ): Promise<IncomingMessage> {
     const { name, password } = this.#options;
     const own = { authorization: basicAuth(name, password), "content-type": "application/json" };
-    const text = body === undefined ? undefined : JSON.stringify(body);
-    return exchange(this.#options, { method, path, headers: { ...own, ...headers }, body: text });
+    const sent = body === undefined || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+    return exchange(this.#options, { method, path, headers: { ...own, ...headers }, body: sent });
   }
 }
 

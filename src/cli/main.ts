@@ -11,6 +11,7 @@ import { gcCommands } from "./gc-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
+import { policyCommands } from "./policy/policy-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly Command[] = [
   ...trustCommands,
   ...trustKeysCommands,
   ...autoSignCommands,
+  ...policyCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,

@@ -59,6 +59,22 @@ export function bodyOperation<B>(where: Where, { act, body, ...rest }: BodyOpera
   return { query: undefined, ...rest, body, route: route(...where, handler, { maxBodyBytes: maxRestBodyBytes }) };
 }
 
+export interface BytesOperationSpec extends Description {
+  /** For openapi.json; what checks the bytes is the handler. */
+  readonly body: z.ZodType;
+  readonly maxBytes: number;
+  act(request: Request, body: Buffer): Promise<Reply>;
+}
+
+/** For what is kept as it came: the handler gets the body's bytes. */
+export function bytesOperation(where: Where, { act, body, maxBytes, ...rest }: BytesOperationSpec): RestOperation {
+  const handler = async (request: Request) => {
+    checkQuery(request, rest.query);
+    return act(request, await request.body());
+  };
+  return { query: undefined, ...rest, body, route: route(...where, handler, { maxBodyBytes: maxBytes }) };
+}
+
 /** A misspelt filter would show everything; PostgreSQL's text has no NUL. Throws the protocol's bad request. */
 function checkQuery(request: Request, schema: z.ZodObject | undefined): void {
   const known = Object.keys(schema?.shape ?? {});

@@ -1,6 +1,6 @@
 import type { Log } from "../http/log.ts";
 import type { Request } from "../http/request.ts";
-import type { Actor } from "../oci/access.ts";
+import type { Actor, ListableLives } from "../oci/access.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { AutoSignRules } from "../storage/auto-sign-rules.ts";
 import type { Confirm, Database } from "../storage/database.ts";
@@ -39,11 +39,11 @@ export interface NotaryDeps {
   readonly readRoot: (stored: StoredRole) => Root;
   /** Of the change that a request makes: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
+  /** Which of these repositories the actor may list, and of which life of their names. */
+  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ListableLives>;
   /** The REST API's errors with these codes. */
   readonly refusal: (code: "precondition-failed" | "trust-refused", message: string) => Error;
   readonly autoSignRules: AutoSignRules;
-  /** Which of these repositories the actor may list. */
-  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
   readonly signatures: SignaturesStore;
   /** What a reader of the GUN's trust data finds. */
   readonly viewTrust: (gun: Gun) => Promise<TrustView>;

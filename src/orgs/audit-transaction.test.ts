@@ -4,6 +4,9 @@ import { spkiOf } from "../notary/tuf/key.ts";
 import { ecdsaKey, signBytes } from "../notary/tuf/testing/test-key.ts";
 import { digestOf, OCI_MANIFEST, pushBlob, pushParts, putManifest, startUpload } from "../testing/images.ts";
 import { openTestApp, PASSWORD, PUBLIC_URL, type TestApp } from "../testing/open-test-app.ts";
+import { signEnvelope } from "../trust/dsse.ts";
+import { POLICY_TYPE } from "../trust/policy.ts";
+import { signerOf } from "../trust/testing/signers.ts";
 
 let app: TestApp;
 
@@ -92,6 +95,14 @@ async function foundAndTakeOver(): Promise<unknown> {
   return composeTakeOver(app, "admin", "acme/app");
 }
 
+/** The very same again is no change, but on record like any other. */
+function signedPolicy(): unknown {
+  const policy = { version: 1, expires: "2999-01-01T00:00:00Z", environments: {}, teams: {} };
+  const spki = pair.publicKey.export({ format: "der", type: "spki" }).toString("base64");
+  const payload = JSON.stringify({ ...policy, keys: { [pair.key.id]: { spki, user: "carol" } } });
+  return JSON.parse(signEnvelope(POLICY_TYPE, Buffer.from(payload), [signerOf(pair)]).toString());
+}
+
 /** In an order in which each finds what it needs. */
 const REST: readonly Change[] = [
   { route: "user-put", method: "PUT", path: "users/{user}", body: { password: PASSWORD } },
@@ -124,6 +135,7 @@ const REST: readonly Change[] = [
   { route: "trust-keys-rotate-all", method: "POST", path: "trust-keys/rotate" },
   { route: "keyring-reseal", method: "POST", path: "keyring/reseal" },
   { route: "scrub-put", method: "PUT", path: "scrub", body: { bytesPerSecond: 1_048_576, everyDays: 30 } },
+  { route: "bridge-policy-put", method: "PUT", path: "policies/bridge", body: signedPolicy },
   { route: "token-delete", method: "DELETE", path: "tokens/{token}" },
   { route: "robot-delete", method: "DELETE", path: "orgs/{org}/robots/{robot}" },
   { route: "grant-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/grants/{repo}" },

@@ -1,4 +1,5 @@
 import { BodyTooLargeError } from "../http/body.ts";
+import { ProblemError } from "../http/problem.ts";
 import { bytes, json, type Reply, type ReplyHeaders } from "../http/reply.ts";
 import type { Method } from "../http/route.ts";
 import { type OciCode, OciError } from "../oci/error.ts";
@@ -76,18 +77,16 @@ export class OrgsError extends Error {
 
 /** The REST API's form. @see RFC 9457 */
 export function problemReply(error: unknown): Reply | undefined {
+  if (error instanceof ProblemError) return toProblem(error.status, error, {});
   const known = toOrgsError(error);
   if (known === undefined) return undefined;
-  const status = STATUS[known.code];
-  const problem = {
-    type: "about:blank",
-    title: known.code.replaceAll("-", " "),
-    status,
-    code: known.code,
-    detail: known.message,
-    ...(known.decision === undefined ? {} : { decision: known.decision }),
-  };
-  return bytes(status, "application/problem+json", Buffer.from(JSON.stringify(problem)), known.headers);
+  const decision = known.decision === undefined ? {} : { decision: known.decision };
+  return toProblem(STATUS[known.code], known, decision, known.headers);
+}
+
+function toProblem(status: number, { code, message }: OrgsError | ProblemError, more: object, headers?: ReplyHeaders) {
+  const problem = { type: "about:blank", title: code.replaceAll("-", " "), status, code, detail: message, ...more };
+  return bytes(status, "application/problem+json", Buffer.from(JSON.stringify(problem)), headers);
 }
 
 /** The token service's form, which docker prints: the one of the Distribution API, in its codes where it has them. */

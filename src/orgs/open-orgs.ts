@@ -64,6 +64,8 @@ export interface OrgsOptions {
 export interface Orgs {
   readonly gate: Gate;
   readonly authorize: Authorize;
+  /** Whether who asks may read everything: a system administrator or an auditor. */
+  readonly readsAll: (actor: Actor) => Promise<boolean>;
   readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
   readonly listable: Listable;
   /** Whom keys lead to (hex SHA-256 of their SPKI), with their teams in `org`: see people-of-keys.ts. */
@@ -151,6 +153,10 @@ export async function openOrgs({
     gate: createGate(gateDeps),
     authorize,
     confirm,
+    readsAll: async ({ kind, id }) => {
+      const user = kind === "user" ? await users.findById(id) : undefined;
+      return user !== undefined && (user.systemAdmin || user.auditor);
+    },
     catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
     listable: createListable(findAccess, rules),
     findPeopleOfKeys: (spkis, org) => findPeopleOfKeys(database, { spkis, org }),

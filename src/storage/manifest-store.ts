@@ -6,6 +6,7 @@ import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
 import type { SeeBytes } from "./blob-rows.ts";
+import { BrokenBytesError } from "./broken-bytes.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
@@ -242,7 +243,8 @@ export class ManifestStore {
     );
     if (row === undefined) return undefined;
     // Fail loudly, never serve it; and what is kept here outlives the row's repair.
-    if (digestOf(row.content, algorithmOf(digest)) !== digest) throw new Error(`manifest ${digest} has other bytes`);
+    if (digestOf(row.content, algorithmOf(digest)) !== digest)
+      throw new BrokenBytesError(`manifest ${digest} has other bytes`);
     this.#contents.set(digest, row.content);
     return row.content;
   }

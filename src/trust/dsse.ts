@@ -71,22 +71,41 @@ export function verifyEnvelope(envelope: Envelope, { payloadType, keys, threshol
   if (envelope.payloadType !== payloadType) {
     throw new TrustError("SIGNATURE", `the envelope holds ${envelope.payloadType}, not ${payloadType}`);
   }
-  const byId = new Map<string, Key>(keys.map((key) => [canonicalKeyId(key), key]));
-  const message = preAuthEncoding(envelope.payloadType, envelope.payload);
-  const signers = new Set<string | undefined>();
-  for (const { keyId, sig } of envelope.signatures) {
-    const key = byId.get(keyId);
-    if (key && verifyDetached(key, message, sig)) signers.add(spkiOf(key));
-  }
+  const signers = new Set(findSigners(envelope, keys).flatMap(({ key }) => (key ? [spkiOf(key)] : [])));
   // A threshold below one would be met by nobody's signature (hardening N08).
   if (threshold >= 1 && signers.size >= threshold) return;
   throw new TrustError("SIGNATURE", `signed by ${signers.size} of the keys that count, ${threshold} must`);
 }
 
+export interface FoundSigner {
+  /** What the signature names. */
+  readonly keyId: string;
+  /** Undefined: it is by none of the keys. */
+  readonly key: Key | undefined;
+}
+
+/** Of each signature in the envelope, in order, which of `keys` made it. What the envelope holds is not looked at. */
+export function findSigners({ payloadType, payload, signatures }: Envelope, keys: readonly Key[]): FoundSigner[] {
+  const byId = new Map<string, Key>(keys.map((key) => [canonicalKeyId(key), key]));
+  const message = preAuthEncoding(payloadType, payload);
+  return signatures.map(({ keyId, sig }) => {
+    const key = byId.get(keyId);
+    return { keyId, key: key && verifyDetached(key, message, sig) ? key : undefined };
+  });
+}
+
 /** The bytes of an envelope of `payload`, signed by each of `signers`. */
 export function signEnvelope(payloadType: string, payload: Uint8Array, signers: readonly EnvelopeSigner[]): Buffer {
+  return addSignatures({ payloadType, payload: Buffer.from(payload), signatures: [] }, signers);
+}
+
+/** The bytes of the envelope with more signatures; those that are there stay as they are. */
+export function addSignatures(
+  { payloadType, payload, signatures }: Envelope,
+  signers: readonly EnvelopeSigner[],
+): Buffer {
   const message = preAuthEncoding(payloadType, payload);
-  const encode = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
-  const signatures = signers.map(({ keyId, sign }) => ({ keyid: keyId, sig: encode(sign(message)) }));
-  return Buffer.from(JSON.stringify({ payload: encode(payload), payloadType, signatures }));
+  const added = signers.map(({ keyId, sign }) => ({ keyId, sig: Buffer.from(sign(message)) }));
+  const wire = [...signatures, ...added].map(({ keyId, sig }) => ({ keyid: keyId, sig: sig.toString("base64") }));
+  return Buffer.from(JSON.stringify({ payload: payload.toString("base64"), payloadType, signatures: wire }));
 }

@@ -24,12 +24,12 @@ describe("diffPolicies", () => {
     });
 
     expect(changes).toEqual([
-      { path: "environments.prod.maxTimestampAge", before: "48h", after: undefined },
-      { path: "environments.prod.require.1.k", before: 2, after: 1 },
-      { path: "environments.test", before: at(plain(), ["environments", "test"]), after: null },
-      { path: "teams.qa.alice", before: "alice", after: undefined },
-      { path: "teams.qa.carol", before: undefined, after: "carol" },
-      { path: "version", before: 7, after: 8 },
+      { path: "environments.prod.maxTimestampAge".split("."), before: "48h", after: undefined },
+      { path: "environments.prod.require.1.k".split("."), before: 2, after: 1 },
+      { path: "environments.test".split("."), before: at(plain(), ["environments", "test"]), after: null },
+      { path: "teams.qa.alice".split("."), before: "alice", after: undefined },
+      { path: "teams.qa.carol".split("."), before: undefined, after: "carol" },
+      { path: "version".split("."), before: 7, after: 8 },
     ]);
   });
 });

@@ -26,7 +26,8 @@ export function explainRow({ row, who }: RowVerdict, signatures: readonly Signat
   return `${subject.digest} must be signed by ${whoOf(row)}, and is by ${has}${but}; ${adviceOf(row, subject)}`;
 }
 
-function whoOf({ team, k, class: wanted }: RequireRow): string {
+/** `one person of team qa with their own key`. */
+export function whoOf({ team, k, class: wanted }: RequireRow): string {
   const people = k === 1 ? "one person" : `${k} people`;
   const by =
     wanted === "client-key" ? "with their own key" : wanted === "either" ? "or the server" : "through the server";

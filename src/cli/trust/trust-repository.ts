@@ -3,6 +3,7 @@ import { VerificationError } from "../../notary/tuf/error.ts";
 import { canonicalKeyId } from "../../notary/tuf/key.ts";
 import { parseRoot, type Root } from "../../notary/tuf/metadata.ts";
 import { ROOT, type RoleName } from "../../notary/tuf/names.ts";
+import { meetsPin } from "../../notary/tuf/root-pin.ts";
 import { readTrusted, type TrustedMetadata } from "../../notary/tuf/trusted-metadata.ts";
 import { CliError } from "../errors.ts";
 import { readError } from "./registry-wire.ts";
@@ -140,9 +141,9 @@ function pinTo(keyId: string, known: ReadonlyMap<RoleName, Uint8Array>) {
   const others = new Map(known);
   others.delete(ROOT);
   const trustFirst = (root: Root): void => {
-    const ids = rootKeysOf(root);
-    if (ids.includes(keyId)) return;
-    throw new VerificationError("KEY", `root ${root.version} is not of the key ${keyId}, but of ${ids[0] ?? "none"}`);
+    if (meetsPin(root, { keyIds: [keyId], threshold: 1 })) return;
+    const [other = "none"] = rootKeysOf(root).filter((id) => id !== keyId);
+    throw new VerificationError("KEY", `root ${root.version} is not of the key ${keyId}, but of ${other}`);
   };
   return { known: others, trustFirst };
 }

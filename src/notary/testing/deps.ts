@@ -31,7 +31,7 @@ export function openTestDeps(database: Database, now: () => Date): NotaryDeps {
     viewTrust: async () => ({ tags: [], problem: undefined }),
     confirm: () => async () => undefined,
     refusal: (code, message) => new Error(`${code}: ${message}`),
-    listable: async () => new Set(),
+    listable: async () => new Map(),
     authority: "registry.test",
     now,
     log: createLog({ level: "off" }),
