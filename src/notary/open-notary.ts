@@ -35,8 +35,9 @@ import {
 } from "./server-target.ts";
 import { openSignatureHistory } from "./signature-history.ts";
 import { signaturesOperations } from "./signatures-api.ts";
-import { SignaturesStore } from "./signatures-store.ts";
+import { insertTurn, SignaturesStore, type TurnedTag } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
+import { type OpenCollection, openTrustCollections } from "./trust-collections.ts";
 import { openTrustViews } from "./trust-view.ts";
 
 export interface NotarySettings {
@@ -66,6 +67,10 @@ export interface Notary {
   readonly signatureHistory: ReturnType<typeof openSignatureHistory>;
   /** What statements of promotions into the organization are signed with. */
   readonly openPromoteSigner: (sql: Sql, org: string, now: Date) => Promise<EnvelopeSigner>;
+  /** Verified now, as a client does it. */
+  readonly readTrust: (gun: string) => Promise<OpenCollection>;
+  /** Puts into the history of a tag's signatures that a policy allows or refuses it now. */
+  readonly recordTurn: (sql: Sql, turn: TurnedTag) => Promise<void>;
   readonly serverTargets: ServerTargets;
   /** Signs what is pushed under a rule. */
   readonly tagSigner: TagSigner;
@@ -105,6 +110,10 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     readRoot: openRootReader(),
     authority: authorityOf(settings.publicUrl),
   };
+  const findServerKeys = async (spkis: readonly string[]): Promise<ReadonlySet<string>> => {
+    const stores = [deps.keys, deps.signers, deps.foundingKeys];
+    return new Set((await Promise.all(stores.map((store) => store.among(spkis)))).flat());
+  };
   return {
     protocol: notaryProtocol(deps),
     operations: [
@@ -118,16 +127,15 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     releaseTrust: createReleaseTrust(deps),
     signatureHistory: openSignatureHistory(deps),
     openPromoteSigner: async (sql, org, now) => toEnvelopeSigner(await deps.signers.open(sql, org, "promote", now)),
+    readTrust: openTrustCollections({ ...deps, findServerKeys }),
+    recordTurn: insertTurn,
     serverTargets: {
       issue: (sql, target) => issueServerTarget(deps, sql, target),
       withdraw: (sql, target) => withdrawServerTarget(deps, sql, target),
       findObstacle: (sql, query) => findObstacle(deps, sql, query),
     },
     tagSigner: createTagSigner(deps),
-    findServerKeys: async (spkis) => {
-      const found = await Promise.all([deps.signers.among(spkis), deps.foundingKeys.among(spkis)]);
-      return new Set(found.flat());
-    },
+    findServerKeys,
     reseal: async () => {
       const counts = [deps.keys.reseal(), deps.signers.reseal(), deps.foundingKeys.reseal()];
       return (await Promise.all(counts)).reduce((sum, one) => sum + one, 0);

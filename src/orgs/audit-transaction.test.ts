@@ -41,11 +41,11 @@ async function withoutRecord<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A fingerprint of each table but the record itself. */
+/** A fingerprint of each table but the record itself, and what the rounds of the verdicts write whenever they come by. */
 async function tables(): Promise<Record<string, string>> {
   const names = await app.database.query<{ name: string }>(
     "",
-    "select tablename as name from pg_tables where schemaname = 'public' and tablename !~ '^audit_log'",
+    "select tablename as name from pg_tables where schemaname = 'public' and tablename !~ '^(audit_log|verdict_repositories)'",
   );
   const prints = names.map(
     ({ name }) => `(select md5(string_agg(t::text, ' ' order by t::text)) from ${name} t) ${name}`,
@@ -161,6 +161,12 @@ const REST: readonly Change[] = [
     path: "orgs/{org}/robots/{robot}",
     body: { grants: [{ scope: "*", actions: ["pull"] }] },
   },
+  {
+    route: "policy-put",
+    method: "PUT",
+    path: "orgs/{org}/policies/{policy}",
+    body: { repositories: ["none"], mode: "enforce", require: [{ k: 1 }] },
+  },
   { route: "robot-rotate", method: "POST", path: "orgs/{org}/robots/{robot}/rotate", body: {} },
   { route: "token-create", method: "POST", path: "tokens", body: { name: "laptop" } },
   { route: "token-keys-rotate", method: "POST", path: "token-keys/rotate" },
@@ -173,6 +179,7 @@ const REST: readonly Change[] = [
   { route: "scrub-put", method: "PUT", path: "scrub", body: { bytesPerSecond: 1_048_576, everyDays: 30 } },
   { route: "bridge-policy-put", method: "PUT", path: "policies/bridge", body: signedPolicy },
   { route: "token-delete", method: "DELETE", path: "tokens/{token}" },
+  { route: "policy-delete", method: "DELETE", path: "orgs/{org}/policies/{policy}" },
   { route: "robot-delete", method: "DELETE", path: "orgs/{org}/robots/{robot}" },
   { route: "grant-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/grants/{repo}" },
   { route: "team-member-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/members/{user}" },
@@ -196,7 +203,7 @@ const NAMES: Record<string, string> = {
   repo: "app",
   rule: "all",
   robot: "ci",
-  policy: "next",
+  policy: "gold",
   token: "laptop",
   key: spkiOf(pair.key) ?? "",
 };
