@@ -170,6 +170,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     ...{ database, ring, failpoint, log, now },
     settings: { publicUrl, algorithm: config.trustKeys },
     confirm: (request) => orgs.confirm(request),
+    refusal: (code, message) => new OrgsError(code, message),
     listable: (actor, names) => orgs.listable(actor, names),
     findPeople: (spkis, org) => findPeople(database, spkis, org),
   });
@@ -194,11 +195,12 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     blobs,
     blobRows: new BlobRows(database, seeBytes),
     uploads,
-    manifests: new ManifestStore(database, { seeBytes, failpoint }),
+    manifests: new ManifestStore(database, { seeBytes, failpoint, tagSigner: notary.tagSigner }),
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,
     redirects: redirectsFor(config.blobRedirect),
+    doubts: integrity.doubts,
     failpoint,
   });
 

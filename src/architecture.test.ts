@@ -39,7 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const DOORS: Readonly<Record<string, RegExp>> = {
   koa: /^src\/(http\/|app\.ts$)/,
   pg: /^src\/storage\/(database|statement-batch)\.ts$/,
-  jose: /^src\/orgs\/token-[\w-]+\.ts$/,
+  jose: /^src\/(orgs\/token-[\w-]+|cluster-bridge\/order-signature)\.ts$/,
   ldapts: /^src\/orgs\/ldap\/directory\.ts$/,
   tweetnacl: /^src\/keys\//,
   "node-forge": /^src\/setup\//,
@@ -54,6 +54,7 @@ const TABLES = [
   ...["src/registry/fsck-api.ts", "src/registry/scrub-api.ts"],
   ...["src/notary/routes.ts", "src/notary/server-keys-api.ts", "src/notary/org-signers-api.ts"],
   ...["src/notary/tag-trust-api.ts", "src/notary/signatures-api.ts"],
+  ...["src/notary/auto-sign-api.ts", "src/notary/root-api.ts"],
   "src/verdicts/bridge-policy-api.ts",
 ];
 

@@ -1,8 +1,11 @@
 /** Reads back by HTTP what was acknowledged since birth, and settles what was left open. */
+import type { ClientConfig } from "pg";
 import { type Client, NoAnswer, Unavailable } from "./client.ts";
+import { readCollected } from "./collecting.ts";
 import { ANY, type History, type OpenOperation, PRESENT, type Register, type Upload, type Value } from "./history.ts";
 import { digestLike, type Random } from "./random.ts";
 import { readRight } from "./rights-operations.ts";
+import { checkSigned, isUnderRule } from "./signed-operations.ts";
 import { readTrust } from "./trust-operations.ts";
 import { Violation } from "./violation.ts";
 
@@ -20,12 +23,14 @@ export interface Checked {
 export class Checker {
   readonly #clients: readonly Client[];
   readonly #history: History;
+  readonly #database: ClientConfig;
   readonly #violations: Violation[] = [];
 
-  /** Each server says the same of everything. */
-  constructor(clients: readonly Client[], history: History) {
+  /** Each server says the same of everything; `database` is theirs, and has the collector's lists. */
+  constructor(clients: readonly Client[], history: History, database: ClientConfig) {
     this.#clients = clients;
     this.#history = history;
+    this.#database = database;
   }
 
   /** Everything since birth, or what was touched since the last check, all tags and some of the rest. */
@@ -33,10 +38,11 @@ export class Checker {
     const registers = extent === "everything" ? this.#history.registers : this.#choose(extent);
     const observed = new Map<Register, Value>();
     await this.#each(registers, async (register) => {
-      const value = await this.#readEverywhere(register);
-      observed.set(register, value);
-      judge(register, value, this.#history.isCollected);
+      observed.set(register, await this.#readEverywhere(register));
     });
+    // After they were read: a collection that was under way then has said by now what it took.
+    if (this.#history.isCollected) this.#history.noteCollected(await readCollected(this.#database));
+    await this.#each([...observed], async ([register, value]) => judge(register, value, this.#history));
     const uploads = [...this.#history.uploads.values()];
     await this.#each(uploads, (upload) => this.#checkUpload(upload, observed));
     await this.#each([...this.#history.open], async (operation) => judgeWhole(operation, observed));
@@ -101,6 +107,10 @@ export class Checker {
     if (kind === "grant" || kind === "user" || kind === "key") return readRight(client, register);
     const path = `/v2/${repository}/${kind === "blob" ? "blobs" : "manifests"}/${name}`;
     const { status, headers, body } = await client.expect([200, 404], "GET", path, { headers: ACCEPT });
+    if (isUnderRule(register)) {
+      const digest = status === 404 ? undefined : String(headers["docker-content-digest"]);
+      await checkSigned(client, register, digest);
+    }
     if (status === 404) return undefined;
     const expected = kind === "tag" ? String(headers["docker-content-digest"]) : name;
     const actual = digestLike(expected, body);
@@ -135,7 +145,8 @@ export class Checker {
     const isThere = observed.get(register) === PRESENT;
     if (status === 404) {
       if (ending === undefined) throw new Violation("LOSS", `upload ${path} of ${sizes.join(" or ")} bytes is gone`);
-      if (ending === "finish" && !isThere)
+      // Its PUT was never acknowledged: the blob may have come into being and been collected since, but never just be gone.
+      if (ending === "finish" && !isThere && !this.#history.mayBeGone(register))
         throw new Violation("TORN", `upload ${path} ended, but ${register} is not there`);
       this.#history.uploads.delete(path);
       return;
@@ -166,10 +177,9 @@ interface ManifestFields {
   readonly manifests?: readonly { readonly digest: string }[];
 }
 
-function judge(register: Register, value: Value, isCollected: boolean): void {
+function judge(register: Register, value: Value, history: History): void {
   const allowed = register.allowed();
-  const canBeCollected = register.kind === "blob" || register.kind === "manifest";
-  if (isCollected && canBeCollected && register.isLoose) allowed.add(undefined);
+  if (history.mayBeGone(register)) allowed.add(undefined);
   if (allowed.has(value) || (allowed.has(ANY) && value !== undefined)) return;
   const words = [...allowed].map((each) => each ?? "nothing").join(" or ");
   throw new Violation("LOSS", `${register} should be ${words}, but is ${value ?? "not there"}`);

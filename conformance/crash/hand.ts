@@ -43,6 +43,8 @@ export interface Hand {
   readonly largestBytes: number;
   /** Its organization, team and member are made. */
   hasTeam: boolean;
+  /** Its repository with an auto-sign rule is made. */
+  hasRule: boolean;
   count: number;
 }
 
@@ -78,6 +80,7 @@ export function createHand({
     trust: createTrustHand(repository),
     largestBytes,
     hasTeam: false,
+    hasRule: false,
     count: 0,
   };
 }

@@ -121,6 +121,8 @@ export class History {
   keeping = new Keeping(this);
   /** A collector is at work, and takes what is loose. */
   isCollected = false;
+  /** What it said that it took, by the words of the registers. */
+  readonly #collected = new Set<string>();
   readonly uploads = new Map<string, Upload>();
   /** Touched since they were last read back. */
   readonly dirty = new Set<Register>();
@@ -159,6 +161,15 @@ export class History {
 
   tagsOf(repository: string): readonly Register[] {
     return this.#tags.get(repository) ?? [];
+  }
+
+  noteCollected(words: readonly string[]): void {
+    for (const each of words) this.#collected.add(each);
+  }
+
+  /** Nothing kept it from the collector, which has it on its list. */
+  mayBeGone(register: Register): boolean {
+    return this.isCollected && register.isLoose && this.#collected.has(String(register));
   }
 
   /** One operation: the intent is on the disk before `work`, the acknowledgement after it. A throw leaves it open. */
@@ -211,6 +222,7 @@ export class History {
     for (const [key, register] of this.#registers) copy.#add(key, copies.get(register) ?? register);
     copy.keeping = this.keeping.fork(copy);
     copy.isCollected = this.isCollected;
+    copy.noteCollected([...this.#collected]);
     for (const [path, upload] of this.uploads) copy.uploads.set(path, { ...upload });
     for (const [digest, subject] of this.subjects) copy.subjects.set(digest, subject);
     for (const { op, changes } of this.open) {

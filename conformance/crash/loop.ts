@@ -138,7 +138,9 @@ export class Loop {
   }
 
   async #check(extent: "everything" | Random): Promise<void> {
-    const { registers, uploads } = await new Checker(this.#world.each, this.#history).check(extent);
+    const { registers, uploads } = await new Checker(this.#world.each, this.#history, this.#world.database).check(
+      extent,
+    );
     this.#figures.readBack += registers;
     this.#figures.resumable += uploads;
     const { orphans } = await this.#world.checkStore();

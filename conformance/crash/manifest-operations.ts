@@ -6,10 +6,10 @@ import type { Content } from "./keeping.ts";
 import { type Blob, digestLike } from "./random.ts";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
-const INDEX = "application/vnd.oci.image.index.v1+json";
-const TAGS = ["one", "two", "three", "four"];
+export const INDEX = "application/vnd.oci.image.index.v1+json";
+export const TAGS = ["one", "two", "three", "four"];
 
-function toPushed(mediaType: string, fields: Readonly<Record<string, unknown>>): Pushed {
+export function toPushed(mediaType: string, fields: Readonly<Record<string, unknown>>): Pushed {
   const content = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...fields }));
   return { digest: digestLike("sha256:", content), mediaType, content, isChild: false };
 }
@@ -42,7 +42,7 @@ interface Put {
 }
 
 /** @throws Refused when the collector took something first; not where `isGuarded` by an upload under way */
-async function put(hand: Hand, op: string, { repository, manifest, tags, byDigest }: Put, isGuarded = false) {
+export async function put(hand: Hand, op: string, { repository, manifest, tags, byDigest }: Put, isGuarded = false) {
   const { client, history } = hand;
   const content = contentOf(manifest);
   history.keeping.learn(repository, manifest.digest, content);

@@ -101,6 +101,28 @@ const KILL_MUTANTS: readonly CrashMutant[] = [
     ],
   },
   {
+    name: "signed-after-the-push",
+    at: ["tag.beforeCommit", "manifest.beforeCommit", "tag.afterCommit"],
+    edits: [
+      {
+        file: MANIFEST_STORE,
+        find: `    if (tags.length > 0) await this.#tagSigner.sign(sql, { ...move, tags });`,
+        replace: `    const sign = () => this.#database.transaction((later) => this.#tagSigner.sign(later, { ...move, tags }));
+    if (tags.length > 0) setTimeout(() => void sign().catch(() => undefined), 20);`,
+      },
+    ],
+  },
+  {
+    name: "entry-stays-with-no-tag",
+    edits: [
+      {
+        file: MANIFEST_STORE,
+        find: `      if (row.signed) await this.#tagSigner.withdraw(`,
+        replace: `      if (row.signed && row.digest === "") await this.#tagSigner.withdraw(`,
+      },
+    ],
+  },
+  {
     name: "manifest-without-transaction",
     at: ["manifest.afterInsert", "manifest.afterLock", "tag.beforeCommit"],
     edits: [

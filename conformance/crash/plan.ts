@@ -18,7 +18,7 @@ const MAX_MS = 2000;
 const MAX_PASS = 20;
 /** Of what writers come by rarely. */
 const MAX_RARE_PASS = 4;
-const RARE = /^(?:mpu|tuf|gc|mount)\./;
+const RARE = /^(?:mpu|tuf|serverTarget|gc|mount)\./;
 
 export interface FailpointsOf {
   readonly blobs: "fs" | "s3";

@@ -28,6 +28,7 @@ import {
   pushMounted,
 } from "./manifest-operations.ts";
 import { changeGrant, changeUser, rotateKey } from "./rights-operations.ts";
+import { deleteSigned, pushSigned } from "./signed-operations.ts";
 import { deleteTrust, publishTrust } from "./trust-operations.ts";
 
 /** How often each is picked, of all the weights together. */
@@ -52,6 +53,8 @@ const OPERATIONS: readonly (readonly [weight: number, operation: (hand: Hand) =>
   [6, deleteBlob],
   [12, publishTrust],
   [2, deleteTrust],
+  [10, pushSigned],
+  [4, deleteSigned],
   [6, changeGrant],
   [3, changeUser],
   [3, rotateKey],

@@ -23,6 +23,10 @@ export async function checkWorld(report: Report, world: World): Promise<void> {
     await report.check(`${backend}: a flipped bit is found, pulls are told, and the next crane push heals it`, () =>
       healByCrane(world),
     );
+    await report.check(
+      `${backend}: a layer that is gone is found by the crane pull that needs it, and a push heals it`,
+      () => findByPull(world),
+    );
   }
   await report.check(`${backend}: docker's push heals a blob that a manifest needs, while fsck --all goes on`, () =>
     healWhileChecking(world),
@@ -40,10 +44,7 @@ async function healByCrane(world: World): Promise<void> {
   const image = makeImage(300_000);
   const repository = `${ORGANIZATION}/crane`;
   await pushImage(first.client, repository, "v1", image);
-  const env = { DOCKER_CONFIG: join(folder, "docker") };
-  const crane = (...args: string[]) => run(getTool("crane"), args, { env });
-  const login = ["auth", "login", first.host, "-u", ADMIN.name, "-p", ADMIN.password];
-  await mustRun(getTool("crane"), login, { env });
+  const crane = await signInCrane(world);
   const layout = join(folder, "layout");
   const name = `${first.host}/${repository}:v1`;
   expectExit(await crane("pull", "--format=oci", name, layout), 0);
@@ -52,15 +53,47 @@ async function healByCrane(world: World): Promise<void> {
 
   expectExit(await second.goldseal("fsck", "--all", "--repair"), 1, `${digest} +digest +quarantined`);
   expectExit(await crane("blob", `${first.host}/${repository}@${digest}`), 1, "damaged and were set aside");
-  const doctor = await run("node", [launcher, "doctor"], {
-    cwd: projectRoot,
-    env: { ...world.env, GOLDSEAL_DATA: folder },
-  });
-  expectExit(doctor, 1, `WRONG +quarantine +1 damaged: blob ${digest} of ${repository}`);
+  expectExit(await askDoctor(world), 1, `WRONG +quarantine +1 damaged: blob ${digest} of ${repository}`);
   expectExit(await crane("push", layout, name), 0);
 
   await checkImage(second.client, repository, "v1", image);
   expectExit(await first.goldseal("fsck", "--all"), 0, " 0 findings");
+}
+
+/** Nobody has checked anything: the first who wants it is told. */
+async function findByPull(world: World): Promise<void> {
+  const { first, second, damage, folder } = world;
+  const image = makeImage(300_000);
+  const repository = `${ORGANIZATION}/pulled`;
+  await pushImage(first.client, repository, "v1", image);
+  const crane = await signInCrane(world);
+  const name = `${first.host}/${repository}:v1`;
+  const layout = join(folder, "pulled");
+  expectExit(await crane("pull", "--format=oci", name, layout), 0);
+  const digest = layerOf(image);
+  await damage.remove(digest);
+
+  expectExit(await crane("pull", "--format=oci", name, join(folder, "again")), 1, "damaged and were set aside");
+  const { status } = await second.client.ask(`/v2/${repository}/blobs/${digest}`, { method: "HEAD" });
+  same("HEAD at the other replica", status, 404);
+  expectExit(await askDoctor(world), 1, `WRONG +quarantine +1 damaged: blob ${digest} of ${repository}`);
+  expectExit(await first.goldseal("fsck"), 1, `${digest} +quarantined`);
+  expectExit(await crane("push", layout, name), 0);
+
+  await checkImage(second.client, repository, "v1", image);
+  expectExit(await first.goldseal("fsck", "--all"), 0, " 0 findings");
+}
+
+/** Returns what runs it. */
+async function signInCrane({ first, folder }: World): Promise<(...args: string[]) => Promise<RunResult>> {
+  const env = { DOCKER_CONFIG: join(folder, "docker") };
+  const login = ["auth", "login", first.host, "-u", ADMIN.name, "-p", ADMIN.password];
+  await mustRun(getTool("crane"), login, { env });
+  return (...args) => run(getTool("crane"), args, { env });
+}
+
+function askDoctor({ env, folder }: World): Promise<RunResult> {
+  return run("node", [launcher, "doctor"], { cwd: projectRoot, env: { ...env, GOLDSEAL_DATA: folder } });
 }
 
 async function healWhileChecking({ first, second, damage }: World): Promise<void> {

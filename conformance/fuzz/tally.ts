@@ -70,9 +70,19 @@ export class Tally {
   readonly #counts = new Map<string, number>();
   #files = 0;
 
-  count({ method, target }: WireRequest, { status }: WireAnswer): void {
-    const kind = KINDS.find(([, path]) => path.test(target))?.[0] ?? "other";
-    this.#add(`${method} ${kind} ${status}`);
+  count(request: WireRequest, { status }: WireAnswer): void {
+    this.#add(`${whatIsAsked(request)} ${status}`);
+  }
+
+  /** Kinds of answers that the grammar must reach and has not yet. */
+  missing(): string[] {
+    return EXPECTED.filter((kind) => !this.#counts.has(kind));
+  }
+
+  /** Whether an answer to this may be one that is missing. */
+  isSought(request: WireRequest): boolean {
+    const asked = `${whatIsAsked(request)} `;
+    return this.missing().some((kind) => kind.startsWith(asked));
   }
 
   countRaw(name: string): void {
@@ -91,7 +101,7 @@ export class Tally {
 
   /** @throws Error with what the grammar never reached */
   mustHaveSeen(): void {
-    const missing = EXPECTED.filter((kind) => !this.#counts.has(kind));
+    const missing = this.missing();
     if (missing.length > 0) throw new Error(`never seen: ${missing.join(", ")}`);
   }
 
@@ -114,4 +124,8 @@ export class Tally {
     writeFileSync(file, bytes);
     return `npm run fuzz -- --replay ${file}`;
   }
+}
+
+function whatIsAsked({ method, target }: WireRequest): string {
+  return `${method} ${KINDS.find(([, path]) => path.test(target))?.[0] ?? "other"}`;
 }

@@ -14,6 +14,10 @@ export const basic = (name: string, password: string): string =>
 export const digestOf = (content: Buffer | string, algorithm = "sha256"): string =>
   `${algorithm}:${createHash(algorithm).update(content).digest("hex")}`;
 
+/** A few only, so that a digest asked for is sometimes that of the bytes sent. */
+export const CONTENTS = ["{}", "", "a small layer", "01234", "56789", "0123456789", "x".repeat(70_000)];
+const SESSIONS_AT_ONCE = 4;
+
 /** Nobody but the last check asks for this repository. */
 const KEPT = "keeper/image";
 
@@ -63,6 +67,18 @@ export class World {
     this.tokens.push(JSON.parse(anonymous.body.toString()).token);
   }
 
+  /** What requests have taken away is there again: images, blobs that no manifest needs, uploads that are open. */
+  async restock(): Promise<void> {
+    const { admin } = this;
+    for (const repository of this.repositories) {
+      await this.#pushImage(repository, admin);
+      for (const content of CONTENTS) await this.#pushBlob(repository, content);
+      const uploads = `/v2/${repository}/blobs/uploads/`;
+      for (let left = SESSIONS_AT_ONCE; left > 0; left--)
+        this.noteSession(await this.#must(202, "POST", uploads, admin, ""));
+    }
+  }
+
   /** Remembers the upload that an answer began. */
   noteSession(answer: WireAnswer): void {
     const location = answer.headers.find(([name]) => name === "location")?.[1];
@@ -89,10 +105,7 @@ export class World {
 
   async #pushImage(repository: string, admin: string): Promise<void> {
     const contents = ["{}", "", "a small layer", "x".repeat(100_000)];
-    for (const content of contents) {
-      const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(content)}`;
-      await this.#must(201, "POST", path, admin, content);
-    }
+    for (const content of contents) await this.#pushBlob(repository, content);
     const parts = contents.map((content, index) => ({
       mediaType: `application/vnd.oci.image.${index === 0 ? "config.v1+json" : "layer.v1.tar"}`,
       ...{ digest: digestOf(content), size: content.length },
@@ -117,6 +130,11 @@ export class World {
       digestOf("no such blob"),
       digestOf("{}", "sha512"),
     );
+  }
+
+  async #pushBlob(repository: string, content: string): Promise<void> {
+    const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(content)}`;
+    await this.#must(201, "POST", path, this.admin, content);
   }
 
   async #must(

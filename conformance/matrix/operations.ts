@@ -176,7 +176,10 @@ const robots: Operation = {
 
 const repository: Operation = {
   ...REST,
-  routes: ["repository-put", "trust-keys-rotate", "repository-rename", "repository-delete"],
+  routes: [
+    ...["repository-put", "trust-keys-rotate", "auto-sign-put", "auto-sign-delete", "trust-root-put"],
+    ...["repository-rename", "repository-delete"],
+  ],
   steps: ({ name, mark, exists, allowed }) => {
     const renamed = `${name.split("/")[0]}/${mark}`;
     return [
@@ -186,6 +189,12 @@ const repository: Operation = {
         kept: [409, "name-reserved"],
       },
       { sent: ["POST", `${restPath(name)}/trust-keys/rotate`], ok: 200, kept: [404, "not-found"] },
+      { sent: ["PUT", `${restPath(name)}/auto-sign/rule`, json({ tags: ["*"] })], ok: 201, kept: [404, "not-found"] },
+      { sent: ["DELETE", `${restPath(name)}/auto-sign/rule`], ok: 204, kept: [404, "not-found"] },
+      {
+        sent: ["PUT", `${restPath(name)}/trust/root`, json({ root: "AAAA", targets: "AAAA" })],
+        ...{ ok: 400, code: "invalid-request", kept: [404, "not-found"] },
+      },
       { sent: ["POST", `${restPath(name)}/rename`, json({ name: renamed })], ok: 200, kept: [404, "not-found"] },
       { sent: ["DELETE", restPath(allowed ? renamed : name)], ok: 204, kept: [404, "not-found"] },
     ];
@@ -195,9 +204,21 @@ const repository: Operation = {
 const tagStates: Operation = {
   ...REST,
   ...{ isRead: true, changes: false },
-  routes: ["tags-list", "tag-trust", "trust-history"],
-  steps: ({ name }) =>
-    ["tags", "tags/v1/trust", "trust/history"].map((path) => ({ sent: ["GET", `${restPath(name)}/${path}`], ok: 200 })),
+  routes: ["tags-list", "tag-trust", "trust-history", "auto-sign-list", "auto-sign-get", "trust-root"],
+  steps: ({ name }) => [
+    ...["tags", "tags/v1/trust", "trust/history", "auto-sign"].map(
+      (path): Step => ({
+        sent: ["GET", `${restPath(name)}/${path}`],
+        ok: 200,
+      }),
+    ),
+    ...["auto-sign/none", "trust/root"].map(
+      (path): Step => ({
+        sent: ["GET", `${restPath(name)}/${path}`],
+        ...{ ok: 404, code: "not-found" },
+      }),
+    ),
+  ],
 };
 
 /** Three operations are no plain requests: special-cells.ts has them. */

@@ -5,7 +5,9 @@
  * tables and no other is tested in src/routes.test.ts.
  */
 import { operationsProtocol } from "../../src/http/operations.ts";
+import { autoSignOperations } from "../../src/notary/auto-sign-api.ts";
 import { orgSignersOperations } from "../../src/notary/org-signers-api.ts";
+import { rootOperations } from "../../src/notary/root-api.ts";
 import { notaryProtocol } from "../../src/notary/routes.ts";
 import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
 import { signaturesOperations } from "../../src/notary/signatures-api.ts";
@@ -32,6 +34,7 @@ export function readRouteTable(): TableRow[] {
   const tables = [
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
+    ...[autoSignOperations, rootOperations],
     bridgePolicyOperations,
   ];
   const operations = tables.flatMap((table) => table(nothing));

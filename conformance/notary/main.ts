@@ -1,13 +1,14 @@
 /**
  * `npm run conformance:notary`: docker 20.10, docker 28 and notary 0.7 in the 39 steps of two people's day, with both kinds of
  * server keys and both challenges; the answers of real servers to 209 requests; a random history of publishes and rotations
- * that the notary program accepts at each step; docker's keys that lead to people; `goldseal trust` beside them all.
- * `--only script|own|cases|history|people`, `--challenge bearer|basic` (script), `--docker docker-28` (own), `--publishes N`,
+ * that the notary program accepts at each step; docker's keys that lead to people; `goldseal trust` beside them all; what the server signs as part
+ * of a push. `--only script|own|auto|cases|history|people`, `--challenge bearer|basic` (script), `--docker docker-28` (own, auto), `--publishes N`,
  * `--seed TEXT` (history).
  */
 import { parseArgs } from "node:util";
 import { Report } from "../harness/report.ts";
 import { missingTools } from "../harness/tools.ts";
+import { runAutoSign } from "./auto-sign.ts";
 import { checkCases } from "./cases.ts";
 import { checkHistory } from "./history.ts";
 import { runOwnClient } from "./own-client.ts";
@@ -35,6 +36,7 @@ const SETTINGS: readonly Setting[] = [
 const GROUPS: Readonly<Record<string, (report: Report) => Promise<void>>> = {
   script: checkScripts,
   own: checkOwnClient,
+  auto: checkAutoSign,
   cases: checkCases,
   people: checkPeople,
   history: (report) => checkHistory(report, { publishes: Number(values.publishes), seed: values.seed }),
@@ -69,6 +71,24 @@ async function checkOwnClient(report: Report): Promise<void> {
     try {
       for (const docker of CLIENTS.filter((one) => one === (values.docker ?? one)))
         await runOwnClient({ report, server, dockerd, docker });
+    } finally {
+      await stop();
+    }
+  } finally {
+    await dockerd.stop();
+  }
+}
+
+async function checkAutoSign(report: Report): Promise<void> {
+  const why = whyNoEngine(["notary", "crane", "skopeo"]);
+  if (why !== undefined) return report.skip("what the server signs, before docker and notary", why);
+  const dockerd = await openEngine();
+  try {
+    await makeBaseImage(dockerd);
+    const { server, admin, stop } = await openTrustServer({ keys: "ed25519", challenge: "bearer" });
+    try {
+      for (const docker of CLIENTS.filter((one) => one === (values.docker ?? one)))
+        await runAutoSign({ report, server, dockerd, docker, admin });
     } finally {
       await stop();
     }

@@ -11,7 +11,7 @@ import { startReplay } from "./replay.ts";
 import { runSteps, type Step } from "./script.ts";
 import { BASE_IMAGE, openRoom, type Room } from "./world.ts";
 
-const DCT = { env: { DOCKER_CONTENT_TRUST: "1" } };
+export const DCT = { env: { DOCKER_CONTENT_TRUST: "1" } };
 
 export async function runOwnClient(options: OwnClient): Promise<void> {
   const { report, server, docker } = options;
@@ -28,7 +28,7 @@ export async function runOwnClient(options: OwnClient): Promise<void> {
 }
 
 /** An index of two platforms, each with a file. */
-async function makeIndex({ folder }: Room): Promise<Layout> {
+export async function makeIndex({ folder }: Room): Promise<Layout> {
   const tars = [];
   for (const name of ["one", "two"]) {
     mkdirSync(join(folder, name));
@@ -40,7 +40,7 @@ async function makeIndex({ folder }: Room): Promise<Layout> {
 }
 
 /** The image's digest and who signed it, as `docker trust inspect` prints them. */
-const signed = (digest: string, signer: string): RegExp =>
+export const signed = (digest: string, signer: string): RegExp =>
   new RegExp(`"Digest": "${digest.replace("sha256:", "")}",\\s+"Signers": \\[\\s+"${signer}"\\s+\\]`);
 
 function ownSteps(stage: Stage): Step[] {

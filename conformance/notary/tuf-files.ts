@@ -1,5 +1,5 @@
 /** Trust data as a client makes it, and wrong in every way that a case asks for. Nothing of the product's code. */
-import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 
 export type Loose = Record<string, unknown>;
 
@@ -49,6 +49,13 @@ export interface CertificateOptions {
   readonly cn: string;
   readonly ca?: boolean;
   readonly sha1?: boolean;
+}
+
+/** What a file calls a key, opened. */
+export function publicKeyOf(type: string, publicBytes: Buffer): KeyObject {
+  if (type.endsWith("-x509")) return createPublicKey(publicBytes);
+  const prefix = Buffer.from(type === "ed25519" ? "302a300506032b6570032100" : "", "hex");
+  return createPublicKey({ key: Buffer.concat([prefix, publicBytes]), format: "der", type: "spki" });
 }
 
 /** The same pair as a root key has to be: in a certificate of its own. */

@@ -90,9 +90,10 @@ async function reachable(url: string, caPath: string): Promise<void> {
   });
 }
 
-const PATIENCE_MS = 10_000;
+/** Only a failure waits so long. */
+const PATIENCE_MS = 60_000;
 
-/** Asks again and again until it holds. @throws Error after 10 s */
+/** Asks again and again until it holds. @throws Error after a minute */
 export async function until(holds: () => boolean | Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
   const end = performance.now() + patienceMs;
   while (!(await holds())) {

@@ -21,6 +21,9 @@ const UPLOADS = "/v2/conformance/s3/blobs/uploads/";
 /** Where the process is killed, and how a push comes there. */
 const KILLS = ["mpu.afterPart:1", "mpu.afterPart:3", "mpu.beforeComplete:1", "mpu.afterComplete:1", "mpu.afterAbort:1"];
 
+/** Only a failure waits so long. */
+const REACHED_MS = 60_000;
+
 const { values } = parseArgs({
   options: { only: { type: "string", multiple: true, default: [] }, faults: { type: "string", default: "minio" } },
 });
@@ -110,7 +113,7 @@ async function killAt(s3: S3Server, data: string, failpoint: string): Promise<vo
     )
       // The connection ends with the process.
       .catch(() => 0);
-    for (const until = Date.now() + 10_000; Date.now() < until && !reached(server, failpoint); )
+    for (const until = Date.now() + REACHED_MS; Date.now() < until && !reached(server, failpoint); )
       await new Promise((tick) => setTimeout(tick, 20));
     if (status !== 0 || !reached(server, failpoint)) throw new Error(`${failpoint} was not reached: ${status}`);
     await server.kill();
@@ -153,11 +156,12 @@ async function push(client: RegistryClient, content: Buffer): Promise<number> {
 async function breakOff(client: RegistryClient): Promise<number> {
   const begun = await client.ask(UPLOADS, { method: "POST" });
   async function* half(): AsyncGenerator<Buffer> {
-    for (let i = 0; i < 20; i++) yield randomBytes(MIB);
+    // Taken from here as the server takes it: at the end it has begun what is to be aborted.
+    for (let i = 0; i < 40; i++) yield randomBytes(MIB);
+    client.close();
     throw new Error("the client goes away");
   }
   const answered = client.open(String(begun.headers.location), { method: "PATCH", body: Readable.from(half()) });
-  setTimeout(() => client.close(), 2_000);
   await answered.catch(() => undefined);
   return 0;
 }

@@ -74,6 +74,12 @@ export class ApiClient {
     return this.#send(method, path, doing, undefined);
   }
 
+  /** Undefined where others changed it meanwhile (412). @throws CliError as {@link call} does */
+  async unlessChanged(method: string, path: string, doing: string, body: Json): Promise<Answer | undefined> {
+    const answer = await this.#send(method, path, doing, body);
+    return answer.status === 412 ? undefined : this.#expect(answer, doing);
+  }
+
   /** Undefined for what is not there. */
   async find(method: string, path: string, doing: string, body?: Json): Promise<Answer | undefined> {
     const answer = await this.#send(method, path, doing, body);

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
+import { autoSignCommands } from "./auto-sign-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
@@ -33,6 +34,7 @@ const COMMANDS: readonly Command[] = [
   ...tokenKeysCommands,
   ...trustCommands,
   ...trustKeysCommands,
+  ...autoSignCommands,
   ...policyCommands,
   ...directoryCommands,
   ...auditCommands,

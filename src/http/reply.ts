@@ -3,6 +3,8 @@ export interface ByteStream {
   /** Undefined: not known before the end. */
   readonly length: number | undefined;
   chunks(): AsyncIterable<Uint8Array>;
+  /** Told why the chunks ended early, where it was not for the client. */
+  onBroken?(error: unknown): void;
   /** Called once, whether or not the chunks were read. */
   close(): Promise<void>;
 }

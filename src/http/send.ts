@@ -72,7 +72,10 @@ async function pump(res: ServerResponse, body: ByteStream, requestId: string, lo
     res.end();
   } catch (error) {
     // The status is out already: only breaking the connection tells the client that this is not all.
-    if (!res.destroyed) log.error("http.broken-off", { requestId, sent, of: body.length, error: String(error) });
+    if (!res.destroyed) {
+      log.error("http.broken-off", { requestId, sent, of: body.length, error: String(error) });
+      body.onBroken?.(error);
+    }
     res.destroy();
   } finally {
     await body.close();

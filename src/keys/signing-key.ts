@@ -45,6 +45,11 @@ export function openSigningKey(algorithm: SigningAlgorithm, privateBytes: Uint8A
   return (message) => ({ method: "ecdsa", sig: sign("sha256", message, { key, dsaEncoding: "ieee-p1363" }) });
 }
 
+/** Over SHA-256 and in DER, as a certificate carries it. @param privateBytes of an ECDSA key */
+export function signInDer(privateBytes: Uint8Array, message: Uint8Array): Buffer {
+  return sign("sha256", message, toKey(Buffer.from(privateBytes)));
+}
+
 /** What stands before the seed in PKCS #8. @see RFC 8410 section 7 */
 const ED25519_PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 

@@ -4,6 +4,8 @@ export interface Change {
   readonly id: string;
   readonly createdAt: Date;
   readonly gun: string;
+  /** Of the repository's name, as it was then: see 0047_trust_life.sql. */
+  readonly life: number;
   /** Of the timestamp; 0 for a deletion. */
   readonly version: number;
   /** Hex, of the timestamp; empty for a deletion. */
@@ -11,10 +13,10 @@ export interface Change {
   readonly category: "update" | "deletion";
 }
 
-export type NewChange = Omit<Change, "id">;
+export type NewChange = Omit<Change, "id" | "life">;
 
 export interface ChangesQuery {
-  /** Undefined: of all GUNs. */
+  /** As whoever has the name now made it; undefined: of all GUNs, whoever they were. */
   readonly gun: string | undefined;
   /** Not included. Undefined: from the newest, backwards. */
   readonly from: bigint | undefined;
@@ -27,7 +29,7 @@ const feedLock = 0x54524654;
 /** Numbered at once. */
 const batch = 5000;
 
-/** In the transaction of the change. It is in the feed from its commit on, after all that was read there before. */
+/** In the transaction of the change, of the life that the name has then. It is in the feed from its commit on, after all that was read there before. */
 export async function appendChange(sql: Sql, { createdAt, gun, version, sha256, category }: NewChange): Promise<void> {
   await sql.query(
     "trust-news-append",
@@ -62,8 +64,8 @@ export class ChangefeedStore {
     const [comparison, order] = backwards ? (["<", "desc"] as const) : ([">", "asc"] as const);
     const name = `trust-feed-${order}${gun === undefined ? "" : "-gun"}`;
     const text = `select n.news, c.* from (select exists (select from trust_news) as news) n left join lateral (
-        select id, created_at, gun, version, sha256, category from trust_changes
-        where id ${comparison} $1::bigint ${gun === undefined ? "" : "and gun = $3"} order by id ${order} limit $2) c on true
+        select id, created_at, gun, life, version, sha256, category from trust_changes
+        where id ${comparison} $1::bigint ${gun === undefined ? "" : OF_GUN} order by id ${order} limit $2) c on true
       order by c.id ${order}`;
     const values = [(from ?? maxId).toString(), limit];
     const rows = await this.#database.query(name, text, gun === undefined ? values : [...values, gun]);
@@ -77,11 +79,14 @@ export class ChangefeedStore {
   }
 }
 
+const OF_GUN = "and gun = $3 and life = (select life_of_gun($3))";
+
 function toChange(row: Row): Change {
   return {
     id: row.id,
     createdAt: row.created_at,
     gun: row.gun,
+    life: row.life,
     version: Number(row.version),
     sha256: row.sha256,
     category: row.category,
@@ -98,8 +103,8 @@ async function numberSome(sql: Sql): Promise<number> {
     `with news as (
        delete from trust_news where place in (select place from trust_news order by place limit $1) returning *),
      numbered as (
-       insert into trust_changes (created_at, gun, version, sha256, category)
-       select created_at, gun, version, sha256, category from news order by place)
+       insert into trust_changes (created_at, gun, life, version, sha256, category)
+       select created_at, gun, life, version, sha256, category from news order by place)
      select count(*)::int as count from news`,
     [batch],
   );

@@ -3,6 +3,7 @@ import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
 import type { Actor } from "../oci/access.ts";
 import { repositoryOfGun } from "../oci/gun.ts";
+import type { RepositoryName } from "../oci/repository-name.ts";
 import type { Change, ChangesQuery } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { NotaryError } from "./errors.ts";
@@ -25,7 +26,10 @@ export function getChanges(deps: NotaryDeps): Handler {
   };
 }
 
-/** `GET /v2/_trust/changefeed`: of every GUN whose repository the caller may list. */
+/**
+ * `GET /v2/_trust/changefeed`: of every GUN whose repository the caller may list, as long as it has been that repository.
+ * Who sees everything sees the GUNs of those that are gone too, and when they went.
+ */
 export function getAllChanges(deps: NotaryDeps): Handler {
   return async (request) => {
     const query = parseQuery(request);
@@ -57,7 +61,13 @@ async function keepListable(
   const named = page.map((change) => ({ change, repository: repositoryOfGun(change.gun, authority) }));
   const names = [...new Set(named.map(({ repository }) => repository))].filter((name) => name !== undefined);
   const seen = await listable(actor, names);
-  return named.filter(({ repository }) => repository !== undefined && seen.has(repository)).map(({ change }) => change);
+  const isShown = ({ life }: Change, repository: RepositoryName): boolean => {
+    const lives = seen.get(repository);
+    return lives === "all" || lives === life;
+  };
+  return named
+    .filter(({ change, repository }) => repository !== undefined && isShown(change, repository))
+    .map(({ change }) => change);
 }
 
 function parseQuery(request: Request): Omit<ChangesQuery, "gun"> {

@@ -1,11 +1,13 @@
 import type { Log } from "../http/log.ts";
 import type { Request } from "../http/request.ts";
-import type { Actor } from "../oci/access.ts";
+import type { Actor, ListableLives } from "../oci/access.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
+import type { AutoSignRules } from "../storage/auto-sign-rules.ts";
 import type { Confirm, Database } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { TagDigests } from "../storage/tag-digests.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
+import type { FoundingKeysStore } from "./founding-keys-store.ts";
 import type { MetadataStore } from "./metadata-store.ts";
 import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
@@ -31,13 +33,17 @@ export interface NotaryDeps {
   readonly files: MetadataStore;
   readonly keys: ServerKeysStore;
   readonly signers: OrgSignersStore;
+  readonly foundingKeys: FoundingKeysStore;
   readonly changes: ChangefeedStore;
   /** The root that is stored, read once for as long as it is remembered. */
   readonly readRoot: (stored: StoredRole) => Root;
   /** Of the change that a request makes: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
-  /** Which of these repositories the actor may list. */
-  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ReadonlySet<RepositoryName>>;
+  /** Which of these repositories the actor may list, and of which life of their names. */
+  readonly listable: (actor: Actor, names: readonly RepositoryName[]) => Promise<ListableLives>;
+  /** The REST API's errors with these codes. */
+  readonly refusal: (code: "precondition-failed" | "trust-refused", message: string) => Error;
+  readonly autoSignRules: AutoSignRules;
   readonly signatures: SignaturesStore;
   /** What a reader of the GUN's trust data finds. */
   readonly viewTrust: (gun: Gun) => Promise<TrustView>;

@@ -4,20 +4,33 @@ import type { Protocol } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { SigningAlgorithm } from "../keys/signing-key.ts";
 import { authorityOf } from "../oci/gun.ts";
-import type { Database } from "../storage/database.ts";
+import { AutoSignRules } from "../storage/auto-sign-rules.ts";
+import type { Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import { openTagDigests } from "../storage/tag-digests.ts";
+import type { TagSigner } from "../storage/tag-rows.ts";
+import { autoSignOperations, createTagSigner } from "./auto-sign-api.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
+import { FoundingKeysStore } from "./founding-keys-store.ts";
 import { MetadataStore } from "./metadata-store.ts";
 import { orgSignersOperations } from "./org-signers-api.ts";
 import { OrgSignersStore } from "./org-signers-store.ts";
 import { createReleaseTrust, type ReleaseTrust } from "./release-trust.ts";
 import { renewRegularly } from "./renewal-job.ts";
+import { rootOperations } from "./root-api.ts";
 import { openRootReader } from "./root-reader.ts";
 import { notaryProtocol } from "./routes.ts";
 import { serverKeysOperations } from "./server-keys-api.ts";
 import { ServerKeysStore } from "./server-keys-store.ts";
+import type { Obstacle } from "./server-standing.ts";
+import {
+  findObstacle,
+  issueServerTarget,
+  type ServerTarget,
+  type ServerTargetQuery,
+  withdrawServerTarget,
+} from "./server-target.ts";
 import { signaturesOperations } from "./signatures-api.ts";
 import { SignaturesStore } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
@@ -34,6 +47,7 @@ export interface NotaryOptions {
   readonly ring: KeyRing;
   readonly settings: NotarySettings;
   readonly confirm: NotaryDeps["confirm"];
+  readonly refusal: NotaryDeps["refusal"];
   readonly listable: NotaryDeps["listable"];
   readonly findPeople: NotaryDeps["findPeople"];
   readonly log: Log;
@@ -45,12 +59,26 @@ export interface Notary {
   readonly protocol: Protocol;
   readonly operations: readonly RestOperation[];
   readonly releaseTrust: ReleaseTrust;
+  readonly serverTargets: ServerTargets;
+  /** Signs what is pushed under a rule. */
+  readonly tagSigner: TagSigner;
+  /** Which of `spkis` (hex SHA-256) this server signs with, or did: what hangs on them is attested by a server. */
+  findServerKeys(spkis: readonly string[]): Promise<ReadonlySet<string>>;
   /** Seals every key with the key that seals now; returns how many were not. */
   reseal(): Promise<number>;
   /** Current files past 70 % of their life, by role; all delegations are `targets/`. */
   countOld(): Promise<ReadonlyMap<string, number>>;
   /** Ends background work. */
   close(): Promise<void>;
+}
+
+/** What the server signs by itself, each within the transaction `sql`: see server-target.ts. */
+export interface ServerTargets {
+  /** @throws OciError DENIED */
+  issue(sql: Sql, target: ServerTarget): Promise<void>;
+  /** @throws OciError DENIED */
+  withdraw(sql: Sql, target: Omit<ServerTarget, "size">): Promise<void>;
+  findObstacle(sql: Sql, query: ServerTargetQuery): Promise<Obstacle | undefined>;
 }
 
 /** The signing service, put together. */
@@ -62,6 +90,8 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     ...{ ...rest, files, keys },
     viewTrust: openTrustViews({ ...rest, files, keys }),
     signers: new OrgSignersStore(database, ring),
+    foundingKeys: new FoundingKeysStore(database, ring),
+    autoSignRules: new AutoSignRules(database),
     changes: new ChangefeedStore(database),
     signatures: new SignaturesStore(database),
     tags: openTagDigests(database),
@@ -75,9 +105,24 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
       ...orgSignersOperations(deps),
       ...tagTrustOperations(deps),
       ...signaturesOperations(deps),
+      ...autoSignOperations(deps),
+      ...rootOperations(deps),
     ],
     releaseTrust: createReleaseTrust(deps),
-    reseal: async () => (await deps.keys.reseal()) + (await deps.signers.reseal()),
+    serverTargets: {
+      issue: (sql, target) => issueServerTarget(deps, sql, target),
+      withdraw: (sql, target) => withdrawServerTarget(deps, sql, target),
+      findObstacle: (sql, query) => findObstacle(deps, sql, query),
+    },
+    tagSigner: createTagSigner(deps),
+    findServerKeys: async (spkis) => {
+      const found = await Promise.all([deps.signers.among(spkis), deps.foundingKeys.among(spkis)]);
+      return new Set(found.flat());
+    },
+    reseal: async () => {
+      const counts = [deps.keys.reseal(), deps.signers.reseal(), deps.foundingKeys.reseal()];
+      return (await Promise.all(counts)).reduce((sum, one) => sum + one, 0);
+    },
     countOld: () => deps.files.countOld(deps.now()),
     close: renewRegularly(deps),
   };

@@ -61,6 +61,17 @@ export class OrgSignersStore {
     return { ...toSigner(row), sign: openSigningKey(algorithm, privateBytes) };
   }
 
+  /** Which of `spkis` (hex SHA-256) are such keys. */
+  async among(spkis: readonly string[]): Promise<string[]> {
+    const rows = await this.#database.query<{ spki: string }>(
+      "org-signers-among",
+      `select k.spki from unnest($1::text[]) as k (spki)
+       where exists (select from org_signers o where sha256(o.public_key) = decode(k.spki, 'hex'))`,
+      [spkis],
+    );
+    return rows.map(({ spki }) => spki);
+  }
+
   /** Seals every private half with the key that seals now; returns how many were not. */
   async reseal(): Promise<number> {
     const rows = await this.#database.query<SignerRow>(
@@ -107,8 +118,12 @@ async function findRow(sql: Sql, org: string, purpose: SignerPurpose): Promise<S
   return row;
 }
 
+export function serverRoleOf(purpose: SignerPurpose): RoleName {
+  return `targets/goldseal-${purpose}` as RoleName;
+}
+
 function toSigner({ purpose, public_key }: SignerRow): OrgSigner {
-  return { purpose, role: `targets/goldseal-${purpose}` as RoleName, key: makeKey(algorithm, public_key) };
+  return { purpose, role: serverRoleOf(purpose), key: makeKey(algorithm, public_key) };
 }
 
 /** Sealed in: a row that is put in the place of another one does not open. */

@@ -119,7 +119,8 @@ describe("a signer", () => {
       ...{ database: app.database, ring: parseKeyRing(fresh + old), now: () => now, failpoint: noFailpoint },
       settings: { publicUrl: PUBLIC_URL, algorithm: "ed25519" },
       confirm: () => async () => undefined,
-      listable: async () => new Set(),
+      listable: async () => new Map(),
+      refusal: (code, message) => new Error(`${code}: ${message}`),
       findPeople: async () => new Map(),
       log: createLog({ level: "off" }),
     });

@@ -1,6 +1,7 @@
 import { describeError } from "../http/log.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { renew } from "./renewal.ts";
+import { renewServedDue } from "./served-renewal.ts";
 import { DEFAULT_POLICY } from "./tuf/policy.ts";
 
 const everyMs = 10 * 60_000;
@@ -11,11 +12,12 @@ const timestampAgeMs = 23 * hourMs;
 const snapshotAgeMs = DEFAULT_POLICY.snapshotLifeSeconds * 1000 * 0.6;
 const batch = 100;
 /**
- * Signs every timestamp anew each day, and snapshots in good time, whoever reads or does not. All processes try; one works.
- * Returns how many GUNs got new files.
+ * Signs every timestamp anew each day, and in good time snapshots and whatever else the server signs alone, whoever reads or
+ * does not. All processes try; one works. Returns how many GUNs got new files.
  */
 export async function renewDue(deps: NotaryDeps): Promise<number> {
-  return (await deps.database.exclusively("trust-renewal", () => renewAll(deps))) ?? 0;
+  const work = async () => (await renewServedDue(deps)) + (await renewAll(deps));
+  return (await deps.database.exclusively("trust-renewal", work)) ?? 0;
 }
 
 /** On connections of its own: each GUN is one transaction, and those that cannot be renewed hold up nobody. */

@@ -1,23 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLog } from "../http/log.ts";
-import { newKeyLine, parseKeyRing } from "../keys/key-ring.ts";
-import { noFailpoint } from "../storage/failpoint.ts";
-import { openTagDigests } from "../storage/tag-digests.ts";
 import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
-import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
-import { holdCollection, insertFiles, MetadataStore } from "./metadata-store.ts";
-import { OrgSignersStore } from "./org-signers-store.ts";
+import { holdCollection, insertFiles } from "./metadata-store.ts";
 import { freshTimestamp } from "./renewal.ts";
 import { renewDue } from "./renewal-job.ts";
-import { markUsed, ServerKeysStore } from "./server-keys-store.ts";
-import { SignaturesStore } from "./signatures-store.ts";
+import { markUsed } from "./server-keys-store.ts";
+import { openTestDeps } from "./testing/deps.ts";
 import { parseTimestamp } from "./tuf/metadata.ts";
 import { type Gun, parseGun } from "./tuf/names.ts";
 import { completeUpdate } from "./tuf/produce.ts";
 import { certificateFor, DAY_MS, Repository } from "./tuf/testing/repository.ts";
 import { ecdsaKey, inCertificate, type TestKey } from "./tuf/testing/test-key.ts";
-import { judgeUpdate, toStoredRoot } from "./tuf/update.ts";
+import { judgeUpdate } from "./tuf/update.ts";
 import { contentsNeeded, readParts, rolesNeeded } from "./tuf/upload.ts";
 
 let test: TestDatabase;
@@ -25,26 +19,7 @@ let deps: NotaryDeps;
 const clock = { now: new Date("2026-11-22T12:00:00Z") };
 beforeAll(async () => {
   test = await openTestDatabase();
-  const { database } = test;
-  const ring = parseKeyRing(newKeyLine("k1"));
-  deps = {
-    database,
-    files: new MetadataStore(database),
-    keys: new ServerKeysStore(database, ring, "ed25519"),
-    signers: new OrgSignersStore(database, ring),
-    changes: new ChangefeedStore(database),
-    readRoot: toStoredRoot,
-    signatures: new SignaturesStore(database),
-    tags: openTagDigests(database),
-    findPeople: async () => new Map(),
-    viewTrust: async () => ({ tags: [], problem: undefined }),
-    confirm: () => async () => undefined,
-    listable: async () => new Set(),
-    authority: "registry.test",
-    now: () => clock.now,
-    log: createLog({ level: "off" }),
-    failpoint: noFailpoint,
-  };
+  deps = openTestDeps(test.database, () => clock.now);
 });
 afterAll(() => test.close());
 

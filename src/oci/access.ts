@@ -54,4 +54,10 @@ export type Decision =
 /** Permission as it is now, read from the database in every call (look-ups waiting together share one query). */
 export type Authorize = (actor: Actor, repository: RepositoryName, action: RepositoryAction) => Promise<Decision>;
 
+/**
+ * Repositories that somebody may list, with the life of its name that each is in: what is on record of an earlier one was
+ * another repository. `all` for who may list what is gone too.
+ */
+export type ListableLives = ReadonlyMap<RepositoryName, number | "all">;
+
 export const ANONYMOUS: Actor = { kind: "anonymous", id: 0, name: "anonymous" };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { composeTakeOver } from "../notary/testing/take-over.ts";
 import { spkiOf } from "../notary/tuf/key.ts";
 import { ecdsaKey, signBytes } from "../notary/tuf/testing/test-key.ts";
 import { digestOf, OCI_MANIFEST, pushBlob, pushParts, putManifest, startUpload } from "../testing/images.ts";
@@ -71,6 +72,7 @@ interface Change {
 
 const pair = ecdsaKey();
 const KEY = "users/{user}/keys/{key}";
+const RULE = "orgs/{org}/repositories/{repo}/auto-sign/{rule}";
 
 /** Asking for a challenge is a change as well: the last one counts. */
 async function proof(): Promise<unknown> {
@@ -84,6 +86,13 @@ server: ${PUBLIC_URL}\nuser: carol\nkey-sha256: ${NAMES.key}\nchallenge: ${row?.
     method: "ecdsa",
     signature: signBytes(pair.privateKey, "ecdsa", Buffer.from(message)).toString("base64"),
   };
+}
+
+/** The server founds trust data at the first push under the rule. */
+async function foundAndTakeOver(): Promise<unknown> {
+  const place = { app, as: "admin", repository: "acme/app" };
+  expect((await putManifest(place, "v1", (await pushParts(place)).manifest)).status).toBe(201);
+  return composeTakeOver(app, "admin", "acme/app");
 }
 
 /** The very same again is no change, but on record like any other. */
@@ -120,6 +129,9 @@ const REST: readonly Change[] = [
   { route: "token-create", method: "POST", path: "tokens", body: { name: "laptop" } },
   { route: "token-keys-rotate", method: "POST", path: "token-keys/rotate" },
   { route: "trust-keys-rotate", method: "POST", path: "orgs/{org}/repositories/{repo}/trust-keys/rotate" },
+  { route: "auto-sign-put", method: "PUT", path: RULE, body: { tags: ["*"] } },
+  { route: "trust-root-put", method: "PUT", path: "orgs/{org}/repositories/{repo}/trust/root", body: foundAndTakeOver },
+  { route: "auto-sign-delete", method: "DELETE", path: RULE },
   { route: "trust-keys-rotate-all", method: "POST", path: "trust-keys/rotate" },
   { route: "keyring-reseal", method: "POST", path: "keyring/reseal" },
   { route: "scrub-put", method: "PUT", path: "scrub", body: { bytesPerSecond: 1_048_576, everyDays: 30 } },
@@ -134,7 +146,7 @@ const REST: readonly Change[] = [
     route: "repository-rename",
     method: "POST",
     path: "orgs/{org}/repositories/{repo}/rename",
-    body: { name: "acme/renamed" },
+    body: { name: "acme/renamed", dropTrust: true },
   },
   { route: "repository-delete", method: "DELETE", path: "orgs/{org}/repositories/renamed" },
   { route: "org-delete", method: "DELETE", path: "orgs/{org}" },
@@ -146,6 +158,7 @@ const NAMES: Record<string, string> = {
   org: "acme",
   team: "dev",
   repo: "app",
+  rule: "all",
   robot: "ci",
   token: "laptop",
   key: spkiOf(pair.key) ?? "",

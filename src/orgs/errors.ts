@@ -24,6 +24,7 @@ export type OrgsCode =
   | "precondition-failed"
   | "too-many-keys"
   | "too-many-requests"
+  | "trust-refused"
   | "unauthorized"
   | "unavailable";
 
@@ -47,6 +48,7 @@ const STATUS: Readonly<Record<OrgsCode, number>> = {
   "precondition-failed": 412,
   "too-many-keys": 409,
   "too-many-requests": 429,
+  "trust-refused": 409,
   unauthorized: 401,
   unavailable: 503,
 };

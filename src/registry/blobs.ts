@@ -6,7 +6,9 @@ import type { Handler, LookAhead } from "../http/route.ts";
 import { algorithmOf, type Digest, digestOf, parseDigest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
-import type { BlobReader, BlobStore } from "../storage/blob-store.ts";
+import type { BlobReader } from "../storage/blob-store.ts";
+import { BrokenBytesError, mayBeDamage } from "../storage/broken-bytes.ts";
+import { explainBroken, unknownBlob } from "./broken-blob.ts";
 import type { RegistryDeps } from "./deps.ts";
 import { inQuarantine } from "./errors.ts";
 
@@ -23,7 +25,8 @@ const redirectSeconds = 60;
  * @throws OciError NAME_INVALID, DIGEST_INVALID, BLOB_UNKNOWN, RANGE_INVALID
  * @see distribution-spec v1.1 end-2, RFC 9110 section 14 (ranges) and 13 (conditions)
  */
-export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead {
+export function getBlob(deps: RegistryDeps): LookAhead {
+  const { blobRows, blobs, redirects, doubts } = deps;
   const cache = new LRUCache<Digest, Buffer>({ maxSize: maxCacheBytes, sizeCalculation: ({ length }) => length + 256 });
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
@@ -33,7 +36,7 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
     const row = (await looked)?.found;
 
     return async () => {
-      if (row === undefined) throw unknown(digest);
+      if (row === undefined) throw unknownBlob(digest);
       if (row.quarantined) throw inQuarantine("BLOB_UNKNOWN", digest);
       const { size } = row;
       const etag = `"${digest}"`;
@@ -43,22 +46,22 @@ export function getBlob({ blobRows, blobs, redirects }: RegistryDeps): LookAhead
 
       if (request.method === "HEAD") {
         // Who pushes asks so, and leaves out what is here.
-        if (row.unreferenced && !(await blobRows.keep(repository, digest))) throw unknown(digest);
+        if (row.unreferenced && !(await blobRows.keep(repository, digest))) throw unknownBlob(digest);
         return empty(200, { ...headers, "Content-Type": OCTETS, "Content-Length": String(size) });
       }
+      const isSmall = size <= maxCachedBlobBytes;
       try {
-        if (size <= maxCachedBlobBytes) return small(await load(cache, blobs, digest, size), range, headers);
+        if (isSmall) return small(await load(cache, deps, digest, size), range, headers);
         if (redirects(request.remoteAddress)) {
           const url = await blobs.presign(digest, redirectSeconds);
           if (url !== undefined) return elsewhere(url, digest);
         }
-        return large(await openBlob(blobs, digest, size), range, headers);
+        const onBroken = (error: unknown): void => {
+          if (mayBeDamage(error)) doubts.suspect({ digest, size });
+        };
+        return large(await openBlob(deps, digest, size), { range, onBroken }, headers);
       } catch (error) {
-        // It may have been deleted and collected, or set aside, since its row was read.
-        const now = (await blobRows.look(repository, digest))?.found;
-        if (now === undefined) throw unknown(digest);
-        if (now.quarantined) throw inQuarantine("BLOB_UNKNOWN", digest);
-        throw error;
+        throw await explainBroken(deps, { repository, digest, size, isSmall }, error);
       }
     };
   };
@@ -80,10 +83,6 @@ export function deleteBlob({ blobRows, confirm, failpoint }: RegistryDeps): Hand
 
     return empty(202);
   };
-}
-
-function unknown(digest: Digest): OciError {
-  return new OciError("BLOB_UNKNOWN", { detail: { digest } });
 }
 
 const OCTETS = "application/octet-stream";
@@ -122,10 +121,17 @@ function small(content: Buffer, range: ByteRange | undefined, headers: ReplyHead
   return bytes(status, OCTETS, range === undefined ? content : content.subarray(range.first, range.last + 1), all);
 }
 
-function large(reader: BlobReader, range: ByteRange | undefined, headers: ReplyHeaders): Reply {
+interface LargeOptions {
+  readonly range: ByteRange | undefined;
+  readonly onBroken: (error: unknown) => void;
+}
+
+/** Not hashed while it is sent, which would halve the speed: who pulls it does so. */
+function large(reader: BlobReader, { range, onBroken }: LargeOptions, headers: ReplyHeaders): Reply {
   const { first, last } = range ?? { first: 0, last: reader.size - 1 };
   const [status, all] = partial(range, reader.size, headers);
-  const body = { length: last - first + 1, chunks: () => reader.chunks(first, last), close: () => reader.close() };
+  const chunks = () => reader.chunks(first, last);
+  const body = { length: last - first + 1, chunks, onBroken, close: () => reader.close() };
   return bytes(status, OCTETS, body, all);
 }
 
@@ -134,16 +140,18 @@ function elsewhere(url: string, digest: Digest): Reply {
   return empty(307, { Location: url, "Docker-Content-Digest": digest, "Cache-Control": "no-store" });
 }
 
-async function load(cache: LRUCache<Digest, Buffer>, blobs: BlobStore, digest: Digest, size: number): Promise<Buffer> {
+type Bytes = Pick<RegistryDeps, "blobs" | "doubts">;
+
+async function load(cache: LRUCache<Digest, Buffer>, from: Bytes, digest: Digest, size: number): Promise<Buffer> {
   const cached = cache.get(digest);
   if (cached !== undefined) return cached;
-  const reader = await openBlob(blobs, digest, size);
+  const reader = await openBlob(from, digest, size);
   try {
     const chunks: Uint8Array[] = [];
     for await (const chunk of reader.chunks(0, size - 1)) chunks.push(Uint8Array.from(chunk));
     const content = Buffer.concat(chunks, size);
     // What is kept outlives the repair of the blob.
-    if (digestOf(content, algorithmOf(digest)) !== digest) throw new Error(`blob ${digest} has other bytes`);
+    if (digestOf(content, algorithmOf(digest)) !== digest) throw new BrokenBytesError(`blob ${digest} has other bytes`);
     cache.set(digest, content);
     return content;
   } finally {
@@ -151,10 +159,15 @@ async function load(cache: LRUCache<Digest, Buffer>, blobs: BlobStore, digest: D
   }
 }
 
-/** A row whose bytes are gone or of another size is corruption: fail loudly, never serve it. */
-async function openBlob(blobs: BlobStore, digest: Digest, size: number): Promise<BlobReader> {
+/** A row whose bytes are gone or of another size is corruption: never serve it. */
+async function openBlob({ blobs, doubts }: Bytes, digest: Digest, size: number): Promise<BlobReader> {
   const reader = await blobs.open(digest);
-  if (reader?.size === size) return reader;
+  if (reader?.size === size) {
+    doubts.isThere();
+    return reader;
+  }
   await reader?.close();
-  throw new Error(`blob ${digest} should have ${size} bytes, but the blob store has ${reader?.size ?? "none"}`);
+  throw new BrokenBytesError(
+    `blob ${digest} should have ${size} bytes, but the blob store has ${reader?.size ?? "none"}`,
+  );
 }

@@ -4,6 +4,7 @@ import type { BlobRows } from "../storage/blob-rows.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import type { Confirm } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
+import type { Doubts } from "../storage/integrity/doubts.ts";
 import type { ManifestStore } from "../storage/manifest-store.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import type { UploadStore } from "../storage/upload-store.ts";
@@ -26,5 +27,7 @@ export interface RegistryDeps {
   readonly deletion: boolean;
   /** Whether a client at this address may be sent to the bucket for a large blob. */
   readonly redirects: (address: string) => boolean;
+  /** Told of what a pull finds damaged. */
+  readonly doubts: Pick<Doubts, "isThere" | "settle" | "settleManifest" | "suspect">;
   readonly failpoint: Failpoint;
 }

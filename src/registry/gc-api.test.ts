@@ -1,8 +1,9 @@
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../cli/main.ts";
-import { digestOf, type Place, pushBlob, pushParts, putManifest } from "../testing/images.ts";
+import { digestOf, type Place, pushBlob, pushParts, putManifest, startUpload } from "../testing/images.ts";
 import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import { patchUpload, putUpload } from "./test-registry.ts";
 
 let app: TestApp;
 let place: Place;
@@ -115,5 +116,44 @@ describe("goldseal gc", () => {
     expect([held.status, held.err]).toEqual([1, expect.stringContaining("--after-restore")]);
     expect((await goldseal("gc --after-restore")).status).toBe(0);
     expect((await goldseal("gc")).status).toBe(0);
+  });
+});
+
+describe("an upload whose last answer the client never saw", () => {
+  const collect = async () => ended(JSON.parse((await start({})).body.toString()).id);
+  const finish = (path: string) => putUpload(app, path, digestOf("its bytes"));
+  const begin = async () => {
+    const path = await startUpload(place);
+    await patchUpload(app, path, "its bytes");
+    return path;
+  };
+
+  it("ended: blob and upload may both be gone by a collection, which lists the blob, and the push is made anew", async () => {
+    const path = await begin();
+    await finish(path);
+    const { id } = await collect();
+
+    const asked = await app.ask("GET", path, { as: "alice" });
+    const blob = await app.ask("GET", `/v2/${place.repository}/blobs/${digestOf("its bytes")}`, { as: "alice" });
+
+    expect([asked.code, blob.code, (await finish(path)).code]).toEqual([
+      ...["BLOB_UPLOAD_UNKNOWN", "BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN"],
+    ]);
+    const { items } = JSON.parse((await app.ask("GET", `/api/v1/gc/${id}/items`, { as: "admin" })).body.toString());
+    const listed = items.filter((item: { digest: string }) => item.digest === digestOf("its bytes"));
+    expect(listed.map(({ kind, repository }: Record<string, string>) => [kind, repository])).toEqual([
+      ["link", place.repository],
+      ["blob", undefined],
+    ]);
+    expect((await finish(await begin())).status).toBe(201);
+  });
+
+  it("did not end: a collection takes none of it, and the same last request ends it", async () => {
+    const path = await begin();
+    await collect();
+
+    expect((await finish(path)).status).toBe(201);
+    const blob = await app.ask("GET", `/v2/${place.repository}/blobs/${digestOf("its bytes")}`, { as: "alice" });
+    expect([blob.status, blob.body.toString()]).toEqual([200, "its bytes"]);
   });
 });

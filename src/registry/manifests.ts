@@ -9,7 +9,9 @@ import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import { isNonDistributable } from "../oci/media-types.ts";
 import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } from "../oci/reference.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import { BrokenBytesError } from "../storage/broken-bytes.ts";
 import type { FoundManifest } from "../storage/manifest-store.ts";
+import { unreadable } from "./broken-blob.ts";
 import type { RegistryDeps } from "./deps.ts";
 import { inQuarantine } from "./errors.ts";
 
@@ -22,7 +24,7 @@ const maxTags = 100;
  * @see distribution-spec v1.1 end-3
  */
 export function getManifest(deps: RegistryDeps): LookAhead {
-  const { manifests } = deps;
+  const { manifests, doubts } = deps;
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const reference = parseReference(request.param("reference"));
@@ -39,7 +41,11 @@ export function getManifest(deps: RegistryDeps): LookAhead {
         if (row.doubtful) await refuseSkipping(deps, request, repository, row);
         return empty(200, { ...headers, "Content-Type": row.mediaType, "Content-Length": String(row.size) });
       }
-      const content = await manifests.findContent(row);
+      const content = await manifests.findContent(row).catch(async (error: unknown) => {
+        if (!(error instanceof BrokenBytesError)) throw error;
+        const isDamaged = await doubts.settleManifest(row);
+        throw isDamaged ? inQuarantine("MANIFEST_UNKNOWN", row.digest) : unreadable(row.digest, error);
+      });
       if (content === undefined) throw unknown(reference);
       return bytes(200, row.mediaType, content, headers);
     };

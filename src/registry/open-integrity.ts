@@ -1,6 +1,7 @@
 import { describeError, type Log } from "../http/log.ts";
 import type { Metrics } from "../http/metrics.ts";
 import type { RestOperation } from "../http/rest-operation.ts";
+import { Doubts } from "../storage/integrity/doubts.ts";
 import { Fsck, type FsckOptions } from "../storage/integrity/fsck.ts";
 import { FsckRuns } from "../storage/integrity/fsck-runs.ts";
 import type { IntegrityEvent } from "../storage/integrity/integrity-event.ts";
@@ -20,6 +21,8 @@ export interface IntegrityParts extends Omit<FsckOptions, "observe" | "signal">,
 
 export interface OpenIntegrity {
   readonly operations: readonly RestOperation[];
+  /** For pulls, which find damage too. */
+  readonly doubts: Doubts;
   /** Ends what is under way between two pieces; it goes on in another process, or after the next start. */
   close(): Promise<void>;
 }
@@ -42,7 +45,9 @@ export function openIntegrity(parts: IntegrityParts): OpenIntegrity {
       if (!signal.aborted) log.error(`${job}.failed`, describeError(error));
     },
   });
+  const doubts = new Doubts({ ...parts, observe, signal });
   return {
+    doubts,
     operations: [
       ...fsckOperations({
         ...{ runs: new FsckRuns(database), notFound, begin: (request) => jobs.begin(request) },
@@ -50,9 +55,9 @@ export function openIntegrity(parts: IntegrityParts): OpenIntegrity {
       }),
       ...scrubOperations({ scrub: scrubStore, wake: () => void jobs.scrub(), confirm, preconditionFailed }),
     ],
-    close: () => {
+    close: async () => {
       stopping.abort(new Error("the process stopped"));
-      return jobs.close();
+      await Promise.all([jobs.close(), doubts.close()]);
     },
   };
 }

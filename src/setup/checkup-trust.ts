@@ -25,9 +25,10 @@ const MEND: Readonly<Record<string, string>> = {
   timestamp:
     "the server signs these each day unless a root is over or names a key it does not hold: see trust.not-renewed in its log",
   snapshot: "where the server holds the key, see trust.not-renewed in its log; else publish again",
-  root: "its owner signs it anew: notary key rotate <GUN> root",
+  root: "its owner signs it anew: notary key rotate <GUN> root; one that the server founded it signs itself, see trust.not-renewed in its log",
 };
-const PUBLISH = "its signer publishes again: docker trust sign, or notary witness -p <GUN> <role>";
+const PUBLISH =
+  "its signer publishes again: docker trust sign, or notary witness -p <GUN> <role>; what the server signs alone (targets/goldseal-…, and all that it founded) it signs itself, see trust.not-renewed in its log";
 
 /** Only of a database that runs: the embedded one runs while its server does. */
 export async function checkTrustData({ config, isServed, inspectTrust }: TrustSituation): Promise<Finding[]> {

@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { BrokenBytesError } from "./broken-bytes.ts";
 
 const largeBytes = 1024 * 1024;
 const maxPooled = 16;
@@ -47,7 +48,7 @@ async function readFully(handle: FileHandle, buffer: Buffer, position: number, s
   let done = 0;
   while (done < size) {
     const { bytesRead } = await handle.read(buffer, done, size - done, position + done);
-    if (bytesRead === 0) throw new Error(`file ends ${size - done} bytes early`);
+    if (bytesRead === 0) throw new BrokenBytesError(`file ends ${size - done} bytes early`);
     done += bytesRead;
   }
   return buffer.subarray(0, size);

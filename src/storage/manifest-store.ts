@@ -6,11 +6,13 @@ import type { Reference, Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { BatchedLookup } from "./batched-lookup.ts";
 import type { SeeBytes } from "./blob-rows.ts";
+import { BrokenBytesError } from "./broken-bytes.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
 import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
+import { deleteTagRow, deleteTagsOf, noTagSigner, putTags, type TagMove, type TagSigner } from "./tag-rows.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -63,23 +65,26 @@ const maxAnnotationBytes = 3 * 1024 * 1024;
 export interface ManifestStoreParts {
   readonly seeBytes: SeeBytes;
   readonly failpoint?: Failpoint;
+  readonly tagSigner?: TagSigner;
 }
 
-/** Rows of `manifests`, their references, and `tags`. */
+/** Rows of `manifests`, their references, and `tags` (tag-rows.ts). */
 export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
   readonly #seeBytes: SeeBytes;
+  readonly #tagSigner: TagSigner;
   readonly #rows: BatchedLookup<ManifestKey, Seen<FoundManifest>>;
   readonly #contents = new LRUCache<Digest, Buffer>({
     maxSize: maxCachedBytes,
     sizeCalculation: ({ length }) => length + 256,
   });
 
-  constructor(database: Database, { seeBytes, failpoint = noFailpoint }: ManifestStoreParts) {
+  constructor(database: Database, { seeBytes, failpoint = noFailpoint, tagSigner = noTagSigner }: ManifestStoreParts) {
     this.#database = database;
     this.#failpoint = failpoint;
     this.#seeBytes = seeBytes;
+    this.#tagSigner = tagSigner;
     this.#rows = new BatchedLookup((keys) => findRows(database, keys), {
       nameOf: ({ repository, reference }) =>
         `${repository}\n${reference.kind === "tag" ? reference.tag : reference.digest}`,
@@ -128,13 +133,8 @@ export class ManifestStore {
       const repositoryId = await ensureRepository(sql, repository, admission);
       await insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes });
       if (tags.length > 0) {
-        await sql.query(
-          "tags-put",
-          `insert into tags (repository_id, name, manifest_digest)
-           select $1, name, $3 from unnest($2::text[]) name order by name
-           on conflict (repository_id, name) do update set manifest_digest = excluded.manifest_digest, updated_at = now()`,
-          [repositoryId, tags, manifest.digest],
-        );
+        const { digest, content } = manifest;
+        await this.moveTags(sql, { repository, repositoryId, tags, digest, size: content.length });
         await this.#failpoint("tag.beforeCommit");
       }
       await this.#failpoint("manifest.beforeCommit");
@@ -143,38 +143,47 @@ export class ManifestStore {
     if (tags.length > 0) await this.#failpoint("tag.afterCommit");
   }
 
-  /** @throws OciError MANIFEST_UNKNOWN */
+  /**
+   * Within the transaction `sql`, which holds the repository and the manifest; those under a rule are signed.
+   * @throws OciError DENIED where they cannot be
+   */
+  async moveTags(sql: Sql, move: TagMove): Promise<void> {
+    const tags = await putTags(sql, move);
+    if (tags.length > 0) await this.#tagSigner.sign(sql, { ...move, tags });
+  }
+
+  /** @throws OciError MANIFEST_UNKNOWN; DENIED where it is signed under a rule, and that cannot be taken back */
   async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
-      const rows = await sql.query(
-        "tag-delete",
-        `delete from tags t using repositories r
-         where r.id = t.repository_id and r.name = $1 and t.name = $2 returning 1`,
-        [repository, tag],
-      );
-      if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+      const row = await deleteTagRow(sql, repository, tag);
+      if (row === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+      if (row.signed) await this.#tagSigner.withdraw(sql, { repository, tags: [tag], digest: row.digest });
     });
     await this.#failpoint("del.afterRow");
   }
 
   /**
    * Delete the manifest and every tag that names it.
-   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it
+   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it; DENIED as {@link deleteTag}
    */
   async delete(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database
       .transaction(async (sql) => {
         await confirm(sql);
-        const rows = await sql.query(
-          "manifest-delete",
-          `delete from manifests m using repositories r
-           where r.id = m.repository_id and r.name = $1 and m.digest = $2 returning 1`,
+        const [row] = await sql.query<{ repository_id: string }>(
+          "manifest-lock",
+          `select m.repository_id from manifests m join repositories r on r.id = m.repository_id
+           where r.name = $1 and m.digest = $2 for update of m`,
           [repository, digest],
         );
-        if (rows.length === 0) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+        if (row === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+        const tags = await deleteTagsOf(sql, row.repository_id, digest);
+        const text = "delete from manifests where repository_id = $1 and digest = $2";
+        await sql.query("manifest-delete", text, [row.repository_id, digest]);
+        if (tags.length > 0) await this.#tagSigner.withdraw(sql, { repository, tags, digest });
       })
       .catch((cause: unknown) => {
         if (!isViolation(cause, "manifest_children_child")) throw cause;
@@ -234,7 +243,8 @@ export class ManifestStore {
     );
     if (row === undefined) return undefined;
     // Fail loudly, never serve it; and what is kept here outlives the row's repair.
-    if (digestOf(row.content, algorithmOf(digest)) !== digest) throw new Error(`manifest ${digest} has other bytes`);
+    if (digestOf(row.content, algorithmOf(digest)) !== digest)
+      throw new BrokenBytesError(`manifest ${digest} has other bytes`);
     this.#contents.set(digest, row.content);
     return row.content;
   }

@@ -102,11 +102,12 @@ export class RepositoryStore {
         check(row?.version);
         if (row === undefined) throw new OciError("NAME_UNKNOWN");
         if (from === to) throw new NameObstacleError({ kind: "taken" });
+        // Before anything is said of the new name: who meets a refusal here tries names without end, and changes nothing.
+        await release(sql);
         const reservation = await findReservation(sql, to);
         if (reservation?.heldFor !== undefined && reservation.heldFor !== row.id)
           throw new NameObstacleError({ kind: "reserved", ...reservation });
         await getDefaultVisibility(sql, to);
-        await release(sql);
         if (namespaceOf(from) !== namespaceOf(to)) await leave(sql, row.id);
         const text = "update repositories set name = $2, namespace = $3 where id = $1";
         await sql.query("repository-move", text, [row.id, to, namespaceOf(to)]);
@@ -201,7 +202,7 @@ export async function findRepository(sql: Sql, name: RepositoryName): Promise<Re
 }
 
 /** Waits for pushes into it that are under way, and holds off those to come. */
-async function lockRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
+export async function lockRepository(sql: Sql, name: RepositoryName): Promise<RepositoryRow | undefined> {
   const text = `select ${rowColumns} from repositories where name = $1 for update`;
   return toRow(await sql.query("repository-lock", text, [name]));
 }

@@ -135,6 +135,8 @@ export class S3BlobStore implements BlobStore {
   async presign(digest: Digest, seconds: number): Promise<string | undefined> {
     const [only, ...more] = await this.#objects.findBlob(digest);
     if (only === undefined || more.length > 0) return undefined;
+    // Whoever was sent away to an object that is not there would not come back to tell.
+    if ((await this.#bucket.findSize(only.key)) !== only.size) return undefined;
     return this.#bucket.presign(only.key, { seconds, now: this.#now() });
   }
 

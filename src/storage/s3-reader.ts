@@ -1,4 +1,5 @@
 import { freeChunk } from "../oci/free-chunk.ts";
+import { BrokenBytesError } from "./broken-bytes.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 import { maxRetries, unavailable } from "./s3-calls.ts";
 import { S3Inlet } from "./s3-inlet.ts";
@@ -23,7 +24,7 @@ export async function* readObjects(
     if (from <= to) yield* readObject(bucket, key, from, to);
     start += size;
   }
-  if (last >= start) throw new Error(`the blob ends ${last + 1 - start} bytes early`);
+  if (last >= start) throw new BrokenBytesError(`the blob ends ${last + 1 - start} bytes early`);
 }
 
 /** A connection that breaks or stalls is replaced where it ended: the client has half of the blob already. */

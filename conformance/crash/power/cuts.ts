@@ -186,7 +186,7 @@ export class PowerCuts {
     });
     const client = new Client([server]);
     try {
-      const { registers } = await new Checker([client], history).check("everything");
+      const { registers } = await new Checker([client], history, embeddedDatabase(data)).check("everything");
       await checkStore(embeddedDatabase(data), join(data, "blobs"));
       this.#readBack += registers;
       this.#cuts++;

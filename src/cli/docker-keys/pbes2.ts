@@ -1,5 +1,5 @@
 import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
-import { integer, octets, oid, sequence } from "../der.ts";
+import { integer, octets, oid, sequence } from "../../notary/tuf/der.ts";
 
 const ITERATIONS = 2048;
 const OID = {

@@ -1,6 +1,7 @@
 import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { VerificationError } from "../../notary/tuf/error.ts";
 import { type Key, makeKey } from "../../notary/tuf/key.ts";
+import type { Certifier } from "../../notary/tuf/root-certificate.ts";
 import { CliError } from "../errors.ts";
 import { isEncrypted, type KeyFile, toPem } from "./key-file.ts";
 import { encryptPkcs8 } from "./pbes2.ts";
@@ -38,6 +39,10 @@ export function signWith({ key, privateKey }: SigningKey, message: Uint8Array): 
   }
   const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
   return { method: "rsapss", sig: sign("sha256", message, { key: privateKey, ...padding }) };
+}
+
+export function toCertifier({ key, privateKey }: SigningKey): Certifier {
+  return { key, signCertificate: (toBeSigned) => sign("sha256", toBeSigned, privateKey) };
 }
 
 /**

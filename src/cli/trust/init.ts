@@ -2,17 +2,18 @@ import { composeRoot, TargetsDraft } from "../../notary/tuf/compose.ts";
 import { VerificationError } from "../../notary/tuf/error.ts";
 import { type Key, readKey } from "../../notary/tuf/key.ts";
 import { isDelegationName, type RoleName, TARGETS } from "../../notary/tuf/names.ts";
-import type { TrustedMetadata } from "../../notary/tuf/trusted-metadata.ts";
+import { inRootCertificate } from "../../notary/tuf/root-certificate.ts";
+import type { TrustedMetadata, TrustedRole } from "../../notary/tuf/trusted-metadata.ts";
 import { JsonError, parseJson } from "../../oci/json.ts";
 import type { LocalCall } from "../command.ts";
-import { generateSigningKey, type SigningKey } from "../docker-keys/signing-key.ts";
+import { generateSigningKey, type SigningKey, toCertifier } from "../docker-keys/signing-key.ts";
 import { CliError, UsageError } from "../errors.ts";
 import { heldKeys, isEnding, repositoryKeyOf, toDraft, toSigner, toSigners } from "./own-roles.ts";
-import { inRootCertificate } from "./root-certificate.ts";
 import { findServerSigners, type ServerSigner } from "./server-signers.ts";
 import { openSigningSession, type TrustSession } from "./session.ts";
 import { RELEASES } from "./tag-view.ts";
-import { type NewFile, publishChange, requireTrust } from "./trust-repository.ts";
+import { composeNextRoot, isHeldByServer, sendTakeOver } from "./take-over.ts";
+import { type NewFile, post, publishChange, requireTrust } from "./trust-repository.ts";
 
 /** Who shall sign, besides the repository key. */
 interface Delegate {
@@ -21,8 +22,8 @@ interface Delegate {
 }
 
 /**
- * `goldseal trust init IMAGE`: founds the trust data of a repository, or adds what an existing one lacks: a signer of our own
- * and the server's own signing roles.
+ * `goldseal trust init IMAGE`: founds the trust data of a repository, takes over what the server founded, or adds what an
+ * existing one lacks: a signer of our own and the server's own signing roles.
  */
 export async function initTrust(call: LocalCall): Promise<void> {
   const session = await openSigningSession(call);
@@ -33,15 +34,19 @@ export async function initTrust(call: LocalCall): Promise<void> {
   const signer = parseSigner(call.options.signer ?? account.name);
   const server = await findServerSigners(session);
   const done: string[] = [];
-  await publishChange(session, async (present) => {
+  let isServers = false;
+  const plan = async (present: TrustedMetadata | undefined): Promise<NewFile[]> => {
     done.length = 0;
+    isServers = present !== undefined && (await isHeldByServer(session));
     // First what the server may refuse: who must not sign here need not make keys.
     const online = present === undefined ? await getOnlineKeys(session) : undefined;
     const own = await signerKey(session, signer);
     const delegates = toDelegates(signer, own, server, call.options.releases === true);
     if (online !== undefined) return found(session, { online, delegates }, done);
-    return complete(session, requireTrust(session, present), delegates, done);
-  });
+    const trusted = requireTrust(session, present);
+    return isServers ? takeOver(session, trusted, delegates, done) : complete(session, trusted, delegates, done);
+  };
+  await publishChange(session, plan, (...sent) => (isServers ? sendTakeOver(...sent) : post(...sent)));
   if (done.length === 0) done.push(`${gun} has everything already`);
   for (const line of done) call.io.stdout.write(`${line}\n`);
 }
@@ -80,7 +85,7 @@ async function found(session: TrustSession, { online, delegates }: Founding, don
   }
   const [rootKey, targetsKey] = [await ownKey(session, "root"), await ownKey(session, "targets", gun)];
   const now = new Date();
-  const root = inRootCertificate(rootKey, gun, now);
+  const root = inRootCertificate(toCertifier(rootKey), gun, now);
   const keys = { root, targets: targetsKey.key, ...online };
   const rootFile = composeRoot(gun, keys, { now, signers: [toSigner(rootKey, root.id)] });
   const draft = new TargetsDraft(TARGETS, undefined, 0);
@@ -97,6 +102,30 @@ async function found(session: TrustSession, { online, delegates }: Founding, don
   ];
 }
 
+/** Root and targets of our own after those that the server founded; what it may sign stays. */
+async function takeOver(
+  session: TrustSession,
+  present: TrustedMetadata,
+  delegates: readonly Delegate[],
+  done: string[],
+): Promise<NewFile[]> {
+  const { gun, keysFolder } = session;
+  const keys = { root: await ownKey(session, "root"), targets: await ownKey(session, "targets", gun) };
+  const draft = toDraft(session, targetsOf(present));
+  done.push(`took over the trust data of ${gun}, which the server had founded`);
+  done.push(`  root key        ${keys.root.key.id}`, `  repository key  ${keys.targets.key.id}`);
+  done.push(`  keys are in ${keysFolder}/private: back up the root key`);
+  addDelegates(draft, delegates, done);
+  const targets = draft.finish(new Date(), [toSigner(keys.targets, keys.targets.key.id)]);
+  return [composeNextRoot(session, present, keys), { role: TARGETS, bytes: targets.bytes }];
+}
+
+function targetsOf({ roles }: TrustedMetadata): TrustedRole {
+  const targets = roles.get(TARGETS);
+  if (targets === undefined) throw new Error("a walk without targets");
+  return targets;
+}
+
 async function complete(
   session: TrustSession,
   present: TrustedMetadata,
@@ -104,8 +133,7 @@ async function complete(
   done: string[],
 ): Promise<NewFile[]> {
   const { gun, keys: folder, keysFolder } = session;
-  const targets = present.roles.get(TARGETS);
-  if (targets === undefined) throw new Error("a walk without targets");
+  const targets = targetsOf(present);
   const draft = toDraft(session, targets);
   addDelegates(draft, delegates, done);
   if (isEnding(targets)) done.push("  targets, signed anew before it ends");

@@ -3,10 +3,10 @@ import { type Key, makeKey } from "../../notary/tuf/key.ts";
 import { isDelegationName, type RoleName } from "../../notary/tuf/names.ts";
 import { isJsonObject, type Json } from "../../oci/json.ts";
 import { namespaceOf } from "../../oci/repository-name.ts";
-import { ApiClient } from "../api-client.ts";
 import { CliError } from "../errors.ts";
 import { apiPath } from "../paths.ts";
 import type { TrustSession } from "./session.ts";
+import { apiOf } from "./session-api.ts";
 
 /** A key of the registry itself, and the only role that it may have: what it signs is attested by a server, by no person. */
 export interface ServerSigner {
@@ -19,8 +19,7 @@ const SERVER_ROLE = /^targets\/goldseal-[a-z]+$/;
 
 /** The registry's signing keys for the image's organization; none where it has none. @throws CliError */
 export async function findServerSigners({ account, image }: TrustSession): Promise<ServerSigner[]> {
-  const { registry, name, password = "" } = account;
-  const api = new ApiClient({ url: registry.url, ca: registry.ca, name, password });
+  const api = apiOf({ account });
   const org = namespaceOf(image.repository);
   const answer = await api.find("GET", apiPath("orgs", org, "signers"), `read the signing keys of ${org}`);
   const list = answer?.body.signers;

@@ -3,6 +3,7 @@ import { VerificationError } from "../../notary/tuf/error.ts";
 import { canonicalKeyId } from "../../notary/tuf/key.ts";
 import { parseRoot, type Root } from "../../notary/tuf/metadata.ts";
 import { ROOT, type RoleName } from "../../notary/tuf/names.ts";
+import { meetsPin } from "../../notary/tuf/root-pin.ts";
 import { readTrusted, type TrustedMetadata } from "../../notary/tuf/trusted-metadata.ts";
 import { CliError } from "../errors.ts";
 import { readError } from "./registry-wire.ts";
@@ -63,19 +64,22 @@ export function requireTrust(session: TrustSession, found: TrustedMetadata | und
 /**
  * Publishes what `plan` makes of the present state, all of it or nothing, and reads it back; nothing where it makes nothing.
  * When somebody else was faster, once more from what they published.
+ * @param send says whether it was taken; default: {@link post}
  * @throws CliError
  */
 export async function publishChange(
   session: TrustSession,
   plan: (present: TrustedMetadata | undefined) => Promise<readonly NewFile[]>,
+  send: typeof post = post,
 ): Promise<TrustedMetadata> {
   for (let attempt = 1; ; attempt++) {
     const present = await readTrust(session, "pull,push");
     const files = await explained(session, () => plan(present));
     if (files.length === 0 && present !== undefined) return present;
-    const isTaken = await post(session, files);
+    const isTaken = await send(session, files);
     const root = files.find(({ role }) => role === ROOT);
-    if (isTaken && root !== undefined) await session.store.saveRoot(root.bytes);
+    // One that follows another is walked to like anybody's.
+    if (isTaken && root !== undefined && present === undefined) await session.store.saveRoot(root.bytes);
     if (isTaken) break;
     if (attempt === MAX_ATTEMPTS) throw tooBusy(session);
   }
@@ -89,7 +93,7 @@ function tooBusy({ gun }: TrustSession): CliError {
 }
 
 /** Whether it was taken; false: others published versions of these files meanwhile. @throws CliError */
-async function post({ gun, wire }: TrustSession, files: readonly NewFile[]): Promise<boolean> {
+export async function post({ gun, wire }: TrustSession, files: readonly NewFile[]): Promise<boolean> {
   const boundary = `goldseal-${randomBytes(12).toString("hex")}`;
   const { status, body } = await wire.ask({
     ...{ method: "POST", path: `/v2/${gun}/_trust/tuf/`, scope: `repository:${gun}:pull,push` },
@@ -137,9 +141,9 @@ function pinTo(keyId: string, known: ReadonlyMap<RoleName, Uint8Array>) {
   const others = new Map(known);
   others.delete(ROOT);
   const trustFirst = (root: Root): void => {
-    const ids = rootKeysOf(root);
-    if (ids.includes(keyId)) return;
-    throw new VerificationError("KEY", `root ${root.version} is not of the key ${keyId}, but of ${ids[0] ?? "none"}`);
+    if (meetsPin(root, { keyIds: [keyId], threshold: 1 })) return;
+    const [other = "none"] = rootKeysOf(root).filter((id) => id !== keyId);
+    throw new VerificationError("KEY", `root ${root.version} is not of the key ${keyId}, but of ${other}`);
   };
   return { known: others, trustFirst };
 }

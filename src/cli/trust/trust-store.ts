@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Gun, isRoleName, type RoleName } from "../../notary/tuf/names.ts";
-import type { TrustedMetadata } from "../../notary/tuf/trusted-metadata.ts";
+import { filesOf, type TrustedMetadata } from "../../notary/tuf/trusted-metadata.ts";
 import { CliError } from "../errors.ts";
 
 const EXTENSION = ".json";
@@ -34,13 +34,8 @@ export class TrustStore {
   }
 
   /** The timestamp last: with it the others count. */
-  async save({ root, snapshot, timestamp, roles }: TrustedMetadata): Promise<void> {
-    await this.#write("root", root.bytes);
-    for (const [role, { file, targets }] of roles) {
-      if (file !== undefined && targets !== undefined) await this.#write(role, file.bytes);
-    }
-    await this.#write("snapshot", snapshot.bytes);
-    await this.#write("timestamp", timestamp.bytes);
+  async save(trusted: TrustedMetadata): Promise<void> {
+    for (const [role, bytes] of filesOf(trusted)) await this.#write(role, bytes);
   }
 
   async #write(role: string, bytes: Uint8Array): Promise<void> {

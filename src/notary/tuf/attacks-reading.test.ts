@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { VerificationCode } from "./error.ts";
 import { ROOT, type RoleName } from "./names.ts";
-import { put } from "./testing/loose.ts";
+import { drop, put } from "./testing/loose.ts";
 import { roleKeys } from "./testing/next-root.ts";
 import { type Fetch, instead, read, remember, serve } from "./testing/reader.ts";
 import { certificateFor, GUN, inDays, metaOf, Repository } from "./testing/repository.ts";
@@ -36,6 +36,22 @@ describe("a reader's memory stops", () => {
     await expect(read(repository, { known: memory, fetch })).rejects.toEqual(
       refused("VERSION", `${name} went back from version`),
     );
+  });
+
+  it("a role that vanishes from the snapshot, to come back as it was", async () => {
+    const repository = Repository.published();
+    const known = remember(await read(repository));
+    const { snapshot, timestamp } = repository.keys;
+    const without = repository.part("snapshot", drop(["meta", "targets/a"]), [snapshot]).bytes;
+    const meta = put(["meta", "snapshot"], metaOf(without));
+    const fetch = instead(serve(repository), /^snapshot/, without);
+
+    const robbed = instead(fetch, /^timestamp$/, repository.part("timestamp", meta, [timestamp]).bytes);
+
+    await expect(read(repository, { known, fetch: robbed })).rejects.toEqual(
+      refused("VERSION", "targets/a has vanished, of which version 1 was seen"),
+    );
+    expect((await read(repository, { fetch: robbed })).roles.get(role("targets/a"))?.file).toBeUndefined();
   });
 
   it("two files of one version", async () => {

@@ -15,11 +15,18 @@ export interface RoleSigner {
   sign(message: Uint8Array): { readonly method: string; readonly sig: Uint8Array };
 }
 
-/** The first root of a GUN: one key for each role. The root's must be in a certificate that names the GUN. */
+interface RootDraft {
+  readonly now: Date;
+  readonly signers: readonly RoleSigner[];
+  /** Default: 1. A later one must be signed by the root before it too, as whoever judges it will see. */
+  readonly version?: number;
+}
+
+/** A root of a GUN: one key for each role. The root's must be in a certificate that names the GUN. */
 export function composeRoot(
   gun: Gun,
   keys: Readonly<Record<BaseRole, Key>>,
-  { now, signers }: { readonly now: Date; readonly signers: readonly RoleSigner[] },
+  { now, signers, version = 1 }: RootDraft,
 ): Root {
   const roles = BASE_ROLES.map((role) => [role, { keyids: [keys[role].id], threshold: 1 }]);
   const signed: JsonObject = {
@@ -28,7 +35,7 @@ export function composeRoot(
     expires: inSeconds(now, DEFAULT_POLICY.maxLifeSeconds.root),
     keys: keysJson(Object.values(keys)),
     roles: Object.fromEntries(roles),
-    version: 1,
+    version,
   };
   const bytes = signFile(signed, signers);
   // What we would refuse as a reader is not published.

@@ -19,6 +19,9 @@ export const [ROOT, TARGETS, SNAPSHOT, TIMESTAMP] = BASE_ROLES as readonly strin
   RoleName,
 ];
 
+/** What docker pulls by, before `targets`: whoever may release signs tags there too. */
+export const RELEASES = "targets/releases" as RoleName;
+
 const MAX_NAME_LENGTH = 255;
 const DELEGATION = /^targets(?:\/[-a-z0-9_]+)+$/;
 const KEY_ID = /^[0-9a-f]{64}$/;

@@ -62,6 +62,15 @@ export async function readTrusted(source: TrustSource): Promise<TrustedMetadata 
   }
 }
 
+/** What a reader remembers of it, by role: the root first, the timestamp last, with which the others count. */
+export function filesOf({ root, roles, snapshot, timestamp }: TrustedMetadata): Map<RoleName, Uint8Array> {
+  const files = new Map<RoleName, Uint8Array>([[ROOT, root.bytes]]);
+  for (const [role, { file, targets }] of roles) {
+    if (file !== undefined && targets !== undefined) files.set(role, file.bytes);
+  }
+  return files.set(SNAPSHOT, snapshot.bytes).set(TIMESTAMP, timestamp.bytes);
+}
+
 /** What `targets` says. @throws VerificationError when it does not count */
 export function getTargets({ roles }: TrustedMetadata): Targets {
   const { targets, problem } = roles.get(TARGETS) as TrustedRole;
@@ -107,6 +116,7 @@ async function readRoles(source: TrustSource, root: Root, snapshot: Snapshot): P
     if (roles.has(name) || levelOf(name) > DEFAULT_POLICY.maxLevels) return;
     if (roles.size === MAX_ROLES) throw new VerificationError("LIMIT", `more than ${MAX_ROLES} roles`);
     const meta = snapshot.meta.get(name);
+    if (meta === undefined) refuseVanished(source, name, keys);
     const file = meta && (await readByHash(source, name, meta));
     const role = { name, keys, paths, file, ...judge(source, { name, keys, file, root, verified }) };
     roles.set(name, role);
@@ -169,6 +179,13 @@ function refuseRollback({ known }: TrustSource, role: RoleName, file: SignedFile
   if (file.version === before.version && !Buffer.from(file.bytes).equals(before.bytes)) {
     throw new VerificationError("VERSION", `there are two files of ${role} version ${file.version}`);
   }
+}
+
+/** T03: taken out of the snapshot, a role could come back later as it was before what is remembered. */
+function refuseVanished({ known }: TrustSource, role: RoleName, keys: RoleKeys): void {
+  const before = findVouchedFor(known.get(role), role, keys);
+  if (before === undefined) return;
+  throw new VerificationError("VERSION", `${role} has vanished, of which version ${before.version} was seen`);
 }
 
 function findVouchedFor(bytes: Uint8Array | undefined, role: RoleName, keys: RoleKeys): SignedFile | undefined {

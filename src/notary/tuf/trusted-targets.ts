@@ -1,6 +1,6 @@
 import { spkiOf } from "./key.ts";
 import type { TargetFile, Targets } from "./metadata.ts";
-import { ancestorsOf, type RoleName, TARGETS } from "./names.ts";
+import { ancestorsOf, RELEASES, type RoleName, TARGETS } from "./names.ts";
 import type { TrustedMetadata, TrustedRole } from "./trusted-metadata.ts";
 import { findSignersOf } from "./verify.ts";
 
@@ -33,8 +33,6 @@ export function findTarget(trusted: TrustedMetadata, role: RoleName, name: strin
   );
   return given ? findCounting(trusted, role)?.targets.targets.get(name) : undefined;
 }
-
-const RELEASES = "targets/releases" as RoleName;
 
 /** Whose word a client takes for `name`: docker's order (`targets/releases`, `targets`), then the order of the walk. */
 export function resolveTarget(

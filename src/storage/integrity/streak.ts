@@ -8,12 +8,14 @@ export class StreakError extends Error {}
 /** Ends a check of a store that seems not to be the one that the rows are about. */
 export class Streak {
   readonly #acceptLoss: boolean;
+  readonly #most: number;
   #missing = 0;
   #failed = 0;
 
   /** `acceptLoss`: an operator says that nearly everything may be missing. */
-  constructor(acceptLoss: boolean) {
+  constructor(acceptLoss: boolean, most: number = maxStreak) {
     this.#acceptLoss = acceptLoss;
+    this.#most = most;
   }
 
   /** Asked before anything is done about it. @throws StreakError when it is missing, and so many before it were too */
@@ -22,16 +24,17 @@ export class Streak {
       this.isThere();
       return;
     }
-    if (++this.#missing < maxStreak || this.#acceptLoss) return;
+    if (++this.#missing < this.#most || this.#acceptLoss) return;
     throw new StreakError(
-      `${maxStreak} blobs in a row are missing: is this the right blob store, is its disk mounted? If they are lost ` +
+      `${this.#most} blobs in a row are missing: is this the right blob store, is its disk mounted? If they are lost ` +
         "indeed: goldseal fsck --repair --accept-loss",
     );
   }
 
   /** @throws StreakError when so many before it could not be read either */
   isUnreadable(cause: unknown): void {
-    if (++this.#failed >= maxStreak) throw new StreakError(`${maxStreak} blobs in a row could not be read`, { cause });
+    if (++this.#failed >= this.#most)
+      throw new StreakError(`${this.#most} blobs in a row could not be read`, { cause });
   }
 
   isThere(): void {

@@ -15,6 +15,14 @@ import { ExploredFiles, type ExploredStorage, type ProcessStorage } from "./stor
 export const PUSHERS = ["one", "two"] as const;
 export type ActorName = (typeof PUSHERS)[number] | "collector";
 
+/** Nothing damages bytes here: whoever cannot read them has met a fault of ours. */
+const NO_DAMAGE: RegistryDeps["doubts"] = {
+  isThere: () => undefined,
+  suspect: () => undefined,
+  settle: ({ digest }) => Promise.reject(new Error(`${digest} cannot be read`)),
+  settleManifest: ({ digest }) => Promise.reject(new Error(`${digest} cannot be read`)),
+};
+
 /** What one process would hold: its own connections, its own view of the same rows and files. */
 export interface Parts {
   readonly deps: RegistryDeps;
@@ -97,6 +105,7 @@ export class World {
       confirm: () => async () => undefined,
       deletion: true,
       redirects: () => false,
+      doubts: NO_DAMAGE,
       failpoint,
     };
     const observe = (event: GcEvent): void => {

@@ -1,9 +1,15 @@
-import { randomBytes, sign } from "node:crypto";
-import { type Key, makeKey } from "../../notary/tuf/key.ts";
-import type { Gun } from "../../notary/tuf/names.ts";
-import { bits, integer, octets, oid, sequence, tlv } from "../der.ts";
-import { toPem } from "../docker-keys/key-file.ts";
-import type { SigningKey } from "../docker-keys/signing-key.ts";
+import { randomBytes } from "node:crypto";
+import { bits, integer, octets, oid, sequence, tlv } from "./der.ts";
+import { type Key, makeKey } from "./key.ts";
+import type { Gun } from "./names.ts";
+
+/** What a root key has to sign to stand in a certificate. */
+export interface Certifier {
+  /** Bare; `ecdsa` or `rsa`. */
+  readonly key: Key;
+  /** As X.509 carries it: ECDSA over SHA-256 in DER, RSA by PKCS#1 v1.5. */
+  readonly signCertificate: (toBeSigned: Uint8Array) => Uint8Array;
+}
 
 const OID = {
   commonName: "550403",
@@ -25,7 +31,7 @@ const USAGE = Buffer.from([0x03, 0x02, 0x05, 0xa0]);
  * years and for signing code, as notary makes it. One root key has one for each GUN.
  * @see notary wire protocol, "Root certificates"; RFC 5280 section 4.1
  */
-export function inRootCertificate({ key, privateKey }: SigningKey, gun: Gun, now: Date): Key {
+export function inRootCertificate({ key, signCertificate }: Certifier, gun: Gun, now: Date): Key {
   const algorithm =
     key.type === "rsa" ? sequence(oid(OID.rsaWithSha256), tlv(0x05)) : sequence(oid(OID.ecdsaWithSha256));
   const name = sequence(tlv(0x31, sequence(oid(OID.commonName), tlv(0x0c, Buffer.from(gun)))));
@@ -41,8 +47,13 @@ export function inRootCertificate({ key, privateKey }: SigningKey, gun: Gun, now
     key.publicBytes,
     tlv(0xa3, sequence(...extensions())),
   );
-  const certificate = sequence(toBeSigned, algorithm, bits(sign("sha256", toBeSigned, privateKey)));
-  return makeKey(`${key.type}-x509`, Buffer.from(toPem("CERTIFICATE", {}, certificate)));
+  const certificate = sequence(toBeSigned, algorithm, bits(signCertificate(toBeSigned)));
+  return makeKey(`${key.type}-x509`, Buffer.from(toPem(certificate)));
+}
+
+function toPem(der: Buffer): string {
+  const lines = der.toString("base64").replace(/.{1,64}/g, "$&\n");
+  return `-----BEGIN CERTIFICATE-----\n${lines}-----END CERTIFICATE-----\n`;
 }
 
 function extensions(): Buffer[] {

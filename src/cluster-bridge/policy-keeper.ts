@@ -1,0 +1,81 @@
+import { join } from "node:path";
+import type { Key } from "../notary/tuf/key.ts";
+import { sha256Of } from "../notary/tuf/signed-file.ts";
+import { parseEnvelope } from "../trust/dsse.ts";
+import { TrustError } from "../trust/error.ts";
+import { openPolicy, type SignedPolicy } from "../trust/policy.ts";
+import { parsePolicyDocument } from "../trust/policy-document.ts";
+import { findFile, writeDurably } from "./durable-file.ts";
+import { BridgeError } from "./errors.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
+import type { RegistryClient } from "./registry-client.ts";
+
+export interface PolicyKeeperDeps {
+  readonly store: string;
+  readonly registry: Pick<RegistryClient, "find">;
+  readonly keys: readonly Key[];
+  readonly threshold: number;
+}
+
+const PATH = "/api/v1/policies/bridge";
+const MAX_POLICY_BYTES = 1024 * 1024;
+
+/** The policy document in force. It never goes back a version, over restarts too. */
+export class PolicyKeeper {
+  readonly #deps: PolicyKeeperDeps;
+  readonly #file: string;
+  readonly #fetches = new OneAtATime();
+  #stored: SignedPolicy | undefined;
+
+  private constructor(deps: PolicyKeeperDeps, file: string, stored: SignedPolicy | undefined) {
+    this.#deps = deps;
+    this.#file = file;
+    this.#stored = stored;
+  }
+
+  /** @throws BridgeError STORE */
+  static async open(deps: PolicyKeeperDeps): Promise<PolicyKeeper> {
+    const file = join(deps.store, "policy.json");
+    const bytes = await findFile(file);
+    return new PolicyKeeper(deps, file, bytes && recall(bytes, file));
+  }
+
+  /** What was in force when the registry last answered; it may have expired. */
+  get last(): SignedPolicy | undefined {
+    return this.#stored;
+  }
+
+  /**
+   * What the registry has now, signed by the pinned keys. It may have expired.
+   * @throws BridgeError REGISTRY, POLICY; TrustError
+   */
+  fetch(): Promise<SignedPolicy> {
+    return this.#fetches.run(PATH, () => this.#fetch());
+  }
+
+  async #fetch(): Promise<SignedPolicy> {
+    const { registry, keys, threshold } = this.#deps;
+    const answer = await registry.find({ path: PATH, maxBytes: MAX_POLICY_BYTES, scope: undefined });
+    if (answer === undefined)
+      throw new BridgeError(
+        "POLICY",
+        "the registry shows this bridge no policy document: is one handed in, and its account an auditor or named in it?",
+      );
+    const signed = openPolicy(answer.body, { keys, threshold, stored: this.#stored });
+    if (signed.sha256 === this.#stored?.sha256) return signed;
+    await writeDurably(this.#file, answer.body);
+    this.#stored = signed;
+    return signed;
+  }
+}
+
+/** Its signatures were verified before it was written; what the pinned keys are now is for the next one to meet. */
+function recall(bytes: Uint8Array, file: string): SignedPolicy {
+  try {
+    const { payload } = parseEnvelope(bytes);
+    return { document: parsePolicyDocument(payload), sha256: sha256Of(payload).toString("hex") };
+  } catch (cause) {
+    if (!(cause instanceof TrustError)) throw cause;
+    throw new BridgeError("STORE", `${file} is damaged: ${cause.message}`, { cause });
+  }
+}

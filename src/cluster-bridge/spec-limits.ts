@@ -1,0 +1,40 @@
+import type { SpecLimits } from "../trust/policy-document.ts";
+import { BridgeError } from "./errors.ts";
+import type { ServiceSpec } from "./service-spec.ts";
+
+/**
+ * What was signed is an image; what an order adds to it can make something else of it. All that the environment does not
+ * let it say is refused, with everything that is wrong.
+ * @throws BridgeError SPEC
+ * @see design.md "Orders"
+ */
+export function requireWithin(spec: ServiceSpec, limits: SpecLimits, environment: string): void {
+  const wrong = findExcesses(spec, limits);
+  if (wrong.length === 0) return;
+  throw new BridgeError("SPEC", `${environment} does not let a service have ${wrong.join(", ")} (specLimits)`);
+}
+
+function findExcesses(spec: ServiceSpec, limits: SpecLimits): string[] {
+  const binds = spec.mounts.flatMap((mount) => (mount.type === "bind" ? [mount.source] : []));
+  const { bindMounts = [], capabilities = [], secrets = [] } = limits;
+  const excess = (isToo: boolean, what: string): string[] => (isToo ? [what] : []);
+  return [
+    ...excess(spec.command !== undefined && limits.command !== true, "a command of its own"),
+    // What tells whether a container is healthy is a command in it.
+    ...excess(spec.health !== undefined && limits.command !== true, "a health check of its own"),
+    ...excess(spec.entrypoint !== undefined && limits.entrypoint !== true, "an entrypoint of its own"),
+    ...excess(spec.user !== undefined && limits.user !== true, "a user of its own"),
+    ...excess(spec.networks.includes("host") && limits.hostNetwork !== true, "the node's network"),
+    ...binds
+      .filter((folder) => !bindMounts.some((top) => isWithin(folder, top)))
+      .map((folder) => `the node's ${folder}`),
+    ...spec.capabilities.add.filter((one) => !capabilities.includes(one)).map((one) => `the capability ${one}`),
+    ...spec.secrets.filter(({ source }) => !secrets.includes(source)).map(({ source }) => `the secret ${source}`),
+  ];
+}
+
+/** `/srv/data` and what is below it; not `/srv/database`. */
+function isWithin(folder: string, top: string): boolean {
+  const slashed = (path: string): string => `${path.replace(/\/+/g, "/").replace(/\/$/, "")}/`;
+  return slashed(folder).startsWith(slashed(top));
+}
