@@ -13,6 +13,7 @@ import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
 import { policyCommands } from "./policy/policy-commands.ts";
 import { registryPolicyCommands } from "./policy/registry-policies.ts";
+import { promotionCommands } from "./promotion/promotion-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
@@ -33,6 +34,7 @@ const COMMANDS: readonly Command[] = [
   ...robotCommands,
   ...keyCommands,
   ...tokenKeysCommands,
+  ...promotionCommands,
   ...trustCommands,
   ...trustKeysCommands,
   ...autoSignCommands,
