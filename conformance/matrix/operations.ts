@@ -204,9 +204,9 @@ const repository: Operation = {
 const tagStates: Operation = {
   ...REST,
   ...{ isRead: true, changes: false },
-  routes: ["tags-list", "tag-trust", "trust-history", "auto-sign-list", "auto-sign-get", "trust-root"],
+  routes: ["tags-list", "tag-trust", "trust-history", "verdicts-get", "auto-sign-list", "auto-sign-get", "trust-root"],
   steps: ({ name }) => [
-    ...["tags", "tags/v1/trust", "trust/history", "auto-sign"].map(
+    ...["tags", "tags/v1/trust", "trust/history", "verdicts?tag=v1", "auto-sign"].map(
       (path): Step => ({
         sent: ["GET", `${restPath(name)}/${path}`],
         ok: 200,

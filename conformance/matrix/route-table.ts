@@ -18,6 +18,8 @@ import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
 import { bridgePolicyOperations } from "../../src/verdicts/bridge-policy-api.ts";
+import { policiesOperations } from "../../src/verdicts/policies-api.ts";
+import { verdictsOperations } from "../../src/verdicts/verdicts-api.ts";
 
 export interface TableRow {
   readonly id: string;
@@ -34,6 +36,7 @@ export function readRouteTable(): TableRow[] {
   const tables = [
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
+    ...[policiesOperations, verdictsOperations],
     ...[autoSignOperations, rootOperations],
     bridgePolicyOperations,
   ];
@@ -55,7 +58,7 @@ const ASKS: Readonly<Record<string, readonly string[]>> = {
   "<name>": ["repository"],
   "<gun>": ["trust"],
   "<repo>": ["org-repository", "grant", "org"],
-  "<org>": ["org-repository", "grant", "org", "team", "system-admin"],
+  "<org>": ["org-repository", "grant", "org", "org-admin", "team", "system-admin"],
 };
 /** The handler decides, row by row, what is shown. */
 const FILTERED = ["repositories-list"];

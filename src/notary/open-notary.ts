@@ -32,8 +32,9 @@ import {
   withdrawServerTarget,
 } from "./server-target.ts";
 import { signaturesOperations } from "./signatures-api.ts";
-import { SignaturesStore } from "./signatures-store.ts";
+import { insertTurn, SignaturesStore, type TurnedTag } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
+import { type OpenCollection, openTrustCollections } from "./trust-collections.ts";
 import { openTrustViews } from "./trust-view.ts";
 
 export interface NotarySettings {
@@ -59,6 +60,10 @@ export interface Notary {
   readonly protocol: Protocol;
   readonly operations: readonly RestOperation[];
   readonly releaseTrust: ReleaseTrust;
+  /** Verified now, as a client does it. */
+  readonly readTrust: (gun: string) => Promise<OpenCollection>;
+  /** Puts into the history of a tag's signatures that a policy allows or refuses it now. */
+  readonly recordTurn: (sql: Sql, turn: TurnedTag) => Promise<void>;
   readonly serverTargets: ServerTargets;
   /** Signs what is pushed under a rule. */
   readonly tagSigner: TagSigner;
@@ -98,6 +103,10 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     readRoot: openRootReader(),
     authority: authorityOf(settings.publicUrl),
   };
+  const findServerKeys = async (spkis: readonly string[]): Promise<ReadonlySet<string>> => {
+    const stores = [deps.keys, deps.signers, deps.foundingKeys];
+    return new Set((await Promise.all(stores.map((store) => store.among(spkis)))).flat());
+  };
   return {
     protocol: notaryProtocol(deps),
     operations: [
@@ -109,16 +118,15 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
       ...rootOperations(deps),
     ],
     releaseTrust: createReleaseTrust(deps),
+    readTrust: openTrustCollections({ ...deps, findServerKeys }),
+    recordTurn: insertTurn,
     serverTargets: {
       issue: (sql, target) => issueServerTarget(deps, sql, target),
       withdraw: (sql, target) => withdrawServerTarget(deps, sql, target),
       findObstacle: (sql, query) => findObstacle(deps, sql, query),
     },
     tagSigner: createTagSigner(deps),
-    findServerKeys: async (spkis) => {
-      const found = await Promise.all([deps.signers.among(spkis), deps.foundingKeys.among(spkis)]);
-      return new Set(found.flat());
-    },
+    findServerKeys,
     reseal: async () => {
       const counts = [deps.keys.reseal(), deps.signers.reseal(), deps.foundingKeys.reseal()];
       return (await Promise.all(counts)).reduce((sum, one) => sum + one, 0);

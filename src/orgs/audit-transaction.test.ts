@@ -125,6 +125,12 @@ const REST: readonly Change[] = [
     path: "orgs/{org}/robots/{robot}",
     body: { grants: [{ scope: "*", actions: ["pull"] }] },
   },
+  {
+    route: "policy-put",
+    method: "PUT",
+    path: "orgs/{org}/policies/{policy}",
+    body: { repositories: ["none"], mode: "enforce", require: [{ k: 1 }] },
+  },
   { route: "robot-rotate", method: "POST", path: "orgs/{org}/robots/{robot}/rotate", body: {} },
   { route: "token-create", method: "POST", path: "tokens", body: { name: "laptop" } },
   { route: "token-keys-rotate", method: "POST", path: "token-keys/rotate" },
@@ -137,6 +143,7 @@ const REST: readonly Change[] = [
   { route: "scrub-put", method: "PUT", path: "scrub", body: { bytesPerSecond: 1_048_576, everyDays: 30 } },
   { route: "bridge-policy-put", method: "PUT", path: "policies/bridge", body: signedPolicy },
   { route: "token-delete", method: "DELETE", path: "tokens/{token}" },
+  { route: "policy-delete", method: "DELETE", path: "orgs/{org}/policies/{policy}" },
   { route: "robot-delete", method: "DELETE", path: "orgs/{org}/robots/{robot}" },
   { route: "grant-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/grants/{repo}" },
   { route: "team-member-delete", method: "DELETE", path: "orgs/{org}/teams/{team}/members/{user}" },
@@ -160,6 +167,7 @@ const NAMES: Record<string, string> = {
   repo: "app",
   rule: "all",
   robot: "ci",
+  policy: "gold",
   token: "laptop",
   key: spkiOf(pair.key) ?? "",
 };

@@ -6,13 +6,22 @@ import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import { forgetOldKeys } from "../keys/key-ring-store.ts";
 import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
-import type { Confirm, Database } from "../storage/database.ts";
+import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import { Authenticator } from "./authenticator.ts";
 import { createAuthorize, createListable, type Listable } from "./authorize.ts";
+import {
+  type BelongsTo,
+  createBelongsTo,
+  createFindUnknownTeams,
+  createMaySign,
+  type FindUnknownTeams,
+  type MaySign,
+} from "./belonging.ts";
 import { createConfirm } from "./confirm.ts";
 import { OrgsError } from "./errors.ts";
+import { type Finding, toEntry } from "./findings.ts";
 import { createGate } from "./gate.ts";
 import { GrantsStore } from "./grants-store.ts";
 import { openDirectories } from "./ldap/open-directories.ts";
@@ -20,6 +29,7 @@ import { openAudit } from "./open-audit.ts";
 import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
 import { findPeopleOfKeys, findPersonOfKeyId, type PersonOfKey } from "./people-of-keys.ts";
+import { findPeopleWhoSign, type KeyOfPerson, type WhoMaySign } from "./people-who-sign.ts";
 import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
 import type { RepositoriesApiDeps } from "./repositories-api.ts";
@@ -70,6 +80,15 @@ export interface Orgs {
   readonly listable: Listable;
   /** Whom keys lead to (hex SHA-256 of their SPKI), with their teams in `org`: see people-of-keys.ts. */
   readonly findPeopleOfKeys: (spkis: readonly string[], org: string) => Promise<ReadonlyMap<string, PersonOfKey>>;
+  /** Everybody whom a rule can count, with their keys: see people-who-sign.ts. */
+  readonly belongsTo: BelongsTo;
+  readonly findUnknownTeams: FindUnknownTeams;
+  readonly maySign: MaySign;
+  /** Puts on record what the server itself found out, in the transaction that keeps it. */
+  readonly recordFinding: (sql: Sql, finding: Finding) => Promise<void>;
+  /** The same of something that a request was given, which needs no transaction. */
+  readonly noteFinding: (request: Request, finding: Omit<Finding, "at">) => void;
+  readonly findPeopleWhoSign: (who: WhoMaySign) => Promise<readonly KeyOfPerson[]>;
   readonly protocols: readonly Protocol[];
   /** Of the change that a request makes: see confirm.ts. */
   readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
@@ -125,6 +144,7 @@ export async function openOrgs({
   });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
   const authorize = createAuthorize(findAccess, rules);
+  const belongsTo = createBelongsTo(findAccess);
   const listVisible = createListVisible(database, findAccess);
   const users = new UsersStore(database);
   const teams = new TeamsStore(database);
@@ -160,6 +180,11 @@ export async function openOrgs({
     catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
     listable: createListable(findAccess, rules),
     findPeopleOfKeys: (spkis, org) => findPeopleOfKeys(database, { spkis, org }),
+    ...{ belongsTo, findUnknownTeams: createFindUnknownTeams(database, belongsTo) },
+    maySign: createMaySign(findAccess, rules),
+    recordFinding: (sql, finding) => auditStore.insertWithin(sql, toEntry(finding)),
+    noteFinding: (request, finding) => audit.note(toEntry({ ...finding, at: now() }, request)),
+    findPeopleWhoSign: (who) => findPeopleWhoSign(database, who),
     protocols: [
       tokenProtocol({
         ...{ service, rules, authenticator, findAccess, tokens, keys, refreshTokens },

@@ -35,7 +35,10 @@ export function getManifest(deps: RegistryDeps): LookAhead {
     return async () => {
       if (row === undefined) throw unknown(reference);
       if (row.quarantined) throw inQuarantine("MANIFEST_UNKNOWN", row.digest);
-      const headers = manifestHeaders(row.digest, reference);
+      const headers = {
+        ...manifestHeaders(row, reference),
+        ...(await judgePull(deps, request, { repository, reference, row })),
+      };
       if (matchesETag(request.header("If-None-Match"), `"${row.digest}"`)) return empty(304, headers);
       if (request.method === "HEAD") {
         if (row.doubtful) await refuseSkipping(deps, request, repository, row);
@@ -50,6 +53,23 @@ export function getManifest(deps: RegistryDeps): LookAhead {
       return bytes(200, row.mediaType, content, headers);
     };
   };
+}
+
+interface Found {
+  readonly repository: RepositoryName;
+  readonly reference: Reference;
+  readonly row: FoundManifest;
+}
+
+/** A HEAD is judged as the GET that it stands for. @throws OciError DENIED */
+async function judgePull(
+  { checkPull }: RegistryDeps,
+  request: Request,
+  { repository, reference, row: { repositoryId, digest, watch } }: Found,
+): Promise<ReplyHeaders> {
+  if (watch === undefined) return {};
+  const tag = reference.kind === "tag" ? reference.tag : undefined;
+  return toWarnings(await checkPull(request, { repositoryId, repository, tag, digest, watch }));
 }
 
 /**
@@ -162,12 +182,13 @@ function verifiedDigest(content: Buffer, reference: Reference): Digest {
   return actual;
 }
 
-/** A digest's bytes never change; a tag is asked for anew every time. */
-function manifestHeaders(digest: Digest, reference: Reference): ReplyHeaders {
+/** A digest's bytes never change; a tag is asked for anew every time, and what a policy may refuse the next time. */
+function manifestHeaders({ digest, watch }: FoundManifest, reference: Reference): ReplyHeaders {
+  const isForEver = reference.kind === "digest" && watch === undefined;
   return {
     "Docker-Content-Digest": digest,
     ETag: `"${digest}"`,
-    "Cache-Control": reference.kind === "digest" ? "private, max-age=31536000, immutable" : "private, no-cache",
+    "Cache-Control": isForEver ? "private, max-age=31536000, immutable" : "private, no-cache",
   };
 }
 
@@ -180,7 +201,13 @@ function warnings({ blobs }: Manifest, tags: readonly Tag[]): ReplyHeaders {
   if (blobs.some(({ mediaType }) => isNonDistributable(mediaType))) {
     texts.push("a non-distributable layer need not be here: clients fetch it from its urls, this registry never does");
   }
-  return texts.length === 0 ? {} : { Warning: texts.map((text) => `299 - "${text}"`) };
+  return toWarnings(texts);
+}
+
+/** What is no plain text could end the header's. @see distribution-spec v1.1 "Warnings" */
+function toWarnings(texts: readonly string[]): ReplyHeaders {
+  if (texts.length === 0) return {};
+  return { Warning: texts.map((text) => `299 - "${text.replace(/[^\x20-\x7e]|["\\]/g, "'")}"`) };
 }
 
 function unknown(reference: Reference): OciError {

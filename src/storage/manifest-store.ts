@@ -13,6 +13,7 @@ import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
 import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
 import { deleteTagRow, deleteTagsOf, noTagSigner, putTags, type TagMove, type TagSigner } from "./tag-rows.ts";
+import { WATCH, WATCH_JOIN } from "./watch-column.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -55,6 +56,8 @@ export interface FoundManifest extends ManifestRow {
   readonly quarantined: boolean;
   /** Something is in quarantine, which it may need: see {@link ManifestStore.isWhole}. */
   readonly doubtful: boolean;
+  /** See watch-column.ts; undefined where no policy concerns the repository. */
+  readonly watch: string | undefined;
 }
 
 /** Bytes of manifests kept in memory: what a digest names never changes. Who may see them is asked every time. */
@@ -268,9 +271,9 @@ const FIND_ROWS = `
   select k.at, r.id, m.size, m.digest, m.media_type, case when m.quarantined_at is not null then 2
     when (select true from blobs where quarantined_at is not null limit 1) then 1
     when (select true from manifests where quarantined_at is not null limit 1) then 1 else 0 end,
-    ${RIGHTS}
+    ${WATCH}, ${RIGHTS}
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
-  left join repositories r on r.name = k.repository
+  left join repositories r on r.name = k.repository ${WATCH_JOIN}
   left join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
     (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
 
@@ -284,11 +287,11 @@ async function findRows(database: Database, keys: readonly ManifestKey[]): Promi
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
   });
-  return toSeen(rows, ([, id, size, digest, mediaType, quarantined]) => {
+  return toSeen(rows, ([, id, size, digest, mediaType, quarantined, watch]) => {
     if (digest === null) return undefined;
     return {
       ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
-      ...{ quarantined: quarantined === "2", doubtful: quarantined === "1" },
+      ...{ quarantined: quarantined === "2", doubtful: quarantined === "1", watch: watch ?? undefined },
     };
   });
 }
