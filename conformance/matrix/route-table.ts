@@ -13,6 +13,7 @@ import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
 import { signaturesOperations } from "../../src/notary/signatures-api.ts";
 import { tagTrustOperations } from "../../src/notary/tag-trust-api.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "../../src/orgs/routes.ts";
+import { promotionOperations } from "../../src/promotion/routes.ts";
 import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
@@ -37,6 +38,7 @@ export function readRouteTable(): TableRow[] {
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
     ...[policiesOperations, verdictsOperations],
+    promotionOperations,
     ...[autoSignOperations, rootOperations],
     bridgePolicyOperations,
   ];

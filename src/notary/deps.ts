@@ -1,9 +1,10 @@
 import type { Log } from "../http/log.ts";
 import type { Request } from "../http/request.ts";
 import type { Actor, ListableLives } from "../oci/access.ts";
+import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { AutoSignRules } from "../storage/auto-sign-rules.ts";
-import type { Confirm, Database } from "../storage/database.ts";
+import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { TagDigests } from "../storage/tag-digests.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
@@ -51,6 +52,8 @@ export interface NotaryDeps {
   readonly tags: TagDigests;
   /** Of keys that were proved, by `spkis`, asked about in `org`. */
   readonly findPeople: (spkis: readonly string[], org: string) => Promise<People>;
+  /** In the transaction of a publish that signs these images. */
+  readonly onSigned: (sql: Sql, digests: readonly Digest[]) => Promise<void>;
   /** What every GUN begins with, before its slash. */
   readonly authority: string;
   readonly now: () => Date;

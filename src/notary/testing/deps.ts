@@ -28,6 +28,7 @@ export function openTestDeps(database: Database, now: () => Date): NotaryDeps {
     signatures: new SignaturesStore(database),
     tags: openTagDigests(database),
     findPeople: async () => new Map(),
+    onSigned: async () => undefined,
     viewTrust: async () => ({ tags: [], problem: undefined }),
     confirm: () => async () => undefined,
     refusal: (code, message) => new Error(`${code}: ${message}`),
