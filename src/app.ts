@@ -9,20 +9,22 @@ import { parseKeyRing } from "./keys/key-ring.ts";
 import { checkKeyRing } from "./keys/key-ring-store.ts";
 import type { People } from "./notary/deps.ts";
 import { MetadataStore } from "./notary/metadata-store.ts";
-import { openNotary } from "./notary/open-notary.ts";
+import { type Notary, openNotary } from "./notary/open-notary.ts";
 import { authorityOf } from "./oci/gun.ts";
 import { notFound, OrgsError } from "./orgs/errors.ts";
+import { findKeysOfUser } from "./orgs/keys-of-user.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
-import { ensureAdmin, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
+import { ensureAdmin, type Orgs, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { findPeopleOfKeys, type PersonOfKey } from "./orgs/people-of-keys.ts";
 import { findProvedKeys } from "./orgs/proved-keys.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
+import { openPromotion } from "./promotion/open-promotion.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { openIntegrity } from "./registry/open-integrity.ts";
 import { redirectsFor } from "./registry/redirects.ts";
 import { registryProtocol } from "./registry/routes.ts";
 import { BlobRows, type SeeBytes } from "./storage/blob-rows.ts";
-import { Database } from "./storage/database.ts";
+import { Database, type Sql } from "./storage/database.ts";
 import { findDurabilityFaults } from "./storage/durability-probe.ts";
 import { type Failpoint, failpointAt, noFailpoint } from "./storage/failpoint.ts";
 import { countQuarantined, listQuarantined } from "./storage/integrity/quarantine.ts";
@@ -34,6 +36,8 @@ import { type SweepDeps, sweepUploads } from "./storage/sweep.ts";
 import { UploadStore } from "./storage/upload-store.ts";
 import { bridgePolicyOperations } from "./verdicts/bridge-policy-api.ts";
 import { BridgePolicyStore } from "./verdicts/bridge-policy-store.ts";
+import { openVerdicts } from "./verdicts/open-verdicts.ts";
+import type { ImageVerdict } from "./verdicts/policy-verdict.ts";
 
 /** Everything one process needs to serve; made once by the primary and handed to each worker. */
 export interface AppSettings {
@@ -173,8 +177,48 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     refusal: (code, message) => new OrgsError(code, message),
     listable: (actor, names) => orgs.listable(actor, names),
     findPeople: (spkis, org) => findPeople(database, spkis, org),
+    onSigned: (sql, digests) => promotion.onSigned(sql, digests),
   });
   const { releaseTrust, operations: trustOperations, reseal } = notary;
+  const verdicts = openVerdicts({
+    ...{ database, blobs, log, now, notFound, readTrust: notary.readTrust, authority: authorityOf(publicUrl) },
+    findPeople: (who) => orgs.findPeopleWhoSign(who),
+    confirm: (request) => orgs.confirm(request),
+    preconditionFailed: (message) => new OrgsError("precondition-failed", message),
+    belongsTo: (actor, org) => orgs.belongsTo(actor, org),
+    findUnknownTeams: (actor, teams) => orgs.findUnknownTeams(actor, teams),
+    listable: (actor, names) => orgs.listable(actor, names),
+    maySign: (actor, repository) => orgs.maySign(actor, repository),
+    recordTurn: (sql, turn) => recordTurn({ sql, turn, at: now(), notary, orgs }),
+    recordWarning: (request, { policy, note, image }) =>
+      orgs.noteFinding(request, {
+        ...{ action: "policy-warning", target: image.repository },
+        detail: { policy: policy.name, tag: image.tag ?? null, digest: image.digest, missing: [...note.missing] },
+      }),
+  });
+  const promotion = openPromotion({
+    ...{ database, seeBytes, failpoint, log, now, notFound, authority: authorityOf(publicUrl) },
+    preconditionFailed: (message) => new OrgsError("precondition-failed", message),
+    authorize: (actor, name, action) => orgs.authorize(actor, name, action),
+    listable: (actor, names) => orgs.listable(actor, names),
+    confirm: (request) => orgs.confirm(request),
+    confirmRights: (request, needed) => orgs.confirmRights(request, needed),
+    judgeRights: (request, needed) => orgs.judgeRights(request, needed),
+    record: (sql, deed) => orgs.record(sql, deed),
+    findTeams: (sql, userId) => orgs.findTeams(sql, userId),
+    findKeys: findKeysOfUser,
+    refusalOf: (error) => (error instanceof OrgsError ? error.message : undefined),
+    openSigner: notary.openPromoteSigner,
+    // The bridge's deployments come here, too.
+    history: [notary.signatureHistory],
+    judgeGates: verdicts.judgePromotion,
+    moveTags: (sql, move) => manifests.moveTags(sql, move),
+    removeTag: (sql, repository, tag) => manifests.removeTag(sql, repository, tag),
+    issueTarget: (sql, target) => notary.serverTargets.issue(sql, { ...target, purpose: "promote" }),
+    withdrawTarget: (sql, target) => notary.serverTargets.withdraw(sql, { ...target, purpose: "promote" }),
+  });
+  const { onPush } = promotion;
+  const manifests = new ManifestStore(database, { seeBytes, failpoint, tagSigner: notary.tagSigner, onPush });
   const policyOperations = bridgePolicyOperations({
     policies: new BridgePolicyStore(database),
     findProvedKeys: (which) => findProvedKeys(database, which),
@@ -185,17 +229,26 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   });
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring, repositories, releaseTrust, reseal },
-    operations: [...garbage.operations, ...integrity.operations, ...trustOperations, ...policyOperations],
+    operations: [
+      ...garbage.operations,
+      ...integrity.operations,
+      ...trustOperations,
+      ...policyOperations,
+      ...verdicts.operations,
+      ...promotion.operations,
+    ],
     settings: orgsSettings(settings),
   });
+  verdicts.begin();
   const registry = registryProtocol({
     authorize: orgs.authorize,
     catalog: orgs.catalog,
     confirm: orgs.confirm,
+    checkPull: verdicts.checkPull,
     blobs,
     blobRows: new BlobRows(database, seeBytes),
     uploads,
-    manifests: new ManifestStore(database, { seeBytes, failpoint, tagSigner: notary.tagSigner }),
+    manifests,
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,
@@ -209,6 +262,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   // Trust data lies below the registry's own prefix.
   const protocols = [notary.protocol, registry, ...orgs.protocols, operations];
   const handler = openDoor({ protocols, gate: orgs.gate, witness: orgs.witness, log, metrics });
+  const stopPromoting = promotion.work();
   const stopSweeping = sweepRegularly({ uploads, blobs, ttlHours: config.uploadTtlHours }, log);
   return {
     handler,
@@ -216,8 +270,10 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
+      await stopPromoting();
       await garbage.close();
       await integrity.close();
+      await verdicts.close();
       await notary.close();
       await orgs.close();
       await closeBlobs();
@@ -252,6 +308,26 @@ export async function inspectQuarantine(
   } finally {
     await database.close();
   }
+}
+
+interface TurnParts {
+  readonly sql: Sql;
+  readonly turn: ImageVerdict;
+  readonly at: Date;
+  readonly notary: Pick<Notary, "recordTurn">;
+  readonly orgs: Pick<Orgs, "recordFinding">;
+}
+
+/** Into the audit, and into the history of the tag. */
+async function recordTurn({ sql, turn, at, notary, orgs }: TurnParts): Promise<void> {
+  const { image, policy, allowed, note } = turn;
+  const { repository, repositoryId, digest, tag = "" } = image;
+  await orgs.recordFinding(sql, {
+    ...{ at, action: allowed ? "verdict-allowed" : "verdict-refused", target: repository },
+    detail: { policy: policy.name, mode: policy.mode, tag, digest, missing: [...note.missing] },
+  });
+  const kind = allowed ? "allowed" : "refused";
+  await notary.recordTurn(sql, { repositoryId, at, kind, tag, digest, policy: policy.name });
 }
 
 /** As `goldseal key who` answers: only of the organization's own people. */

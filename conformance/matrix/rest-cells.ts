@@ -10,10 +10,11 @@ import { type Answer, type Ask, codeOf } from "./wire.ts";
 import { ORG, PASSWORD, USERS, type World } from "./world.ts";
 
 /**
- * Who may. `members`: of the organization, whoever oversees all of them too. `owners`: of it, and system administrators.
+ * Who may. `members`: of the organization, whoever oversees all of them too. `owners`: of it, and system administrators;
+ * `overseers`: they, and auditors.
  * `accounts`: people, for what is their own; robots have no account.
  */
-type Who = "anyone" | "signed-in" | "accounts" | "members" | "owners" | "auditors" | "administrators";
+type Who = "anyone" | "signed-in" | "accounts" | "members" | "owners" | "overseers" | "auditors" | "administrators";
 
 interface Row {
   readonly who: Who;
@@ -54,6 +55,8 @@ const newKey = (name: string) => {
   const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return { name, publicKey: publicKey.export({ format: "pem", type: "spki" }) };
 };
+/** Of no repository that other cells pull from. */
+const policy = { repositories: ["nothing"], mode: "off", require: [{ k: 1 }] };
 const GC = "/api/v1/gc";
 const FSCK = "/api/v1/fsck";
 const BRIDGE_POLICY = "/api/v1/policies/bridge";
@@ -181,7 +184,38 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     ...{ who: "administrators", method: "POST", ok: 200 },
     path: () => "/api/v1/trust-keys/rotate",
   },
+  "promotions-list": { who: "signed-in", method: "GET", path: () => "/api/v1/promotions?limit=1", ok: 200 },
+  "promotion-get": { who: "signed-in", method: "GET", path: (fresh) => `/api/v1/promotions/${fresh}`, ok: 404 },
+  "promotion-approve": {
+    ...{ who: "signed-in", method: "POST", ok: 404 },
+    path: (fresh) => `/api/v1/promotions/${fresh}/approvals`,
+    body: { payload: "e30=", payloadType: "text/plain", signatures: [{ sig: "AAAA" }] },
+  },
+  "promotion-reject": {
+    ...{ who: "signed-in", method: "POST", body: {}, ok: 404 },
+    path: (fresh) => `/api/v1/promotions/${fresh}/rejection`,
+  },
+  "promotion-reverse": {
+    ...{ who: "signed-in", method: "POST", body: {}, ok: 404 },
+    path: (fresh) => `/api/v1/promotions/${fresh}/reversal`,
+  },
+  "image-history": {
+    ...{ who: "signed-in", method: "GET", ok: 200 },
+    path: () => `/api/v1/history?digest=sha256:${"0".repeat(64)}`,
+  },
   "org-signers": { who: "members", method: "GET", path: () => org("/signers"), ok: 200 },
+  "policies-list": { who: "overseers", method: "GET", path: () => org("/policies"), ok: 200 },
+  "policy-get": { who: "overseers", method: "GET", path: (fresh) => org(`/policies/${fresh}`), ok: 404 },
+  "policy-put": {
+    ...{ who: "owners", method: "PUT", path: (fresh) => org(`/policies/${fresh}`), body: policy, ok: 201 },
+  },
+  "policy-simulate": {
+    ...{ who: "owners", method: "POST", path: (fresh) => org(`/policies/${fresh}/simulate`), body: policy, ok: 200 },
+  },
+  "policy-delete": {
+    ...{ who: "owners", method: "DELETE", path: (fresh) => org(`/policies/${fresh}`), ok: 204 },
+    make: (fresh) => [[org(`/policies/${fresh}`), policy]],
+  },
   "bridge-policy-get": { who: "signed-in", method: "GET", path: () => BRIDGE_POLICY, ok: 404 },
   "bridge-policy-put": {
     ...{ who: "administrators", method: "PUT", ok: 400, code: "policy-malformed" },
@@ -216,7 +250,8 @@ function expected(actor: ActorId, { who, ok, code, robots }: Row): readonly [num
   if (who === "auditors" || who === "administrators") return [403, "forbidden"];
   const sees = MEMBERS.includes(actor) || actor === "A15";
   if (!sees) return [404, "not-found"];
-  return who === "members" || actor === "A8" ? yes : [403, "forbidden"];
+  const isOverseer = who === "overseers" && actor === "A15";
+  return who === "members" || actor === "A8" || isOverseer ? yes : [403, "forbidden"];
 }
 
 export async function runRestCells(report: Report, stage: Stage): Promise<void> {

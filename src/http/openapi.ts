@@ -112,6 +112,8 @@ function describeAccess(access: Access): string {
       return "Owners of the organization and administrators of the team.";
     case "grant":
       return "Whoever administers what is granted: one repository, or the organization.";
+    case "org-admin":
+      return `Whoever administers all of the organization${access.right === "view" ? ", and auditors" : ""}.`;
     case "org-repository":
       return `Whoever has the right ${access.action} on the repository.`;
     default:

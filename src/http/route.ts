@@ -22,6 +22,8 @@ export type Access =
   | { readonly kind: "team" }
   /** REST: whoever administers `<repo>` of `<org>`; for `*`, the whole of it. */
   | { readonly kind: "grant" }
+  /** REST: whoever administers all of `<org>`, which may be a user; to `view`, auditors too. */
+  | { readonly kind: "org-admin"; readonly right: "view" | "manage" }
   /** REST: `action` on the repository `<repo>` of `<org>`. */
   | { readonly kind: "org-repository"; readonly action: RepositoryAction }
   /**

@@ -101,6 +101,19 @@ export class ServerKeysStore {
     );
   }
 
+  /** Which of `spkis` (hex SHA-256) are such keys. */
+  async among(spkis: readonly string[]): Promise<string[]> {
+    const rows = await this.#database.query<{ spki: string }>(
+      "trust-keys-among",
+      `select k.spki from unnest($1::text[]) as k (spki)
+       where exists (select from trust_keys t where t.algorithm = 'ecdsa' and sha256(t.public_key) = decode(k.spki, 'hex'))
+         or exists (select from trust_keys t where t.algorithm = 'ed25519'
+           and sha256('\\x302a300506032b6570032100'::bytea || t.public_key) = decode(k.spki, 'hex'))`,
+      [spkis],
+    );
+    return rows.map(({ spki }) => spki);
+  }
+
   /** Seals every private half with the key that seals now; returns how many were not. */
   async reseal(): Promise<number> {
     let count = 0;

@@ -6,7 +6,7 @@ import { pageQuery, pageSchema } from "../http/rest-page.ts";
 import type { Access } from "../http/route.ts";
 import { namespaceOf } from "../oci/repository-name.ts";
 import type { NotaryDeps, People } from "./deps.ts";
-import type { Signature } from "./signatures-store.ts";
+import { type Signature, signatureKinds } from "./signatures-store.ts";
 import { getRepository } from "./tag-trust-api.ts";
 
 const PULL: Access = { kind: "org-repository", action: "pull" };
@@ -15,14 +15,15 @@ const signatureSchema = z.strictObject({
   id: z.string().describe("they rise with time"),
   at: z.iso.datetime(),
   kind: z
-    .enum(["signed", "re-signed", "revoked", "deleted"])
-    .describe("deleted: with all trust data of the repository"),
+    .enum(signatureKinds)
+    .describe("deleted: with all trust data of the repository; allowed, refused: from then on, by a policy"),
   tag: z.string().nullable().describe("null: all of them"),
   role: z.string().nullable(),
   digest: z.string().nullable().describe("what was signed, or is no longer"),
   previous: z.string().nullable().describe("what a re-signed tag was before"),
   version: z.int().describe("of the role's file"),
   keyIds: z.array(z.string()).describe("that signed the file"),
+  policy: z.string().nullable().describe("that allows or refuses the tag's image since then"),
   users: z.array(z.string()).describe("whom these keys belong to, also those that were removed since"),
 });
 
@@ -66,10 +67,11 @@ function listSignatures(deps: NotaryDeps) {
 const maxId = 2n ** 63n - 1n;
 
 function toWire({ spkis, ...one }: Signature, people: People) {
-  const { id, at, kind, version, keyIds, tag, role, digest, previous } = one;
+  const { id, at, kind, version, keyIds, tag, role, digest, previous, policy } = one;
   return {
     ...{ id, at: at.toISOString(), kind, version, keyIds },
     ...{ tag: tag || null, role: role || null, digest: digest || null, previous: previous || null },
+    policy: policy ?? null,
     users: [...new Set(spkis.flatMap((spki) => people.get(spki)?.user ?? []))],
   };
 }

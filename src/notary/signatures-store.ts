@@ -1,7 +1,9 @@
+import type { RepositoryName } from "../oci/repository-name.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
 
-/** `deleted`: with all trust data of the repository. */
-export type SignatureKind = "signed" | "re-signed" | "revoked" | "deleted";
+export const signatureKinds = ["signed", "re-signed", "revoked", "deleted", "allowed", "refused"] as const;
+/** `deleted`: with all trust data of the repository. `allowed`, `refused`: since then, by a policy. */
+export type SignatureKind = (typeof signatureKinds)[number];
 
 export interface NewSignature {
   readonly kind: SignatureKind;
@@ -18,6 +20,8 @@ export interface NewSignature {
   readonly keyIds: readonly string[];
   /** Of the same keys. */
   readonly spkis: readonly string[];
+  /** Whose verdict turned; of other kinds undefined. */
+  readonly policy?: string | undefined;
 }
 
 export interface Signature extends NewSignature {
@@ -34,7 +38,7 @@ export interface SignaturesQuery {
   readonly limit: number;
 }
 
-const COLUMNS = "s.id, s.at, s.kind, s.tag, s.role, s.digest, s.previous, s.version, s.key_ids, s.spkis";
+const COLUMNS = "s.id, s.at, s.kind, s.tag, s.role, s.digest, s.previous, s.version, s.key_ids, s.spkis, s.policy";
 
 /** Rows of `trust_signatures`. */
 export class SignaturesStore {
@@ -54,6 +58,17 @@ export class SignaturesStore {
       [repositoryId, before.toString(), limit, ...(tag === undefined ? [] : [tag])],
     );
     return rows.map(toSignature);
+  }
+
+  /** Of one image in all repositories, newest first. */
+  async listOfDigest(digest: string, limit: number): Promise<(Signature & { readonly repository: RepositoryName })[]> {
+    const rows = await this.#database.query(
+      "trust-signatures-of-digest",
+      `select ${COLUMNS}, r.name as repository from trust_signatures s join repositories r on r.id = s.repository_id
+       where s.digest = $1 order by s.id desc limit $2`,
+      [digest, limit],
+    );
+    return rows.map((row) => ({ ...toSignature(row), repository: row.repository }));
   }
 
   /** By tag, when it was last signed for the digest it has in the role. */
@@ -89,14 +104,31 @@ export async function insertSignatures(sql: Sql, { repositoryId, at, signatures 
   if (signatures.length === 0) return;
   await sql.query(
     "trust-signatures-insert",
-    `insert into trust_signatures (repository_id, at, kind, tag, role, digest, previous, version, key_ids, spkis)
+    `insert into trust_signatures (repository_id, at, kind, tag, role, digest, previous, version, key_ids, spkis,
+       policy)
      select $1, $2, s.kind, s.tag, s.role, s.digest, s.previous, s.version,
-       array(select jsonb_array_elements_text(s.key_ids)), array(select jsonb_array_elements_text(s.spkis))
+       array(select jsonb_array_elements_text(s.key_ids)), array(select jsonb_array_elements_text(s.spkis)), s.policy
      from jsonb_to_recordset($3::jsonb) as s (place int, kind text, tag text, role text, digest text, previous text,
-       version bigint, key_ids jsonb, spkis jsonb)
+       version bigint, key_ids jsonb, spkis jsonb, policy text)
      order by s.place`,
     [repositoryId, at, JSON.stringify(signatures.map(toRow))],
   );
+}
+
+/** A policy allows, or refuses, from now on what the tag names. */
+export interface TurnedTag {
+  readonly repositoryId: number;
+  readonly at: Date;
+  readonly kind: "allowed" | "refused";
+  readonly tag: string;
+  readonly digest: string;
+  readonly policy: string;
+}
+
+/** In the transaction that keeps the verdict. */
+export async function insertTurn(sql: Sql, { repositoryId, at, ...turn }: TurnedTag): Promise<void> {
+  const signature: NewSignature = { ...turn, role: "", previous: "", version: 0, keyIds: [], spkis: [] };
+  await insertSignatures(sql, { repositoryId, at, signatures: [signature] });
 }
 
 function toRow({ keyIds, ...rest }: NewSignature, place: number) {
@@ -106,6 +138,6 @@ function toRow({ keyIds, ...rest }: NewSignature, place: number) {
 function toSignature({ id, at, version, key_ids: keyIds, ...row }: Row): Signature {
   return {
     ...{ id, at, keyIds, version: Number(version), kind: row.kind, tag: row.tag, role: row.role },
-    ...{ digest: row.digest, previous: row.previous, spkis: row.spkis },
+    ...{ digest: row.digest, previous: row.previous, spkis: row.spkis, policy: row.policy ?? undefined },
   };
 }

@@ -25,6 +25,7 @@ describe("GET …/trust/history", () => {
     const of = {
       tag: "v1",
       role: "targets",
+      policy: null,
       keyIds,
       users: [],
       id: expect.stringMatching(/^\d+$/),

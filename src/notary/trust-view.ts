@@ -7,7 +7,7 @@ import { type TagSignature, viewSignedTags } from "./tag-signatures.ts";
 import { VerificationError } from "./tuf/error.ts";
 import { type Gun, ROOT, SNAPSHOT, TIMESTAMP } from "./tuf/names.ts";
 import { sha256Of } from "./tuf/signed-file.ts";
-import { readTrusted } from "./tuf/trusted-metadata.ts";
+import { readTrusted, type TrustedMetadata } from "./tuf/trusted-metadata.ts";
 
 /** What a reader of the trust data would find now. */
 export interface TrustView {
@@ -48,7 +48,7 @@ export function openTrustViews(deps: ViewDeps): (gun: Gun) => Promise<TrustView>
   };
 }
 
-type ViewDeps = RenewalDeps & Pick<NotaryDeps, "files">;
+export type ViewDeps = RenewalDeps & Pick<NotaryDeps, "files">;
 
 const NOTHING: TrustView = { tags: [], problem: undefined };
 
@@ -59,20 +59,42 @@ interface Fresh extends Remembered {
 
 async function viewTrust(deps: ViewDeps, gun: Gun, now: Date): Promise<Fresh> {
   try {
-    const current = await loadFresh(deps, gun, now);
-    const byName = new Map([...current].flatMap(([role, { bytes }]) => namesOf(role, bytes)));
-    const trusted = await readTrusted({ gun, now, known: new Map(), fetch: async (name) => byName.get(name) });
-    if (trusted === undefined) return { view: NOTHING, until: 0, timestamp: undefined };
+    const current = await readCurrent(deps, gun, now);
+    if (current === undefined) return { view: NOTHING, until: 0, timestamp: undefined };
+    const { trusted, until, timestamp } = current;
     // Targets may have any name; one that no tag can have says nothing of images.
     const tags = viewSignedTags(trusted).filter(({ tag }) => isTag(tag));
-    const ends = [...current.values()].map(({ expiresAt }) => expiresAt.getTime());
-    // What is over already stays so.
-    const until = Math.min(...ends.filter((end) => end >= now.getTime()));
-    return { view: { tags, problem: undefined }, until, timestamp: sha256Of(trusted.timestamp.bytes).toString("hex") };
+    return { view: { tags, problem: undefined }, until, timestamp };
   } catch (error) {
     if (!(error instanceof VerificationError)) throw error;
     return { view: { tags: [], problem: error.message.slice(0, 500) }, until: 0, timestamp: undefined };
   }
+}
+
+/** The trust data of a GUN, verified from one moment's state of the database. */
+export interface CurrentTrust {
+  readonly trusted: TrustedMetadata;
+  /** When the first of the files that are good now ends. */
+  readonly until: number;
+  /** Hash of the timestamp, which stands for all the files below it. */
+  readonly timestamp: string;
+  /** Of all files. */
+  readonly bytes: number;
+}
+
+/** Undefined where there is none. @throws VerificationError */
+export async function readCurrent(deps: ViewDeps, gun: Gun, now: Date): Promise<CurrentTrust | undefined> {
+  const current = await loadFresh(deps, gun, now);
+  const byName = new Map([...current].flatMap(([role, { bytes }]) => namesOf(role, bytes)));
+  const trusted = await readTrusted({ gun, now, known: new Map(), fetch: async (name) => byName.get(name) });
+  if (trusted === undefined) return undefined;
+  const files = [...current.values()];
+  // What is over already stays so.
+  const ends = files.map(({ expiresAt }) => expiresAt.getTime()).filter((end) => end >= now.getTime());
+  return {
+    ...{ trusted, until: Math.min(...ends), timestamp: sha256Of(trusted.timestamp.bytes).toString("hex") },
+    bytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),
+  };
 }
 
 /** As whoever reads the timestamp does: it is made anew first where it is over. @throws VerificationError */

@@ -6,13 +6,24 @@ import type { Gate, Protocol, Witness } from "../http/route.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import { forgetOldKeys } from "../keys/key-ring-store.ts";
 import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
-import type { Confirm, Database } from "../storage/database.ts";
+import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
+import type { AuditEntry } from "./audit-store.ts";
 import { Authenticator } from "./authenticator.ts";
 import { createAuthorize, createListable, type Listable } from "./authorize.ts";
+import {
+  type BelongsTo,
+  createBelongsTo,
+  createFindUnknownTeams,
+  createMaySign,
+  type FindUnknownTeams,
+  type MaySign,
+} from "./belonging.ts";
 import { createConfirm } from "./confirm.ts";
+import { createConfirmRights, createJudgeRights, type HoldRights } from "./confirm-rights.ts";
 import { OrgsError } from "./errors.ts";
+import { type Finding, toEntry } from "./findings.ts";
 import { createGate } from "./gate.ts";
 import { GrantsStore } from "./grants-store.ts";
 import { openDirectories } from "./ldap/open-directories.ts";
@@ -20,6 +31,7 @@ import { openAudit } from "./open-audit.ts";
 import { OrgsStore } from "./orgs-store.ts";
 import { Passwords } from "./passwords.ts";
 import { findPeopleOfKeys, findPersonOfKeyId, type PersonOfKey } from "./people-of-keys.ts";
+import { findPeopleWhoSign, type KeyOfPerson, type WhoMaySign } from "./people-who-sign.ts";
 import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { RefreshTokensStore } from "./refresh-tokens-store.ts";
 import type { RepositoriesApiDeps } from "./repositories-api.ts";
@@ -27,6 +39,7 @@ import { RobotsStore } from "./robots-store.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
 import { openSecretsLookup } from "./secrets-lookup.ts";
 import { SignInLimits } from "./sign-in-limits.ts";
+import { findTeamsOfUser } from "./teams-of-user.ts";
 import { TeamsStore } from "./teams-store.ts";
 import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
@@ -70,14 +83,34 @@ export interface Orgs {
   readonly listable: Listable;
   /** Whom keys lead to (hex SHA-256 of their SPKI), with their teams in `org`: see people-of-keys.ts. */
   readonly findPeopleOfKeys: (spkis: readonly string[], org: string) => Promise<ReadonlyMap<string, PersonOfKey>>;
+  /** Everybody whom a rule can count, with their keys: see people-who-sign.ts. */
+  readonly belongsTo: BelongsTo;
+  readonly findUnknownTeams: FindUnknownTeams;
+  readonly maySign: MaySign;
+  /** Puts on record what the server itself found out, in the transaction that keeps it. */
+  readonly recordFinding: (sql: Sql, finding: Finding) => Promise<void>;
+  /** The same of something that a request was given, which needs no transaction. */
+  readonly noteFinding: (request: Request, finding: Omit<Finding, "at">) => void;
+  readonly findPeopleWhoSign: (who: WhoMaySign) => Promise<readonly KeyOfPerson[]>;
   readonly protocols: readonly Protocol[];
   /** Of the change that a request makes: see confirm.ts. */
   readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
+  /** As `confirm`, of repositories that the route does not name: see confirm-rights.ts. */
+  readonly confirmRights: HoldRights;
+  /** The same, for what is not a change, or not yet: nothing is put on record. */
+  readonly judgeRights: HoldRights;
+  /** The teams that a user is in now, `org/team`. */
+  readonly findTeams: (sql: Sql, userId: number) => Promise<ReadonlySet<string>>;
+  /** What no request asked for just now, in the transaction that does it. */
+  readonly record: (sql: Sql, deed: Deed) => Promise<void>;
   /** Puts on record what the door sees. */
   readonly witness: Witness;
   /** Ends background work and writes what waits; requests must have drained before. */
   close(): Promise<void>;
 }
+
+/** Something that the server does by itself, on somebody's behalf. */
+export type Deed = Pick<AuditEntry, "at" | "actor" | "action" | "target" | "namespace" | "detail">;
 
 /** Everything about who may do what, put together; the token service has a key to sign with when this returns. */
 export async function openOrgs({
@@ -125,6 +158,7 @@ export async function openOrgs({
   });
   const tokens = new TokenService({ ...tokenSettings, findAccess, rules });
   const authorize = createAuthorize(findAccess, rules);
+  const belongsTo = createBelongsTo(findAccess);
   const listVisible = createListVisible(database, findAccess);
   const users = new UsersStore(database);
   const teams = new TeamsStore(database);
@@ -153,6 +187,14 @@ export async function openOrgs({
     gate: createGate(gateDeps),
     authorize,
     confirm,
+    confirmRights: createConfirmRights(gateDeps, witness),
+    judgeRights: createJudgeRights(gateDeps),
+    findTeams: findTeamsOfUser,
+    record: (sql, deed) =>
+      auditStore.insertWithin(sql, {
+        ...deed,
+        ...{ actorId: 0, outcome: "done", source: "", requestId: "", decisionId: undefined },
+      }),
     readsAll: async ({ kind, id }) => {
       const user = kind === "user" ? await users.findById(id) : undefined;
       return user !== undefined && (user.systemAdmin || user.auditor);
@@ -160,6 +202,11 @@ export async function openOrgs({
     catalog: async (actor, after, limit) => (await listVisible(actor, { after, limit })).map(({ name }) => name),
     listable: createListable(findAccess, rules),
     findPeopleOfKeys: (spkis, org) => findPeopleOfKeys(database, { spkis, org }),
+    ...{ belongsTo, findUnknownTeams: createFindUnknownTeams(database, belongsTo) },
+    maySign: createMaySign(findAccess, rules),
+    recordFinding: (sql, finding) => auditStore.insertWithin(sql, toEntry(finding)),
+    noteFinding: (request, finding) => audit.note(toEntry({ ...finding, at: now() }, request)),
+    findPeopleWhoSign: (who) => findPeopleWhoSign(database, who),
     protocols: [
       tokenProtocol({
         ...{ service, rules, authenticator, findAccess, tokens, keys, refreshTokens },

@@ -14,7 +14,7 @@ import type { InTeam, TeamMember, TeamsStore } from "./teams-store.ts";
 /** What REST routes may ask for. */
 export type RestAccess = Extract<
   Access,
-  { readonly kind: "user" | "system-admin" | "auditor" | "org" | "team" | "grant" | "org-repository" }
+  { readonly kind: "user" | "system-admin" | "auditor" | "org" | "team" | "grant" | "org-admin" | "org-repository" }
 >;
 
 export interface RestGateDeps {
@@ -80,6 +80,9 @@ export async function judgeRest(identity: Asking, request: Request, matter: Rest
     case "grant":
       if (isWhole(request, access)) return judgeWhole(identity, request, rules);
       return judgeRepository(matter, identity, request, "admin");
+    case "org-admin":
+      if (access.right === "view" && identity.facts.user?.auditor === true) return;
+      return judgeWhole(identity, request, rules);
     case "org-repository":
       return judgeRepository(matter, identity, request, access.action);
   }
@@ -108,7 +111,8 @@ export function about(request: Request, access: RestAccess): { repository: Repos
   if (access.kind === "user" || access.kind === "system-admin" || access.kind === "auditor") return { repository: "" };
   const org = request.param("org");
   const namespace = isNamespaceName(org) ? org : "";
-  if (access.kind === "org" || access.kind === "team" || isWhole(request, access)) return { repository: "", namespace };
+  if (["org", "team", "org-admin"].includes(access.kind) || isWhole(request, access))
+    return { repository: "", namespace };
   const name = tryRepositoryName(`${org}/${request.param("repo")}`);
   return { repository: name ?? "" };
 }
@@ -154,7 +158,7 @@ function judgeRepository({ rules }: RestMatter, identity: Asking, request: Reque
   throw forbidden(`${identity.actor.name} does not administer ${name}; its owner or a system administrator does`);
 }
 
-/** A grant on everything is for those who administer everything. */
+/** What concerns everything is for those who administer everything. */
 function judgeWhole({ actor, facts }: Asking, request: Request, rules: PermissionRules): void {
   const org = request.param("org");
   if (decide(everythingIn(org), "admin", facts, rules).allowed) return;

@@ -1,5 +1,8 @@
 import type { Request } from "../http/request.ts";
 import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Tag } from "../oci/reference.ts";
+import type { RepositoryName } from "../oci/repository-name.ts";
 import type { BlobRows } from "../storage/blob-rows.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import type { Confirm } from "../storage/database.ts";
@@ -9,6 +12,17 @@ import type { ManifestStore } from "../storage/manifest-store.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import type { UploadStore } from "../storage/upload-store.ts";
 
+/** A manifest that somebody who may pull asks for. */
+export interface Pull {
+  readonly repositoryId: number;
+  readonly repository: RepositoryName;
+  /** Undefined when it is asked for by digest. */
+  readonly tag: Tag | undefined;
+  readonly digest: Digest;
+  /** As its row was looked up: see storage/watch-column.ts. */
+  readonly watch: string;
+}
+
 /** What the Distribution API is made of; app.ts passes it. */
 export interface RegistryDeps {
   readonly authorize: Authorize;
@@ -16,6 +30,11 @@ export interface RegistryDeps {
   readonly catalog: (actor: Actor, after: string, limit: number) => Promise<string[]>;
   /** Of the change that a request makes; with `action` where it takes another right than its route says. */
   readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
+  /**
+   * By the policies of the repository: returns what to warn of.
+   * @throws OciError DENIED
+   */
+  readonly checkPull: (request: Request, pull: Pull) => Promise<readonly string[]>;
   readonly blobs: BlobStore;
   readonly blobRows: BlobRows;
   readonly uploads: UploadStore;

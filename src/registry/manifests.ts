@@ -2,6 +2,7 @@ import { matchesETag } from "../http/etag.ts";
 import { bytes, empty, type ReplyHeaders } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler, LookAhead } from "../http/route.ts";
+import type { Actor } from "../oci/access.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { authorityOf, gunOfRepository } from "../oci/gun.ts";
@@ -10,6 +11,7 @@ import { isNonDistributable } from "../oci/media-types.ts";
 import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } from "../oci/reference.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { BrokenBytesError } from "../storage/broken-bytes.ts";
+import type { Author } from "../storage/image-history.ts";
 import type { FoundManifest } from "../storage/manifest-store.ts";
 import { unreadable } from "./broken-blob.ts";
 import type { RegistryDeps } from "./deps.ts";
@@ -35,7 +37,10 @@ export function getManifest(deps: RegistryDeps): LookAhead {
     return async () => {
       if (row === undefined) throw unknown(reference);
       if (row.quarantined) throw inQuarantine("MANIFEST_UNKNOWN", row.digest);
-      const headers = manifestHeaders(row.digest, reference);
+      const headers = {
+        ...manifestHeaders(row, reference),
+        ...(await judgePull(deps, request, { repository, reference, row })),
+      };
       if (matchesETag(request.header("If-None-Match"), `"${row.digest}"`)) return empty(304, headers);
       if (request.method === "HEAD") {
         if (row.doubtful) await refuseSkipping(deps, request, repository, row);
@@ -50,6 +55,23 @@ export function getManifest(deps: RegistryDeps): LookAhead {
       return bytes(200, row.mediaType, content, headers);
     };
   };
+}
+
+interface Found {
+  readonly repository: RepositoryName;
+  readonly reference: Reference;
+  readonly row: FoundManifest;
+}
+
+/** A HEAD is judged as the GET that it stands for. @throws OciError DENIED */
+async function judgePull(
+  { checkPull }: RegistryDeps,
+  request: Request,
+  { repository, reference, row: { repositoryId, digest, watch } }: Found,
+): Promise<ReplyHeaders> {
+  if (watch === undefined) return {};
+  const tag = reference.kind === "tag" ? reference.tag : undefined;
+  return toWarnings(await checkPull(request, { repositoryId, repository, tag, digest, watch }));
 }
 
 /**
@@ -70,7 +92,7 @@ async function refuseSkipping(
 /**
  * `PUT /v2/<name>/manifests/<tag-or-digest>`, or by digest with `?tag=` for every tag that shall name it.
  * @throws OciError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, MANIFEST_INVALID, MANIFEST_TOO_LARGE, SIZE_INVALID,
- *   MANIFEST_BLOB_UNKNOWN; DENIED where only what is there already is taken
+ *   MANIFEST_BLOB_UNKNOWN; DENIED where only what is there already is taken, and for an immutable tag
  * @see distribution-spec main end-7a, end-7b
  */
 export function putManifest(deps: RegistryDeps): Handler {
@@ -88,7 +110,10 @@ export function putManifest(deps: RegistryDeps): Handler {
     const row = { ...manifest, digest, content, subject: manifest.subject?.digest };
     request.notes.digest = digest;
     if (!admission.unchangedOnly)
-      await deps.manifests.put({ repository, admission, manifest: row, tags, confirm: deps.confirm(request) });
+      await deps.manifests.put({
+        ...{ repository, admission, manifest: row, tags, confirm: deps.confirm(request) },
+        by: authorOf(request.actor),
+      });
 
     return empty(201, {
       Location: `${deps.publicUrl}/v2/${repository}/manifests/${reference.kind === "tag" ? reference.tag : digest}`,
@@ -98,6 +123,10 @@ export function putManifest(deps: RegistryDeps): Handler {
       ...warnings(manifest, tags),
     });
   };
+}
+
+function authorOf({ kind, id, name }: Actor): Author {
+  return { name, userId: kind === "user" ? id : undefined };
 }
 
 interface Repeated {
@@ -162,12 +191,13 @@ function verifiedDigest(content: Buffer, reference: Reference): Digest {
   return actual;
 }
 
-/** A digest's bytes never change; a tag is asked for anew every time. */
-function manifestHeaders(digest: Digest, reference: Reference): ReplyHeaders {
+/** A digest's bytes never change; a tag is asked for anew every time, and what a policy may refuse the next time. */
+function manifestHeaders({ digest, watch }: FoundManifest, reference: Reference): ReplyHeaders {
+  const isForEver = reference.kind === "digest" && watch === undefined;
   return {
     "Docker-Content-Digest": digest,
     ETag: `"${digest}"`,
-    "Cache-Control": reference.kind === "digest" ? "private, max-age=31536000, immutable" : "private, no-cache",
+    "Cache-Control": isForEver ? "private, max-age=31536000, immutable" : "private, no-cache",
   };
 }
 
@@ -180,7 +210,13 @@ function warnings({ blobs }: Manifest, tags: readonly Tag[]): ReplyHeaders {
   if (blobs.some(({ mediaType }) => isNonDistributable(mediaType))) {
     texts.push("a non-distributable layer need not be here: clients fetch it from its urls, this registry never does");
   }
-  return texts.length === 0 ? {} : { Warning: texts.map((text) => `299 - "${text}"`) };
+  return toWarnings(texts);
+}
+
+/** What is no plain text could end the header's. @see distribution-spec v1.1 "Warnings" */
+function toWarnings(texts: readonly string[]): ReplyHeaders {
+  if (texts.length === 0) return {};
+  return { Warning: texts.map((text) => `299 - "${text.replace(/[^\x20-\x7e]|["\\]/g, "'")}"`) };
 }
 
 function unknown(reference: Reference): OciError {

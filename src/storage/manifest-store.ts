@@ -9,10 +9,13 @@ import type { SeeBytes } from "./blob-rows.ts";
 import { BrokenBytesError } from "./broken-bytes.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
+import { type Author, recordPush } from "./image-history.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
 import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
+import { together } from "./statement-batch.ts";
 import { deleteTagRow, deleteTagsOf, noTagSigner, putTags, type TagMove, type TagSigner } from "./tag-rows.ts";
+import { WATCH, WATCH_JOIN } from "./watch-column.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -41,6 +44,7 @@ export interface ManifestPush {
   readonly admission: Admission;
   readonly manifest: NewManifest;
   readonly tags: readonly Tag[];
+  readonly by: Author;
   readonly confirm: Confirm;
 }
 
@@ -55,6 +59,8 @@ export interface FoundManifest extends ManifestRow {
   readonly quarantined: boolean;
   /** Something is in quarantine, which it may need: see {@link ManifestStore.isWhole}. */
   readonly doubtful: boolean;
+  /** See watch-column.ts; undefined where no policy concerns the repository. */
+  readonly watch: string | undefined;
 }
 
 /** Bytes of manifests kept in memory: what a digest names never changes. Who may see them is asked every time. */
@@ -62,9 +68,18 @@ const maxCachedBytes = 32 * 1024 * 1024;
 
 const maxAnnotationBytes = 3 * 1024 * 1024;
 
+/** A manifest that came in just now, and the tags that name it. */
+export interface Pushed {
+  readonly repositoryId: number;
+  readonly manifest: Pick<NewManifest, "digest" | "subject">;
+  readonly tags: readonly Tag[];
+}
+
 export interface ManifestStoreParts {
   readonly seeBytes: SeeBytes;
   readonly failpoint?: Failpoint;
+  /** What else belongs to a push, in its transaction. */
+  readonly onPush?: (sql: Sql, pushed: Pushed) => Promise<void>;
   readonly tagSigner?: TagSigner;
 }
 
@@ -73,6 +88,7 @@ export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
   readonly #seeBytes: SeeBytes;
+  readonly #onPush: (sql: Sql, pushed: Pushed) => Promise<void>;
   readonly #tagSigner: TagSigner;
   readonly #rows: BatchedLookup<ManifestKey, Seen<FoundManifest>>;
   readonly #contents = new LRUCache<Digest, Buffer>({
@@ -80,7 +96,9 @@ export class ManifestStore {
     sizeCalculation: ({ length }) => length + 256,
   });
 
-  constructor(database: Database, { seeBytes, failpoint = noFailpoint, tagSigner = noTagSigner }: ManifestStoreParts) {
+  constructor(database: Database, parts: ManifestStoreParts) {
+    const { seeBytes, failpoint = noFailpoint, tagSigner = noTagSigner, onPush = async () => undefined } = parts;
+    this.#onPush = onPush;
     this.#database = database;
     this.#failpoint = failpoint;
     this.#seeBytes = seeBytes;
@@ -125,18 +143,23 @@ export class ManifestStore {
 
   /**
    * Store the manifest and move the tags to it, in one transaction; a first push makes the repository.
-   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN
+   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN; DENIED for
+   *   an immutable tag
    */
-  async put({ repository, admission, manifest, tags, confirm }: ManifestPush): Promise<void> {
+  async put({ repository, admission, manifest, tags, by, confirm }: ManifestPush): Promise<void> {
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
       const repositoryId = await ensureRepository(sql, repository, admission);
-      await insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes });
+      await together(
+        recordPush(sql, { repositoryId, digest: manifest.digest, tags, by }),
+        insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes }),
+      );
       if (tags.length > 0) {
         const { digest, content } = manifest;
         await this.moveTags(sql, { repository, repositoryId, tags, digest, size: content.length });
         await this.#failpoint("tag.beforeCommit");
       }
+      await this.#onPush(sql, { repositoryId, manifest, tags });
       await this.#failpoint("manifest.beforeCommit");
     });
     await this.#failpoint("manifest.afterCommit");
@@ -145,21 +168,30 @@ export class ManifestStore {
 
   /**
    * Within the transaction `sql`, which holds the repository and the manifest; those under a rule are signed.
-   * @throws OciError DENIED where they cannot be
+   * @throws OciError DENIED where they cannot be, and for an immutable one
    */
   async moveTags(sql: Sql, move: TagMove): Promise<void> {
     const tags = await putTags(sql, move);
     if (tags.length > 0) await this.#tagSigner.sign(sql, { ...move, tags });
   }
 
-  /** @throws OciError MANIFEST_UNKNOWN; DENIED where it is signed under a rule, and that cannot be taken back */
+  /**
+   * Within the transaction `sql`. What it named; undefined where it was not there.
+   * @throws OciError DENIED where it is immutable, or signed under a rule, and that cannot be taken back
+   */
+  async removeTag(sql: Sql, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+    const row = await deleteTagRow(sql, repository, tag);
+    if (row?.signed === true) await this.#tagSigner.withdraw(sql, { repository, tags: [tag], digest: row.digest });
+    return row?.digest;
+  }
+
+  /** @throws OciError MANIFEST_UNKNOWN; DENIED as {@link removeTag} */
   async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
-      const row = await deleteTagRow(sql, repository, tag);
-      if (row === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
-      if (row.signed) await this.#tagSigner.withdraw(sql, { repository, tags: [tag], digest: row.digest });
+      const digest = await this.removeTag(sql, repository, tag);
+      if (digest === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
     });
     await this.#failpoint("del.afterRow");
   }
@@ -268,9 +300,9 @@ const FIND_ROWS = `
   select k.at, r.id, m.size, m.digest, m.media_type, case when m.quarantined_at is not null then 2
     when (select true from blobs where quarantined_at is not null limit 1) then 1
     when (select true from manifests where quarantined_at is not null limit 1) then 1 else 0 end,
-    ${RIGHTS}
+    ${WATCH}, ${RIGHTS}
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
-  left join repositories r on r.name = k.repository
+  left join repositories r on r.name = k.repository ${WATCH_JOIN}
   left join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
     (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
 
@@ -284,11 +316,11 @@ async function findRows(database: Database, keys: readonly ManifestKey[]): Promi
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
   });
-  return toSeen(rows, ([, id, size, digest, mediaType, quarantined]) => {
+  return toSeen(rows, ([, id, size, digest, mediaType, quarantined, watch]) => {
     if (digest === null) return undefined;
     return {
       ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
-      ...{ quarantined: quarantined === "2", doubtful: quarantined === "1" },
+      ...{ quarantined: quarantined === "2", doubtful: quarantined === "1", watch: watch ?? undefined },
     };
   });
 }

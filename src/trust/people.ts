@@ -6,6 +6,8 @@ export type KeyOwner =
       /** Whether the user has shown to hold the private half: a published key says nothing. */
       readonly proved: boolean;
       readonly removed: boolean;
+      /** Whoever may do nothing at present signs nothing either: not even what was signed before counts meanwhile. */
+      readonly suspended?: boolean;
       /** Now. */
       readonly teams: ReadonlySet<string>;
     }

@@ -10,6 +10,7 @@ export function explainKey(owner: KeyOwner | undefined): string | undefined {
   if (owner === undefined) return "is by a key that belongs to nobody here";
   if (owner.kind === "machine") return undefined;
   if (owner.removed) return `is by a key that ${owner.user} has no more`;
+  if (owner.suspended === true) return `is by ${owner.user}, whose account is suspended`;
   if (!owner.proved) return `is by a key that ${owner.user} has not proved to hold (goldseal key prove)`;
   return undefined;
 }
@@ -34,7 +35,8 @@ export function whoOf({ team, k, class: wanted }: RequireRow): string {
   return `${people}${team === undefined ? "" : ` of team ${team}`} ${by}`;
 }
 
-function adviceOf(row: RequireRow, subject: Subject): string {
+/** The command that would help. */
+export function adviceOf(row: RequireRow, subject: Subject): string {
   const gun = gunOfRow(row, subject);
   if (gun === undefined) return "the rule's GUN leads nowhere for this image";
   const name = gun === ownGun(subject) ? nameOf(subject) : `${gun}@${subject.outermost}`;
@@ -47,14 +49,16 @@ function nearMisses(row: RequireRow, signatures: readonly Signature[], subject: 
     const { owner, refused } = signature;
     const isTeams = owner?.kind === "person" && (row.team === undefined || owner.teams.has(row.team));
     if (!isTeams || (refused === undefined && isFor(row, signature, subject))) return [];
-    return `a signature of ${owner.user} ${refused ?? whyNotFor(row, signature)}`;
+    return `a signature of ${owner.user} ${refused ?? whyNotFor(row, signature, subject)}`;
   });
   return [...new Set(sentences)].slice(0, 3);
 }
 
-function whyNotFor(row: RequireRow, { class: own, evidence }: Signature): string {
+function whyNotFor(row: RequireRow, { class: own, evidence }: Signature, subject: Subject): string {
   if (row.class !== "either" && row.class !== own) return `is ${own}`;
-  return `is for ${evidence.statement?.gun}:${evidence.statement?.tag}`;
+  const { gun, tag } = evidence.statement ?? {};
+  // Who may pull the image may not see what another repository calls it.
+  return gun === ownGun(subject) ? `is for ${gun}:${tag}` : `is in ${gun}`;
 }
 
 function nameOf({ authority, repository, tag, outermost }: Subject): string {

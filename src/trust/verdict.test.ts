@@ -112,7 +112,7 @@ describe("judge refuses", () => {
         rows: [row({ gun: "qa/{name}/{name}" })],
       },
       [
-        `${digest} must be signed by one person of team qa with their own key, and is by nobody (a signature of alice is for ${NAME}); the rule's GUN leads nowhere for this image`,
+        `${digest} must be signed by one person of team qa with their own key, and is by nobody (a signature of alice is in ${NAME.replace(/:[^:]*$/, "")}); the rule's GUN leads nowhere for this image`,
       ],
     ],
     ["another team's key", { sets: [signed([carol])] }, [asks(qa)]],
@@ -170,7 +170,7 @@ describe("judge refuses", () => {
     [
       "other repository",
       { sets: [foreign] },
-      [asks(qa, "nobody (a signature of alice is for registry.example.com:5000/qa/app:1.4)")],
+      [asks(qa, "nobody (a signature of alice is in registry.example.com:5000/qa/app)")],
     ],
     [
       "the image's own GUN where the rule names another",

@@ -54,7 +54,7 @@ export const sign = (signer: Signer, tag: string, target: unknown) =>
   taken(signer, [signer.part("targets", put(["targets", tag], target))]);
 
 /** The key becomes the user's, as `goldseal key add` and `prove` do it. */
-async function prove(app: TestApp, user: string, pair: TestKey): Promise<void> {
+export async function prove(app: TestApp, user: string, pair: TestKey): Promise<void> {
   const publicKey = String(pair.publicKey.export({ format: "pem", type: "spki" }));
   const spkiSha256 = String(spkiOf(pair.key));
   const send = async (method: string, path: string, body: object = {}) => {

@@ -96,6 +96,7 @@ export class World {
     const deps = {
       authorize: async () => ({ allowed: true }) as const,
       catalog: async () => [],
+      checkPull: async () => [],
       blobs,
       blobRows: new BlobRows(database, seeBytes),
       uploads: new UploadStore(database),
