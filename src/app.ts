@@ -234,8 +234,8 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
       ...integrity.operations,
       ...trustOperations,
       ...policyOperations,
-      ...promotion.operations,
       ...verdicts.operations,
+      ...promotion.operations,
     ],
     settings: orgsSettings(settings),
   });

@@ -19,6 +19,8 @@ const PUSHERS = 8;
 const SHARED_LAYERS = 3;
 const LAYER_BYTES = 300_000;
 const EVERY_MS = 50;
+/** The list of the latest runs is read so often that none is left out. */
+const GATHER_MS = 200;
 const STEPS = ["gc.afterPick", "gc.afterRecheck", "gc.afterObject", "gc.afterRow", "gc.beforeCommit"];
 /** Where an object of the bucket is gone and its row is not. */
 const S3_STEPS = [...STEPS, "del.afterUnlink"];
@@ -33,8 +35,10 @@ const ENV = {
 interface Collected {
   runs: number;
   deleted: number;
-  /** Of all runs together. */
+  /** From the first run's beginning to the last one's end. */
   ms: number;
+  /** Of each run, by the server's clock. */
+  readonly took: number[];
 }
 
 /** Answers the exit status. `s3`: on which server; undefined: on files. */
@@ -71,7 +75,7 @@ async function pushAndPull(server: RunningServer, { seconds, folder }: { seconds
   const layers = await makeLayers(folder);
   const pushers = Array.from({ length: PUSHERS }, (_, index) => new LivePusher(server, `admin/live-${index}`, layers));
   const { pullers, close } = await openPullers(server, folder);
-  const collected: Collected = { runs: 0, deleted: 0, ms: 0 };
+  const collected: Collected = { runs: 0, deleted: 0, ms: 0, took: [] };
   let isOver = false;
   const until = { isOver: () => isOver };
   try {
@@ -94,15 +98,19 @@ async function pushAndPull(server: RunningServer, { seconds, folder }: { seconds
 function printFigures(
   pushers: readonly LivePusher[],
   pullers: readonly Puller[],
-  { runs, deleted, ms }: Collected,
+  { runs, deleted, ms, took }: Collected,
 ): void {
   const sum = (key: "pushes" | "again" | "pulls"): number => pushers.reduce((total, pusher) => total + pusher[key], 0);
   const clients = pullers.map(({ name, pulls }) => `${name} ${pulls}`).join(", ");
   console.log(
     `live: ${sum("pushes")} pushes (${sum("again")} manifests refused and pushed again), pulls: HTTP ${sum("pulls")}, ` +
-      `${clients}; ${runs} collections of ${(ms / runs).toFixed(0)} ms, ${deleted} deleted; 0 broken pulls`,
+      `${clients}; ${runs} collections, one every ${(ms / runs).toFixed(0)} ms, which took ${quantile(took, 0.5)} ms ` +
+      `(p90 ${quantile(took, 0.9)}), ${deleted} deleted; 0 broken pulls`,
   );
 }
+
+const quantile = (values: readonly number[], share: number): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 
 /** Layers as engines unpack them: a tar of one file each. */
 async function makeLayers(folder: string): Promise<Buffer[]> {
@@ -115,25 +123,52 @@ async function makeLayers(folder: string): Promise<Buffer[]> {
   return layers;
 }
 
+/** Asks for a run every 50 ms; where one is under way still, the answer is 409. */
 async function collectAlways(server: RunningServer, { isOver }: { isOver(): boolean }, into: Collected): Promise<void> {
   const client = new RegistryClient(server, server.admin);
-  while (!isOver()) {
-    const started = performance.now();
-    const run = await collect(client);
-    const took = performance.now() - started;
-    into.runs++;
-    into.deleted += run.deleted;
-    into.ms += took;
-    if (run.state !== "done") throw new Error(`a collection is ${run.state}: ${run.reason}`);
-    await wait(Math.max(0, EVERY_MS - took));
+  const runs = new Map<number, Run>();
+  const failures: unknown[] = [];
+  let asked: Promise<void>[] = [];
+  const first = performance.now();
+  const timer = setInterval(() => asked.push(begin(client).catch((error) => void failures.push(error))), EVERY_MS);
+  while (!isOver() && failures.length === 0) {
+    await wait(GATHER_MS);
+    for (const run of await list(client)) runs.set(run.id, run);
   }
+  into.ms = performance.now() - first;
+  clearInterval(timer);
+  for (; asked.length > 0; asked = []) await Promise.all(asked);
+  do for (const run of await list(client)) runs.set(run.id, run);
+  while ([...runs.values()].some(({ state }) => state === "running"));
   client.close();
+  const broken = [...runs.values()].find(({ state }) => state !== "done");
+  if (broken !== undefined) failures.push(new Error(`a collection is ${broken.state}: ${broken.reason}`));
+  if (failures.length > 0) throw failures[0];
+  into.runs = runs.size;
+  for (const { deleted, startedAt, endedAt = "" } of runs.values()) {
+    into.deleted += deleted;
+    into.took.push(Date.parse(endedAt) - Date.parse(startedAt));
+  }
+}
+
+async function begin(client: RegistryClient): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const answer = await client.ask("/api/v1/gc", { method: "POST", headers, body: Buffer.from("{}") });
+  if (answer.status !== 202 && answer.status !== 409)
+    throw new Error(`POST /api/v1/gc: ${answer.status} ${answer.body}`);
+}
+
+/** The latest. */
+async function list(client: RegistryClient): Promise<readonly Run[]> {
+  return (JSON.parse(String((await client.ask("/api/v1/gc")).body)) as { runs: Run[] }).runs;
 }
 
 interface Run {
   readonly id: number;
   readonly state: string;
   readonly reason?: string;
+  readonly startedAt: string;
+  readonly endedAt?: string;
   readonly deleted: number;
 }
 

@@ -37,6 +37,7 @@ import { openSignatureHistory } from "./signature-history.ts";
 import { signaturesOperations } from "./signatures-api.ts";
 import { insertTurn, SignaturesStore, type TurnedTag } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
+import { openTargetsReader } from "./targets-reader.ts";
 import { type OpenCollection, openTrustCollections } from "./trust-collections.ts";
 import { openTrustViews } from "./trust-view.ts";
 
@@ -64,13 +65,13 @@ export interface Notary {
   readonly protocol: Protocol;
   readonly operations: readonly RestOperation[];
   readonly releaseTrust: ReleaseTrust;
-  readonly signatureHistory: ReturnType<typeof openSignatureHistory>;
-  /** What statements of promotions into the organization are signed with. */
-  readonly openPromoteSigner: (sql: Sql, org: string, now: Date) => Promise<EnvelopeSigner>;
   /** Verified now, as a client does it. */
   readonly readTrust: (gun: string) => Promise<OpenCollection>;
   /** Puts into the history of a tag's signatures that a policy allows or refuses it now. */
   readonly recordTurn: (sql: Sql, turn: TurnedTag) => Promise<void>;
+  readonly signatureHistory: ReturnType<typeof openSignatureHistory>;
+  /** What statements of promotions into the organization are signed with. */
+  readonly openPromoteSigner: (sql: Sql, org: string, now: Date) => Promise<EnvelopeSigner>;
   readonly serverTargets: ServerTargets;
   /** Signs what is pushed under a rule. */
   readonly tagSigner: TagSigner;
@@ -108,6 +109,7 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     signatures: new SignaturesStore(database),
     tags: openTagDigests(database),
     readRoot: openRootReader(),
+    targetsReader: openTargetsReader(),
     authority: authorityOf(settings.publicUrl),
   };
   const findServerKeys = async (spkis: readonly string[]): Promise<ReadonlySet<string>> => {
@@ -125,10 +127,10 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
       ...rootOperations(deps),
     ],
     releaseTrust: createReleaseTrust(deps),
-    signatureHistory: openSignatureHistory(deps),
-    openPromoteSigner: async (sql, org, now) => toEnvelopeSigner(await deps.signers.open(sql, org, "promote", now)),
     readTrust: openTrustCollections({ ...deps, findServerKeys }),
     recordTurn: insertTurn,
+    signatureHistory: openSignatureHistory(deps),
+    openPromoteSigner: async (sql, org, now) => toEnvelopeSigner(await deps.signers.open(sql, org, "promote", now)),
     serverTargets: {
       issue: (sql, target) => issueServerTarget(deps, sql, target),
       withdraw: (sql, target) => withdrawServerTarget(deps, sql, target),

@@ -34,7 +34,7 @@ describe("a promotion with gates", () => {
     const [promotion] = await promotionsOf("qa/app");
     expect(promotion).toMatchObject({
       ...{ state: "done", askedBy: "admin" },
-      gates: [{ gate: "signatures", allowed: true, who: ["bob"], missing: [] }],
+      gates: [{ gate: "promotion", allowed: true, who: ["bob"], missing: [] }],
     });
   });
 
@@ -49,7 +49,7 @@ describe("a promotion with gates", () => {
     const early = await promote("qa/own:v1", "ops/own:gold");
     expect([early.body.code, early.body.detail]).toEqual([
       "gates-not-met",
-      expect.stringContaining("policy ops/own: "),
+      expect.stringContaining("policy own of ops: "),
     ]);
     await lab().sign(signer, "bob", "v1", image);
     expect((await promote("qa/own:v1", "ops/own:gold")).body.state).toBe("done");
@@ -84,7 +84,7 @@ describe("a promotion with gates", () => {
 
     const { body } = await promote("qa/warned:v1", "ops/warned:gold");
 
-    expect(body).toMatchObject({ state: "done", gates: [{ gate: "policy ops/warned", allowed: true }] });
+    expect(body).toMatchObject({ state: "done", gates: [{ gate: "policy warned of ops", allowed: true }] });
     expect(body.gates[0].missing).toHaveLength(1);
   });
 });

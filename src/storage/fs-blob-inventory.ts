@@ -5,8 +5,9 @@ import type { BlobInventory, StoredBlob, WithdrawnBlob } from "./blob-inventory.
 import { isErrno, syncFolder } from "./file-errors.ts";
 import { ALGORITHMS, blobPath, newSegmentName, segmentPath } from "./fs-layout.ts";
 
-/** Most are empty or hold few files: their reading is waiting. */
-const foldersAtOnce = 32;
+/** Most are empty or hold few files, and their reading is waiting; so many at once for as long as they hold few. */
+const foldersAtOnce = { least: 32, most: 256 };
+const filesAtOnce = 2_000;
 
 /**
  * The files of {@link FsBlobStore}, seen by the collector. A withdrawn blob becomes a piece that no upload has: should
@@ -24,10 +25,14 @@ export class FsBlobInventory implements BlobInventory {
     for (const algorithm of ALGORITHMS) {
       const folder = join(this.#root, "blobs", algorithm);
       const parts = await readdir(folder);
-      for (let first = 0; first < parts.length; first += foldersAtOnce) {
-        const some = parts.slice(first, first + foldersAtOnce);
-        const found = await Promise.all(some.map((part) => listFolder(algorithm, join(folder, part))));
-        yield* found.flat();
+      let width = foldersAtOnce.least;
+      for (let first = 0, next = 0; first < parts.length; first = next) {
+        next = first + width;
+        const some = parts.slice(first, next);
+        const found = (await Promise.all(some.map((part) => listFolder(algorithm, join(folder, part))))).flat();
+        width = Math.floor((some.length * filesAtOnce) / Math.max(1, found.length));
+        width = Math.min(foldersAtOnce.most, Math.max(foldersAtOnce.least, width));
+        yield* found;
       }
     }
   }

@@ -4,56 +4,56 @@ import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
 import type { RequireRow } from "../trust/require.ts";
 import type { JudgedImage, JudgeImage } from "./image.ts";
 import type { PolicyJudge } from "./judge-policies.ts";
-import { ruleOf } from "./policy-schema.ts";
+import { type Policy, ruleOf } from "./policy-schema.ts";
 
-/** An image on its way from one repository to another. */
-export interface ImageOnItsWay {
+/** An image that is to be another repository's too. */
+export interface PromotionQuestion {
   readonly source: RepositoryName;
-  /** Undefined: by digest alone. */
+  /** Undefined: asked for by digest alone. */
   readonly sourceTag: Tag | undefined;
   readonly destination: RepositoryName;
   readonly digest: Digest;
-  /** What the promotion itself asks for. */
+  /** Of the promotion itself, judged where the image is now; may be empty. */
   readonly require: readonly RequireRow[];
 }
 
-/** What one gate makes of it. */
-export interface GateVerdict {
+/** One thing that was asked of the image, and the verdict. */
+export interface PromotionVerdict {
   readonly gate: string;
   readonly allowed: boolean;
   /** People whose signatures counted. */
   readonly who: readonly string[];
-  /** Why not, a sentence each; of a policy that only warns, too. */
+  /** Why not, a sentence each; of a policy that only warns too. */
   readonly missing: readonly string[];
 }
 
-/**
- * Whether an image may be promoted: by what the promotion asks for, of the image as it is at the source, and by the policies
- * that say who may come into the destination. There the image has no tag yet, so nothing is asked of that: which digest the tag is,
- * and since when, the promotion itself will say.
- */
-export type JudgePromotion = (image: ImageOnItsWay) => Promise<readonly GateVerdict[]>;
+/** @throws OciError NAME_UNKNOWN, MANIFEST_UNKNOWN for the source */
+export type JudgePromotion = (question: PromotionQuestion) => Promise<readonly PromotionVerdict[]>;
 
-export function createJudgePromotion(deps: {
-  readonly judge: Pick<PolicyJudge, "applying">;
-  readonly judgeImage: JudgeImage;
-}): JudgePromotion {
-  return async ({ source, sourceTag: tag, destination, digest, require }) => {
-    const policies = await deps.judge.applying(destination, "promotion", undefined);
-    const ofPolicies = policies.map(async (policy) => {
-      const requirement = { ...ruleOf(policy).requirement, needsTag: false, maxTimestampAgeSeconds: undefined };
+/**
+ * What the promotion asks, and then every policy that covers the destination and applies to promotion. Those look at the image
+ * as one of the destination, where no tag of it is signed yet: so its tag and the age of that are not asked for.
+ */
+export function createJudgePromotion(judgeImage: JudgeImage, policies: Pick<PolicyJudge, "applying">): JudgePromotion {
+  return async ({ source, sourceTag, destination, digest, require }) => {
+    const own = { require, maxTimestampAgeSeconds: undefined, needsTag: false };
+    const asked = async (): Promise<PromotionVerdict[]> => {
+      if (require.length === 0) return [];
+      const image = { repository: source, tag: sourceTag, digest };
+      return [toVerdict("promotion", await judgeImage(image, { org: namespaceOf(source), requirement: own }))];
+    };
+    const byPolicy = async (policy: Policy): Promise<PromotionVerdict> => {
       const image = { repository: destination, heldBy: source, tag: undefined, digest };
-      const verdict = await deps.judgeImage(image, { org: policy.org, requirement });
-      return toGate(`policy ${policy.org}/${policy.name}`, verdict, policy.mode === "warn");
-    });
-    if (require.length === 0) return Promise.all(ofPolicies);
-    const requirement = { require, needsTag: false, maxTimestampAgeSeconds: undefined };
-    const own = await deps.judgeImage({ repository: source, tag, digest }, { org: namespaceOf(source), requirement });
-    return [toGate("signatures", own, false), ...(await Promise.all(ofPolicies))];
+      const { org, requirement } = ruleOf(policy);
+      const verdict = await judgeImage(image, { org, requirement: { ...own, require: requirement.require } });
+      const { allowed, ...rest } = toVerdict(`policy ${policy.name} of ${org}`, verdict);
+      return { ...rest, allowed: allowed || policy.mode === "warn" };
+    };
+    const applying = await policies.applying(destination, "promotion", undefined);
+    return [...(await asked()), ...(await Promise.all(applying.map(byPolicy)))];
   };
 }
 
-function toGate(gate: string, { allowed, rows, missing }: JudgedImage, isWarning: boolean): GateVerdict {
-  const who = [...new Set(rows.flatMap((row) => row.who))].sort();
-  return { gate, allowed: allowed || isWarning, who, missing: [...missing] };
+function toVerdict(gate: string, { allowed, rows, missing }: JudgedImage): PromotionVerdict {
+  return { gate, allowed, who: [...new Set(rows.flatMap(({ who }) => who))].sort(), missing };
 }

@@ -13,6 +13,7 @@ import { createJudgePromotion, type JudgePromotion } from "./judge-promotion.ts"
 import { type PoliciesApiDeps, policiesOperations } from "./policies-api.ts";
 import { PoliciesStore } from "./policies-store.ts";
 import { VerdictRounds } from "./rounds.ts";
+import { simulateOperations } from "./simulate-api.ts";
 import { type VerdictsApiDeps, verdictsOperations } from "./verdicts-api.ts";
 import { type RecordTurn, VerdictsStore } from "./verdicts-store.ts";
 import { WatchStore } from "./watch-store.ts";
@@ -30,8 +31,9 @@ export interface VerdictsOptions
 export interface Verdicts {
   /** The one function that judges an image; for promotion too. */
   readonly judgeImage: JudgeImage;
-  readonly checkPull: CheckPull;
+  /** What a promotion, and the policies of its destination, make of an image. */
   readonly judgePromotion: JudgePromotion;
+  readonly checkPull: CheckPull;
   readonly operations: readonly RestOperation[];
   /** Begins background work, once the other rooms are open. */
   begin(): void;
@@ -55,9 +57,13 @@ export function openVerdicts({ blobs, recordTurn, ...options }: VerdictsOptions)
   const judgeImage = createJudgeImage({ ...options, readBlob });
   return {
     judgeImage,
-    judgePromotion: createJudgePromotion({ judge, judgeImage }),
+    judgePromotion: createJudgePromotion(judgeImage, judge),
     checkPull: createCheckPull(deps),
-    operations: [...policiesOperations(deps), ...verdictsOperations(deps)],
+    operations: [
+      ...policiesOperations(deps),
+      ...simulateOperations({ ...deps, judgeImage }),
+      ...verdictsOperations(deps),
+    ],
     begin: () => {
       rounds = new VerdictRounds(deps);
     },

@@ -4,6 +4,7 @@ import type { Tag } from "../oci/reference.ts";
 import type { Database } from "../storage/database.ts";
 import { eachAtOnce } from "../storage/in-groups.ts";
 import type { TagDigest, TagDigests } from "../storage/tag-digests.ts";
+import { isSignatureTag } from "./content.ts";
 import type { PolicyJudge } from "./judge-policies.ts";
 import type { Policy } from "./policy-schema.ts";
 import type { VerdictsStore } from "./verdicts-store.ts";
@@ -27,9 +28,6 @@ const retryMs = 60_000;
 /** What takes long is not judged again at once, however often it changes: pulls do not wait for it. */
 const restShare = 3;
 const dayMs = 86_400_000;
-
-/** cosign's own tags, and lists of referrers: what is under them is no image. */
-const SIGNATURES = /^sha(?:256|512)-[0-9a-f]+(?:\.[a-z]+)?$/;
 
 /**
  * Judges every second what is tagged under a policy and may have changed, so that trust that is lost is on record though
@@ -122,7 +120,7 @@ interface Some {
 /** When the first of the verdicts ends, in ms. */
 async function judgeTags(judge: PolicyJudge, { due, policies, stamp, tags }: Some): Promise<number> {
   const images = tags
-    .filter(({ tag }) => !SIGNATURES.test(tag))
+    .filter(({ tag }) => !isSignatureTag(tag))
     .map(({ tag, digest }) => ({ ...due, tag: tag as Tag, digest }));
   let end = Number.POSITIVE_INFINITY;
   await eachAtOnce(images, width, async (image) => {

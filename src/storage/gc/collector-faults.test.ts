@@ -79,6 +79,28 @@ describe("a collection that something goes wrong with, or goes on beside", () =>
     expect(flushed).toEqual([true]);
   });
 
+  it("has its count of runs on disk before the blob store has it, or a crash would look like a restored backup", async () => {
+    let position = "";
+    const flushed: boolean[] = [];
+    class Watched extends FsBlobInventory {
+      override async readMark(): Promise<number> {
+        const [row] = await app().database.query<{ at: string }>("", "select pg_current_wal_insert_lsn()::text as at");
+        position = row?.at ?? "";
+        return super.readMark();
+      }
+      override async writeMark(count: number): Promise<void> {
+        const text = "select pg_current_wal_flush_lsn() > $1::pg_lsn as done";
+        const [row] = await app().database.query<{ done: boolean }>("", text, [position]);
+        flushed.push(row?.done === true);
+        return super.writeMark(count);
+      }
+    }
+
+    await collect({ inventory: new Watched(app().blobsFolder) });
+
+    expect(flushed).toEqual([true]);
+  });
+
   it("is one at a time over all processes", async () => {
     let second: number | undefined = -1;
     const failpoint = async (name: string) => {

@@ -46,8 +46,11 @@ const restoredMessage =
   "since then have no rows. Nothing is deleted until an operator says so: goldseal gc --after-restore";
 
 const lockName = "goldseal garbage collection";
-/** Plans live as long as the run, and the list of what it deletes, empty when they are made, grows with it. */
-const BY_INDEX = "select set_config('enable_seqscan', 'off', false)";
+/**
+ * Plans live as long as the run, and the list of what it deletes, empty when they are made, grows with it. And what of it is
+ * lost in a crash would be found again: synced one by one, the steps would keep the disk from the pushes.
+ */
+const FOR_A_RUN = "select set_config('enable_seqscan', 'off', false), set_config('synchronous_commit', 'off', false)";
 
 /**
  * Deletes what nothing leads to, while everything goes on. Over all processes one collects at a time, and all it does
@@ -69,7 +72,7 @@ export class Collector {
   /** The id of the run, over by then; undefined where another process collects or did so. Throws when it failed. */
   run(options: RunOptions): Promise<number | undefined> {
     return this.#options.database.exclusively(lockName, async (session) => {
-      await session.query("gc-by-index", BY_INDEX);
+      await session.query("gc-settings", FOR_A_RUN);
       const runs = new GcRuns(session);
       const { ifNoneForSeconds } = options;
       if (ifNoneForSeconds !== undefined && !(await runs.isDue(ifNoneForSeconds))) return undefined;

@@ -35,10 +35,12 @@ describe("the pace of a collection", () => {
     expect(pace.size).toBe(10);
   });
 
-  it("rests as long as a step took, but neither after short ones nor for long", async () => {
+  it("rests before the next step as long as one took, but neither after short ones nor for long", async () => {
     const pace = new Pace({ least: 1, most: 1, rest });
 
     for (const ms of [4, 12, 5_000]) await step(pace, ms);
+    expect(rests).toEqual([12]);
+    await step(pace, 1);
 
     expect(rests).toEqual([12, 20]);
   });

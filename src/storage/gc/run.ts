@@ -32,8 +32,7 @@ const deletedAtOnce = 200;
 const blobsDeletedAtOnce = 16;
 const reportMs = 100;
 
-/** What is lost in a crash would be found again. Synced one by one, the steps would keep the disk from the pushes. */
-const LATER_DURABLE = "select set_config('synchronous_commit', 'off', false)";
+/** For the connection of a run. */
 const DURABLE = `select set_config(name, reset_val, false) from pg_settings where name = 'synchronous_commit'`;
 
 /** One collection, by whoever holds the lock. */
@@ -43,7 +42,8 @@ export class Run {
   readonly #deletion: DeletionParts;
   readonly #search: { readonly run: number; readonly graceSeconds: number };
   readonly #counts = { stage: "starting", marked: 0, deleted: 0, freedBytes: 0, skipped: 0 };
-  #reportedAt = 0;
+  #reportedAt = performance.now();
+  #isDurable = false;
 
   constructor(options: CollectorOptions, parts: RunParts) {
     const { inventory, graceSeconds, failpoint = noFailpoint } = options;
@@ -56,14 +56,13 @@ export class Run {
 
   /** To its end, which is on record then. */
   async go(): Promise<void> {
-    await this.#parts.session.query("gc-hurry", LATER_DURABLE);
     if (!this.#parts.dryRun) await this.#mark();
     await this.#adopt();
     await this.#begin("deleting manifests");
     await this.#deleteManifests();
     await this.#begin("deleting links");
     await this.#eachRepositories((ids) => this.#deleteLinks(ids));
-    await this.#makeDurable("deleting blobs");
+    await this.#begin("deleting blobs");
     await this.#deleteBlobs();
     this.#counts.stage = "over";
     await this.#parts.runs.end(this.#parts.id, "done", { counts: this.#counts });
@@ -78,10 +77,11 @@ export class Run {
   }
 
   /** The commit of this report puts all before it on disk: without their marks, no bytes go. So do all commits from now on. */
-  async #makeDurable(stage: string): Promise<void> {
-    this.#counts.stage = stage;
+  async #makeDurable(): Promise<void> {
+    if (this.#isDurable) return;
     await this.#parts.session.query("gc-durable", DURABLE);
     await this.#parts.runs.report(this.#parts.id, this.#counts);
+    this.#isDurable = true;
   }
 
   async #mark(): Promise<void> {
@@ -194,6 +194,7 @@ export class Run {
 
   async #deleteSome(items: readonly GcItem[]): Promise<void> {
     this.#options.signal?.throwIfAborted();
+    await this.#makeDurable();
     try {
       await this.#deletion.failpoint("gc.afterPick");
       const gone = await deleteBlobs(this.#deletion, this.#search, items);

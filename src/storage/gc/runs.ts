@@ -57,20 +57,16 @@ export class GcRuns {
 
   /** Those that are not over were another process's, which died: the caller has its lock. Forgets the oldest. */
   async begin(dryRun: boolean): Promise<number> {
-    await this.#sql.query(
-      "gc-runs-died",
-      `update gc_runs set ended_at = now(), outcome = 'failed', reason = 'the process that collected went away'
-       where ended_at is null`,
-    );
-    await this.#sql.query(
-      "gc-runs-forget",
-      "delete from gc_runs where id <= (select id from gc_runs order by id desc offset $1 limit 1)",
-      [keptRuns],
-    );
     const rows = await this.#sql.query<{ id: string }>(
       "gc-run-begin",
-      "insert into gc_runs (dry_run) values ($1) returning id",
-      [dryRun],
+      `with forgotten as (
+         delete from gc_runs where id <= (select id from gc_runs order by id desc offset $2 limit 1) returning id
+       ), died as (
+         update gc_runs set ended_at = now(), outcome = 'failed', reason = 'the process that collected went away'
+         where ended_at is null and id not in (select id from forgotten)
+       )
+       insert into gc_runs (dry_run) values ($1) returning id`,
+      [dryRun, keptRuns],
     );
     return Number(rows[0]?.id);
   }
@@ -132,8 +128,14 @@ export class GcRuns {
     return Number(row?.runs ?? 0);
   }
 
+  /** Durable, whatever else the connection leaves for later: a store that is ahead of it would hold every run. */
   async writeMark(runs: number): Promise<void> {
-    await this.#sql.query("gc-mark-write", "update gc_mark set runs = $1", [runs]);
+    await this.#sql.query(
+      "gc-mark-write",
+      `with durable as materialized (select reset_val from pg_settings where name = 'synchronous_commit')
+       update gc_mark set runs = $1 from durable where set_config('synchronous_commit', reset_val, true) is not null`,
+      [runs],
+    );
   }
 }
 
