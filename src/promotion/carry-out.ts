@@ -36,9 +36,11 @@ export interface CarryOut {
 export async function carryOut(deps: PromotionDeps, sql: Sql, work: CarryOut): Promise<Outcome> {
   const { promotion, admission } = work;
   const { destination, tag, digest, sourceId } = promotion;
-  await holdDestination(sql, destination);
-  await mustStillBe(sql, promotion);
-  const destinationId = await ensureRepository(sql, destination, admission);
+  const [, , destinationId] = await together(
+    holdDestination(sql, destination),
+    mustStillBe(sql, promotion),
+    ensureRepository(sql, destination, admission),
+  );
   const image = await withRefusals(copyImage(sql, { sourceId, destinationId, digest, seeBytes: deps.seeBytes }));
   await deps.failpoint("promotion.afterCopy");
   const previous = await lockTag(sql, destinationId, tag);
