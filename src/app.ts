@@ -12,11 +12,13 @@ import { MetadataStore } from "./notary/metadata-store.ts";
 import { type Notary, openNotary } from "./notary/open-notary.ts";
 import { authorityOf } from "./oci/gun.ts";
 import { notFound, OrgsError } from "./orgs/errors.ts";
+import { findKeysOfUser } from "./orgs/keys-of-user.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin, type Orgs, type OrgsSettings, openOrgs } from "./orgs/open-orgs.ts";
 import { findPeopleOfKeys, type PersonOfKey } from "./orgs/people-of-keys.ts";
 import { findProvedKeys } from "./orgs/proved-keys.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
+import { openPromotion } from "./promotion/open-promotion.ts";
 import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { openIntegrity } from "./registry/open-integrity.ts";
 import { redirectsFor } from "./registry/redirects.ts";
@@ -175,6 +177,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     refusal: (code, message) => new OrgsError(code, message),
     listable: (actor, names) => orgs.listable(actor, names),
     findPeople: (spkis, org) => findPeople(database, spkis, org),
+    onSigned: (sql, digests) => promotion.onSigned(sql, digests),
   });
   const { releaseTrust, operations: trustOperations, reseal } = notary;
   const verdicts = openVerdicts({
@@ -193,6 +196,29 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
         detail: { policy: policy.name, tag: image.tag ?? null, digest: image.digest, missing: [...note.missing] },
       }),
   });
+  const promotion = openPromotion({
+    ...{ database, seeBytes, failpoint, log, now, notFound, authority: authorityOf(publicUrl) },
+    preconditionFailed: (message) => new OrgsError("precondition-failed", message),
+    authorize: (actor, name, action) => orgs.authorize(actor, name, action),
+    listable: (actor, names) => orgs.listable(actor, names),
+    confirm: (request) => orgs.confirm(request),
+    confirmRights: (request, needed) => orgs.confirmRights(request, needed),
+    judgeRights: (request, needed) => orgs.judgeRights(request, needed),
+    record: (sql, deed) => orgs.record(sql, deed),
+    findTeams: (sql, userId) => orgs.findTeams(sql, userId),
+    findKeys: findKeysOfUser,
+    refusalOf: (error) => (error instanceof OrgsError ? error.message : undefined),
+    openSigner: notary.openPromoteSigner,
+    // The bridge's deployments come here, too.
+    history: [notary.signatureHistory],
+    judgeGates: verdicts.judgePromotion,
+    moveTags: (sql, move) => manifests.moveTags(sql, move),
+    removeTag: (sql, repository, tag) => manifests.removeTag(sql, repository, tag),
+    issueTarget: (sql, target) => notary.serverTargets.issue(sql, { ...target, purpose: "promote" }),
+    withdrawTarget: (sql, target) => notary.serverTargets.withdraw(sql, { ...target, purpose: "promote" }),
+  });
+  const { onPush } = promotion;
+  const manifests = new ManifestStore(database, { seeBytes, failpoint, tagSigner: notary.tagSigner, onPush });
   const policyOperations = bridgePolicyOperations({
     policies: new BridgePolicyStore(database),
     findProvedKeys: (which) => findProvedKeys(database, which),
@@ -209,6 +235,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
       ...trustOperations,
       ...policyOperations,
       ...verdicts.operations,
+      ...promotion.operations,
     ],
     settings: orgsSettings(settings),
   });
@@ -221,7 +248,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     blobs,
     blobRows: new BlobRows(database, seeBytes),
     uploads,
-    manifests: new ManifestStore(database, { seeBytes, failpoint, tagSigner: notary.tagSigner }),
+    manifests,
     repositories,
     publicUrl,
     deletion: config.deleteEnabled,
@@ -235,6 +262,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   // Trust data lies below the registry's own prefix.
   const protocols = [notary.protocol, registry, ...orgs.protocols, operations];
   const handler = openDoor({ protocols, gate: orgs.gate, witness: orgs.witness, log, metrics });
+  const stopPromoting = promotion.work();
   const stopSweeping = sweepRegularly({ uploads, blobs, ttlHours: config.uploadTtlHours }, log);
   return {
     handler,
@@ -242,6 +270,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
       await stopSweeping();
+      await stopPromoting();
       await garbage.close();
       await integrity.close();
       await verdicts.close();

@@ -221,6 +221,47 @@ const tagStates: Operation = {
   ],
 };
 
+const immutableTags = (isRead: boolean): Operation => ({
+  ...REST,
+  ...{ isRead, changes: !isRead },
+  routes: [isRead ? "immutable-tags-get" : "immutable-tags-put"],
+  steps: ({ name }) => {
+    const path = `${restPath(name)}/immutable-tags`;
+    return [{ sent: isRead ? ["GET", path] : ["PUT", path, json({ patterns: ["gold*"] })], ok: 200 }];
+  },
+});
+
+/** Within one repository: both sides ask for the same rights. Across two: src/promotion. */
+const promotion: Operation = {
+  ...REST,
+  routes: ["promotion-ask"],
+  steps: ({ name }) => [
+    { sent: ["POST", "/api/v1/promotions", json({ source: `${name}:v1`, destination: `${name}:promoted` })], ok: 201 },
+  ],
+};
+
+const promotionPolicies: Operation = {
+  ...REST,
+  routes: [
+    ...["promotion-policies-list", "promotion-policy-get", "promotion-policy-put", "promotion-policy-delete"],
+    ...["promotion-offers-list", "promotion-offer-accept", "promotion-offer-refuse"],
+  ],
+  steps: ({ name }) => {
+    const [policy, offers] = [`${restPath(name)}/promotion-policies/next`, `${restPath(name)}/promotion-offers`];
+    const none = { ok: 404, code: "not-found" };
+    return [
+      { sent: ["PUT", policy, json({ targetRepository: name, tagTemplate: "%n-next" })], ok: 201 },
+      { sent: ["GET", policy], ok: 200 },
+      { sent: ["GET", `${restPath(name)}/promotion-policies`], ok: 200 },
+      // Whoever would administer what is not there may ask who wants to bring something.
+      { sent: ["GET", offers], ok: 200, missing: [200, ""] },
+      { sent: ["PUT", `${offers}/999999999/acceptance`, json({ version: "1" })], ...none },
+      { sent: ["DELETE", `${offers}/999999999/acceptance`], ...none },
+      { sent: ["DELETE", policy], ok: 204 },
+    ];
+  },
+};
+
 /** Three operations are no plain requests: special-cells.ts has them. */
 export type PlainName = Exclude<OperationName, "GET /v2/" | "catalog" | "token request">;
 
@@ -279,6 +320,10 @@ export const PLAIN: Readonly<Record<PlainName, Operation>> = {
   robots,
   repository,
   "tag states": tagStates,
+  "immutable tags": immutableTags(true),
+  "immutable tags PUT": immutableTags(false),
+  promotion,
+  "promotion policies": promotionPolicies,
   ...TRUST_OPERATIONS,
 };
 

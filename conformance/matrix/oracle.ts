@@ -28,6 +28,7 @@ export type Right =
   | "sign"
   | "untag"
   | "delete"
+  | "promote"
   | "trust-admin"
   | "admin";
 
@@ -71,6 +72,10 @@ export const OPERATIONS = {
   robots: "robots",
   repository: "admin",
   "tag states": "pull",
+  "immutable tags": "list",
+  "immutable tags PUT": "admin",
+  promotion: "promote",
+  "promotion policies": "admin",
   "trust GET": "pull",
   "trust POST": "sign",
   "trust key GET": "sign",
@@ -84,7 +89,7 @@ const PULL: readonly Right[] = ["list", "pull"];
 /** docker pushes an image before it signs it: who signs and reads may push what is there, and nothing else. */
 const SIGN: readonly Right[] = ["sign", "keep"];
 const WRITE: readonly Right[] = [...PULL, "create", "move", "keep", "untag"];
-const ALL: readonly Right[] = [...WRITE, ...SIGN, "delete", "trust-admin", "admin"];
+const ALL: readonly Right[] = [...WRITE, ...SIGN, "delete", "promote", "trust-admin", "admin"];
 /** The columns R1 public, R2 private, R3 of the other organization. */
 const TABLE: Readonly<Record<ActorId, readonly [readonly Right[], readonly Right[], readonly Right[]]>> = {
   A0: [PULL, [], []],
@@ -138,7 +143,7 @@ export function allow(actor: ActorId, repository: RepositoryId, operation: Opera
   if (needed === "any" || operation === "catalog") return "allow";
   if (needed === "robots") return allowRobots(actor, repository);
   // REST is for whoever signs in, also where anybody may pull.
-  if (operation === "tag states" && actor === "A0") return "unauthorized";
+  if (actor === "A0" && (operation === "tag states" || operation === "immutable tags")) return "unauthorized";
   const rights = rightsOn(actor, repository);
   const otherwise = rights.includes("list") ? "deny" : "hide";
   if (!rights.includes(needed)) return otherwise;

@@ -184,11 +184,33 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     ...{ who: "administrators", method: "POST", ok: 200 },
     path: () => "/api/v1/trust-keys/rotate",
   },
+  "promotions-list": { who: "signed-in", method: "GET", path: () => "/api/v1/promotions?limit=1", ok: 200 },
+  "promotion-get": { who: "signed-in", method: "GET", path: (fresh) => `/api/v1/promotions/${fresh}`, ok: 404 },
+  "promotion-approve": {
+    ...{ who: "signed-in", method: "POST", ok: 404 },
+    path: (fresh) => `/api/v1/promotions/${fresh}/approvals`,
+    body: { payload: "e30=", payloadType: "text/plain", signatures: [{ sig: "AAAA" }] },
+  },
+  "promotion-reject": {
+    ...{ who: "signed-in", method: "POST", body: {}, ok: 404 },
+    path: (fresh) => `/api/v1/promotions/${fresh}/rejection`,
+  },
+  "promotion-reverse": {
+    ...{ who: "signed-in", method: "POST", body: {}, ok: 404 },
+    path: (fresh) => `/api/v1/promotions/${fresh}/reversal`,
+  },
+  "image-history": {
+    ...{ who: "signed-in", method: "GET", ok: 200 },
+    path: () => `/api/v1/history?digest=sha256:${"0".repeat(64)}`,
+  },
   "org-signers": { who: "members", method: "GET", path: () => org("/signers"), ok: 200 },
   "policies-list": { who: "overseers", method: "GET", path: () => org("/policies"), ok: 200 },
   "policy-get": { who: "overseers", method: "GET", path: (fresh) => org(`/policies/${fresh}`), ok: 404 },
   "policy-put": {
     ...{ who: "owners", method: "PUT", path: (fresh) => org(`/policies/${fresh}`), body: policy, ok: 201 },
+  },
+  "policy-simulate": {
+    ...{ who: "owners", method: "POST", path: (fresh) => org(`/policies/${fresh}/simulate`), body: policy, ok: 200 },
   },
   "policy-delete": {
     ...{ who: "owners", method: "DELETE", path: (fresh) => org(`/policies/${fresh}`), ok: 204 },

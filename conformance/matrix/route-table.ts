@@ -13,12 +13,14 @@ import { serverKeysOperations } from "../../src/notary/server-keys-api.ts";
 import { signaturesOperations } from "../../src/notary/signatures-api.ts";
 import { tagTrustOperations } from "../../src/notary/tag-trust-api.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "../../src/orgs/routes.ts";
+import { promotionOperations } from "../../src/promotion/routes.ts";
 import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
 import { bridgePolicyOperations } from "../../src/verdicts/bridge-policy-api.ts";
 import { policiesOperations } from "../../src/verdicts/policies-api.ts";
+import { simulateOperations } from "../../src/verdicts/simulate-api.ts";
 import { verdictsOperations } from "../../src/verdicts/verdicts-api.ts";
 
 export interface TableRow {
@@ -36,7 +38,8 @@ export function readRouteTable(): TableRow[] {
   const tables = [
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
-    ...[policiesOperations, verdictsOperations],
+    ...[policiesOperations, simulateOperations, verdictsOperations],
+    promotionOperations,
     ...[autoSignOperations, rootOperations],
     bridgePolicyOperations,
   ];

@@ -12,6 +12,8 @@ import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
 import { policyCommands } from "./policy/policy-commands.ts";
+import { registryPolicyCommands } from "./policy/registry-policies.ts";
+import { promotionCommands } from "./promotion/promotion-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
@@ -32,10 +34,12 @@ const COMMANDS: readonly Command[] = [
   ...robotCommands,
   ...keyCommands,
   ...tokenKeysCommands,
+  ...promotionCommands,
   ...trustCommands,
   ...trustKeysCommands,
   ...autoSignCommands,
   ...policyCommands,
+  ...registryPolicyCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,

@@ -96,6 +96,14 @@ describe("with the registry's own keys nobody starts", () => {
     expect(await lab().resolve("ops/app:1.4")).toEqual(refused("TRUST", "^timestamp expired at"));
   });
 
+  it("a role that has expired (N02, T06), by its name", async () => {
+    const app = await seen();
+    app.publish([app.part("targets", put(["expires"], "2026-11-22T14:00:00Z"))]);
+    later(3 * 3_600_000);
+
+    expect(await lab().resolve("ops/app:1.4")).toEqual(refused("TRUST", "^targets expired at"));
+  });
+
   it("freeze (T06, T26): the set of yesterday, with the clock set back", async () => {
     const app = await seen();
     const yesterday = asItWas(app);

@@ -3,19 +3,22 @@ import { OciError } from "../oci/error.ts";
 import { TrustError } from "../trust/error.ts";
 
 /**
- * Why the bridge does nothing. `CLOCK`: this machine's clock went back; `IMAGE`: the name is none that can be verified;
+ * Why the bridge does nothing. `CLOCK`: this machine's clock went back; `ENGINE`: the cluster's engine refuses, or shows
+ * something else than was ordered; `IMAGE`: the name is none that can be verified;
  * `ORDER`: nobody who may has asked for it; `PIN`: no pin speaks for the collection; `POLICY`: the policy document forbids
- * it, or there is none that counts; `REGISTRY`: it does not answer, or not as it must; `SPEC`: the service asks for what the
+ * it, or there is none that counts; `REGISTRY`: it does not answer, or not as it must; `SILENT`: the engine does not answer, so what it was told may be done; `SPEC`: the service asks for what the
  * environment does not let it; `STORE`: what the bridge wrote itself cannot be read; `TRUST`: trust data that does not hold;
  * `UNSIGNED`: the required people have not signed.
  */
 export type RefusalCode =
   | "CLOCK"
+  | "ENGINE"
   | "IMAGE"
   | "ORDER"
   | "PIN"
   | "POLICY"
   | "REGISTRY"
+  | "SILENT"
   | "SPEC"
   | "STORE"
   | "TRUST"

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Actor, type Admission, ANONYMOUS } from "../oci/access.ts";
 import type { ByteBudget } from "../oci/byte-budget.ts";
 import type { JsonObject } from "../oci/json.ts";
+import type { RepositoryName } from "../oci/repository-name.ts";
 import { type BodySource, readBody, streamBody } from "./body.ts";
 import type { Judgement, Route } from "./route.ts";
 
@@ -37,6 +38,8 @@ export class Request {
   /** The user name that came with a password, believed or not; empty for none. */
   claimedName = "";
   judgement: Judgement | undefined;
+  /** The repository that it turned out to concern, where the path does not say it; for the record. */
+  about: RepositoryName | undefined;
   /** What a body of REST asked for, without its secrets; for the record. */
   asked: JsonObject | undefined;
   /** What the log line says was done, to what; handlers may add. Never a secret. */

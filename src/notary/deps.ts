@@ -1,9 +1,10 @@
 import type { Log } from "../http/log.ts";
 import type { Request } from "../http/request.ts";
 import type { Actor, ListableLives } from "../oci/access.ts";
+import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { AutoSignRules } from "../storage/auto-sign-rules.ts";
-import type { Confirm, Database } from "../storage/database.ts";
+import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import type { TagDigests } from "../storage/tag-digests.ts";
 import type { ChangefeedStore } from "./changefeed-store.ts";
@@ -12,6 +13,7 @@ import type { MetadataStore } from "./metadata-store.ts";
 import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
 import type { SignaturesStore } from "./signatures-store.ts";
+import type { TargetsReader } from "./targets-reader.ts";
 import type { TrustView } from "./trust-view.ts";
 import type { Root } from "./tuf/metadata.ts";
 import type { Gun } from "./tuf/names.ts";
@@ -37,6 +39,7 @@ export interface NotaryDeps {
   readonly changes: ChangefeedStore;
   /** The root that is stored, read once for as long as it is remembered. */
   readonly readRoot: (stored: StoredRole) => Root;
+  readonly targetsReader: TargetsReader;
   /** Of the change that a request makes: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
   /** Which of these repositories the actor may list, and of which life of their names. */
@@ -51,6 +54,8 @@ export interface NotaryDeps {
   readonly tags: TagDigests;
   /** Of keys that were proved, by `spkis`, asked about in `org`. */
   readonly findPeople: (spkis: readonly string[], org: string) => Promise<People>;
+  /** In the transaction of a publish that signs these images. */
+  readonly onSigned: (sql: Sql, digests: readonly Digest[]) => Promise<void>;
   /** What every GUN begins with, before its slash. */
   readonly authority: string;
   readonly now: () => Date;

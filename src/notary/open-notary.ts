@@ -9,9 +9,11 @@ import type { Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
 import { openTagDigests } from "../storage/tag-digests.ts";
 import type { TagSigner } from "../storage/tag-rows.ts";
+import type { EnvelopeSigner } from "../trust/dsse.ts";
 import { autoSignOperations, createTagSigner } from "./auto-sign-api.ts";
 import { ChangefeedStore } from "./changefeed-store.ts";
 import type { NotaryDeps } from "./deps.ts";
+import { toEnvelopeSigner } from "./envelope-signer.ts";
 import { FoundingKeysStore } from "./founding-keys-store.ts";
 import { MetadataStore } from "./metadata-store.ts";
 import { orgSignersOperations } from "./org-signers-api.ts";
@@ -31,9 +33,11 @@ import {
   type ServerTargetQuery,
   withdrawServerTarget,
 } from "./server-target.ts";
+import { openSignatureHistory } from "./signature-history.ts";
 import { signaturesOperations } from "./signatures-api.ts";
 import { insertTurn, SignaturesStore, type TurnedTag } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
+import { openTargetsReader } from "./targets-reader.ts";
 import { type OpenCollection, openTrustCollections } from "./trust-collections.ts";
 import { openTrustViews } from "./trust-view.ts";
 
@@ -51,6 +55,7 @@ export interface NotaryOptions {
   readonly refusal: NotaryDeps["refusal"];
   readonly listable: NotaryDeps["listable"];
   readonly findPeople: NotaryDeps["findPeople"];
+  readonly onSigned: NotaryDeps["onSigned"];
   readonly log: Log;
   readonly now: () => Date;
   readonly failpoint: Failpoint;
@@ -64,6 +69,9 @@ export interface Notary {
   readonly readTrust: (gun: string) => Promise<OpenCollection>;
   /** Puts into the history of a tag's signatures that a policy allows or refuses it now. */
   readonly recordTurn: (sql: Sql, turn: TurnedTag) => Promise<void>;
+  readonly signatureHistory: ReturnType<typeof openSignatureHistory>;
+  /** What statements of promotions into the organization are signed with. */
+  readonly openPromoteSigner: (sql: Sql, org: string, now: Date) => Promise<EnvelopeSigner>;
   readonly serverTargets: ServerTargets;
   /** Signs what is pushed under a rule. */
   readonly tagSigner: TagSigner;
@@ -101,6 +109,7 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     signatures: new SignaturesStore(database),
     tags: openTagDigests(database),
     readRoot: openRootReader(),
+    targetsReader: openTargetsReader(),
     authority: authorityOf(settings.publicUrl),
   };
   const findServerKeys = async (spkis: readonly string[]): Promise<ReadonlySet<string>> => {
@@ -120,6 +129,8 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     releaseTrust: createReleaseTrust(deps),
     readTrust: openTrustCollections({ ...deps, findServerKeys }),
     recordTurn: insertTurn,
+    signatureHistory: openSignatureHistory(deps),
+    openPromoteSigner: async (sql, org, now) => toEnvelopeSigner(await deps.signers.open(sql, org, "promote", now)),
     serverTargets: {
       issue: (sql, target) => issueServerTarget(deps, sql, target),
       withdraw: (sql, target) => withdrawServerTarget(deps, sql, target),

@@ -122,6 +122,7 @@ describe("a signer", () => {
       listable: async () => new Map(),
       refusal: (code, message) => new Error(`${code}: ${message}`),
       findPeople: async () => new Map(),
+      onSigned: async () => undefined,
       log: createLog({ level: "off" }),
     });
 

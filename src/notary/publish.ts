@@ -1,6 +1,7 @@
 import { empty } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
+import { type Digest, parseDigest } from "../oci/digest.ts";
 import type { Sql } from "../storage/database.ts";
 import { ensureRepository } from "../storage/repository-store.ts";
 import { together } from "../storage/statement-batch.ts";
@@ -10,7 +11,7 @@ import { holdCollection, insertFiles, type Wanted } from "./metadata-store.ts";
 import { parseMultipart } from "./multipart.ts";
 import { markUsed } from "./server-keys-store.ts";
 import { signatureEvents } from "./signature-events.ts";
-import { insertSignatures } from "./signatures-store.ts";
+import { insertSignatures, type NewSignature } from "./signatures-store.ts";
 import { isDelegationName, TARGETS } from "./tuf/names.ts";
 import { completeUpdate } from "./tuf/produce.ts";
 import { judgeUpdate } from "./tuf/update.ts";
@@ -72,9 +73,15 @@ async function judgeAndInsert(deps: NotaryDeps, sql: Sql, request: Request, upda
   await deps.failpoint("tuf.afterValidate");
   const files = completeUpdate(judged, keys.sign);
   await deps.failpoint("tuf.afterSign");
+  const signatures = signatureEvents(judged, stored);
   await together(
     markUsed(sql, gun, keys, now),
     insertFiles(sql, collection, files, now),
-    insertSignatures(sql, { repositoryId, at: now, signatures: signatureEvents(judged, stored) }),
+    insertSignatures(sql, { repositoryId, at: now, signatures }),
+    deps.onSigned(sql, signedBy(signatures)),
   );
+}
+
+function signedBy(signatures: readonly NewSignature[]): Digest[] {
+  return [...new Set(signatures.flatMap(({ digest }) => (digest === "" ? [] : [parseDigest(digest)])))];
 }

@@ -1,3 +1,4 @@
+import type { RepositoryName } from "../oci/repository-name.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
 
 export const signatureKinds = ["signed", "re-signed", "revoked", "deleted", "allowed", "refused"] as const;
@@ -57,6 +58,17 @@ export class SignaturesStore {
       [repositoryId, before.toString(), limit, ...(tag === undefined ? [] : [tag])],
     );
     return rows.map(toSignature);
+  }
+
+  /** Of one image in all repositories, newest first. */
+  async listOfDigest(digest: string, limit: number): Promise<(Signature & { readonly repository: RepositoryName })[]> {
+    const rows = await this.#database.query(
+      "trust-signatures-of-digest",
+      `select ${COLUMNS}, r.name as repository from trust_signatures s join repositories r on r.id = s.repository_id
+       where s.digest = $1 order by s.id desc limit $2`,
+      [digest, limit],
+    );
+    return rows.map((row) => ({ ...toSignature(row), repository: row.repository }));
   }
 
   /** By tag, when it was last signed for the digest it has in the role. */

@@ -6,6 +6,7 @@ import type { Witness } from "../http/route.ts";
 import { UpdateError } from "../notary/tuf/error.ts";
 import { OciError } from "../oci/error.ts";
 import type { JsonObject } from "../oci/json.ts";
+import { namespaceOf } from "../oci/repository-name.ts";
 import type { Sql } from "../storage/database.ts";
 import type { AuditLog } from "./audit-log.ts";
 import type { AuditEntry } from "./audit-store.ts";
@@ -130,6 +131,8 @@ function ofAccount({ target, detail }: AuditEntry, account: string) {
 /** What the request is about: a repository, or whatever a path of REST names. */
 function matterOf(request: Request) {
   const { access, path, id } = request.route;
+  if (request.about !== undefined)
+    return { action: id, target: request.about, namespace: namespaceOf(request.about), rest: { path: request.path } };
   const names = [...path.matchAll(/<([a-z]+)>/g)].map(([, name = ""]) => name);
   const params = Object.fromEntries(names.map((name) => [name, request.param(name)]));
   const { name, ...rest } = params;

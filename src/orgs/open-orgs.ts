@@ -9,6 +9,7 @@ import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
 import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
+import type { AuditEntry } from "./audit-store.ts";
 import { Authenticator } from "./authenticator.ts";
 import { createAuthorize, createListable, type Listable } from "./authorize.ts";
 import {
@@ -20,6 +21,7 @@ import {
   type MaySign,
 } from "./belonging.ts";
 import { createConfirm } from "./confirm.ts";
+import { createConfirmRights, createJudgeRights, type HoldRights } from "./confirm-rights.ts";
 import { OrgsError } from "./errors.ts";
 import { type Finding, toEntry } from "./findings.ts";
 import { createGate } from "./gate.ts";
@@ -37,6 +39,7 @@ import { RobotsStore } from "./robots-store.ts";
 import { orgsOperationsOf, restProtocol, tokenProtocol } from "./routes.ts";
 import { openSecretsLookup } from "./secrets-lookup.ts";
 import { SignInLimits } from "./sign-in-limits.ts";
+import { findTeamsOfUser } from "./teams-of-user.ts";
 import { TeamsStore } from "./teams-store.ts";
 import { TokenKeys } from "./token-keys.ts";
 import { TokenKeysStore } from "./token-keys-store.ts";
@@ -92,11 +95,22 @@ export interface Orgs {
   readonly protocols: readonly Protocol[];
   /** Of the change that a request makes: see confirm.ts. */
   readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
+  /** As `confirm`, of repositories that the route does not name: see confirm-rights.ts. */
+  readonly confirmRights: HoldRights;
+  /** The same, for what is not a change, or not yet: nothing is put on record. */
+  readonly judgeRights: HoldRights;
+  /** The teams that a user is in now, `org/team`. */
+  readonly findTeams: (sql: Sql, userId: number) => Promise<ReadonlySet<string>>;
+  /** What no request asked for just now, in the transaction that does it. */
+  readonly record: (sql: Sql, deed: Deed) => Promise<void>;
   /** Puts on record what the door sees. */
   readonly witness: Witness;
   /** Ends background work and writes what waits; requests must have drained before. */
   close(): Promise<void>;
 }
+
+/** Something that the server does by itself, on somebody's behalf. */
+export type Deed = Pick<AuditEntry, "at" | "actor" | "action" | "target" | "namespace" | "detail">;
 
 /** Everything about who may do what, put together; the token service has a key to sign with when this returns. */
 export async function openOrgs({
@@ -173,6 +187,14 @@ export async function openOrgs({
     gate: createGate(gateDeps),
     authorize,
     confirm,
+    confirmRights: createConfirmRights(gateDeps, witness),
+    judgeRights: createJudgeRights(gateDeps),
+    findTeams: findTeamsOfUser,
+    record: (sql, deed) =>
+      auditStore.insertWithin(sql, {
+        ...deed,
+        ...{ actorId: 0, outcome: "done", source: "", requestId: "", decisionId: undefined },
+      }),
     readsAll: async ({ kind, id }) => {
       const user = kind === "user" ? await users.findById(id) : undefined;
       return user !== undefined && (user.systemAdmin || user.auditor);

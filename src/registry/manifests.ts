@@ -2,6 +2,7 @@ import { matchesETag } from "../http/etag.ts";
 import { bytes, empty, type ReplyHeaders } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler, LookAhead } from "../http/route.ts";
+import type { Actor } from "../oci/access.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { authorityOf, gunOfRepository } from "../oci/gun.ts";
@@ -10,6 +11,7 @@ import { isNonDistributable } from "../oci/media-types.ts";
 import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } from "../oci/reference.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { BrokenBytesError } from "../storage/broken-bytes.ts";
+import type { Author } from "../storage/image-history.ts";
 import type { FoundManifest } from "../storage/manifest-store.ts";
 import { unreadable } from "./broken-blob.ts";
 import type { RegistryDeps } from "./deps.ts";
@@ -90,7 +92,7 @@ async function refuseSkipping(
 /**
  * `PUT /v2/<name>/manifests/<tag-or-digest>`, or by digest with `?tag=` for every tag that shall name it.
  * @throws OciError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, MANIFEST_INVALID, MANIFEST_TOO_LARGE, SIZE_INVALID,
- *   MANIFEST_BLOB_UNKNOWN; DENIED where only what is there already is taken
+ *   MANIFEST_BLOB_UNKNOWN; DENIED where only what is there already is taken, and for an immutable tag
  * @see distribution-spec main end-7a, end-7b
  */
 export function putManifest(deps: RegistryDeps): Handler {
@@ -108,7 +110,10 @@ export function putManifest(deps: RegistryDeps): Handler {
     const row = { ...manifest, digest, content, subject: manifest.subject?.digest };
     request.notes.digest = digest;
     if (!admission.unchangedOnly)
-      await deps.manifests.put({ repository, admission, manifest: row, tags, confirm: deps.confirm(request) });
+      await deps.manifests.put({
+        ...{ repository, admission, manifest: row, tags, confirm: deps.confirm(request) },
+        by: authorOf(request.actor),
+      });
 
     return empty(201, {
       Location: `${deps.publicUrl}/v2/${repository}/manifests/${reference.kind === "tag" ? reference.tag : digest}`,
@@ -118,6 +123,10 @@ export function putManifest(deps: RegistryDeps): Handler {
       ...warnings(manifest, tags),
     });
   };
+}
+
+function authorOf({ kind, id, name }: Actor): Author {
+  return { name, userId: kind === "user" ? id : undefined };
 }
 
 interface Repeated {

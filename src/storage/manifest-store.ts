@@ -9,9 +9,11 @@ import type { SeeBytes } from "./blob-rows.ts";
 import { BrokenBytesError } from "./broken-bytes.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
+import { type Author, recordPush } from "./image-history.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
 import { ensureRepository } from "./repository-store.ts";
 import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
+import { together } from "./statement-batch.ts";
 import { deleteTagRow, deleteTagsOf, noTagSigner, putTags, type TagMove, type TagSigner } from "./tag-rows.ts";
 import { WATCH, WATCH_JOIN } from "./watch-column.ts";
 
@@ -42,6 +44,7 @@ export interface ManifestPush {
   readonly admission: Admission;
   readonly manifest: NewManifest;
   readonly tags: readonly Tag[];
+  readonly by: Author;
   readonly confirm: Confirm;
 }
 
@@ -65,9 +68,18 @@ const maxCachedBytes = 32 * 1024 * 1024;
 
 const maxAnnotationBytes = 3 * 1024 * 1024;
 
+/** A manifest that came in just now, and the tags that name it. */
+export interface Pushed {
+  readonly repositoryId: number;
+  readonly manifest: Pick<NewManifest, "digest" | "subject">;
+  readonly tags: readonly Tag[];
+}
+
 export interface ManifestStoreParts {
   readonly seeBytes: SeeBytes;
   readonly failpoint?: Failpoint;
+  /** What else belongs to a push, in its transaction. */
+  readonly onPush?: (sql: Sql, pushed: Pushed) => Promise<void>;
   readonly tagSigner?: TagSigner;
 }
 
@@ -76,6 +88,7 @@ export class ManifestStore {
   readonly #database: Database;
   readonly #failpoint: Failpoint;
   readonly #seeBytes: SeeBytes;
+  readonly #onPush: (sql: Sql, pushed: Pushed) => Promise<void>;
   readonly #tagSigner: TagSigner;
   readonly #rows: BatchedLookup<ManifestKey, Seen<FoundManifest>>;
   readonly #contents = new LRUCache<Digest, Buffer>({
@@ -83,7 +96,9 @@ export class ManifestStore {
     sizeCalculation: ({ length }) => length + 256,
   });
 
-  constructor(database: Database, { seeBytes, failpoint = noFailpoint, tagSigner = noTagSigner }: ManifestStoreParts) {
+  constructor(database: Database, parts: ManifestStoreParts) {
+    const { seeBytes, failpoint = noFailpoint, tagSigner = noTagSigner, onPush = async () => undefined } = parts;
+    this.#onPush = onPush;
     this.#database = database;
     this.#failpoint = failpoint;
     this.#seeBytes = seeBytes;
@@ -128,18 +143,23 @@ export class ManifestStore {
 
   /**
    * Store the manifest and move the tags to it, in one transaction; a first push makes the repository.
-   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN
+   * @throws OciError MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, MANIFEST_INVALID for what it references; NAME_UNKNOWN; DENIED for
+   *   an immutable tag
    */
-  async put({ repository, admission, manifest, tags, confirm }: ManifestPush): Promise<void> {
+  async put({ repository, admission, manifest, tags, by, confirm }: ManifestPush): Promise<void> {
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
       const repositoryId = await ensureRepository(sql, repository, admission);
-      await insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes });
+      await together(
+        recordPush(sql, { repositoryId, digest: manifest.digest, tags, by }),
+        insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes }),
+      );
       if (tags.length > 0) {
         const { digest, content } = manifest;
         await this.moveTags(sql, { repository, repositoryId, tags, digest, size: content.length });
         await this.#failpoint("tag.beforeCommit");
       }
+      await this.#onPush(sql, { repositoryId, manifest, tags });
       await this.#failpoint("manifest.beforeCommit");
     });
     await this.#failpoint("manifest.afterCommit");
@@ -148,21 +168,30 @@ export class ManifestStore {
 
   /**
    * Within the transaction `sql`, which holds the repository and the manifest; those under a rule are signed.
-   * @throws OciError DENIED where they cannot be
+   * @throws OciError DENIED where they cannot be, and for an immutable one
    */
   async moveTags(sql: Sql, move: TagMove): Promise<void> {
     const tags = await putTags(sql, move);
     if (tags.length > 0) await this.#tagSigner.sign(sql, { ...move, tags });
   }
 
-  /** @throws OciError MANIFEST_UNKNOWN; DENIED where it is signed under a rule, and that cannot be taken back */
+  /**
+   * Within the transaction `sql`. What it named; undefined where it was not there.
+   * @throws OciError DENIED where it is immutable, or signed under a rule, and that cannot be taken back
+   */
+  async removeTag(sql: Sql, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+    const row = await deleteTagRow(sql, repository, tag);
+    if (row?.signed === true) await this.#tagSigner.withdraw(sql, { repository, tags: [tag], digest: row.digest });
+    return row?.digest;
+  }
+
+  /** @throws OciError MANIFEST_UNKNOWN; DENIED as {@link removeTag} */
   async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
-      const row = await deleteTagRow(sql, repository, tag);
-      if (row === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
-      if (row.signed) await this.#tagSigner.withdraw(sql, { repository, tags: [tag], digest: row.digest });
+      const digest = await this.removeTag(sql, repository, tag);
+      if (digest === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
     });
     await this.#failpoint("del.afterRow");
   }

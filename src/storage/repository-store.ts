@@ -141,13 +141,13 @@ export class RepositoryStore {
  * @throws OciError NAME_UNKNOWN, DENIED where the name is reserved
  */
 export async function ensureRepository(sql: Sql, name: RepositoryName, admission: Admission): Promise<number> {
-  const found = await findId(sql, name);
+  const found = await holdRepository(sql, name);
   if (found !== undefined && (found === admission.repositoryId || admission.mayCreate)) return found;
   if (!admission.mayCreate) throw new OciError("NAME_UNKNOWN");
   const reservation = await findReservation(sql, name);
   if (reservation !== undefined) throw new OciError("DENIED", { message: reservedMessage(name, reservation) });
   await insertRepository(sql, name, undefined);
-  const made = await findId(sql, name);
+  const made = await holdRepository(sql, name);
   if (made === undefined) throw new OciError("NAME_UNKNOWN");
   return made;
 }
@@ -207,12 +207,19 @@ export async function lockRepository(sql: Sql, name: RepositoryName): Promise<Re
   return toRow(await sql.query("repository-lock", text, [name]));
 }
 
+/** As {@link lockRepository}. @throws OciError NAME_UNKNOWN */
+export async function lockRepositoryId(sql: Sql, name: RepositoryName): Promise<number> {
+  const row = await lockRepository(sql, name);
+  if (row === undefined) throw new OciError("NAME_UNKNOWN");
+  return row.id;
+}
+
 function toRow([row]: Row[]): RepositoryRow | undefined {
   return row === undefined ? undefined : { id: Number(row.id), visibility: row.visibility, version: row.version };
 }
 
-/** The lock keeps the repository until the push that asks is committed. */
-async function findId(sql: Sql, name: RepositoryName): Promise<number | undefined> {
+/** The lock keeps the repository until what asks is committed; undefined where there is none. */
+export async function holdRepository(sql: Sql, name: RepositoryName): Promise<number | undefined> {
   const text = "select id from repositories where name = $1 for key share";
   const [row] = await sql.query<{ id: string }>("repository-id", text, [name]);
   return row === undefined ? undefined : Number(row.id);

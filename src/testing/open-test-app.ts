@@ -56,7 +56,7 @@ export async function openTestApp(env: Readonly<Record<string, string>> = {}, no
   const masterKeys = newKeyLine(`test-${randomBytes(4).toString("hex")}`);
   const settings = (more: Readonly<Record<string, string>>): AppSettings => ({
     config: parseConfig({ GOLDSEAL_DATA: folder, ...env, ...more }),
-    ...{ publicUrl: PUBLIC_URL, databaseUrl: url, masterKeys },
+    ...{ publicUrl: env.GOLDSEAL_PUBLIC_URL ?? PUBLIC_URL, databaseUrl: url, masterKeys },
   });
   // The test server syncs nothing, so prepareDatabase would rightly refuse it; its template is migrated already.
   await ensureAdmin(database, PASSWORD);

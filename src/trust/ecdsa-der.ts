@@ -15,6 +15,12 @@ export function findRawEcdsa(der: Uint8Array, size: number): Buffer | undefined 
   return toDer(r, s).equals(bytes) ? Buffer.concat([r, s]) : undefined;
 }
 
+/** The way back: raw r‖s, as TUF carries it, in DER. */
+export function toDerEcdsa(raw: Uint8Array): Buffer {
+  const bytes = Buffer.from(raw);
+  return toDer(bytes.subarray(0, bytes.length / 2), bytes.subarray(bytes.length / 2));
+}
+
 function findNumber(integer: Buffer, size: number): Buffer | undefined {
   const digits = integer[0] === 0 ? integer.subarray(1) : integer;
   return digits.length > size ? undefined : Buffer.concat([Buffer.alloc(size - digits.length), digits]);

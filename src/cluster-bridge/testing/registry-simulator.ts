@@ -1,12 +1,11 @@
 /** A registry over TLS whose answers a test may change: simulated trust data, manifests and a policy document. */
-import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import { makeCertificate } from "../../notary/tuf/testing/certificate.ts";
 import { serve } from "../../notary/tuf/testing/reader.ts";
 import type { Repository } from "../../notary/tuf/testing/repository.ts";
 import type { Artifact } from "../../trust/subject.ts";
+import { makePair } from "./tls-pair.ts";
 
 /** Answers itself, or returns false. */
 export type Attack = (path: string, response: ServerResponse, request: IncomingMessage) => boolean;
@@ -25,11 +24,9 @@ export class RegistrySimulator {
   readonly asked: string[] = [];
 
   private constructor(commonName: string) {
-    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-    const [notBefore, notAfter] = [-1, 1].map((days) => new Date(Date.now() + days * 86_400_000)) as [Date, Date];
-    this.ca = makeCertificate({ publicKey, privateKey, commonNames: [commonName], notBefore, notAfter });
-    const key = privateKey.export({ format: "pem", type: "pkcs8" });
-    this.#server = createServer({ cert: this.ca, key }, (request, response) => void this.#answer(request, response));
+    const { cert, key } = makePair(commonName);
+    this.ca = cert;
+    this.#server = createServer({ cert, key }, (request, response) => void this.#answer(request, response));
   }
 
   static async start(commonName = "localhost"): Promise<RegistrySimulator> {

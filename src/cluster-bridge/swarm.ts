@@ -1,0 +1,150 @@
+import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
+import type { EngineClient } from "./engine-client.ts";
+import { BridgeError } from "./errors.ts";
+import type { ClusterIds } from "./service-definition.ts";
+import type { ServiceSpec } from "./service-spec.ts";
+
+/** A service as the engine holds it. */
+export interface HeldService {
+  readonly id: string;
+  /** Must be named by whoever changes it. */
+  readonly version: number;
+  readonly spec: JsonObject;
+  /** `updating`, `completed`, `paused`, …; undefined: never updated. */
+  readonly updateState: string | undefined;
+  readonly updateMessage: string;
+}
+
+export interface HeldTask {
+  readonly state: string;
+  readonly error: string;
+  readonly container: JsonObject;
+  readonly node: string;
+}
+
+/** Below these an encrypted overlay may be plain (CVE-2023-28840 to 28842, hardening C08). */
+const FLOORS: readonly (readonly [number, number, number])[] = [
+  [20, 10, 24],
+  [23, 0, 3],
+];
+
+/** The calls to a manager that change or show services. */
+export class Swarm {
+  readonly #engine: EngineClient;
+
+  constructor(engine: EngineClient) {
+    this.#engine = engine;
+  }
+
+  /** @throws BridgeError ENGINE for an engine that is too old, or no manager */
+  async requireManager(): Promise<void> {
+    const version = String((await this.#engine.getObject("/version")).Version ?? "");
+    if (!isRecent(version))
+      throw new BridgeError("ENGINE", `engine ${version} is too old: 20.10.24 or 23.0.3 at least`);
+    await this.#engine.getObject("/swarm");
+  }
+
+  /** By its exact name: the engine would also take the beginning of an id for one. */
+  async findService(name: string): Promise<HeldService | undefined> {
+    const services = await this.#engine.list(`/services?filters=${filters({ name: [name] })}`);
+    const found = services.find(({ Spec }) => isJsonObject(Spec) && Spec.Name === name);
+    return found && toService(found);
+  }
+
+  async create(definition: Uint8Array): Promise<void> {
+    await this.#engine.call("POST", "/services/create", { body: definition });
+  }
+
+  /** @throws BridgeError ENGINE also when somebody else changed it meanwhile */
+  async update({ id, version }: Pick<HeldService, "id" | "version">, definition: Uint8Array): Promise<void> {
+    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, { body: definition });
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#engine.call("DELETE", `/services/${id}`, { expected: [404] });
+  }
+
+  /** Those that shall run, newest first or not. */
+  async tasks(id: string): Promise<HeldTask[]> {
+    const tasks = await this.#engine.list(`/tasks?filters=${filters({ service: [id], "desired-state": ["running"] })}`);
+    return tasks.map(toTask);
+  }
+
+  /** Tasks that ended by themselves, with what they said. */
+  async failures(id: string): Promise<string[]> {
+    const tasks = await this.#engine.list(`/tasks?filters=${filters({ service: [id] })}`);
+    const errors = tasks.map(toTask).flatMap(({ error, state }) => (error === "" ? [] : `${state}: ${error}`));
+    return [...new Set(errors)].slice(0, 3);
+  }
+
+  /** @throws BridgeError SPEC for a name that is there not once */
+  async resolveIds(spec: ServiceSpec): Promise<ClusterIds> {
+    const [networks, secrets, configs] = await Promise.all([
+      spec.networks.length === 0 ? [] : this.#engine.list("/networks"),
+      spec.secrets.length === 0 ? [] : this.#engine.list("/secrets"),
+      spec.configs.length === 0 ? [] : this.#engine.list("/configs"),
+    ]);
+    const usable = networks.filter(({ Scope, Name }) => Scope === "swarm" || Name === "host");
+    const specNames = (entries: readonly JsonObject[]) =>
+      entries.map(({ ID, Spec }) => [isJsonObject(Spec) ? Spec.Name : undefined, ID] as const);
+    return {
+      networks: pick(
+        "network",
+        spec.networks,
+        usable.map(({ Name, Id }) => [Name, Id] as const),
+      ),
+      secrets: pick(
+        "secret",
+        spec.secrets.map(({ source }) => source),
+        specNames(secrets),
+      ),
+      configs: pick(
+        "config",
+        spec.configs.map(({ source }) => source),
+        specNames(configs),
+      ),
+    };
+  }
+}
+
+function pick(
+  what: string,
+  names: readonly string[],
+  entries: readonly (readonly [Json | undefined, Json | undefined])[],
+): Map<string, string> {
+  return new Map(
+    names.map((name) => {
+      const [id, another] = entries.filter(([found]) => found === name).map(([, one]) => one);
+      if (typeof id === "string" && another === undefined) return [name, id];
+      throw new BridgeError("SPEC", `the cluster has ${id === undefined ? "no" : "more than one"} ${what} ${name}`);
+    }),
+  );
+}
+
+const filters = (value: Readonly<Record<string, readonly string[]>>): string =>
+  encodeURIComponent(JSON.stringify(value));
+
+function isRecent(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.+~-]/).map(Number);
+  const floor = FLOORS.find(([first]) => first === major);
+  if (floor === undefined) return major > 23;
+  return minor > floor[1] || (minor === floor[1] && patch >= floor[2]);
+}
+
+function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
+  const index = isJsonObject(Version) ? Version.Index : undefined;
+  if (typeof ID !== "string" || typeof index !== "number" || !isJsonObject(Spec))
+    throw new BridgeError("ENGINE", "the engine shows a service that is none");
+  const status = isJsonObject(UpdateStatus) ? UpdateStatus : {};
+  return {
+    ...{ id: ID, version: index, spec: Spec },
+    updateState: typeof status.State === "string" && status.State !== "" ? status.State : undefined,
+    updateMessage: String(status.Message ?? ""),
+  };
+}
+
+function toTask({ Status, Spec, NodeID }: JsonObject): HeldTask {
+  const status = isJsonObject(Status) ? Status : {};
+  const container = isJsonObject(Spec) && isJsonObject(Spec.ContainerSpec) ? Spec.ContainerSpec : {};
+  return { state: String(status.State ?? ""), error: String(status.Err ?? ""), container, node: String(NodeID ?? "") };
+}
