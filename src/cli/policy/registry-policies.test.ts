@@ -63,6 +63,26 @@ describe("goldseal policies", () => {
   });
 });
 
+describe("goldseal policies set --dry-run", () => {
+  it("lists what would be refused now, and changes nothing", async () => {
+    const place = { app: lab.app(), as: "admin", repository: "acme/dry" };
+    const digest = await pushImage(place, "1");
+
+    const tried = await admin.goldseal("policies set acme dry enforce --repositories dry --require qa --dry-run");
+    const other = await admin.goldseal(
+      "policies set acme dry enforce --repositories none --require qa --dry-run --json",
+    );
+
+    expect(tried).toMatchObject({
+      status: 0,
+      out: `acme/dry:1  ${digest} must be signed by one person of team qa with their own key, and is by nobody; one of them signs it with: goldseal trust sign ${HOST}/acme/dry:1\n`,
+      err: "policy dry of acme would refuse 1 of 1 tags; nothing is changed\n",
+    });
+    expect(other).toMatchObject({ out: "", err: expect.stringContaining("would refuse 0 of 0 tags") });
+    expect(await admin.goldseal("policies list acme")).toMatchObject({ out: "" });
+  });
+});
+
 describe("goldseal policies verdict", () => {
   it("says who signed an image, what is missing and what counts for nothing", async () => {
     const [app, repository] = [lab.app(), "acme/app"];

@@ -6,6 +6,7 @@ import { apiPath } from "../paths.ts";
 import { field, writeList } from "../table.ts";
 import { describeRow } from "./describe.ts";
 import { listOf, REQUIRE_HELP, readRequire } from "./require-option.ts";
+import { simulatePolicy } from "./simulate.ts";
 import { showVerdicts } from "./verdict.ts";
 
 /** The registry's own policies: who must have signed what is pulled from an organization's repositories, or promoted into them. */
@@ -64,6 +65,7 @@ export const registryPolicyCommands: readonly Command[] = [
         value: "TIME",
         help: "how old the word may be that a tag is current, such as 48h",
       },
+      "dry-run": { type: "boolean", help: "change nothing, and list what it would refuse now" },
       "needs-tag": { type: "boolean", help: "the image's own trust data must say that the tag is this image" },
     },
     help: `Make or replace a policy of an organization. warn lets pulls pass with a warning; enforce refuses them, but to those who may
@@ -96,6 +98,7 @@ async function setPolicy(call: CommandCall): Promise<void> {
   const path = apiPath("orgs", org, "policies", name);
   const body =
     options.require === undefined ? { ...(await findPolicy(call, path)), mode } : { ...readPolicy(call), mode };
+  if (options["dry-run"] === true) return simulatePolicy(call, path, body);
   await client.call("PUT", path, `set policy ${name} of ${org}`, body);
   io.stderr.write(`policy ${name} of ${org} is in mode ${mode}\n`);
 }
