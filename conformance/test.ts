@@ -26,6 +26,7 @@ const SUITES: readonly Suite[] = [
   { name: "replicas", file: "conformance/replicas/main.ts" },
   { name: "s3", file: "conformance/s3/main.ts" },
   { name: "fsck", file: "conformance/fsck/main.ts" },
+  { name: "promotion", file: "conformance/promotion/main.ts" },
   { name: "crash", file: "conformance/crash/main.ts", loop: true },
   { name: "fuzz", file: "conformance/fuzz/main.ts", loop: true },
   { name: "gc:explore", file: "conformance/gc/main.ts", loop: true },
