@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: ["src/storage/test-postgres.ts"],
     testTimeout: 30_000,
     hookTimeout: 120_000,
+    // Only a failure waits so long.
+    expect: { poll: { timeout: 20_000 } },
     maxWorkers: 2,
   },
 });

@@ -211,9 +211,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     openSigner: notary.openPromoteSigner,
     // The bridge's deployments come here, too.
     history: [notary.signatureHistory],
-    // Until verdicts can be asked, what asks for one is refused.
-    judgeGates: async ({ require }) =>
-      require.length === 0 ? [] : [{ gate: "require", allowed: false, who: [], missing: ["no verdicts here yet"] }],
+    judgeGates: verdicts.judgePromotion,
     moveTags: (sql, move) => manifests.moveTags(sql, move),
     removeTag: (sql, repository, tag) => manifests.removeTag(sql, repository, tag),
     issueTarget: (sql, target) => notary.serverTargets.issue(sql, { ...target, purpose: "promote" }),

@@ -54,7 +54,7 @@ const TABLES = [
   ...["src/registry/fsck-api.ts", "src/registry/scrub-api.ts"],
   ...["src/notary/routes.ts", "src/notary/server-keys-api.ts", "src/notary/org-signers-api.ts"],
   ...["src/notary/tag-trust-api.ts", "src/notary/signatures-api.ts"],
-  ...["src/verdicts/policies-api.ts", "src/verdicts/verdicts-api.ts"],
+  ...["src/verdicts/policies-api.ts", "src/verdicts/simulate-api.ts", "src/verdicts/verdicts-api.ts"],
   "src/promotion/routes.ts",
   ...["src/notary/auto-sign-api.ts", "src/notary/root-api.ts"],
   "src/verdicts/bridge-policy-api.ts",

@@ -4,6 +4,7 @@
  *   -- scale         instead: pages and garbage collection in an installation of a million blobs and tags
  *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
  *   -- notary        instead: reads and publishes of trust data among 100,000 GUNs, against notary-server with PostgreSQL
+ *   -- trust         instead: what a policy in mode enforce costs a pull
  *   -- s3            instead: pushes and pulls on one MinIO, against docker-registry 2.8 and distribution 3
  *   -- --seconds N   of each run (default 4)     --rounds N  runs of each lane (default 3)
  *   -- --quick       1 s, one round, smaller blobs
@@ -31,6 +32,7 @@ import { scaleBench } from "./scale/main.ts";
 import { seedAll } from "./seed.ts";
 import { type Server, startGoldseal, startPeer } from "./servers.ts";
 import { figure, header, lines, memoryTable } from "./table.ts";
+import { trustBench } from "./trust/main.ts";
 import { openWorkspace } from "./workspace.ts";
 
 const { values, positionals } = parseArgs({
@@ -60,6 +62,7 @@ const OTHER_BENCHES: Readonly<Record<string, (folder: string) => Promise<number>
   scale: (folder) =>
     scaleBench(folder, { pace, names: positionals.slice(1), quick: values.quick, jsonFile: values.json }),
   notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick, names: positionals.slice(1) }, values.json),
+  trust: (folder) => trustBench(folder, { pace, jsonFile: values.json }),
   s3: (folder) => benchS3(folder, { ...pace, quick: values.quick }),
 };
 

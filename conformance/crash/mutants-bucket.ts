@@ -224,6 +224,23 @@ export const BUCKET_MUTANTS: readonly CrashMutant[] = [
     ],
   },
   {
+    // Nobody was told that it ended, and its blob is loose: only the collector may have taken it.
+    name: "upload-ends-before-its-blob",
+    args: REPLICAS,
+    edits: [
+      {
+        file: "src/storage/upload-store.ts",
+        find: `      if (rows.length === 0) throw new OciError("BLOB_UPLOAD_UNKNOWN");
+      await linkBlob(sql,`,
+        replace: `      if (rows.length === 0) throw new OciError("BLOB_UPLOAD_UNKNOWN");
+    });
+    await new Promise((done) => setTimeout(done, 20));
+    await this.#database.transaction(async (sql) => {
+      await linkBlob(sql,`,
+      },
+    ],
+  },
+  {
     name: "append-not-awaited-between-replicas",
     args: REPLICAS,
     edits: [

@@ -83,9 +83,14 @@ const KILL_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: MANIFESTS,
-        find: `    await deps.manifests.put({ repository, admission, manifest: row, tags, confirm: deps.confirm(request) });`,
-        replace: `    const put = { repository, admission, manifest: row, tags, confirm: deps.confirm(request) };
-    setImmediate(() => void deps.manifests.put(put).catch(() => undefined));`,
+        find: `      await deps.manifests.put({
+        ...{ repository, admission, manifest: row, tags, confirm: deps.confirm(request) },
+        by: authorOf(request.actor),
+      });`,
+        replace: `      setImmediate(() => void deps.manifests.put({
+        ...{ repository, admission, manifest: row, tags, confirm: deps.confirm(request) },
+        by: authorOf(request.actor),
+      }).catch(() => undefined));`,
       },
     ],
   },
@@ -117,8 +122,8 @@ const KILL_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: MANIFEST_STORE,
-        find: `      if (row.signed) await this.#tagSigner.withdraw(`,
-        replace: `      if (row.signed && row.digest === "") await this.#tagSigner.withdraw(`,
+        find: `    if (row?.signed === true) await this.#tagSigner.withdraw(`,
+        replace: `    if (row?.signed === true && row.digest === "") await this.#tagSigner.withdraw(`,
       },
     ],
   },

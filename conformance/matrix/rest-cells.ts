@@ -209,6 +209,9 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
   "policy-put": {
     ...{ who: "owners", method: "PUT", path: (fresh) => org(`/policies/${fresh}`), body: policy, ok: 201 },
   },
+  "policy-simulate": {
+    ...{ who: "owners", method: "POST", path: (fresh) => org(`/policies/${fresh}/simulate`), body: policy, ok: 200 },
+  },
   "policy-delete": {
     ...{ who: "owners", method: "DELETE", path: (fresh) => org(`/policies/${fresh}`), ok: 204 },
     make: (fresh) => [[org(`/policies/${fresh}`), policy]],

@@ -20,6 +20,7 @@ import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
 import { bridgePolicyOperations } from "../../src/verdicts/bridge-policy-api.ts";
 import { policiesOperations } from "../../src/verdicts/policies-api.ts";
+import { simulateOperations } from "../../src/verdicts/simulate-api.ts";
 import { verdictsOperations } from "../../src/verdicts/verdicts-api.ts";
 
 export interface TableRow {
@@ -37,7 +38,7 @@ export function readRouteTable(): TableRow[] {
   const tables = [
     ...[orgsOperationsOf, gcOperations, fsckOperations, scrubOperations],
     ...[serverKeysOperations, orgSignersOperations, tagTrustOperations, signaturesOperations],
-    ...[policiesOperations, verdictsOperations],
+    ...[policiesOperations, simulateOperations, verdictsOperations],
     promotionOperations,
     ...[autoSignOperations, rootOperations],
     bridgePolicyOperations,

@@ -5,7 +5,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TAG } from "../clients/layouts.ts";
-import type { RegistryClient } from "../harness/registry-client.ts";
 import type { RunResult } from "../harness/tools.ts";
 import { DCT, makeIndex, signed } from "./own-client.ts";
 import { type OwnClient, Stage } from "./own-client-stage.ts";
@@ -13,14 +12,14 @@ import { startReplay } from "./replay.ts";
 import { runSteps, type Step } from "./script.ts";
 import { BASE_IMAGE, openRoom, PRIVATE_ORG } from "./world.ts";
 
-export async function runAutoSign(options: OwnClient & { readonly admin: RegistryClient }): Promise<void> {
-  const { report, server, docker, admin } = options;
+export async function runAutoSign(options: OwnClient): Promise<void> {
+  const { report, server, docker } = options;
   const room = openRoom(server);
   const replay = await startReplay(server);
   try {
     const stage = new Stage(options, room, await makeIndex(room), replay);
     const image = `${server.host}/${PRIVATE_ORG}/auto-${docker}`;
-    const steps = [...foundedSteps(stage, image), ...takenOverSteps(stage, image), ...ownersSteps(stage, admin)];
+    const steps = [...foundedSteps(stage, image), ...takenOverSteps(stage, image), ...ownersSteps(stage)];
     await runSteps(report, `auto-sign, ${docker}`, steps);
   } finally {
     await replay.stop();
@@ -115,15 +114,14 @@ function takenOverSteps(stage: Stage, image: string): Step[] {
   ];
 }
 
-function ownersSteps(stage: Stage, admin: RegistryClient): Step[] {
+function ownersSteps(stage: Stage): Step[] {
   const { alice, bob } = stage.people;
   const image = stage.dockers;
   const ask = (): Promise<RunResult> => stage.goldseal(alice, `auto-sign set ${nameOf(image)} all *`);
   const writeKey = async (): Promise<RunResult> => {
-    const { status, body } = await admin.ask(`/api/v1/orgs/${PRIVATE_ORG}/signers`);
-    const { signers }: { signers: { publicKey: string }[] } = JSON.parse(body.toString());
-    writeFileSync(join(stage.folder, "auto.pub"), signers[0]?.publicKey ?? "");
-    return { status: status === 200 ? 0 : 1, stdout: "", stderr: "" };
+    const result = await stage.goldseal(alice, `org signer ${PRIVATE_ORG} goldseal-auto`);
+    writeFileSync(join(stage.folder, "auto.pub"), result.stdout);
+    return result;
   };
   return [
     { name: "docker makes alice's key", run: () => stage.docker(alice, "trust key generate carol") },
@@ -132,7 +130,7 @@ function ownersSteps(stage: Stage, admin: RegistryClient): Step[] {
       run: () => stage.docker(alice, `trust signer add --key carol.pub carol ${image}`),
     },
     { name: "a rule is refused there", run: ask, fails: true, prints: /does not let this server sign there/ },
-    { name: "the server's key is written to a file", run: writeKey },
+    { name: "goldseal org signer", run: writeKey, prints: /^-----BEGIN PUBLIC KEY-----\n/ },
     {
       name: "docker signer add lets the server sign, as the refusal said",
       run: () => stage.docker(alice, `trust signer add --key auto.pub goldseal-auto ${image}`),

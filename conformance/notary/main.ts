@@ -85,10 +85,10 @@ async function checkAutoSign(report: Report): Promise<void> {
   const dockerd = await openEngine();
   try {
     await makeBaseImage(dockerd);
-    const { server, admin, stop } = await openTrustServer({ keys: "ed25519", challenge: "bearer" });
+    const { server, stop } = await openTrustServer({ keys: "ed25519", challenge: "bearer" });
     try {
       for (const docker of CLIENTS.filter((one) => one === (values.docker ?? one)))
-        await runAutoSign({ report, server, dockerd, docker, admin });
+        await runAutoSign({ report, server, dockerd, docker });
     } finally {
       await stop();
     }

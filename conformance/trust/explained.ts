@@ -3,6 +3,18 @@ import type { Explained } from "./mutations.ts";
 /** Survivors that change nothing anybody could see, and why. */
 export const EXPLAINED: readonly Explained[] = [
   {
+    file: "bridge-policy.ts",
+    line: "if (!(cause instanceof TrustError)) throw cause;",
+    what: "throw removed",
+    why: "for bytes, reading a policy throws nothing but TrustError",
+  },
+  {
+    file: "bridge-policy-api.ts",
+    line: 'if (stored === undefined) throw new Error("a policy that was stored is gone, though none is ever deleted");',
+    what: "throw removed",
+    why: "nothing deletes a policy",
+  },
+  {
     file: "ecdsa-der.ts",
     line: "const length = body.length < 0x80 ? [body.length] : [0x81, body.length];",
     what: "< → <=",

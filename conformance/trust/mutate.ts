@@ -1,7 +1,8 @@
 /**
- * Whether the tests of `src/trust`, and of what it asks a trusted collection, notice when a check is inverted or taken out:
- * `node bin/goldseal.mjs run conformance/trust/mutate.ts [--files verdict.ts,dsse.ts]`. At least 95 % of all mutants must be
- * killed, and each survivor must be explained.
+ * Whether the tests of the verifier notice when a check is inverted or taken out: of `src/trust` with what it asks a trusted
+ * collection, or (`--room verdicts`) of the registry's use of it, with a database:
+ * `node bin/goldseal.mjs run conformance/trust/mutate.ts [--room verdicts] [--files verdict.ts,dsse.ts]`. At least 95 % of all
+ * mutants must be killed, and each survivor must be explained.
  */
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,24 +13,47 @@ import { projectRoot } from "../harness/server.ts";
 import { EXPLAINED } from "./explained.ts";
 import { type Mutation, mutationsOf } from "./mutations.ts";
 
-const ROOM = "src/trust";
-const TARGETS = "src/notary/tuf/trusted-targets.ts";
 const PERCENT = 95;
 
-/** Which tests see a file first; all others only when these see nothing. */
-const NEAREST: readonly (readonly [file: RegExp, test: RegExp])[] = [
-  [/trusted-targets/, /trusted-targets/],
-  [/cosign|detached/, /cosign-/],
-  [/dsse|ecdsa-der|strict-json/, /dsse/],
-  [/policy|require/, /policy/],
-  [/image-pattern/, /image-pattern/],
-  [/possession/, /possession/],
-  [/./, /(?:verdict|verdict-tag|verdict-class|tuf-evidence|subject)\.test/],
-];
+interface Room {
+  readonly folder: string;
+  /** Of another folder, with its test beside it. */
+  readonly also: readonly string[];
+  readonly setup?: string;
+  /** Which tests see a file first; all others only when these see nothing. */
+  readonly nearest: readonly (readonly [file: RegExp, test: RegExp])[];
+}
 
-const { values } = parseArgs({ options: { files: { type: "string" } } });
+const ROOMS: Readonly<Record<string, Room>> = {
+  trust: {
+    folder: "src/trust",
+    also: ["src/notary/tuf/trusted-targets.ts"],
+    nearest: [
+      [/trusted-targets/, /trusted-targets/],
+      [/cosign|detached/, /cosign-/],
+      [/dsse|ecdsa-der|strict-json/, /dsse/],
+      [/policy|require/, /policy/],
+      [/image-pattern/, /image-pattern/],
+      [/possession/, /possession/],
+      [/./, /(?:verdict|verdict-tag|verdict-class|tuf-evidence|subject)\.test/],
+    ],
+  },
+  verdicts: {
+    folder: "src/verdicts",
+    also: [],
+    setup: "src/storage/test-postgres.ts",
+    nearest: [
+      [/bridge-policy/, /bridge-policy/],
+      [/judge-image|people|cosign-reader/, /judge-image/],
+      [/./, /pull|polic/],
+    ],
+  },
+};
+
+const { values } = parseArgs({ options: { files: { type: "string" }, room: { type: "string", default: "trust" } } });
 const wanted = values.files?.split(",");
-const files = [...readdirSync(join(projectRoot, ROOM)).map((name) => `${ROOM}/${name}`), TARGETS]
+const room = getRoom();
+const files = [...readdirSync(join(projectRoot, room.folder)).map((name) => `${room.folder}/${name}`), ...room.also]
   .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
   .filter((file) => wanted === undefined || wanted.includes(basename(file)));
 
@@ -45,13 +69,20 @@ try {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
 
-/** One for all mutants, since its start costs more than the tests; without the database of the other rooms. */
+function getRoom(): Room {
+  const found = ROOMS[values.room];
+  if (found === undefined) throw new Error(`--room is one of ${Object.keys(ROOMS).join(", ")}`);
+  return found;
+}
+
+/** One for all mutants, since its start costs more than the tests; a database only where it is needed. */
 function openVitest(): Promise<Vitest> {
   return createVitest("test", {
     root: folder,
     config: false,
     watch: false,
-    include: [`${ROOM}/**/*.test.ts`, TARGETS.replace(".ts", ".test.ts")],
+    include: [`${room.folder}/**/*.test.ts`, ...room.also.map((file) => file.replace(".ts", ".test.ts"))],
+    ...(room.setup === undefined ? {} : { globalSetup: [room.setup], testTimeout: 30_000, hookTimeout: 120_000 }),
     bail: 1,
     pool: "threads",
     fileParallelism: false,
@@ -86,7 +117,7 @@ async function judge(
   const { file, line, what, text } = mutant;
   const original = readFileSync(join(projectRoot, file), "utf8");
   write(vitest, file, text);
-  const near = NEAREST.find(([of]) => of.test(file))?.[1];
+  const near = room.nearest.find(([of]) => of.test(file))?.[1];
   const [first, others] = [true, false].map((isNear) =>
     tests.filter(({ moduleId }) => near?.test(moduleId) === isNear),
   );

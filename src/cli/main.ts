@@ -12,6 +12,7 @@ import { keyCommands } from "./key-commands.ts";
 import { loginCommands } from "./login-commands.ts";
 import { orgCommands } from "./org-commands.ts";
 import { policyCommands } from "./policy/policy-commands.ts";
+import { registryPolicyCommands } from "./policy/registry-policies.ts";
 import { promotionCommands } from "./promotion/promotion-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
@@ -38,6 +39,7 @@ const COMMANDS: readonly Command[] = [
   ...trustKeysCommands,
   ...autoSignCommands,
   ...policyCommands,
+  ...registryPolicyCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,

@@ -1,4 +1,6 @@
+import { isJsonObject } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { apiPath } from "./paths.ts";
 import { field, writeList } from "./table.ts";
 
@@ -31,6 +33,13 @@ export const orgCommands: readonly Command[] = [
       io.stderr.write(`deleted organization ${org}\n`);
     },
   },
+  {
+    noun: "org",
+    verb: "signer",
+    args: ["ORG", "SIGNER"],
+    help: "Print the public key that the server signs with as goldseal-auto or goldseal-promote, in PEM: a repository's owner lets it\n      sign by docker trust signer add --key FILE SIGNER IMAGE, or by goldseal trust init.",
+    run: showSigner,
+  },
   { noun: "member", verb: "list", args: ["ORG"], help: "List the people of an organization.", run: listMembers },
   {
     noun: "member",
@@ -52,6 +61,17 @@ export const orgCommands: readonly Command[] = [
 async function listOrgs(call: CommandCall): Promise<void> {
   const orgs = await call.client.list(apiPath("orgs"), "orgs", "list organizations");
   writeList(call, orgs, { org: field("name"), "new repositories": field("defaultVisibility") });
+}
+
+async function showSigner({ client, args: [org = "", signer = ""], io }: CommandCall): Promise<void> {
+  const { body } = await client.call("GET", apiPath("orgs", org, "signers"), `read the signing keys of ${org}`);
+  const all = Array.isArray(body.signers) ? body.signers.filter(isJsonObject) : [];
+  const found = all.find(({ role }) => role === `targets/${signer}`);
+  if (found === undefined) {
+    const names = all.map(({ role }) => String(role).replace("targets/", ""));
+    throw new UsageError(`${JSON.stringify(signer)} is none of the server's signers: ${names.join(", ")}`);
+  }
+  io.stdout.write(String(found.publicKey));
 }
 
 async function createOrg({ client, args: [org = ""], options, io }: CommandCall): Promise<void> {

@@ -65,7 +65,7 @@ describe("where people hold the root", () => {
     expect(refused.body.detail).toBe(
       `the owner of the trust data of registry.test/alice/owned does not let this server sign there: ${AUTO} does not list its key ${key.id}; ` +
         "whoever holds the repository key adds it: goldseal trust init registry.test/alice/owned --releases, " +
-        "or docker trust signer add --key KEY.pub goldseal-auto registry.test/alice/owned (the key: GET /api/v1/orgs/alice/signers)",
+        "or docker trust signer add --key KEY.pub goldseal-auto registry.test/alice/owned, with the key that goldseal org signer alice goldseal-auto prints",
     );
     expect(let1.status).toBe(201);
     expect(await read("owned")).toEqual({ targets: {}, [AUTO]: { 1: digest } });
@@ -170,7 +170,7 @@ describe("where people hold the root", () => {
     expect(refused.error.message).toContain("as targets/goldseal-auto only tags that begin with ci-");
   });
 
-  it("what they publish meanwhile is kept: one of two at once is told to look again, and no push is", async () => {
+  it("what they publish meanwhile is kept, and every push is signed", async () => {
     const signer = await openSigner(app(), "alice/race");
     await taken(signer, [signer.part("targets", delegate([AUTO, { key: await serverKey() }]))]);
     await setRule("race");
@@ -186,5 +186,23 @@ describe("where people hold the root", () => {
     const entries = await read("race");
     expect(entries[AUTO]).toEqual(Object.fromEntries(names.map((name, index) => [name, pushed[index]?.digest])));
     expect(Object.keys(entries.targets ?? {})).toEqual(names.map((name) => `hand-${name}`));
+  });
+
+  it("whoever signed the same role before a push is told that a newer version is there", async () => {
+    const signer = await openSigner(app(), "alice/lost");
+    const [key, own] = [await serverKey(), ecdsaKey()];
+    const change = all(delegate([AUTO, { key }], ["targets/releases", { key }]), (signed) => {
+      const { keys, roles } = signed.delegations as { keys: Record<string, unknown>; roles: { keyids: string[] }[] };
+      keys[own.key.id] = keyJsonOf(own.key);
+      roles[1]?.keyids.push(own.key.id);
+    });
+    await taken(signer, [signer.part("targets", change)]);
+    await setRule("lost");
+    const composed = signer.repository.part("targets/releases", () => undefined, [own]);
+
+    await push("lost", "1");
+
+    const { status, body } = await signer.publish([composed]);
+    expect([status, JSON.parse(body.toString()).errors[0].code]).toEqual([400, "VERSION"]);
   });
 });

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
 import { appendChange, type Change, ChangefeedStore } from "./changefeed-store.ts";
@@ -79,5 +80,34 @@ describe("the feed of changes", () => {
     const beyond = await feed.list({ gun: undefined, from: 99_999_999n, backwards: true, limit: 1 });
 
     expect([newest, ...ofGun, ...beyond].map((one) => one?.version)).toEqual([7, 7, 8, 9]);
+  });
+});
+
+describe("0047_trust_life.sql", () => {
+  it("leaves a name that always had one life its changes, and takes from others those of before their last deletion", async () => {
+    const query = (text: string) => test.database.query("", text);
+    await query(`truncate trust_changes, trust_news; drop function trust_life, life_of_gun cascade;
+      alter table trust_changes drop column life; alter table trust_news drop column life;
+      create index trust_changes_gun on trust_changes (gun, id)`);
+    await query("insert into repository_names (name, epoch) values ('a/twice', 2), ('a/late', 1)");
+    const rows = (table: string, changes: string[]) =>
+      query(
+        `insert into ${table} (created_at, gun, version, sha256, category) values ${changes
+          .map((change) => change.split(" "))
+          .map(([name, category]) => `(now(), 'host:1/a/${name}', 0, '', '${category}')`)
+          .join()}`,
+      );
+    await rows("trust_changes", ["once update", "once deletion", "twice update", "twice deletion", "late update"]);
+    await rows("trust_changes", ["twice update", "once update"]);
+    await rows("trust_news", ["late deletion", "twice update", "late update", "once update"]);
+
+    await query(await readFile(new URL("../storage/migrations/0047_trust_life.sql", import.meta.url), "utf8"));
+    await rows("trust_news", ["twice deletion"]);
+
+    const all = await feed.list({ gun: undefined, from: 0n, backwards: false, limit: 100 });
+    const lives = (name: string) => all.filter(({ gun }) => gun.endsWith(name)).map(({ life }) => life);
+    expect({ once: lives("once"), twice: lives("twice"), late: lives("late") }).toEqual({
+      ...{ once: [0, 0, 0, 0], twice: [-1, -1, 2, 2, 2], late: [-1, -1, 1] },
+    });
   });
 });

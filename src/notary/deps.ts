@@ -13,6 +13,7 @@ import type { MetadataStore } from "./metadata-store.ts";
 import type { OrgSignersStore } from "./org-signers-store.ts";
 import type { ServerKeysStore } from "./server-keys-store.ts";
 import type { SignaturesStore } from "./signatures-store.ts";
+import type { TargetsReader } from "./targets-reader.ts";
 import type { TrustView } from "./trust-view.ts";
 import type { Root } from "./tuf/metadata.ts";
 import type { Gun } from "./tuf/names.ts";
@@ -38,6 +39,7 @@ export interface NotaryDeps {
   readonly changes: ChangefeedStore;
   /** The root that is stored, read once for as long as it is remembered. */
   readonly readRoot: (stored: StoredRole) => Root;
+  readonly targetsReader: TargetsReader;
   /** Of the change that a request makes: see storage/database.ts. */
   readonly confirm: (request: Request) => Confirm;
   /** Which of these repositories the actor may list, and of which life of their names. */

@@ -37,6 +37,7 @@ import { openSignatureHistory } from "./signature-history.ts";
 import { signaturesOperations } from "./signatures-api.ts";
 import { insertTurn, SignaturesStore, type TurnedTag } from "./signatures-store.ts";
 import { tagTrustOperations } from "./tag-trust-api.ts";
+import { openTargetsReader } from "./targets-reader.ts";
 import { type OpenCollection, openTrustCollections } from "./trust-collections.ts";
 import { openTrustViews } from "./trust-view.ts";
 
@@ -108,6 +109,7 @@ export function openNotary({ ring, settings, ...rest }: NotaryOptions): Notary {
     signatures: new SignaturesStore(database),
     tags: openTagDigests(database),
     readRoot: openRootReader(),
+    targetsReader: openTargetsReader(),
     authority: authorityOf(settings.publicUrl),
   };
   const findServerKeys = async (spkis: readonly string[]): Promise<ReadonlySet<string>> => {

@@ -15,7 +15,10 @@ import { completeUpdate } from "./tuf/produce.ts";
 import { judgeUpdate } from "./tuf/update.ts";
 import type { Part } from "./tuf/upload.ts";
 
-export type ServedDeps = Pick<NotaryDeps, "keys" | "foundingKeys" | "signers" | "authority" | "readRoot" | "failpoint">;
+export type ServedDeps = Pick<
+  NotaryDeps,
+  "keys" | "foundingKeys" | "signers" | "authority" | "readRoot" | "targetsReader" | "failpoint"
+>;
 
 /** The trust data of a repository, locked until the transaction ends, for the server to sign there itself. */
 export interface ServedCollection extends Held {
@@ -71,18 +74,20 @@ function gunOf(repository: RepositoryName, authority: string): Gun {
  * @throws UpdateError
  */
 export async function publishServed(
-  { readRoot, failpoint }: ServedDeps,
+  { readRoot, targetsReader, failpoint }: ServedDeps,
   sql: Sql,
   { gun, collection, stored, repositoryId, now, keys }: ServedCollection,
   parts: readonly Part[],
 ): Promise<void> {
   const judged = judgeUpdate({ gun, parts, stored, serverKeys: keys.serverKeys, now, readRoot });
   const files = completeUpdate(judged, keys.sign);
+  const signatures = signatureEvents(judged, stored, (role, before) => targetsReader.read(role, before).targets);
+  for (const [role, file] of judged.targets) targetsReader.keep(role, file);
   await failpoint("serverTarget.afterSign");
   await together(
     markUsed(sql, gun, keys, now),
     insertFiles(sql, collection, files, now),
-    insertSignatures(sql, { repositoryId, at: now, signatures: signatureEvents(judged, stored) }),
+    insertSignatures(sql, { repositoryId, at: now, signatures }),
   );
   await failpoint("serverTarget.afterInsert");
 }

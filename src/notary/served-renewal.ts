@@ -129,7 +129,7 @@ async function renewDelegations(
   const parts = new Map<string, Part>();
   for (const purpose of SIGNER_PURPOSES) {
     const signer = await deps.signers.open(sql, served.org, purpose, served.now);
-    const standing = findStanding({ served, signer, readRoot: deps.readRoot });
+    const standing = findStanding({ served, signer, readRoot: deps.readRoot, readTargets: deps.targetsReader.read });
     // With a root or targets that are over, the next round finds the new ones.
     const roles = standing.kind === "signs" ? standing.roles : [];
     const isDue = ({ name, current }: ServerRoleFile): boolean =>

@@ -1,13 +1,13 @@
 import type { OpenSigner } from "./org-signers-store.ts";
 import type { ServedCollection } from "./served-collection.ts";
-import { verifyTargets } from "./tuf/delegation-walk.ts";
+import type { TargetsReader } from "./targets-reader.ts";
 import { VerificationError } from "./tuf/error.ts";
 import { spkiOf } from "./tuf/key.ts";
-import { type Delegation, parseTargets, type Root, type Targets } from "./tuf/metadata.ts";
+import type { Delegation, Root, Targets } from "./tuf/metadata.ts";
 import { type KeyId, RELEASES, ROOT, type RoleName, TARGETS } from "./tuf/names.ts";
 import { findSigners } from "./tuf/server-keys.ts";
-import { bytesOf, type StoredRole } from "./tuf/update.ts";
-import { verifyNotExpired } from "./tuf/verify.ts";
+import type { StoredRole } from "./tuf/update.ts";
+import { verifyDelegationCertificates, verifyNotExpired, verifyRole } from "./tuf/verify.ts";
 
 /** Why the server cannot sign in a GUN, with what to do about it. */
 export interface Obstacle {
@@ -37,6 +37,7 @@ export interface StandingInput {
   readonly served: Pick<ServedCollection, "gun" | "org" | "stored" | "now" | "keys">;
   readonly signer: OpenSigner;
   readonly readRoot: (stored: StoredRole) => Root;
+  readonly readTargets: TargetsReader["read"];
 }
 
 /** What the owner of a GUN lets the server do there. @see design.md "Server roles in a client-owned GUN" */
@@ -49,10 +50,10 @@ export function findStanding(input: StandingInput): Standing {
     verifyNotExpired(root, ROOT, served.now);
     if (findSigners(root.roles.snapshot, served.keys.serverKeys.snapshot) === undefined)
       return obstacle(clientSnapshot(served));
-    const targets = getTargets(served, root);
-    const own = findRole(input, targets, { root, name: signer.role });
+    const targets = getTargets(input, root);
+    const own = findRole(input, targets, signer.role);
     if (own === undefined) return obstacle(notDelegated(served, signer));
-    const releases = findRole(input, targets, { root, name: RELEASES });
+    const releases = findRole(input, targets, RELEASES);
     return { kind: "signs", root, roles: releases === undefined ? [own] : [own, releases] };
   } catch (error) {
     if (!(error instanceof VerificationError)) throw error;
@@ -65,32 +66,24 @@ function obstacle(found: Obstacle): Standing {
 }
 
 /** @throws VerificationError */
-function getTargets({ stored, now }: StandingInput["served"], root: Root): Targets {
+function getTargets({ served: { stored, now }, readTargets }: StandingInput, root: Root): Targets {
   const found = stored.get(TARGETS);
   if (found === undefined) throw new VerificationError("MISMATCH", "there is a root, but no targets");
-  const targets = verifyTargets(parseTargets(bytesOf(found), TARGETS), TARGETS, root, new Map());
+  const targets = readTargets(TARGETS, found);
+  verifyRole(targets, TARGETS, root.roles.targets);
   verifyNotExpired(targets, TARGETS, now);
   return targets;
 }
 
-interface Wanted {
-  readonly root: Root;
-  readonly name: RoleName;
-}
-
 /** Undefined where the role is not there, or does not take our key's signature alone. */
-function findRole(
-  { served, signer }: StandingInput,
-  targets: Targets,
-  { root, name }: Wanted,
-): ServerRoleFile | undefined {
+function findRole(input: StandingInput, targets: Targets, name: RoleName): ServerRoleFile | undefined {
   const delegation = targets.delegations.find((one) => one.name === name);
-  const keyId = delegation && findKeyId(delegation, signer);
+  const keyId = delegation && findKeyId(delegation, input.signer);
   if (delegation === undefined || keyId === undefined || delegation.threshold > 1) return undefined;
-  const stored = served.stored.get(name);
+  const stored = input.served.stored.get(name);
   return {
     ...{ name, keyId, paths: delegation.paths, version: stored?.version ?? 0 },
-    current: stored && findCounting(stored, name, { root, targets }),
+    current: stored && findCounting(input, stored, delegation),
   };
 }
 
@@ -103,13 +96,12 @@ function findKeyId({ keyIds, keys }: Delegation, { key }: OpenSigner): KeyId | u
 }
 
 /** What somebody signed who may no longer is not signed along: no reader counts it either. */
-function findCounting(
-  stored: StoredRole,
-  name: RoleName,
-  { root, targets }: { readonly root: Root; readonly targets: Targets },
-): Targets | undefined {
+function findCounting({ readTargets }: StandingInput, stored: StoredRole, delegation: Delegation): Targets | undefined {
   try {
-    return verifyTargets(parseTargets(bytesOf(stored), name), name, root, new Map([[TARGETS, targets]]));
+    verifyDelegationCertificates(delegation.name, delegation);
+    const targets = readTargets(delegation.name, stored);
+    verifyRole(targets, delegation.name, delegation);
+    return targets;
   } catch (error) {
     if (error instanceof VerificationError) return undefined;
     throw error;
@@ -128,7 +120,7 @@ function notDelegated({ gun, org }: StandingInput["served"], { role, key }: Open
   const message =
     `the owner of the trust data of ${gun} does not let this server sign there: ${role} does not list its key ${key.id}; ` +
     `whoever holds the repository key adds it: goldseal trust init ${gun} --releases, ` +
-    `or docker trust signer add --key KEY.pub ${signer} ${gun} (the key: GET /api/v1/orgs/${org}/signers)`;
+    `or docker trust signer add --key KEY.pub ${signer} ${gun}, with the key that goldseal org signer ${org} ${signer} prints`;
   return { code: "not-delegated", message };
 }
 

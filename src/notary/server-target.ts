@@ -99,7 +99,11 @@ async function open(
     openServed(deps, sql, { repository, roles: [serverRoleOf(purpose), RELEASES], now }),
     deps.signers.open(sql, namespaceOf(repository), purpose, now),
   );
-  return { served, signer, standing: findStanding({ served, signer, readRoot: deps.readRoot }) };
+  return {
+    served,
+    signer,
+    standing: findStanding({ served, signer, readRoot: deps.readRoot, readTargets: deps.targetsReader.read }),
+  };
 }
 
 async function found(deps: ServedDeps, sql: Sql, { served, signer }: Open) {

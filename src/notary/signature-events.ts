@@ -8,13 +8,22 @@ import { type KeyId, type RoleName, TARGETS } from "./tuf/names.ts";
 import { bytesOf, type JudgedUpdate, type StoredRole } from "./tuf/update.ts";
 import { findSignersOf, type RoleKeys } from "./tuf/verify.ts";
 
+/** What a stored file says of tags. */
+export type ReadTags = (role: RoleName, stored: StoredRole) => ReadonlyMap<string, FileMeta>;
+
+const readTags: ReadTags = (_, stored) => readTargetFiles(bytesOf(stored));
+
 /** What the files of a publish say of tags, where the files before them said something else. */
-export function signatureEvents(update: JudgedUpdate, stored: ReadonlyMap<RoleName, StoredRole>): NewSignature[] {
+export function signatureEvents(
+  update: JudgedUpdate,
+  stored: ReadonlyMap<RoleName, StoredRole>,
+  read: ReadTags = readTags,
+): NewSignature[] {
   return update.uploaded.flatMap(({ role, version }) => {
     const file = update.targets.get(role);
     if (file === undefined) return [];
     const before = stored.get(role);
-    const changes = findChanges(before ? readTargetFiles(bytesOf(before)) : new Map(), file.targets);
+    const changes = findChanges(before ? read(role, before) : new Map(), file.targets);
     if (changes.length === 0) return [];
     const signers = signersOf(update, role, file);
     return changes.map((change) => ({ ...change, ...signers, role, version }));

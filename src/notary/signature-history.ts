@@ -19,10 +19,18 @@ export function openSignatureHistory({ signatures, findPeople }: Pick<NotaryDeps
   return async ({ digest, limit }: { readonly digest: string; readonly limit: number }): Promise<SignatureEntry[]> => {
     const found = await signatures.listOfDigest(digest, limit);
     return Promise.all(
-      found.map(async ({ at, kind, repository, tag, role, keyIds, spkis }): Promise<SignatureEntry> => {
+      found.map(async ({ at, kind, repository, tag, role, keyIds, spkis, policy }): Promise<SignatureEntry> => {
         const people = await findPeople(spkis, namespaceOf(repository));
         const by = [...new Set(spkis.flatMap((spki) => people.get(spki)?.user ?? []))];
-        return { at, kind, repository, tag, by, from: undefined, detail: { role, keyIds: [...keyIds] } };
+        return {
+          at,
+          kind,
+          repository,
+          tag,
+          by,
+          from: undefined,
+          detail: { role, keyIds: [...keyIds], ...(policy ? { policy } : {}) },
+        };
       }),
     );
   };

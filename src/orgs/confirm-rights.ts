@@ -1,8 +1,9 @@
 import type { Request } from "../http/request.ts";
 import type { RepositoryAction } from "../oci/access.ts";
 import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
-import type { Confirm, Sql } from "../storage/database.ts";
-import { readAccess } from "./access-lookup.ts";
+import type { Confirm } from "../storage/database.ts";
+import { together } from "../storage/statement-batch.ts";
+import { type AccessFacts, readAccess } from "./access-lookup.ts";
 import type { AuditWitness } from "./audit-witness.ts";
 import { principalKey, stands } from "./authorize.ts";
 import { parseAuthorization } from "./credentials.ts";
@@ -25,9 +26,13 @@ export type HoldRights = (request: Request, needed: readonly NeededRight[]) => C
 
 export function createJudgeRights(deps: GateDeps): HoldRights {
   return (request, needed) => async (sql) => {
-    const namespaces = needed.map(({ repository }) => namespaceOf(repository));
-    await holdRights(sql, { shared: [...namespaces.map(orgLock), userLock(request.actor.name)] });
-    for (const right of needed) await judgeRight(sql, deps, request, right);
+    const key = principalKey(request.actor);
+    const names = [...new Set(needed.map(({ repository }) => repository))];
+    const [, ...found] = await together(
+      holdRights(sql, { shared: [...names.map((name) => orgLock(namespaceOf(name))), userLock(request.actor.name)] }),
+      ...names.map((repository) => readAccess(sql, { ...key, repository })),
+    );
+    for (const right of needed) judgeRight(deps, request, right, found[names.indexOf(right.repository)]);
   };
 }
 
@@ -44,12 +49,12 @@ export function createConfirmRights(deps: GateDeps, witness: Pick<AuditWitness, 
 }
 
 /** @throws OrgsError not-found, forbidden */
-async function judgeRight(sql: Sql, { rules }: GateDeps, request: Request, right: NeededRight): Promise<void> {
+function judgeRight({ rules }: GateDeps, request: Request, right: NeededRight, facts: AccessFacts | undefined): void {
   const { actor } = request;
   const { repository, action, hidden } = right;
   request.about = repository;
-  const facts = await readAccess(sql, { ...principalKey(actor), repository });
-  if (!stands(actor, facts)) throw badRestCredentials(parseAuthorization(request.headerAll("authorization")));
+  if (facts === undefined || !stands(actor, facts))
+    throw badRestCredentials(parseAuthorization(request.headerAll("authorization")));
   const decision = decide(repository, action, facts, rules);
   if (decision.allowed) return;
   request.judgement = { why: decision.why };

@@ -73,7 +73,7 @@ export function judge(
     request.judgement = toJudgement(decision, true);
     return { repositoryId: facts.repositoryId, mayCreate: false, unchangedOnly: true };
   }
-  const isInScope = inScope(actor, { repository: name, action, ...facts });
+  const isInScope = inScope(actor, { repository: name, action, nameEpoch: facts.nameEpoch });
   request.judgement = toJudgement(decision, isInScope);
   const hint = action === "push" && !decision.allowed && maySignWhatIsThere(deps, identity, name) ? SIGN_INSTEAD : "";
   if (!isInScope) throw outOfScope(deps, identity, challenge(), `${DOING[action]} ${name}${hint}`);
@@ -95,7 +95,11 @@ export function judge(
  * and asks a token for no more.
  */
 function maySignWhatIsThere({ rules }: GateDeps, { actor, facts }: Identity, name: RepositoryName): boolean {
-  if (facts.repositoryId === undefined || !inScope(actor, { repository: name, action: "pull", ...facts })) return false;
+  if (
+    facts.repositoryId === undefined ||
+    !inScope(actor, { repository: name, action: "pull", nameEpoch: facts.nameEpoch })
+  )
+    return false;
   return decide(name, "pull", facts, rules).allowed && decide(name, "sign", facts, rules).allowed;
 }
 

@@ -7,7 +7,7 @@ import type { Sql } from "../storage/database.ts";
 import { pin } from "../storage/pins.ts";
 import { findRepository } from "../storage/repository-store.ts";
 import { openTagDigests } from "../storage/tag-digests.ts";
-import { carryOut } from "./carry-out.ts";
+import { carryOut, withRefusals } from "./carry-out.ts";
 import { type Course, findCovering } from "./covering.ts";
 import type { GateVerdict, NeededRight, PromotionDeps } from "./deps.ts";
 import { conflict, gatesNotMet } from "./errors.ts";
@@ -100,9 +100,8 @@ async function judge(
   { source, digest, destination, course }: Wish,
 ): Promise<readonly GateVerdict[]> {
   const { require } = course?.policy.terms ?? NO_GATES;
-  const verdicts = await deps.judgeGates({
-    ...{ source: source.repository, sourceTag: source.tag, destination, digest, require },
-  });
+  const question = { source: source.repository, sourceTag: source.tag, destination, digest, require };
+  const verdicts = await withRefusals(deps.judgeGates(question));
   if (verdicts.some(({ allowed }) => !allowed)) throw gatesNotMet(verdicts);
   return verdicts;
 }

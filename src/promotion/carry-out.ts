@@ -36,9 +36,11 @@ export interface CarryOut {
 export async function carryOut(deps: PromotionDeps, sql: Sql, work: CarryOut): Promise<Outcome> {
   const { promotion, admission } = work;
   const { destination, tag, digest, sourceId } = promotion;
-  await holdDestination(sql, destination);
-  await mustStillBe(sql, promotion);
-  const destinationId = await ensureRepository(sql, destination, admission);
+  const [, , destinationId] = await together(
+    holdDestination(sql, destination),
+    mustStillBe(sql, promotion),
+    ensureRepository(sql, destination, admission),
+  );
   const image = await withRefusals(copyImage(sql, { sourceId, destinationId, digest, seeBytes: deps.seeBytes }));
   await deps.failpoint("promotion.afterCopy");
   const previous = await lockTag(sql, destinationId, tag);
@@ -81,12 +83,18 @@ export async function holdTag(sql: Sql, repositoryId: number, tag: Tag): Promise
 /** Says what stands against it in words of this room: the tag is fixed, or the trust data is not the server's to write. */
 export async function withRefusals<T>(work: Promise<T>): Promise<T> {
   return work.catch((cause: unknown) => {
-    if (!(cause instanceof OciError) || cause.code !== "DENIED") throw cause;
-    const { detail } = cause;
-    const isTrust = typeof detail === "object" && detail !== null && "trust" in detail;
-    const isFixed = typeof detail === "object" && detail !== null && "tag" in detail;
-    throw conflict(isFixed ? "immutable-tag" : isTrust ? "trust-refused" : "refused", cause.message);
+    const code = cause instanceof OciError ? codeOf(cause) : undefined;
+    throw code === undefined || !(cause instanceof OciError) ? cause : conflict(code, cause.message);
   });
+}
+
+function codeOf({ code, detail }: OciError): string | undefined {
+  // Somebody deleted it since it was looked up.
+  if (code === "MANIFEST_UNKNOWN") return "source-moved";
+  if (code !== "DENIED") return undefined;
+  const has = (name: string): boolean => typeof detail === "object" && detail !== null && name in detail;
+  if (has("tag")) return "immutable-tag";
+  return has("trust") ? "trust-refused" : "refused";
 }
 
 interface Arrived {

@@ -65,34 +65,42 @@ export async function readManifests(
   );
 }
 
-/** What may hold signatures of one of the manifests: by the types that it calls itself, or by the tag it has. */
+/** What may hold signatures: by the types that it calls itself, or by the tag it has. */
 export interface SignaturesQuery {
   readonly repositoryId: number;
   readonly subjects: readonly Digest[];
+  /** One for each of the subjects. */
   readonly tags: readonly string[];
   readonly artifactTypes: readonly string[];
+  /** Of one subject. */
   readonly limit: number;
 }
 
-/** The oldest first: who pushes many more does not hide those that are there. */
-export async function readSignatureManifests(sql: Sql, query: SignaturesQuery): Promise<StoredManifest[]> {
-  const { repositoryId, subjects, tags, artifactTypes, limit } = query;
-  const rows = await sql.query<{ digest: Digest }>(
+/** By subject, the oldest first: who pushes many more does not hide those that are there. */
+export async function readSignatureManifests(
+  sql: Sql,
+  { repositoryId, subjects, tags, artifactTypes, limit }: SignaturesQuery,
+): Promise<ReadonlyMap<Digest, readonly StoredManifest[]>> {
+  const rows = await sql.query<{ subject: Digest; digest: Digest }>(
     "signature-manifests",
-    `select digest from (
-       select m.digest, m.created_at from tags t
-       join manifests m on m.repository_id = t.repository_id and m.digest = t.manifest_digest
-       where t.repository_id = $1 and t.name = any($2::text[])
-       union
-       select m.digest, m.created_at from manifests m
-       where m.repository_id = $1 and m.subject_digest = any($3::text[]) and m.artifact_type = any($4::text[])
-     ) m order by m.created_at, m.digest limit $5`,
-    [repositoryId, tags, subjects, artifactTypes, limit],
+    `select k.subject, s.digest from unnest($2::text[], $3::text[]) with ordinality as k (subject, tag, at)
+     cross join lateral (
+       select digest, created_at from (
+         select m.digest, m.created_at from tags t
+         join manifests m on m.repository_id = t.repository_id and m.digest = t.manifest_digest
+         where t.repository_id = $1 and t.name = k.tag
+         union
+         select m.digest, m.created_at from manifests m
+         where m.repository_id = $1 and m.subject_digest = k.subject and m.artifact_type = any($4::text[])
+       ) m order by m.created_at, m.digest limit $5
+     ) s order by k.at, s.created_at, s.digest`,
+    [repositoryId, subjects, tags, artifactTypes, limit],
   );
-  const found = await readManifests(
-    sql,
-    repositoryId,
-    rows.map(({ digest }) => digest),
-  );
-  return rows.flatMap(({ digest }) => found.get(digest) ?? []);
+  const manifests = await readManifests(sql, repositoryId, [...new Set(rows.map(({ digest }) => digest))]);
+  const found = new Map<Digest, StoredManifest[]>();
+  for (const { subject, digest } of rows) {
+    const manifest = manifests.get(digest);
+    if (manifest !== undefined) found.set(subject, [...(found.get(subject) ?? []), manifest]);
+  }
+  return found;
 }

@@ -8,10 +8,22 @@ export interface TagDigest {
   readonly digest: Digest;
 }
 
+/** A tag of some repository. */
+export interface NamedTag extends TagDigest {
+  readonly repository: RepositoryName;
+}
+
+export interface NamespacePage {
+  readonly after: { readonly repository: string; readonly tag: string };
+  readonly limit: number;
+}
+
 /** Tags with what they name, for rooms that hold something against them. (owner of the rows: manifest-store.ts; this only reads) */
 export interface TagDigests {
   /** In ASCII order, after the tag `after`. */
   page(repository: RepositoryName, page: { readonly after: string; readonly limit: number }): Promise<TagDigest[]>;
+  /** Of all repositories of a namespace, in the order of their names and tags, after that one. */
+  pageOfNamespace(namespace: string, page: NamespacePage): Promise<NamedTag[]>;
   /** Those of `tags` that are there. */
   find(repository: RepositoryName, tags: readonly string[]): Promise<ReadonlyMap<string, Digest>>;
   /** Those of `digests` that are manifests of the repository. */
@@ -27,6 +39,14 @@ export function openTagDigests(sql: Sql): TagDigests {
         `select t.name as tag, t.manifest_digest as digest from tags t ${ofRepository} and t.name > $2
          order by t.name limit $3`,
         [repository, after, limit],
+      ),
+    pageOfNamespace: (namespace, { after, limit }) =>
+      sql.query(
+        "tag-digests-namespace",
+        `select r.name as repository, t.name as tag, t.manifest_digest as digest
+         from repositories r join tags t on t.repository_id = r.id
+         where r.namespace = $1 and r.name >= $2 and (r.name, t.name) > ($2, $3) order by r.name, t.name limit $4`,
+        [namespace, after.repository, after.tag, limit],
       ),
     find: async (repository, tags) => {
       const rows = await sql.query<{ tag: string; digest: Digest }>(

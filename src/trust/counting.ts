@@ -34,11 +34,12 @@ export function isFor(row: RequireRow, { owner, class: own, evidence }: Signatur
 }
 
 /** The GUN where the row looks for signatures; undefined where its template leads nowhere. */
-export function gunOfRow({ gun }: RequireRow, subject: Subject): string | undefined {
+export function gunOfRow({ gun }: RequireRow, subject: Pick<Subject, "repository" | "authority">): string | undefined {
   if (gun === undefined) return ownGun(subject);
   const repository = fillGunTemplate(gun, subject.repository);
   return repository && gunOfRepository(repository, subject.authority);
 }
 
 /** Where the image's own trust data is. */
-export const ownGun = ({ repository, authority }: Subject): string => gunOfRepository(repository, authority);
+export const ownGun = ({ repository, authority }: Pick<Subject, "repository" | "authority">): string =>
+  gunOfRepository(repository, authority);

@@ -5,13 +5,7 @@ import type { TargetFile } from "../notary/tuf/metadata.ts";
 import { ancestorsOf, type Gun, type RoleName, TARGETS } from "../notary/tuf/names.ts";
 import { DEFAULT_POLICY } from "../notary/tuf/policy.ts";
 import type { TrustedMetadata } from "../notary/tuf/trusted-metadata.ts";
-import {
-  type CountingRole,
-  countingRoles,
-  findTarget,
-  resolveTarget,
-  signersOf,
-} from "../notary/tuf/trusted-targets.ts";
+import { countingRoles, findTarget, resolveTarget, signersOf } from "../notary/tuf/trusted-targets.ts";
 import type { RoleKeys } from "../notary/tuf/verify.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
 import type { Evidence, Found, Refusal, Statement, TagBinding } from "./evidence.ts";
@@ -31,19 +25,58 @@ export interface TrustedCollection {
  */
 export function findTufEvidence(collection: TrustedCollection, subject: Subject): Found {
   const [evidence, refusals]: [Evidence[], Refusal[]] = [[], []];
-  for (const role of countingRoles(collection.trusted)) {
-    const signers = [...signersOf(role)];
-    for (const entry of role.targets.targets) {
-      const found = judgeEntry(collection, role, entry, subject);
-      if (found === undefined) continue;
-      if ("reason" in found) refusals.push(found);
-      else evidence.push(...signers.map((spki) => ({ format: "tuf" as const, spki, ...found })));
-    }
+  for (const entry of findEntries(collection.trusted, subject)) {
+    const found = judgeEntry(collection, entry, subject);
+    if (found === undefined) continue;
+    if ("reason" in found) refusals.push(found);
+    else evidence.push(...entry.signers.map((spki) => ({ format: "tuf" as const, spki, ...found })));
   }
   for (const [where, { problem }] of collection.trusted.roles) {
     if (problem !== undefined) refusals.push({ where, reason: problem.message });
   }
   return { evidence, refusals };
+}
+
+/** What a role that counts says of a tag. */
+interface Entry {
+  /** Its place among all of them. */
+  readonly at: number;
+  readonly role: RoleName;
+  /** Whose signatures the role's file has. */
+  readonly signers: readonly string[];
+  readonly tag: string;
+  readonly file: TargetFile;
+  /** Undefined where it names no SHA-256. */
+  readonly digest: Digest | undefined;
+}
+
+type Entries = ReadonlyMap<Digest | undefined, readonly Entry[]>;
+
+/** A collection never changes once it was read, and is asked about each of its images. */
+const known = new WeakMap<TrustedMetadata, Entries>();
+
+/** Those that may be about the subject, in the order of the roles and files. */
+function findEntries(trusted: TrustedMetadata, { covering }: Subject): Entry[] {
+  const entries = known.get(trusted) ?? readEntries(trusted);
+  known.set(trusted, entries);
+  const some = [undefined, ...covering.keys()].flatMap((digest) => entries.get(digest as Digest | undefined) ?? []);
+  return some.sort((a, b) => a.at - b.at);
+}
+
+function readEntries(trusted: TrustedMetadata): Entries {
+  const entries = new Map<Digest | undefined, Entry[]>();
+  let at = 0;
+  for (const role of countingRoles(trusted)) {
+    const signers = [...signersOf(role)];
+    for (const [tag, file] of role.targets.targets) {
+      const digest = sha256Of(file);
+      const entry = { at: at++, role: role.name, signers, tag, file, digest };
+      const others = entries.get(digest);
+      if (others === undefined) entries.set(digest, [entry]);
+      else others.push(entry);
+    }
+  }
+  return entries;
 }
 
 /**
@@ -74,11 +107,9 @@ const tagsOf = (trusted: TrustedMetadata): ReadonlySet<string> =>
 /** Undefined: it speaks of something else. */
 function judgeEntry(
   collection: TrustedCollection,
-  { name: role }: CountingRole,
-  [tag, file]: readonly [tag: string, file: TargetFile],
+  { role, tag, file, digest }: Entry,
   subject: Subject,
 ): Omit<Evidence, "format" | "spki"> | Refusal | undefined {
-  const digest = sha256Of(file);
   const refuse = (reason: string): Refusal => ({ where: role, reason: `${tag}: ${reason}` });
   // Hashes that we do not know could be anything's.
   if (digest === undefined) return tag === subject.tag ? refuse("names no SHA-256") : undefined;

@@ -127,7 +127,8 @@ function judgeRow(
   return { row, who: [...ends.keys()].sort(), met: row.k >= 1 && ends.size >= row.k, endsMs };
 }
 
-const needsBinding = ({ needsTag, maxTimestampAgeSeconds }: Requirement): boolean =>
+/** Whether the image's own GUN must say what the tag is. */
+export const needsBinding = ({ needsTag, maxTimestampAgeSeconds }: Requirement): boolean =>
   needsTag || maxTimestampAgeSeconds !== undefined;
 
 /** Why the tag is not known to be this image; undefined: it is, or nobody asked. */

@@ -102,6 +102,18 @@ describe("PUT /api/v1/policies/bridge", () => {
     ]);
   });
 
+  it("loses nobody's signature while it gets more of them", async () => {
+    const [carols, daves] = [ecdsaKey(), ecdsaKey()];
+    await own("bob", carols);
+    await own("admin", daves);
+    await put(signed([alice, bob]));
+
+    const refused = await refusal(signed([alice, carols, daves]));
+
+    expect(refused).toMatchObject([409, "policy-version", expect.stringMatching(/no fewer signatures/)]);
+    expect((await put(signed([bob, carols, alice]))).status).toBe(201);
+  });
+
   it("goes up only, and not so far that no number would be left", async () => {
     await put(signed([alice]));
 

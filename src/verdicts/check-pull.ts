@@ -103,7 +103,8 @@ async function answer(
     await recordOnce(deps, request, pull, verdict);
   }
   const isSeen = request.actor.kind !== "anonymous";
-  return [...refusing, ...warning].map((verdict) => describe(deps, pull, verdict, isSeen));
+  const told = [...refusing, ...warning].slice(0, maxTold);
+  return told.map((verdict) => describe(deps, pull, verdict, isSeen).slice(0, maxWarningLength));
 }
 
 /** Not for every pull of the same image: once a day, whatever process serves it. */
@@ -114,13 +115,19 @@ async function recordOnce(deps: PullDeps, request: Request, pull: Pull, verdict:
 
 function refuse(deps: PullDeps, request: Request, pull: Pull, refusing: readonly PolicyVerdict[]): OciError {
   const isSeen = request.actor.kind !== "anonymous";
-  const message = refusing.map((verdict) => describe(deps, pull, verdict, isSeen)).join("; and ");
+  const message = refusing
+    .slice(0, maxTold)
+    .map((verdict) => describe(deps, pull, verdict, isSeen))
+    .join("; and ");
   const policies = refusing.map(({ policy, note }) => ({ policy: policy.name, missing: [...note.missing] }));
   request.judgement = { why: "policy", verdict: { policies } };
   return new OciError("DENIED", { message });
 }
 
+/** Policies that are told of, and sentences of each: clients read headers of 16 KiB. */
+const maxTold = 4;
 const maxSentences = 4;
+const maxWarningLength = 1_000;
 
 /** For the person at a docker client: what is missing, whose it is, and the command that mends it. */
 function describe({ authority }: PullDeps, pull: Pull, { policy, note }: PolicyVerdict, isSeen: boolean): string {

@@ -7,6 +7,11 @@ import type { Sql } from "../storage/database.ts";
 import { readManifests, type StoredManifest } from "../storage/manifest-chains.ts";
 import type { ReadSmallBlob } from "./cosign-reader.ts";
 
+/** cosign's own tags, and lists of referrers. It is a name and proves nothing: {@link IsContent} does. */
+const SIGNATURES = /^sha(?:256|512)-[0-9a-f]+(?:\.[a-z]+)?$/;
+
+export const isSignatureTag = (tag: string): boolean => SIGNATURES.test(tag);
+
 /** A manifest of a repository. */
 export interface Where {
   readonly repositoryId: number;

@@ -4,9 +4,9 @@ import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseManifest } from "../oci/manifest.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import type { Sql } from "../storage/database.ts";
 import { readSignatureManifests, type StoredManifest } from "../storage/manifest-chains.ts";
 import type { SignatureManifest } from "../trust/cosign-evidence.ts";
+import type { EvidenceDeps } from "./deps.ts";
 
 /** What calls itself a signature of cosign: bundles v3, and what cosign v2 makes where it is told to use referrers. */
 const TYPES = [
@@ -56,17 +56,19 @@ export interface Covered {
   readonly digests: readonly Digest[];
 }
 
-/** Everything in the repository that may be a cosign signature of one of the digests, with its bytes. */
+/** Everything in the repository that may be a cosign signature, with its bytes, by the digest that it may be about. */
 export async function readCosignSignatures(
-  sql: Sql,
-  readBlob: ReadSmallBlob,
+  { database, readBlob }: Pick<EvidenceDeps, "database" | "readBlob">,
   { repositoryId, digests }: Covered,
-): Promise<SignatureManifest[]> {
-  const manifests = await readSignatureManifests(sql, {
+): Promise<ReadonlyMap<Digest, readonly SignatureManifest[]>> {
+  const found = await readSignatureManifests(database, {
     ...{ repositoryId, subjects: digests, artifactTypes: TYPES, limit: maxManifests },
     tags: digests.map((digest) => `${digest.replace(":", "-")}.sig`),
   });
-  return Promise.all(manifests.map((manifest) => withBlobs(manifest, readBlob)));
+  const all = new Map<Digest, readonly SignatureManifest[]>();
+  for (const [digest, manifests] of found)
+    all.set(digest, await Promise.all(manifests.map((manifest) => withBlobs(manifest, readBlob))));
+  return all;
 }
 
 async function withBlobs(manifest: StoredManifest, readBlob: ReadSmallBlob): Promise<SignatureManifest> {

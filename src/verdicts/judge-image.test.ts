@@ -1,11 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { newKeyLine, parseKeyRing } from "../keys/key-ring.ts";
-import { MetadataStore } from "../notary/metadata-store.ts";
-import { OrgSignersStore } from "../notary/org-signers-store.ts";
-import { ServerKeysStore } from "../notary/server-keys-store.ts";
 import { AUTHORITY } from "../notary/testing/signer.ts";
 import { prove, taken } from "../notary/testing/states.ts";
-import { openTrustCollections } from "../notary/trust-collections.ts";
 import { makeKey } from "../notary/tuf/key.ts";
 import { delegate, entry } from "../notary/tuf/testing/delegating.ts";
 import { put } from "../notary/tuf/testing/loose.ts";
@@ -13,43 +8,17 @@ import { ecdsaKey } from "../notary/tuf/testing/test-key.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
 import { parseTag } from "../oci/reference.ts";
 import { parseRepositoryName } from "../oci/repository-name.ts";
-import { findPeopleWhoSign } from "../orgs/people-who-sign.ts";
-import { openBlobs } from "../storage/open-blobs.ts";
 import type { RequireRow } from "../trust/require.ts";
 import { bundle, classic } from "../trust/testing/cosign.ts";
 import type { Requirement } from "../trust/verdict.ts";
-import { openSmallBlobs } from "./cosign-reader.ts";
 import type { ImageName } from "./image.ts";
-import { createJudgeImage } from "./judge-image.ts";
+import { openJudge } from "./testing/judge.ts";
 import { type Pushed, useLab } from "./testing/lab.ts";
 
 const { lab, clock } = useLab();
 
 async function judgeImage(image: ImageName, org: string, requirement: Requirement) {
-  const { database, blobsFolder } = lab().app;
-  const now = () => clock.now ?? new Date();
-  const { blobs } = await openBlobs(
-    { kind: "fs", root: blobsFolder },
-    {
-      openDatabase: () => database,
-      ...{ s3Checksums: true, failpoint: async () => undefined, now },
-    },
-  );
-  const ring = parseKeyRing(newKeyLine("test"));
-  const keys = new ServerKeysStore(database, ring, "ecdsa");
-  const signers = new OrgSignersStore(database, ring);
-  const findServerKeys = async (spkis: readonly string[]) =>
-    new Set([...(await keys.among(spkis)), ...(await signers.among(spkis))]);
-  const readTrust = openTrustCollections({ database, keys, now, files: new MetadataStore(database), findServerKeys });
-  const findPeople = (who: Parameters<typeof findPeopleWhoSign>[1]) => findPeopleWhoSign(database, who);
-  const judge = createJudgeImage({
-    database,
-    readBlob: openSmallBlobs(blobs),
-    readTrust,
-    findPeople,
-    authority: AUTHORITY,
-    now,
-  });
+  const { judgeImage: judge } = await openJudge(lab(), () => clock.now ?? new Date());
   return judge(image, { org, requirement });
 }
 

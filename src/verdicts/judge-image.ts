@@ -1,6 +1,7 @@
 import type { Key } from "../notary/tuf/key.ts";
 import { OciError } from "../oci/error.ts";
 import { gunOfRepository } from "../oci/gun.ts";
+import type { RepositoryName } from "../oci/repository-name.ts";
 import { type ManifestChain, readManifestChains } from "../storage/manifest-chains.ts";
 import { findRepository } from "../storage/repository-store.ts";
 import { findCosignEvidence, type SignatureManifest } from "../trust/cosign-evidence.ts";
@@ -8,7 +9,7 @@ import { gunOfRow } from "../trust/counting.ts";
 import type { People } from "../trust/people.ts";
 import { openSubject, type Subject } from "../trust/subject.ts";
 import { findTagBinding, findTufEvidence, type TrustedCollection } from "../trust/tuf-evidence.ts";
-import { judge } from "../trust/verdict.ts";
+import { judge, needsBinding } from "../trust/verdict.ts";
 import { readCosignSignatures } from "./cosign-reader.ts";
 import type { EvidenceDeps, OpenCollection } from "./deps.ts";
 import type { ImageName, JudgedImage, JudgeImage, Rule } from "./image.ts";
@@ -19,24 +20,17 @@ export function createJudgeImage(deps: EvidenceDeps): JudgeImage {
   return async (image, rule) => {
     const { repositoryId, chains } = await readImage(deps, image);
     const digests = [...new Set(chains.flat().map(({ digest }) => digest))];
-    const guns = gunsOf(deps, image, rule);
-    const [signatures, known, ...collections] = await Promise.all([
-      readCosignSignatures(deps.database, deps.readBlob, { repositoryId, digests }),
-      readPeople(deps, rule),
-      ...guns.map((gun) => deps.readTrust(gun)),
+    const [signatures, material] = await Promise.all([
+      readCosignSignatures(deps, { repositoryId, digests }),
+      readMaterial(deps, image.repository, rule),
     ]);
-    const people = withMachines(
-      known.people,
-      collections.flatMap(({ machines }) => [...machines]),
-    );
-    const material = { signatures, keys: known.keys, people, collections, guns };
-    return judgeChains(chains, (chain) => judgeChain(deps, { image, rule, chain, material }));
+    const all = new Map([...signatures.values()].flat().map((one) => [one.artifact.digest, one]));
+    return judgeWays(deps, { image, rule, chains, signatures: [...all.values()], material });
   };
 }
 
-/** What is known of an image, whichever way leads to it. */
-interface Material {
-  readonly signatures: readonly SignatureManifest[];
+/** What a rule looks at that is the same for every image of a repository. */
+export interface Material {
   readonly keys: readonly Key[];
   readonly people: People;
   /** Of the GUNs in `guns`, the image's own first. */
@@ -44,10 +38,23 @@ interface Material {
   readonly guns: readonly string[];
 }
 
-interface OneWay {
+export async function readMaterial(deps: EvidenceDeps, repository: RepositoryName, rule: Rule): Promise<Material> {
+  const guns = gunsOf(deps, repository, rule);
+  const [known, ...collections] = await Promise.all([
+    readPeople(deps, rule),
+    ...guns.map((gun) => deps.readTrust(gun)),
+  ]);
+  const machines = collections.flatMap((one) => [...one.machines]);
+  return { keys: known.keys, people: withMachines(known.people, machines), collections, guns };
+}
+
+/** An image with all that was read of it. */
+export interface Ways {
   readonly image: ImageName;
   readonly rule: Rule;
-  readonly chain: ManifestChain;
+  /** That lead to it. */
+  readonly chains: readonly ManifestChain[];
+  readonly signatures: readonly SignatureManifest[];
   readonly material: Material;
 }
 
@@ -55,15 +62,19 @@ interface OneWay {
  * A platform's manifest may be allowed for itself, or through any index that lists it: clients ask for it by digest. Of several
  * refusals that of the newest index is told: whoever signs that signs for all its platforms.
  */
-function judgeChains(chains: readonly ManifestChain[], judgeOne: (chain: ManifestChain) => JudgedImage): JudgedImage {
-  const judged = chains.map(judgeOne);
+export function judgeWays(deps: EvidenceDeps, ways: Ways): JudgedImage {
+  const judged = ways.chains.map((chain) => judgeChain(deps, ways, chain));
   const verdict = judged.find(({ allowed }) => allowed) ?? judged[1] ?? judged[0];
   if (verdict === undefined) throw new Error("an image without a way that leads to it");
   return verdict;
 }
 
-function judgeChain({ authority, now }: EvidenceDeps, { image, rule, chain, material }: OneWay): JudgedImage {
-  const { signatures, keys, people, collections } = material;
+function judgeChain(
+  { authority, now }: EvidenceDeps,
+  { image, rule, signatures, material }: Ways,
+  chain: ManifestChain,
+): JudgedImage {
+  const { keys, people, collections } = material;
   const subject = openSubject({ repository: image.repository, authority, tag: image.tag }, chain);
   const found = [
     ...collectionsOf(collections).map((one) => ({ gun: one.gun, ...findTufEvidence(one, subject) })),
@@ -73,7 +84,7 @@ function judgeChain({ authority, now }: EvidenceDeps, { image, rule, chain, mate
   const verdict = judge({
     ...{ subject, people, requirement: rule.requirement, now: now() },
     evidence: found.flatMap(({ evidence }) => evidence),
-    binding: bindingOf(collections[0], subject),
+    binding: bindingOf(collections[0], subject, rule),
   });
   return { ...verdict, subject, refusals: [...problemsOf(material), ...refusals] };
 }
@@ -81,8 +92,10 @@ function judgeChain({ authority, now }: EvidenceDeps, { image, rule, chain, mate
 const collectionsOf = (all: readonly OpenCollection[]): TrustedCollection[] =>
   all.flatMap(({ collection }) => collection ?? []);
 
-function bindingOf(own: OpenCollection | undefined, subject: Subject) {
-  return own?.collection && findTagBinding(own.collection, subject);
+/** Undefined also where the rule does not ask. */
+function bindingOf(own: OpenCollection | undefined, subject: Subject, { requirement }: Rule) {
+  if (own?.collection === undefined || !needsBinding(requirement)) return undefined;
+  return findTagBinding(own.collection, subject);
 }
 
 function problemsOf({ guns, collections }: Material) {
@@ -103,8 +116,7 @@ async function readImage({ database }: EvidenceDeps, { repository, heldBy, tag, 
 }
 
 /** The image's own first, then where the rule looks. */
-function gunsOf({ authority }: EvidenceDeps, { repository, tag, digest }: ImageName, { requirement }: Rule): string[] {
-  const subject: Subject = { repository, authority, tag, digest, outermost: digest, covering: new Map() };
+function gunsOf({ authority }: EvidenceDeps, repository: RepositoryName, { requirement }: Rule): string[] {
   const own = gunOfRepository(repository, authority);
-  return [...new Set([own, ...requirement.require.flatMap((row) => gunOfRow(row, subject) ?? [])])];
+  return [...new Set([own, ...requirement.require.flatMap((row) => gunOfRow(row, { repository, authority }) ?? [])])];
 }

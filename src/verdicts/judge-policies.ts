@@ -1,10 +1,12 @@
 import { LRUCache } from "lru-cache";
 import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
 import type { EvidenceDeps, KeyOfPerson, WhoMaySign } from "./deps.ts";
+import type { JudgedImage } from "./image.ts";
 import { createJudgeImage } from "./judge-image.ts";
+import { judgeTags } from "./judge-tags.ts";
 import type { PoliciesStore } from "./policies-store.ts";
 import { covers, type Policy, type PolicyOccasion, ruleOf } from "./policy-schema.ts";
-import type { Image, PolicyVerdict } from "./policy-verdict.ts";
+import type { Image, ImageVerdict, PolicyVerdict } from "./policy-verdict.ts";
 import { type NotedVerdict, toNoted } from "./verdict-note.ts";
 import type { VerdictsStore } from "./verdicts-store.ts";
 import type { Stamp, WatchStore } from "./watch-store.ts";
@@ -50,23 +52,41 @@ export class PolicyJudge {
    */
   async judge(image: Image, policies: readonly Policy[], stamp: Stamp | undefined): Promise<PolicyVerdict[]> {
     const { verdicts, now } = this.#deps;
-    const known = stamp === undefined ? new Map<number, NotedVerdict>() : await verdicts.find(image, stamp, now());
+    const kept = stamp === undefined ? [] : await verdicts.find([image], stamp, now());
+    const known = new Map<number, NotedVerdict>(kept.map((one) => [one.policyId, one]));
     const judgedAt = now();
-    const fresh = policies.filter(({ id }) => !known.has(id)).map((policy) => this.#judgeOne(image, policy, stamp));
-    const judged = await Promise.all(fresh);
-    if (stamp !== undefined && judged.length > 0) await verdicts.put(image, stamp, { judgedAt, verdicts: judged });
-    const all = new Map([...known, ...judged.map((one) => [one.policy.id, one] as const)]);
+    const judge = createJudgeImage(this.#evidenceAt(stamp));
+    const missing = policies.filter(({ id }) => !known.has(id));
+    const judged = await Promise.all(missing.map((policy) => judge(image, ruleOf(policy))));
+    const fresh = missing.map((policy, index) => ({ ...toNoted(judged[index] as JudgedImage), policy, image }));
+    if (stamp !== undefined) await verdicts.put(fresh, stamp, judgedAt);
+    const all = new Map([...known, ...fresh.map((one) => [one.policy.id, one] as const)]);
     return policies.flatMap((policy) => {
       const verdict = all.get(policy.id);
       return verdict === undefined ? [] : [{ ...verdict, policy }];
     });
   }
 
-  async #judgeOne(image: Image, policy: Policy, stamp: Stamp | undefined): Promise<PolicyVerdict> {
+  /** The same for many tags of one repository. When the first of the verdicts ends, in ms. */
+  async judgeTags(images: readonly Image[], policies: readonly Policy[], stamp: Stamp): Promise<number> {
+    const { verdicts, now } = this.#deps;
+    const kept = await verdicts.find(images, stamp, now());
+    const known = new Set(kept.map(({ image, policyId }) => `${policyId} ${image.tag}`));
+    const [judgedAt, fresh]: [Date, ImageVerdict[]] = [now(), []];
+    for (const policy of policies) {
+      const missing = images.filter(({ tag }) => !known.has(`${policy.id} ${tag}`));
+      const judged = await judgeTags(this.#evidenceAt(stamp), missing, ruleOf(policy));
+      fresh.push(...[...judged].map(([image, verdict]) => ({ ...toNoted(verdict), policy, image })));
+    }
+    await verdicts.put(fresh, stamp, judgedAt);
+    return Math.min(...[...kept, ...fresh].map(({ until }) => until?.getTime() ?? Number.POSITIVE_INFINITY));
+  }
+
+  /** People are read once for each version of them. */
+  #evidenceAt(stamp: Stamp | undefined): EvidenceDeps {
     const findPeople = (who: WhoMaySign) =>
       remember(this.#people, stamp && `${stamp.people} ${JSON.stringify(who)}`, () => this.#deps.findPeople(who));
-    const judge = createJudgeImage({ ...this.#deps, findPeople });
-    return { ...toNoted(await judge(image, ruleOf(policy))), policy };
+    return { ...this.#deps, findPeople };
   }
 }
 

@@ -9,9 +9,11 @@ import type { EvidenceDeps } from "./deps.ts";
 import type { JudgeImage } from "./image.ts";
 import { createJudgeImage } from "./judge-image.ts";
 import { PolicyJudge } from "./judge-policies.ts";
+import { createJudgePromotion, type JudgePromotion } from "./judge-promotion.ts";
 import { type PoliciesApiDeps, policiesOperations } from "./policies-api.ts";
 import { PoliciesStore } from "./policies-store.ts";
 import { VerdictRounds } from "./rounds.ts";
+import { simulateOperations } from "./simulate-api.ts";
 import { type VerdictsApiDeps, verdictsOperations } from "./verdicts-api.ts";
 import { type RecordTurn, VerdictsStore } from "./verdicts-store.ts";
 import { WatchStore } from "./watch-store.ts";
@@ -29,6 +31,8 @@ export interface VerdictsOptions
 export interface Verdicts {
   /** The one function that judges an image; for promotion too. */
   readonly judgeImage: JudgeImage;
+  /** What a promotion, and the policies of its destination, make of an image. */
+  readonly judgePromotion: JudgePromotion;
   readonly checkPull: CheckPull;
   readonly operations: readonly RestOperation[];
   /** Begins background work, once the other rooms are open. */
@@ -50,10 +54,16 @@ export function openVerdicts({ blobs, recordTurn, ...options }: VerdictsOptions)
   const judge = new PolicyJudge({ ...options, ...stores, readBlob });
   const deps = { ...options, ...stores, judge, isContent: createIsContent(database, readBlob) };
   let rounds: VerdictRounds | undefined;
+  const judgeImage = createJudgeImage({ ...options, readBlob });
   return {
-    judgeImage: createJudgeImage({ ...options, readBlob }),
+    judgeImage,
+    judgePromotion: createJudgePromotion(judgeImage, judge),
     checkPull: createCheckPull(deps),
-    operations: [...policiesOperations(deps), ...verdictsOperations(deps)],
+    operations: [
+      ...policiesOperations(deps),
+      ...simulateOperations({ ...deps, judgeImage }),
+      ...verdictsOperations(deps),
+    ],
     begin: () => {
       rounds = new VerdictRounds(deps);
     },

@@ -101,6 +101,29 @@ describe("PUT …/policies/{policy}", () => {
     expect(hidden.body.detail.replaceAll("ops/", "none/")).toBe(missing.body.detail);
   });
 
+  it("has an end, and goes with its organization", async () => {
+    await lab().app.addOrg("many");
+    const off = { repositories: ["app"], mode: "off", require: [{ k: 1 }] };
+    await lab().app.database.query(
+      "",
+      "insert into policies (org, name, mode, document) select 'many', 'p' || n, 'off', $1 from generate_series(10, 72) n",
+      [JSON.stringify(off)],
+    );
+    const statuses = [];
+    for (const name of ["last", "more", "last"]) {
+      const { status, body } = await lab().rest("PUT", `orgs/many/policies/${name}`, off);
+      statuses.push([status, body.code]);
+    }
+    await lab().must("DELETE", "orgs/many");
+
+    expect(statuses).toEqual([
+      [201, undefined],
+      [409, "too-many-policies"],
+      [200, undefined],
+    ]);
+    expect(await lab().app.database.query("", "select 1 from policies where org = 'many'")).toEqual([]);
+  });
+
   it("lists by name, page by page", async () => {
     for (const name of ["p1", "p2", "p3"]) await put(name, { ...goldPolicy("nothing"), mode: "off" });
 

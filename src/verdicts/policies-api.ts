@@ -101,7 +101,11 @@ interface Named {
  * where: whoever names a team or a repository of another organization must belong to it, or they could learn by it what is
  * hidden from them.
  */
-async function checkNames(deps: PoliciesApiDeps, request: Request, { org, body }: Named): Promise<void> {
+export async function checkNames(
+  deps: Pick<PoliciesApiDeps, "findUnknownTeams" | "belongsTo">,
+  request: Request,
+  { org, body }: Named,
+): Promise<void> {
   const own = body.repositories.find((pattern) => pattern.startsWith(`${org}/`));
   if (own !== undefined)
     throw request.badRequest(`repositories: patterns are below ${org}: ${own.slice(org.length + 1)}, not ${own}`);
@@ -125,7 +129,7 @@ function changeOf({ confirm, preconditionFailed }: PoliciesApiDeps, request: Req
   return { check: preconditionOf(request, preconditionFailed), confirm: confirm(request) };
 }
 
-function keyOf(request: Request): PolicyKey {
+export function keyOf(request: Request): PolicyKey {
   return { org: nameParam(request, "org"), name: nameParam(request, "policy") };
 }
 

@@ -1,3 +1,4 @@
+import { ProblemError } from "../http/problem.ts";
 import type { Page } from "../http/rest-page.ts";
 import { OciError } from "../oci/error.ts";
 import type { Change, Database, Row, Sql } from "../storage/database.ts";
@@ -12,6 +13,9 @@ export interface PolicyKey {
   readonly org: string;
   readonly name: string;
 }
+
+/** Of one organization. */
+const maxPolicies = 64;
 
 const columns = "p.id, p.org, p.name, p.document, p.xmin::text as version";
 
@@ -39,13 +43,17 @@ export class PoliciesStore {
     return (await this.#database.query("policies-of-org", text, [org])).map(toPolicy);
   }
 
-  /** True when it is new. @throws OciError NAME_UNKNOWN where there is no such organization or user */
+  /**
+   * True when it is new.
+   * @throws OciError NAME_UNKNOWN where there is no such organization or user; ProblemError too-many-policies
+   */
   put(key: PolicyKey, document: PolicyDocument, { check, confirm }: Change): Promise<boolean> {
     return this.#database.transaction(async (sql) => {
       await confirm(sql);
       await lockNamespace(sql, key.org);
       const before = await findPolicy(sql, key);
       check(before?.version);
+      if (before === undefined) await refuseTooMany(sql, key.org);
       const text = `insert into policies (org, name, mode, document) values ($1, $2, $3, $4)
         on conflict (org, name) do update set mode = excluded.mode, document = excluded.document`;
       await sql.query("policy-put", text, [key.org, key.name, document.mode, JSON.stringify(document)]);
@@ -67,6 +75,14 @@ export class PoliciesStore {
       return true;
     });
   }
+}
+
+/** A pull may have to be judged by all of them. @throws ProblemError too-many-policies */
+async function refuseTooMany(sql: Sql, org: string): Promise<void> {
+  const text = "select count(*)::int as count from policies where org = $1";
+  const [row] = await sql.query<{ count: number }>("policies-count", text, [org]);
+  if ((row?.count ?? 0) >= maxPolicies)
+    throw new ProblemError(409, "too-many-policies", `an organization has ${maxPolicies} policies at most`);
 }
 
 /** Alone: whoever makes a repository, or moves one here, shares this lock. */

@@ -255,6 +255,33 @@ describe("a pull under a policy", () => {
     ]);
   });
 
+  it("takes what the server signed as part of a push for its word, and for nobody's own key", async () => {
+    const of = await repository("auto");
+    await lab().must("PUT", "orgs/ops/repositories/auto/auto-sign/all", { tags: ["v*"] });
+    await putPolicy(lab(), "gold", goldPolicy("auto", { require: [{ k: 1, class: "either" }], needsTag: true }));
+    await lab().push(of, "v1");
+    await lab().push(of, "latest", "other");
+    const served = await Promise.all([statusOf(of, "v1"), statusOf(of, "latest")]);
+
+    await putPolicy(lab(), "gold", goldPolicy("auto", { require: [{ k: 1 }] }));
+
+    expect(served).toEqual([200, 403]);
+    expect((await pull(of, "v1")).message).toMatch(/one person with their own key, and is by nobody;/);
+  });
+
+  it("tells of some policies where many refuse, in headers that clients can read", async () => {
+    const of = await repository("wordy");
+    await lab().push(of, "v1");
+    const rows = Array.from({ length: 32 }, (_, index) => ({ team: "gold", k: index + 1 }));
+    for (let index = 0; index < 8; index++) await putPolicy(lab(), `p${index}`, goldPolicy("wordy", { require: rows }));
+
+    const [refused, warned] = [await pull(of, "v1"), await pull(of, "v1", "admin")];
+
+    expect(refused.message.match(/is refused by policy/g)).toHaveLength(4);
+    expect(String(warned.headers.warning).length).toBeLessThan(4_100);
+    expect(warned.status).toBe(200);
+  });
+
   it("hides what is hidden before it says what is missing", async () => {
     await lab().must("PUT", "orgs/ops/repositories/secret", { visibility: "private" });
     await lab().push("ops/secret", "v1");

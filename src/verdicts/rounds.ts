@@ -1,13 +1,11 @@
 import { describeError, type Log } from "../http/log.ts";
-import { OciError } from "../oci/error.ts";
 import type { Tag } from "../oci/reference.ts";
 import type { Database } from "../storage/database.ts";
-import { eachAtOnce } from "../storage/in-groups.ts";
-import type { TagDigest, TagDigests } from "../storage/tag-digests.ts";
+import type { TagDigests } from "../storage/tag-digests.ts";
+import { isSignatureTag } from "./content.ts";
 import type { PolicyJudge } from "./judge-policies.ts";
-import type { Policy } from "./policy-schema.ts";
 import type { VerdictsStore } from "./verdicts-store.ts";
-import type { Due, Stamp, WatchStore } from "./watch-store.ts";
+import type { Due, WatchStore } from "./watch-store.ts";
 
 export interface RoundsDeps {
   readonly database: Database;
@@ -20,16 +18,11 @@ export interface RoundsDeps {
 }
 
 const everyMs = 1_000;
-const page = 200;
-/** Images that are judged at the same time. */
-const width = 4;
+const page = 100;
 const retryMs = 60_000;
 /** What takes long is not judged again at once, however often it changes: pulls do not wait for it. */
-const restShare = 3;
+const restShare = 1;
 const dayMs = 86_400_000;
-
-/** cosign's own tags, and lists of referrers: what is under them is no image. */
-const SIGNATURES = /^sha(?:256|512)-[0-9a-f]+(?:\.[a-z]+)?$/;
 
 /**
  * Judges every second what is tagged under a policy and may have changed, so that trust that is lost is on record though
@@ -103,37 +96,14 @@ async function judgeRepository({ judge, watch, verdicts, tags, now }: RoundsDeps
   let until = Number.POSITIVE_INFINITY;
   for (let after = ""; policies.length > 0; ) {
     const some = await tags.page(due.repository, { after, limit: page });
-    until = Math.min(until, await judgeTags(judge, { due, policies, stamp, tags: some }));
+    const images = some
+      .filter(({ tag }) => !isSignatureTag(tag))
+      .map(({ tag, digest }) => ({ ...due, tag: tag as Tag, digest }));
+    until = Math.min(until, await judge.judgeTags(images, policies, stamp));
     const last = some.at(-1);
     if (last === undefined) break;
     after = last.tag;
   }
   await verdicts.sweep(due.repositoryId, new Date(now().getTime() - dayMs));
   await watch.markJudged(due.repositoryId, stamp, Number.isFinite(until) ? new Date(until) : undefined);
-}
-
-interface Some {
-  readonly due: Due;
-  readonly policies: readonly Policy[];
-  readonly stamp: Stamp;
-  readonly tags: readonly TagDigest[];
-}
-
-/** When the first of the verdicts ends, in ms. */
-async function judgeTags(judge: PolicyJudge, { due, policies, stamp, tags }: Some): Promise<number> {
-  const images = tags
-    .filter(({ tag }) => !SIGNATURES.test(tag))
-    .map(({ tag, digest }) => ({ ...due, tag: tag as Tag, digest }));
-  let end = Number.POSITIVE_INFINITY;
-  await eachAtOnce(images, width, async (image) => {
-    const verdicts = await judge.judge(image, policies, stamp).catch(unlessGone);
-    for (const { until } of verdicts) end = Math.min(end, until?.getTime() ?? end);
-  });
-  return end;
-}
-
-/** Deleted meanwhile: then the version is another one, and the repository is due again. */
-function unlessGone(error: unknown): [] {
-  if (error instanceof OciError && (error.code === "MANIFEST_UNKNOWN" || error.code === "NAME_UNKNOWN")) return [];
-  throw error;
 }

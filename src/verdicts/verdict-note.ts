@@ -45,7 +45,7 @@ export interface NotedVerdict {
 }
 
 /** An image may have any number of signatures; a verdict is read whole. */
-const maxNoted = 100;
+const maxNoted = 32;
 
 export function toNoted({ allowed, until, rows, signatures, missing, refusals, subject }: JudgedImage): NotedVerdict {
   const unmet = rows.filter(({ met }) => !met);

@@ -1,12 +1,19 @@
 import type { Database, Row, Sql } from "../storage/database.ts";
-import type { Image, ImageVerdict, PolicyVerdict } from "./policy-verdict.ts";
+import type { Image, ImageVerdict } from "./policy-verdict.ts";
 import type { NotedVerdict, VerdictNote } from "./verdict-note.ts";
 import { holdStamp, isSame, type Stamp } from "./watch-store.ts";
 
 /** Puts it on record, in the transaction that stores the verdict. */
 export type RecordTurn = (sql: Sql, turn: ImageVerdict) => Promise<void>;
 
+/** A verdict as it was kept. */
+export interface Kept extends NotedVerdict {
+  readonly image: Image;
+  readonly policyId: number;
+}
+
 interface VerdictRow extends Row {
+  at: string;
   policy_id: string;
   allowed: boolean;
   until: Date | null;
@@ -23,31 +30,38 @@ export class VerdictsStore {
     this.#recordTurn = recordTurn;
   }
 
-  /** Those that rest on `stamp` and hold at `now`, by policy. */
-  async find({ repositoryId, tag, digest }: Image, stamp: Stamp, now: Date): Promise<Map<number, NotedVerdict>> {
+  /** What is kept of the images, all of one repository, that rests on `stamp` and holds at `now`. */
+  async find(images: readonly Image[], stamp: Stamp, now: Date): Promise<Kept[]> {
     const rows = await this.#database.query<VerdictRow>(
       "verdicts-find",
-      `select policy_id, allowed, until, verdict from verdicts
-       where repository_id = $1 and tag = $2 and digest = $3 and version = $4 and people = $5
-         and (until is null or until > $6)`,
-      [repositoryId, tag ?? "", digest, stamp.version, stamp.people, now],
+      `select k.at, v.policy_id, v.allowed, v.until, v.verdict
+       from unnest($2::text[], $3::text[]) with ordinality as k (tag, digest, at)
+       join verdicts v on v.repository_id = $1 and v.tag = k.tag and v.digest = k.digest
+       where v.version = $4 and v.people = $5 and (v.until is null or v.until > $6)`,
+      [...toColumns(images), stamp.version, stamp.people, now],
     );
-    return new Map(rows.map((row) => [Number(row.policy_id), toNoted(row)]));
+    return rows.flatMap((row) => {
+      const image = images[Number(row.at) - 1];
+      return image === undefined ? [] : [{ image, policyId: Number(row.policy_id), ...toNoted(row) }];
+    });
   }
 
   /**
-   * Keeps what was judged as of `stamp`, unless something has changed since. Of two who found out at once that a tag lost its
-   * trust, one puts that on record.
+   * Keeps what was judged as of `stamp`, of images of one repository, unless something has changed since. Of two who found
+   * out at once that a tag lost its trust, one puts that on record.
    */
-  async put(image: Image, stamp: Stamp, { judgedAt, verdicts }: Judged): Promise<void> {
+  async put(verdicts: readonly ImageVerdict[], stamp: Stamp, judgedAt: Date): Promise<void> {
+    const [first] = verdicts;
+    if (first === undefined) return;
     await this.#database.transaction(async (sql) => {
-      const held = await holdStamp(sql, image.repositoryId);
+      const held = await holdStamp(sql, first.image.repositoryId);
       if (held === undefined || !isSame(held, stamp)) return;
+      const before = await findBefore(sql, verdicts);
+      await dropOthers(sql, verdicts);
+      await insert(sql, verdicts, stamp, judgedAt);
       for (const one of verdicts) {
-        const before = await replace(sql, image, one);
-        await insert(sql, image, stamp, { judgedAt, one });
-        if (image.tag !== undefined && before !== undefined && before !== one.allowed)
-          await this.#recordTurn(sql, { ...one, image });
+        const was = before.get(nameOf(one.image.tag, one.policy.id));
+        if (one.image.tag !== undefined && was !== undefined && was !== one.allowed) await this.#recordTurn(sql, one);
       }
     });
   }
@@ -76,45 +90,57 @@ export class VerdictsStore {
   }
 }
 
-interface Judged {
-  readonly judgedAt: Date;
-  readonly verdicts: readonly PolicyVerdict[];
+const nameOf = (tag: string | undefined, policyId: number): string => `${policyId} ${tag ?? ""}`;
+
+/** Repository, tags and digests. */
+function toColumns(images: readonly Image[]): unknown[] {
+  return [images[0]?.repositoryId, images.map(({ tag }) => tag ?? ""), images.map(({ digest }) => digest)];
 }
 
-/** Takes away what the policy said of the tag before, of whatever image; whether that was allowed. */
-async function replace(sql: Sql, { repositoryId, tag, digest }: Image, { policy }: PolicyVerdict) {
-  const text = `select digest, allowed, judged_at from verdicts
-    where repository_id = $1 and tag = $2 and policy_id = $3 and (tag <> '' or digest = $4)
-    order by judged_at desc for update`;
-  const rows = await sql.query<{ digest: string; allowed: boolean }>("verdict-before", text, [
-    ...[repositoryId, tag ?? "", policy.id, digest],
-  ]);
-  const others = rows.filter((row) => row.digest !== digest).map((row) => row.digest);
-  if (others.length > 0)
-    await sql.query(
-      "verdict-drop",
-      "delete from verdicts where repository_id = $1 and tag = $2 and policy_id = $3 and digest = any($4::text[])",
-      [repositoryId, tag ?? "", policy.id, others],
-    );
-  return rows[0]?.allowed;
+/** The same with the policies. */
+function toKeys(verdicts: readonly ImageVerdict[]): unknown[] {
+  return [...toColumns(verdicts.map(({ image }) => image)), verdicts.map(({ policy }) => policy.id)];
 }
 
-async function insert(
-  sql: Sql,
-  { repositoryId, tag, digest }: Image,
-  { version, people }: Stamp,
-  { judgedAt, one }: { readonly judgedAt: Date; readonly one: PolicyVerdict },
-): Promise<void> {
+/** Whether the policies allowed what the tags named before, of whatever image that was. */
+async function findBefore(sql: Sql, verdicts: readonly ImageVerdict[]): Promise<ReadonlyMap<string, boolean>> {
+  const rows = await sql.query<{ tag: string; policy_id: string; allowed: boolean }>(
+    "verdicts-before",
+    `select v.tag, v.policy_id, v.allowed from unnest($2::text[], $3::text[], $4::bigint[]) as k (tag, digest, policy_id)
+     join verdicts v on v.repository_id = $1 and v.tag = k.tag and v.policy_id = k.policy_id
+     where v.tag <> '' or v.digest = k.digest
+     order by v.tag, v.policy_id, v.judged_at for update of v`,
+    toKeys(verdicts),
+  );
+  return new Map(rows.map((row) => [nameOf(row.tag, Number(row.policy_id)), row.allowed]));
+}
+
+/** What a tag named before is nobody's any more. */
+async function dropOthers(sql: Sql, verdicts: readonly ImageVerdict[]): Promise<void> {
   await sql.query(
-    "verdict-put",
+    "verdicts-drop",
+    `delete from verdicts v using unnest($2::text[], $3::text[], $4::bigint[]) as k (tag, digest, policy_id)
+     where v.repository_id = $1 and v.tag = k.tag and v.policy_id = k.policy_id and v.tag <> '' and v.digest <> k.digest`,
+    toKeys(verdicts),
+  );
+}
+
+async function insert(sql: Sql, verdicts: readonly ImageVerdict[], stamp: Stamp, judgedAt: Date): Promise<void> {
+  await sql.query(
+    "verdicts-put",
     `insert into verdicts (repository_id, tag, digest, policy_id, version, people, allowed, until, verdict, judged_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     select $1, k.tag, k.digest, k.policy_id, $8, $9, k.allowed, k.until, k.verdict::jsonb, $10
+     from unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::timestamptz[], $7::text[])
+       as k (tag, digest, policy_id, allowed, until, verdict)
      on conflict (repository_id, tag, digest, policy_id) do update set version = excluded.version, people = excluded.people,
        allowed = excluded.allowed, until = excluded.until, verdict = excluded.verdict, judged_at = excluded.judged_at,
        noticed_at = case when verdicts.allowed = excluded.allowed then verdicts.noticed_at end`,
     [
-      ...[repositoryId, tag ?? "", digest, one.policy.id, version, people, one.allowed, one.until ?? null],
-      ...[JSON.stringify(one.note), judgedAt],
+      ...toKeys(verdicts),
+      verdicts.map(({ allowed }) => allowed),
+      verdicts.map(({ until }) => until ?? null),
+      verdicts.map(({ note }) => JSON.stringify(note)),
+      ...[stamp.version, stamp.people, judgedAt],
     ],
   );
 }

@@ -124,10 +124,10 @@ describe("VerdictsStore.put", () => {
     };
     const put = (allowed: boolean, stamp: Stamp | undefined, of = image) => {
       if (policy === undefined || stamp === undefined) throw new Error("nothing to put");
-      return store.put(of, stamp, { judgedAt: new Date(), verdicts: [{ allowed, until: undefined, note, policy }] });
+      return store.put([{ allowed, until: undefined, note, policy, image: of }], stamp, new Date());
     };
     const found = async (stamp: Stamp | undefined) =>
-      stamp && [...(await store.find(image, stamp, new Date())).values()].map(({ allowed }) => allowed);
+      stamp && (await store.find([image], stamp, new Date())).map(({ allowed }) => allowed);
     return { put, found, turns, image, stamp: () => stampOf(`ops/${name}`) };
   }
 
@@ -173,6 +173,6 @@ describe("VerdictsStore.put", () => {
 
     const store = new VerdictsStore(lab().app.database, async () => undefined);
 
-    expect((await store.find(image, (await stamp()) as Stamp, new Date())).size).toBe(0);
+    expect(await store.find([image], (await stamp()) as Stamp, new Date())).toEqual([]);
   });
 });

@@ -6,15 +6,13 @@ import { cpuNanos } from "../processes.ts";
 import { type Server, startGoldseal } from "../servers.ts";
 import { figure } from "../table.ts";
 import { catalogPages, maxPageMs, type PageResult } from "./catalog.ts";
+import { type JudgingResult, judgingLine, maxShare, measureJudging } from "./judging.ts";
 import { askAround, askFrom, type Target } from "./loads.ts";
-import { makePeople, type Person, pullTargets, tokenTargets } from "./people.ts";
+import { makePeople, type Person, tokenTargets } from "./people.ts";
 import { SIZES, seedInstallation } from "./seed.ts";
-import { copyUnjudged } from "./unjudged.ts";
 
 /** Tokens a second that a personal token must get at least. */
 const minTokens = 1_500;
-/** Of a manifest GET by digest: how much judging it may cost. */
-const maxShare = 0.05;
 const CONNECTIONS = 32;
 
 interface Figures {
@@ -40,13 +38,10 @@ export async function accessBench(folder: string, { pace, names, jsonFile }: Acc
   }
   const servers: Server[] = [];
   try {
-    const server = await startGoldseal(join(folder, "judged"), { tls: false });
+    const server = await startGoldseal(join(folder, "server"), { tls: false });
     servers.push(server);
-    const root = copyUnjudged(join(folder, "copy"));
-    const unjudged = await startGoldseal(join(folder, "unjudged"), { tls: false, root });
-    servers.push(unjudged);
-    const wanted = (part: Part) => names.length === 0 || names.includes(part);
-    const all = await measureAll(server, unjudged, pace, wanted);
+    const wanted = (part: Part) => (part !== "control" && names.length === 0) || names.includes(part);
+    const all = await measureAll(server, { pace, folder, wanted });
     if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify(all, null, 2)}\n`);
     const misses = all.targets.filter(({ met }) => !met);
     console.log(`\n${all.targets.length} targets, ${misses.length} missed`);
@@ -56,28 +51,32 @@ export async function accessBench(folder: string, { pace, names, jsonFile }: Acc
   }
 }
 
-interface Side {
-  readonly server: Server;
-  readonly people: readonly Person[];
+/** `control` is measured only where it is named: as `judging`, but of a server that judges in every turn. */
+type Part = "tokens" | "judging" | "control" | "catalog";
+
+interface Measuring {
+  readonly pace: Pace;
+  readonly folder: string;
+  readonly wanted: (part: Part) => boolean;
 }
 
-type Part = "tokens" | "judging" | "catalog";
-
-async function measureAll(server: Server, unjudged: Server, pace: Pace, wanted: (part: Part) => boolean) {
-  const judgedSide = { server, people: await makePeople(server) };
-  const unjudgedSide = { server: unjudged, people: await makePeople(unjudged) };
-  const tokens = wanted("tokens") ? await measureTokens(judgedSide, pace) : undefined;
-  const judging = [];
-  for (const connections of wanted("judging") ? [1, CONNECTIONS] : [])
-    judging.push(await measureJudging(judgedSide, unjudgedSide, { connections, pace }));
+async function measureAll(server: Server, { pace, folder, wanted }: Measuring) {
+  const tokens = wanted("tokens") ? await measureTokens({ server, people: await makePeople(server) }, pace) : undefined;
+  const judge = async (part: "judging" | "control"): Promise<JudgingResult[]> => {
+    if (!wanted(part)) return [];
+    const results = await measureJudging({ pace, folder, control: part === "control" });
+    for (const result of results) console.log(`${part}: ${judgingLine(result)}`);
+    return results;
+  };
+  const [control, judging] = [await judge("control"), await judge("judging")];
   const pages = wanted("catalog") ? await seedAndPage(server) : [];
   const targets = [
     ...(tokens === undefined
       ? []
       : [{ name: `tokens/s by a personal token ≥ ${minTokens}`, met: tokens.byToken.perSecond >= minTokens }]),
-    ...judging.map(({ share, connections }) => ({
+    ...judging.map(({ difference, connections }) => ({
       name: `judging < ${maxShare * 100} % of a manifest GET by digest, ${connections} conn`,
-      met: share < maxShare,
+      met: difference.middle < maxShare,
     })),
     ...pages.map(({ viewer, page, p50 }) => ({
       name: `catalog, ${viewer}, ${page} page < ${maxPageMs} ms`,
@@ -85,7 +84,7 @@ async function measureAll(server: Server, unjudged: Server, pace: Pace, wanted: 
     })),
   ];
   for (const { name, met } of targets) console.log(`${met ? "reached" : "MISSED "} ${name}`);
-  return { sizes: SIZES, pace, tokens, judging, pages, targets };
+  return { sizes: SIZES, pace, tokens, control, judging, pages, targets };
 }
 
 async function seedAndPage(server: Server): Promise<PageResult[]> {
@@ -95,6 +94,11 @@ async function seedAndPage(server: Server): Promise<PageResult[]> {
   const pages = await catalogPages(server);
   for (const page of pages) console.log(pageLine(page));
   return pages;
+}
+
+interface Side {
+  readonly server: Server;
+  readonly people: readonly Person[];
 }
 
 /** With 32 users: by a personal token; by a password that was right a moment ago; by one that was not seen yet. */
@@ -122,50 +126,6 @@ async function timeFirstSignIns({ server, people }: Side): Promise<number> {
   return median(times) ?? 0;
 }
 
-/** Of one side, ready to be asked. */
-interface Course {
-  readonly server: Server;
-  readonly targets: readonly Target[];
-}
-
-/**
- * Both by turns of one second, `rounds` × `seconds` each, either first in every second round. The share is of the
- * server's CPU time, which others on this machine disturb least, and the median of what each round says.
- */
-async function measureJudging(judged: Side, unjudged: Side, { connections, pace }: Options) {
-  const courses: Course[] = [];
-  for (const { server, people } of [judged, unjudged]) {
-    const course = { server, targets: await pullTargets(server, people) };
-    await askAround({ ...course, connections, seconds: 2 });
-    courses.push(course);
-  }
-  const runs: Figures[][] = courses.map(() => []);
-  for (let round = 0; round < pace.rounds * pace.seconds; round++) {
-    for (const at of round % 2 === 0 ? [0, 1] : [1, 0])
-      runs[at]?.push(await timeOne(courses[at] as Course, { connections, seconds: 1 }));
-  }
-  const [as, not] = runs.map(medianOf);
-  if (as === undefined || not === undefined) throw new Error("no rounds");
-  const shares = (runs[0] ?? []).map((run, round) => 1 - (runs[1]?.[round]?.cpuMicros ?? 0) / run.cpuMicros);
-  const share = median(shares) ?? 1;
-  console.log(line(`manifest by digest, ${connections} conn`, as));
-  console.log(line("  the same without judging", not));
-  const [low, high] = quartiles(shares).map(percent);
-  console.log(
-    `  judging is ${percent(share)} % of the CPU time of a request (half of the rounds: ${low} to ${high} %)`,
-  );
-  return { connections, with: as, without: not, share };
-}
-
-function percent(share: number): string {
-  return (share * 100).toFixed(1);
-}
-
-function quartiles(values: readonly number[]): number[] {
-  const sorted = [...values].sort((a, b) => a - b);
-  return [0.25, 0.75].map((part) => sorted[Math.floor(part * (sorted.length - 1))] ?? 0);
-}
-
 interface Options {
   readonly connections: number;
   readonly pace: Pace;
@@ -186,7 +146,7 @@ async function measure(
 }
 
 async function timeOne(
-  { server, targets }: Course,
+  { server, targets }: { readonly server: Server; readonly targets: readonly Target[] },
   load: { readonly connections: number; readonly seconds: number },
 ): Promise<Figures> {
   const before = cpuNanos(server.pid);

@@ -4,7 +4,7 @@ import { manifestOf } from "../seed.ts";
 import type { Server } from "../servers.ts";
 import type { Target } from "./loads.ts";
 
-const PEOPLE = 32;
+const TAG = "v1";
 const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
 export interface Person {
@@ -13,16 +13,16 @@ export interface Person {
   readonly byPassword: string;
   readonly byToken: string;
   readonly repository: string;
-  /** Of the one image in it. */
+  /** Of the one image in it, whose tag is v1. */
   readonly digest: string;
 }
 
-/** Users with a private repository each. */
-export async function makePeople(server: Server): Promise<Person[]> {
+/** Users with a private repository each, called `prefix` and a number. */
+export async function makePeople(server: Server, count = 32, prefix = "person"): Promise<Person[]> {
   const client = new Client(server);
   try {
     const people: Person[] = [];
-    for (let n = 0; n < PEOPLE; n++) people.push(await makePerson(client, `person${n}`));
+    for (let n = 0; n < count; n++) people.push(await makePerson(client, `${prefix}${n}`));
     return people;
   } finally {
     client.close();
@@ -48,7 +48,7 @@ async function pushImage(client: Client, repository: string, authorization: stri
   const whole = `/v2/${repository}/blobs/uploads/?digest=${sha256(config)}`;
   await client.ask(whole, { method: "POST", headers, body: config, expect: 201 });
   const manifest = Buffer.from(JSON.stringify(manifestOf(config, [config])));
-  await client.ask(`/v2/${repository}/manifests/v1`, {
+  await client.ask(`/v2/${repository}/manifests/${TAG}`, {
     method: "PUT",
     headers: { ...headers, "content-type": OCI_MANIFEST },
     body: manifest,
@@ -65,8 +65,12 @@ export function tokenTargets(people: readonly Person[], by: "byPassword" | "byTo
   }));
 }
 
-/** Each one's image, by its digest, with an access token that is fresh enough for one run. */
-export async function pullTargets(server: Server, people: readonly Person[]): Promise<Target[]> {
+/** Each one's image, with an access token that is fresh enough for one run. */
+export async function pullTargets(
+  server: Server,
+  people: readonly Person[],
+  by: "digest" | "tag" = "digest",
+): Promise<Target[]> {
   const client = new Client(server);
   try {
     const targets: Target[] = [];
@@ -74,7 +78,10 @@ export async function pullTargets(server: Server, people: readonly Person[]): Pr
       const path = `/token?scope=repository:${repository}:pull`;
       const { body } = await client.ask(path, { headers: { authorization: byToken }, expect: 200 });
       const { token }: { token: string } = JSON.parse(body.toString());
-      targets.push({ path: `/v2/${repository}/manifests/${digest}`, authorization: `Bearer ${token}` });
+      targets.push({
+        path: `/v2/${repository}/manifests/${by === "tag" ? TAG : digest}`,
+        authorization: `Bearer ${token}`,
+      });
     }
     return targets;
   } finally {

@@ -1,6 +1,8 @@
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectRoot } from "../../harness/server.ts";
+import { processesOf } from "../processes.ts";
+import type { Server } from "../servers.ts";
 
 const COPIED = ["bin", "src", "package.json", "package-lock.json"];
 
@@ -10,30 +12,48 @@ interface Change {
   readonly to: string;
 }
 
-/** All of `authorize`: neither are facts looked up, nor is their version read, nor is anything decided. */
+/** All of `authorize` can be left out: facts are not looked up then, nor is their version read, nor is anything decided. */
 const CHANGES: readonly Change[] = [
+  {
+    file: "src/main.ts",
+    from: `import cluster from "node:cluster";`,
+    to: `import cluster from "node:cluster";
+process.on("SIGUSR2", () => { globalThis.unjudged = true; });
+process.on("SIGWINCH", () => { globalThis.unjudged = false; });`,
+  },
   {
     file: "src/orgs/authenticator.ts",
     from: `    const facts = await this.#deps.findAccess({ ...principalKey(claims.actor), ...about }, about.looked);
-    if (!stands(claims.actor, facts)) return undefined;
-    return { actor: claims.actor, facts, by`,
-    to: "    return { actor: claims.actor, facts: {} as AccessFacts, by",
+    if (!stands(claims.actor, facts)) return undefined;`,
+    to: `    if (globalThis.unjudged) return { actor: claims.actor, facts: {} as AccessFacts, by: "token", catalog: claims.catalog };
+    const facts = await this.#deps.findAccess({ ...principalKey(claims.actor), ...about }, about.looked);
+    if (!stands(claims.actor, facts)) return undefined;`,
   },
   {
     file: "src/orgs/gate.ts",
     from: `      request.admission = judge(`,
-    to: `      if (identity.by !== "token") request.admission = judge(`,
+    to: `      if (!(globalThis.unjudged && identity.by === "token")) request.admission = judge(`,
   },
   {
-    file: "src/storage/rights-row.ts",
-    from: "(select version from rights_version) as rights",
-    to: "null",
+    file: "src/storage/manifest-store.ts",
+    from: `    name: "manifest-rows",
+    text: FIND_ROWS,`,
+    to: `    name: globalThis.unjudged ? "manifest-rows-unjudged" : "manifest-rows",
+    text: globalThis.unjudged ? FIND_ROWS_UNJUDGED : FIND_ROWS,`,
+  },
+  {
+    file: "src/storage/manifest-store.ts",
+    from: `async function findRows(`,
+    to: `const FIND_ROWS_UNJUDGED = FIND_ROWS.replace(RIGHTS, "null");
+
+async function findRows(`,
   },
 ];
 
 /**
- * A copy of the product that lets everyone do everything who has a token of its own. Beside the product itself it shows
- * what judging costs: reading the token is in both.
+ * A copy of the product that can be told to let everyone do everything who has a token of its own: beside itself it shows
+ * what judging costs. Reading the token is in both. One process does the one and the other, because two of the same program
+ * differ by more than judging costs: in how the compiler took them, and where their memory lies.
  */
 export function copyUnjudged(folder: string): string {
   for (const path of COPIED) cpSync(join(projectRoot, path), join(folder, path), { recursive: true });
@@ -47,4 +67,12 @@ export function copyUnjudged(folder: string): string {
     );
   }
   return folder;
+}
+
+/** Tells each worker of a copy whether to judge from now on. */
+export function openSwitch(server: Server): (judges: boolean) => void {
+  const workers = processesOf(server.pid, server.kind).filter(({ role }) => role === "worker");
+  return (judges) => {
+    for (const { pid } of workers) process.kill(pid, judges ? "SIGWINCH" : "SIGUSR2");
+  };
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PUBLIC_URL } from "../../testing/open-test-app.ts";
@@ -236,6 +236,18 @@ describe("goldseal policy draft", () => {
     expect(without).toMatchObject({ status: 0, err: expect.stringMatching(/without a proved key.*: alice\n$/) });
   });
 
+  it("lists no key that nobody has proved", async () => {
+    const elsewhere = lab.openMachine("bob");
+    const claimed = await makeKey(elsewhere, "claimed", { owned: false });
+    const path = join(elsewhere.folder, "claimed.pub");
+    expect(await bob.goldseal(`key add ${path}`)).toMatchObject({ err: expect.stringContaining("unproven") });
+
+    const { keys: listed } = JSON.parse(await readFile(await draft("unproven.json"), "utf8"));
+
+    expect(Object.keys(listed)).not.toContain(claimed);
+    expect(await bob.goldseal("key remove claimed")).toMatchObject({ status: 0 });
+  });
+
   it("is not for those who may not see whose keys there are", async () => {
     expect(await alice.goldseal(`policy draft ${PROD}`)).toMatchObject({ status: 1, out: "" });
   });
@@ -253,6 +265,17 @@ describe("goldseal policy sign", () => {
     await bob.goldseal(`policy sign ${signed}`);
     const [one, two] = [before, await readFile(signed)].map((bytes) => JSON.parse(bytes.toString()));
     expect(two).toEqual({ ...one, signatures: [one.signatures[0], expect.objectContaining({ keyid: keys.bob })] });
+  });
+
+  it("takes the key that the policy lists, whatever others there are", async () => {
+    const machine = lab.openMachine("alice");
+    await makeKey(machine, "spare", { owned: false });
+    const own = `${keys.alice}.key`;
+    await copyFile(join(alice.folder, "trust", "private", own), join(machine.folder, "trust", "private", own));
+
+    const { status, err } = await machine.goldseal(`policy sign ${await draft("spare.json")}`);
+
+    expect([status, err]).toEqual([0, expect.stringContaining(`by alice, key ${keys.alice}\n`)]);
   });
 
   it("never writes over a file in which others may have signed", async () => {

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { openSigner } from "../../notary/testing/signer.ts";
+import { parsePublicKeyFile } from "../../notary/tuf/public-key-file.ts";
 import { HOST, type Machine, pushImage, useTrustLab } from "./testing/trust-lab.ts";
 
 const lab = useTrustLab();
@@ -16,7 +18,7 @@ async function founded(repository: string, alice: Machine): Promise<{ image: str
 }
 
 describe("goldseal auto-sign", () => {
-  it("sets, lists and deletes rules, and says why the server refuses one", async () => {
+  it("sets, lists and deletes rules", async () => {
     const alice = lab.openMachine("alice");
     const { image, digest } = await founded("rules", alice);
 
@@ -29,8 +31,22 @@ describe("goldseal auto-sign", () => {
     expect(verified).toMatchObject({ status: 0, out: `${image}@${digest}\n` });
     expect([deleted.status, deleted.err]).toEqual([0, "deleted auto-sign rule all of alice/rules\n"]);
     expect(again).toMatchObject({ status: 1 });
-    expect((await alice.goldseal(`trust init ${HOST}/alice/owned`)).status).toBe(0);
-    await alice.goldseal("auto-sign set alice/owned all *");
+  });
+
+  it("is refused where people hold the root and said nothing of it; the key for docker is printed", async () => {
+    const alice = lab.openMachine("alice");
+    const signer = await openSigner(lab.app(), "alice/owned");
+
+    const refused = await alice.goldseal("auto-sign set alice/owned all *");
+    const printed = await alice.goldseal("org signer alice goldseal-auto");
+    const unknown = await alice.goldseal("org signer alice goldseal-else");
+
+    expect(refused).toMatchObject({ status: 1, out: "" });
+    expect(refused.err).toContain(`the owner of the trust data of ${signer.gun} does not let this server sign there`);
+    expect(printed.status).toBe(0);
+    expect(refused.err).toContain(`does not list its key ${parsePublicKeyFile(printed.out).key.id}`);
+    expect(unknown).toMatchObject({ status: 2, out: "" });
+    expect(unknown.err).toContain("none of the server's signers: goldseal-auto, goldseal-promote");
   });
 });
 

@@ -11,6 +11,7 @@ import { MetadataStore } from "../metadata-store.ts";
 import { OrgSignersStore } from "../org-signers-store.ts";
 import { ServerKeysStore } from "../server-keys-store.ts";
 import { SignaturesStore } from "../signatures-store.ts";
+import { openTargetsReader } from "../targets-reader.ts";
 import { toStoredRoot } from "../tuf/update.ts";
 
 /** What the signing service is made of, for tests below HTTP that move the clock. */
@@ -25,6 +26,7 @@ export function openTestDeps(database: Database, now: () => Date): NotaryDeps {
     autoSignRules: new AutoSignRules(database),
     changes: new ChangefeedStore(database),
     readRoot: toStoredRoot,
+    targetsReader: openTargetsReader(),
     signatures: new SignaturesStore(database),
     tags: openTagDigests(database),
     findPeople: async () => new Map(),

@@ -2,12 +2,12 @@ import type { Json, JsonObject } from "../../oci/json.ts";
 import { toCanonical } from "./canonical-json.ts";
 import { VerificationError } from "./error.ts";
 import { type Key, spkiOf } from "./key.ts";
-import { type Delegation, parseRoot, parseTargets, type Root, type Targets } from "./metadata.ts";
+import { type Delegation, parseRoot, type Root, type Targets, toTargets } from "./metadata.ts";
 import { BASE_ROLES, type BaseRole, type Gun, type KeyId, type RoleName } from "./names.ts";
 import { DEFAULT_POLICY } from "./policy.ts";
 import { toGoTime } from "./produce.ts";
 import { verifyRootSuccession } from "./root-succession.ts";
-import { parseSignedFile, toFileBytes } from "./signed-file.ts";
+import { parseSignedFile, type SignedFile, toFileBytes } from "./signed-file.ts";
 
 /** A key that signs, under the id that the role's keys have it by: for the root that of its certificate. */
 export interface RoleSigner {
@@ -29,7 +29,7 @@ export function composeRoot(
   { now, signers, version = 1 }: RootDraft,
 ): Root {
   const roles = BASE_ROLES.map((role) => [role, { keyids: [keys[role].id], threshold: 1 }]);
-  const signed: JsonObject = {
+  const signed: Dated = {
     _type: "Root",
     consistent_snapshot: false,
     expires: inSeconds(now, DEFAULT_POLICY.maxLifeSeconds.root),
@@ -37,7 +37,7 @@ export function composeRoot(
     roles: Object.fromEntries(roles),
     version,
   };
-  const bytes = signFile(signed, signers);
+  const { bytes } = signFile(signed, signers);
   // What we would refuse as a reader is not published.
   verifyRootSuccession(parseSignedFile(bytes), { gun, current: undefined, now });
   return parseRoot(bytes);
@@ -93,13 +93,13 @@ export class TargetsDraft {
   /** Signed, good for as long as docker signs it: three years. */
   finish(now: Date, signers: readonly RoleSigner[]): Targets {
     const expires = inSeconds(now, DEFAULT_POLICY.maxLifeSeconds.targets);
-    return parseTargets(signFile({ ...this.#signed, expires, version: this.#version }, signers), this.role);
+    return toTargets(signFile({ ...this.#signed, expires, version: this.#version }, signers), this.role);
   }
 }
 
 function readDelegations(role: RoleName, signed: JsonObject): readonly Delegation[] {
   const now = new Date(0).toISOString();
-  return parseTargets(signFile({ ...signed, expires: now, version: 1 }, []), role).delegations;
+  return toTargets(signFile({ ...signed, expires: now, version: 1 }, []), role).delegations;
 }
 
 function hasKey({ keyIds, keys }: Delegation, key: Key): boolean {
@@ -110,13 +110,16 @@ function hasKey({ keyIds, keys }: Delegation, key: Key): boolean {
   });
 }
 
-function signFile(signed: JsonObject, signers: readonly RoleSigner[]): Buffer {
+/** As it would be read from its bytes, which is slow for thousands of tags: the canonical form reads back as itself. */
+function signFile(signed: Dated, signers: readonly RoleSigner[]): SignedFile {
   const message = toCanonical(signed);
-  return toFileBytes(
-    message,
-    signers.map(({ keyId, sign }) => ({ keyId, ...sign(message) })),
-  );
+  const signatures = signers.map(({ keyId, sign }) => ({ keyId, ...sign(message) }));
+  const { _type: type, expires, version } = signed;
+  const bytes = toFileBytes(message, signatures);
+  return { bytes, signed, message, signatures, type: String(type), version, expires, expiresAt: new Date(expires) };
 }
+
+type Dated = JsonObject & { readonly expires: string; readonly version: number };
 
 function keysJson(keys: readonly Key[]): JsonObject {
   const entry = ({ type, publicBytes }: Key): JsonObject => ({

@@ -88,11 +88,11 @@ describe("a collection that something goes wrong with, or goes on beside", () =>
         position = row?.at ?? "";
         return super.readMark();
       }
-      override async writeMark(runs: number): Promise<void> {
+      override async writeMark(count: number): Promise<void> {
         const text = "select pg_current_wal_flush_lsn() > $1::pg_lsn as done";
         const [row] = await app().database.query<{ done: boolean }>("", text, [position]);
         flushed.push(row?.done === true);
-        return super.writeMark(runs);
+        return super.writeMark(count);
       }
     }
 
