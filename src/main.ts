@@ -165,12 +165,15 @@ async function bridge({ env, yamlText }: Sources): Promise<number> {
     import("./http/log.ts"),
   ]);
   process.on("exit", flushLog);
-  const { bridgeConfigFile, logLevel } = parseConfig(env, yamlText);
+  const { bridgeConfigFile, logLevel, failpoint } = parseConfig(env, yamlText);
   if (bridgeConfigFile === undefined) {
     complain("GOLDSEAL_BRIDGE_CONFIG: names no file; the bridge believes nothing but what it pins");
     return 2;
   }
-  const running = await startBridge(await readBridgeConfig(bridgeConfigFile), { log: createLog({ level: logLevel }) });
+  const running = await startBridge(await readBridgeConfig(bridgeConfigFile), {
+    log: createLog({ level: logLevel }),
+    failpoint,
+  });
   process.stdout.write(`bridge ready ${running.url}\n`);
   await new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, resolve);
