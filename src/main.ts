@@ -132,7 +132,7 @@ async function readConfigFile(file: string | undefined): Promise<string | undefi
 
 async function serve(sources: Sources): Promise<number> {
   const [config, { serveUntilStopped }, { prepareBlobs, prepareDatabase }, { createLog, flushLog }] = await Promise.all(
-    [readConfig(sources), import("./setup/serve.ts"), import("./app.ts"), import("./http/log.ts")],
+    [readConfig(sources), import("./setup/serve.ts"), import("./prepare.ts"), import("./http/log.ts")],
   );
   process.on("exit", flushLog);
   const workerFile = fileURLToPath(import.meta.url);
@@ -188,7 +188,7 @@ async function bridge({ env, yamlText }: Sources): Promise<number> {
 async function readConfig({ env, yamlText }: Sources): Promise<Config> {
   const [{ ConfigError, parseConfig }, { findDirectoryMistakes }] = await Promise.all([
     import("./config.ts"),
-    import("./app.ts"),
+    import("./prepare.ts"),
   ]);
   const parsed = tryParse(() => parseConfig(env, yamlText), ConfigError);
   const mistakes = parsed instanceof ConfigError ? [...parsed.mistakes] : [];
@@ -211,7 +211,7 @@ async function doctor(sources: Sources): Promise<number> {
   const [{ checkUp }, { reportFindings }, { inspectQuarantine, inspectTrust, prepareBlobs }] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
-    import("./app.ts"),
+    import("./prepare.ts"),
   ]);
   return reportFindings(
     await checkUp({ ...sources, now: new Date(), inspectQuarantine, inspectTrust, prepareBlobs }),
@@ -223,7 +223,7 @@ async function adminPassword(sources: Sources): Promise<number> {
   const [config, { resetAdminPassword }, { resetAdminIn }, { createLog, flushLog }] = await Promise.all([
     readConfig(sources),
     import("./setup/admin-password.ts"),
-    import("./app.ts"),
+    import("./prepare.ts"),
     import("./http/log.ts"),
   ]);
   process.on("exit", flushLog);
