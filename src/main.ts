@@ -153,6 +153,8 @@ function keepBridge(): void {
   process.once("exit", stop);
   child.once("exit", (status, signal) => {
     process.off("exit", stop);
+    // It was told to stop, by whoever told us too.
+    if (status === 0) return;
     complain(`the bridge ended (${signal ?? status}); it is started again`);
     setTimeout(keepBridge, BRIDGE_PAUSE_MS).unref();
   });
