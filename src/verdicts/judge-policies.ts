@@ -17,7 +17,9 @@ export interface PolicyDeps extends EvidenceDeps {
   readonly verdicts: VerdictsStore;
 }
 
-const maxRemembered = 200;
+/** Of organizations; the keys of a large one are some MB. */
+const maxPeople = 12;
+const maxPolicies = 200;
 
 /**
  * What the policies that apply make of images of the repositories they cover. A verdict is kept with the versions of all
@@ -26,8 +28,8 @@ const maxRemembered = 200;
 export class PolicyJudge {
   readonly #deps: PolicyDeps;
   /** By the version of people and policies: what was read after that version was seen is never older than it. */
-  readonly #people = new LRUCache<string, Promise<readonly KeyOfPerson[]>>({ max: maxRemembered });
-  readonly #policies = new LRUCache<string, Promise<readonly Policy[]>>({ max: maxRemembered });
+  readonly #people = new LRUCache<string, Promise<readonly KeyOfPerson[]>>({ max: maxPeople });
+  readonly #policies = new LRUCache<string, Promise<readonly Policy[]>>({ max: maxPolicies });
 
   constructor(deps: PolicyDeps) {
     this.#deps = deps;
