@@ -11,6 +11,8 @@ interface SourceFile {
 
 const FOUNDATION = ["oci", "http", "storage", "keys", "trust", "notary/tuf"];
 
+const APP = [...FOUNDATION, "registry", "orgs", "notary", "promotion", "verdicts", "setup", "config.ts"];
+
 /** Room → the rooms it may import. A room or root file without a row here is itself a violation. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   oci: [],
@@ -28,11 +30,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "cluster-bridge": ["oci", "http", "notary/tuf", "trust"],
   cli: ["oci", "notary/tuf", "trust"],
   "config.ts": ["oci", "setup"],
-  "app.ts": [...FOUNDATION, "registry", "orgs", "notary", "promotion", "verdicts", "setup", "config.ts"],
+  "app.ts": [...APP, "ground.ts", "image-trust.ts"],
+  // Parts of the composition root.
+  "ground.ts": [...FOUNDATION, "config.ts", "app.ts"],
+  "image-trust.ts": [...APP, "ground.ts"],
+  "prepare.ts": [...APP, "app.ts"],
   "bridge.ts": ["oci", "http", "notary/tuf", "trust", "cluster-bridge", "config.ts"],
   // The primary process opens no app: it prepares the machine and starts the workers that do.
   // It hands the door's listener and log to the set-up, which knows neither.
-  "main.ts": ["app.ts", "bridge.ts", "cli", "setup", "config.ts", "http"],
+  "main.ts": ["app.ts", "prepare.ts", "bridge.ts", "cli", "setup", "config.ts", "http"],
 };
 
 /** One library, one door: the only files that may import it. */

@@ -229,9 +229,6 @@ function checkTogether(config: Config, values: Variables, mistakes: string[]): v
   if (config.blobs.kind === "fs" && config.blobRedirect !== "off") {
     mistakes.push("GOLDSEAL_BLOB_REDIRECT: needs GOLDSEAL_BLOBS=s3://…; clients cannot be sent to a folder");
   }
-  if (config.bridgeConfigFile !== undefined) {
-    mistakes.push("GOLDSEAL_BRIDGE_CONFIG: the bridge comes with a later release; leave it unset");
-  }
 }
 
 function readYaml(text: string, mistakes: string[]): Record<string, string> {

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import cluster from "node:cluster";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -10,6 +11,7 @@ usage: npm start [-- options]       or: npm run goldseal -- <command> [options]
 
 commands
   start (serve)   start the registry; prints "ready https://host:port" when it takes connections
+  bridge          start the bridge alone: deploys onto the Swarm what the right people signed
   admin-password  give the user admin a new password and print it, once: on the server's machine, with its settings
   doctor          say what is wrong with this set-up, and how to mend it
   login, logout   sign in to a running registry once, for all commands below
@@ -56,13 +58,14 @@ environment
   GOLDSEAL_TRUST_KEYS         ed25519           ed25519 or ecdsa: new keys that the server signs trust data with
   GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
-  GOLDSEAL_BRIDGE_CONFIG      none              comes with a later release
+  GOLDSEAL_BRIDGE_CONFIG      none              file that describes the bridge to a Swarm; start starts it too
 `;
 
 /** What needs the server's own settings; all else goes over the public API. */
 const LOCAL: ReadonlyMap<string, (sources: Sources) => Promise<number>> = new Map([
   ["start", serve],
   ["serve", serve],
+  ["bridge", bridge],
   ["doctor", doctor],
   ["admin-password", adminPassword],
 ]);
@@ -129,19 +132,65 @@ async function readConfigFile(file: string | undefined): Promise<string | undefi
 
 async function serve(sources: Sources): Promise<number> {
   const [config, { serveUntilStopped }, { prepareBlobs, prepareDatabase }, { createLog, flushLog }] = await Promise.all(
-    [readConfig(sources), import("./setup/serve.ts"), import("./app.ts"), import("./http/log.ts")],
+    [readConfig(sources), import("./setup/serve.ts"), import("./prepare.ts"), import("./http/log.ts")],
   );
   process.on("exit", flushLog);
   const workerFile = fileURLToPath(import.meta.url);
   const log = createLog({ level: config.logLevel });
-  return serveUntilStopped({ config, workerFile, log, prepareBlobs, prepareDatabase });
+  const whenReady = config.bridgeConfigFile === undefined ? undefined : keepBridge;
+  return serveUntilStopped({ config, workerFile, log, prepareBlobs, prepareDatabase, ...(whenReady && { whenReady }) });
+}
+
+/** How long after its end the bridge is started again. */
+const BRIDGE_PAUSE_MS = 5_000;
+
+/** The bridge is a process of its own: what reads the network for the registry cannot touch what it holds. */
+function keepBridge(): void {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), "bridge"], {
+    stdio: ["ignore", "inherit", 2],
+  });
+  const stop = (): void => void child.kill("SIGTERM");
+  process.once("exit", stop);
+  child.once("exit", (status, signal) => {
+    process.off("exit", stop);
+    // It was told to stop, by whoever told us too.
+    if (status === 0) return;
+    complain(`the bridge ended (${signal ?? status}); it is started again`);
+    setTimeout(keepBridge, BRIDGE_PAUSE_MS).unref();
+  });
+}
+
+async function bridge({ env, yamlText }: Sources): Promise<number> {
+  const [{ parseConfig }, { readBridgeConfig, startBridge }, { createLog, flushLog }] = await Promise.all([
+    import("./config.ts"),
+    import("./bridge.ts"),
+    import("./http/log.ts"),
+  ]);
+  process.on("exit", flushLog);
+  const { bridgeConfigFile, logLevel, failpoint } = parseConfig(env, yamlText);
+  if (bridgeConfigFile === undefined) {
+    complain("GOLDSEAL_BRIDGE_CONFIG: names no file; the bridge believes nothing but what it pins");
+    return 2;
+  }
+  const running = await startBridge(await readBridgeConfig(bridgeConfigFile), {
+    log: createLog({ level: logLevel }),
+    failpoint,
+  });
+  process.stdout.write(`bridge ready ${running.url}\n`);
+  await new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, resolve);
+    if (process.connected) process.once("disconnect", resolve);
+  });
+  await running.stop();
+  if (process.connected) process.disconnect?.();
+  return 0;
 }
 
 /** Every mistake at once, those in the file of directories too, before anything is started. @throws ConfigError */
 async function readConfig({ env, yamlText }: Sources): Promise<Config> {
   const [{ ConfigError, parseConfig }, { findDirectoryMistakes }] = await Promise.all([
     import("./config.ts"),
-    import("./app.ts"),
+    import("./prepare.ts"),
   ]);
   const parsed = tryParse(() => parseConfig(env, yamlText), ConfigError);
   const mistakes = parsed instanceof ConfigError ? [...parsed.mistakes] : [];
@@ -164,7 +213,7 @@ async function doctor(sources: Sources): Promise<number> {
   const [{ checkUp }, { reportFindings }, { inspectQuarantine, inspectTrust, prepareBlobs }] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
-    import("./app.ts"),
+    import("./prepare.ts"),
   ]);
   return reportFindings(
     await checkUp({ ...sources, now: new Date(), inspectQuarantine, inspectTrust, prepareBlobs }),
@@ -176,7 +225,7 @@ async function adminPassword(sources: Sources): Promise<number> {
   const [config, { resetAdminPassword }, { resetAdminIn }, { createLog, flushLog }] = await Promise.all([
     readConfig(sources),
     import("./setup/admin-password.ts"),
-    import("./app.ts"),
+    import("./prepare.ts"),
     import("./http/log.ts"),
   ]);
   process.on("exit", flushLog);

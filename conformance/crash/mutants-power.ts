@@ -17,7 +17,7 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
           replace: `["synchronous_commit", "off"]`,
         },
         {
-          file: "src/app.ts",
+          file: "src/prepare.ts",
           find: `if (faults.length > 0) throw new Error(faults.join("\\n"));`,
           replace: `if (faults.length > 99) throw new Error(faults.join("\\n"));`,
         },

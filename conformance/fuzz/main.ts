@@ -42,6 +42,7 @@ const givenUpSeconds = 1800;
  * whoever finds none has a grammar that does not lead there.
  */
 const soughtBatches = 200;
+const restockEvery = 8;
 /** Start and stop of the server belong to the seconds given. */
 const overheadSeconds = 15;
 
@@ -127,7 +128,7 @@ function* generate(world: World, goOn: () => boolean): Generator<Case> {
 /** What chance left out, from the same grammar: of what it makes, all that may be answered so, on a world that allows it. */
 async function seekMissing(world: World, tally: Tally): Promise<void> {
   for (let batch = 0; batch < soughtBatches && tally.missing().length > 0; batch++) {
-    await world.restock();
+    if (batch % restockEvery === 0) await world.restock();
     await sendAll(world, generateSought(world, tally, seed - 1 - batch), tally);
   }
 }

@@ -104,9 +104,19 @@ export const restPath: Late<string> = weighted<(world: World) => string>(
       .map((parts) => () => parts.join("")),
   ],
 );
-export const rest: fc.Arbitrary<Shape> = fc.tuple(restPath, fc.boolean(), restBody).map(([path, write, body]) =>
+const JSON_TYPE = [["Content-Type", "application/json"] as const];
+const anyRest: fc.Arbitrary<Shape> = fc.tuple(restPath, fc.boolean(), restBody).map(([path, write, body]) =>
   // Users are made and changed only where the body cannot be right: every password costs 30 ms.
-  write
-    ? { method: "PUT", target: path, headers: [["Content-Type", "application/json"] as const], body }
-    : { method: "GET", target: path },
+  write ? { method: "PUT", target: path, headers: JSON_TYPE, body } : { method: "GET", target: path },
 );
+/** What is there, and mostly a body that is right: by chance alone the two hardly ever meet. */
+const changeRepository: fc.Arbitrary<Shape> = fc
+  .tuple(
+    fc.constantFrom("alice/repositories/app", "alice/repositories/deep%2Fer%2Fname", "bob/repositories/app"),
+    weighted<(world: World) => Buffer>(
+      [3, late(fc.constantFrom("private", "public").map((text) => Buffer.from(`{"visibility":"${text}"}`)))],
+      [1, restBody],
+    ),
+  )
+  .map(([path, body]) => ({ method: "PUT", target: () => `/api/v1/orgs/${path}`, headers: JSON_TYPE, body }));
+export const rest: fc.Arbitrary<Shape> = weighted([4, anyRest], [1, changeRepository]);

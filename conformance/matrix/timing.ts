@@ -2,8 +2,8 @@
 import type { Stage } from "./cells.ts";
 import { noUpload, PLAIN, type Place, type PlainName } from "./operations.ts";
 import { UNSIGNED } from "./trust-data.ts";
-import { basic } from "./wire.ts";
-import { MISSING, NAMES, ORG, PASSWORD, SOURCES, USERS, type World } from "./world.ts";
+import { basic, type Sent } from "./wire.ts";
+import { MISSING, NAMES, ORG, PASSWORD, ROBOTS, SOURCES, USERS, type World } from "./world.ts";
 
 /** What hardening asks for. */
 const maxT = 4.5;
@@ -21,6 +21,10 @@ export async function runTiming(stage: Stage, pairs: number): Promise<void> {
   console.log(`${pairs} pairs each, in turns; limits |t| < ${maxT}, AUC <= ${maxAuc}\n`);
   row(["operation", "hidden ms", "missing ms", "|t|", "AUC", ""]);
   for (const name of Object.keys(PLAIN) as PlainName[]) print(await timeOperation(stage, name, pairs));
+  for (const [name, hidden, missing] of await namesOf(stage.world)) {
+    const time = (asked: Sent) => () => timed(() => stage.world.wire.ask(...asked));
+    print(await inTurns(name, pairs, time(hidden), time(missing)));
+  }
   print(await timeSignIn(stage.world, pairs));
 }
 
@@ -43,6 +47,27 @@ async function timeOperation({ world, newMark }: Stage, name: PlainName, pairs: 
     () => time(NAMES.R2),
     () => time(MISSING[ORG] ?? ""),
   );
+}
+
+/** What else has a name: something there beside something that is not, for somebody who has nothing to do with it. */
+async function namesOf(world: World): Promise<(readonly [name: string, hidden: Sent, missing: Sent])[]> {
+  const tokenOf = (user: string): string => basic(user, world.secrets.get(user) ?? "");
+  const stranger = { authorization: tokenOf(USERS.A1) };
+  const get = (path: string): Sent => ["GET", `/api/v1/${path}`, stranger];
+  const wrong = (robot: string): Sent => ["GET", "/token", { authorization: basic(robot, `gsb_${"x".repeat(43)}`) }];
+  const writer = { authorization: tokenOf(USERS.A3) };
+  return [
+    ["organization", get(`orgs/${ORG}`), get("orgs/none")],
+    ["team", get(`orgs/${ORG}/teams/readers`), get("orgs/none/teams/readers")],
+    ["robot", get(`orgs/${ORG}/robots/puller`), get("orgs/none/robots/puller")],
+    ["user", get(`users/${USERS.A2}`), get("users/nil")],
+    ["robot's sign-in: wrong secret, unknown", wrong(ROBOTS.A9), wrong(`${ORG}+nobody`)],
+    [
+      "upload: another's, none",
+      ["GET", await world.beginUpload(NAMES.R2), writer],
+      ["GET", noUpload(NAMES.R2), writer],
+    ],
+  ];
 }
 
 async function timeSignIn(world: World, pairs: number): Promise<Figures> {

@@ -2,6 +2,15 @@ import type { Explained } from "./mutations.ts";
 
 /** Survivors that change nothing anybody could see, and why. */
 export const EXPLAINED: readonly Explained[] = [
+  ...["&& → ||", "throw removed"].map((what) => ({
+    file: "approval.ts",
+    line:
+      what === "&& → ||"
+        ? 'if (error instanceof TrustError && error.code === "SIGNATURE") return false;'
+        : "throw error;",
+    what,
+    why: "of an envelope that was read, verifying throws nothing but TrustError SIGNATURE",
+  })),
   {
     file: "bridge-policy.ts",
     line: "if (!(cause instanceof TrustError)) throw cause;",

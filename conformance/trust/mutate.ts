@@ -33,6 +33,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       [/cosign|detached/, /cosign-/],
       [/dsse|ecdsa-der|strict-json/, /dsse/],
       [/policy|require/, /policy/],
+      [/approval/, /approval/],
       [/image-pattern/, /image-pattern/],
       [/possession/, /possession/],
       [/./, /(?:verdict|verdict-tag|verdict-class|tuf-evidence|subject)\.test/],

@@ -46,6 +46,7 @@ describe("parseBridgeConfig", () => {
       "  w1: {url: 'tcp://10.0.0.2:2376', ca: tls/ca.crt, cert: tls/cert.pem, key: tls/key.pem}",
       "  m1: unix:///run/m1.sock",
       "listen: '[::1]:0'",
+      "tls: {cert: tls/bridge.pem, key: tls/bridge.key}",
     ];
 
     expect(parseBridgeConfig(text({}, more.join("\n")), "/etc/goldseal/bridge.yaml")).toMatchObject({
@@ -62,6 +63,7 @@ describe("parseBridgeConfig", () => {
         ["m1", { kind: "unix", socket: "/run/m1.sock" }],
       ]),
       listen: { host: "::1", port: 0 },
+      tls: { certFile: "/etc/goldseal/tls/bridge.pem", keyFile: "/etc/goldseal/tls/bridge.key" },
     });
   });
 
@@ -112,6 +114,7 @@ describe("parseBridgeConfig", () => {
     ],
     ["a key that is none", text({ policyKeys: "policyKeys: {keys: [abc], threshold: 1}" }), "a public key"],
     ["a name twice", text({}, "store: elsewhere"), "Map keys must be unique"],
+    ["to be reached from other machines without TLS", text({}, "listen: 0.0.0.0:5444"), "tls: needed"],
     ["an engine over TCP without TLS", text({ engine: "engine: {url: 'tcp://10.0.0.1:2375'}" }), "ca, cert and key"],
   ])("refuses %s", (_what, content, mistake) => {
     expect(mistakesOf(content)).toEqual([expect.stringContaining(mistake)]);

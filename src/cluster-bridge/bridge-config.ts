@@ -44,6 +44,8 @@ export interface BridgeConfig {
   /** By node. */
   readonly engines: ReadonlyMap<string, Endpoint>;
   readonly listen: { readonly host: string; readonly port: number };
+  /** Of the bridge's own listener; undefined: plain HTTP, on this machine alone. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** Folder of what was trusted, of nonces and of the journal. */
   readonly store: string;
   readonly policyKeys: { readonly keys: readonly Key[]; readonly threshold: number };
@@ -80,11 +82,13 @@ export function parseBridgeConfig(text: string, file: string): BridgeConfig {
 }
 
 /** What is wrong only in sight of something else. */
-function findContradictions({ registry, policyKeys, pins }: WireConfig): string[] {
+function findContradictions({ registry, policyKeys, pins, listen, tls }: WireConfig): string[] {
   const { host } = new URL(registry);
   const foreign = pins.filter(({ gun }) => gun.authority !== host);
   const different = new Set(policyKeys.keys.map(spkiOf)).size;
+  const isLocal = /^(127\.|::1$|localhost$)/.test(listen.host);
   return [
+    ...(isLocal || tls !== undefined ? [] : ["tls: needed to listen where other machines are: cert and key"]),
     ...foreign.map(({ gun }) => `pins: ${gun.authority}/${gun.pattern} is not at the registry, ${host}`),
     ...(different < policyKeys.keys.length ? ["policyKeys: keys: one key stands there twice"] : []),
     ...(policyKeys.threshold > different ? [`policyKeys: threshold: there are ${different} keys`] : []),
@@ -105,6 +109,7 @@ function toConfig(wire: WireConfig, folder: string): BridgeConfig {
     engine: toEndpoint(wire.engine, path),
     engines: new Map(Object.entries(wire.engines).map(([node, endpoint]) => [node, toEndpoint(endpoint, path)])),
     listen: wire.listen,
+    tls: wire.tls && { certFile: path(wire.tls.cert), keyFile: path(wire.tls.key) },
     store: path(wire.store),
     policyKeys: wire.policyKeys,
     pins: wire.pins.map(({ gun, ...pin }) => ({ ...pin, pattern: gun.pattern })),

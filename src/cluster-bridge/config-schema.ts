@@ -65,6 +65,7 @@ export const fileSchema = z.strictObject({
   engine: endpoint,
   engines: z.record(z.string().min(1).max(255), endpoint).default({}),
   listen: listen.prefault("127.0.0.1:5444"),
+  tls: z.strictObject({ cert: path, key: path }).optional(),
   store: path,
   policyKeys: z.strictObject({ keys: z.array(publicKey).min(1).max(64), threshold }),
   pins: z

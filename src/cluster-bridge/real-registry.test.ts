@@ -13,7 +13,7 @@ import { ecdsaKey } from "../notary/tuf/testing/test-key.ts";
 import { openTestApp, PASSWORD, type TestApp } from "../testing/open-test-app.ts";
 import { signEnvelope } from "../trust/dsse.ts";
 import { POLICY_TYPE } from "../trust/policy.ts";
-import { signerOf } from "../trust/testing/signers.ts";
+import { signerOf, spkiText } from "../trust/testing/signers.ts";
 import { BridgeClock } from "./bridge-clock.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
@@ -30,7 +30,6 @@ let front: TlsFront;
 let home: string;
 let authority: string;
 let registry: RegistryClient;
-let policy: Buffer;
 
 beforeAll(async () => {
   front = await startTlsFront(pair);
@@ -77,9 +76,7 @@ async function resolve(name: string) {
   const store = join(home, "store");
   const json = JSON.parse(await goldseal(`trust inspect ${authority}/alice/app --json`));
   const pins = [{ pattern: "alice/*", rootKeys: json.keys.root, threshold: 1, epoch: 1 }];
-  // Until the registry keeps policy documents, it is read from the test.
-  const policies = { find: async () => ({ status: 200, headers: {}, body: policy }) };
-  const keeper = await PolicyKeeper.open({ store, registry: policies, keys: [officer.key], threshold: 1 });
+  const keeper = await PolicyKeeper.open({ store, registry, keys: [officer.key], threshold: 1 });
   return resolveSignedDigest(
     {
       ...{ authority, registry, policy: keeper, clock: await BridgeClock.open(store, () => new Date()) },
@@ -97,7 +94,9 @@ describe("at the real registry", () => {
     const image = `${authority}/alice/app`;
     await goldseal(`trust init ${image}`);
     await goldseal(`trust sign ${image}:1`);
-    policy = await policyFor(image);
+    expect(await resolve("alice/app:1")).toMatchObject({ kind: "refuse", code: "POLICY" });
+    const handed = await app.ask("PUT", "/api/v1/policies/bridge", { as: "admin", body: await policyFor(image) });
+    expect(handed.status).toBe(201);
 
     expect(await resolve("alice/app:1")).toMatchObject({ kind: "deploy", digest });
     expect(await resolve("alice/app:multi")).toMatchObject({ kind: "refuse", code: "UNSIGNED" });
@@ -128,7 +127,10 @@ async function policyFor(image: string): Promise<Buffer> {
       prod: { images: ["alice/*"], require: [{ team: "qa", k: 1 }], maxTimestampAge: "48h", operators: [], rights: {} },
     },
     teams: { qa: ["alice"] },
-    keys: { [keyId]: { spki: der.toString("base64"), user: "alice" } },
+    keys: {
+      [keyId]: { spki: der.toString("base64"), user: "alice" },
+      [canonicalKeyId(officer.key)]: { spki: spkiText(officer), user: "olga" },
+    },
   };
   return signEnvelope(POLICY_TYPE, Buffer.from(JSON.stringify(document)), [signerOf(officer)]);
 }

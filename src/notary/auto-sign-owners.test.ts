@@ -40,6 +40,15 @@ function delegate(...roles: readonly (readonly [name: string, delegated: Delegat
   return all(put(["delegations"], { keys, roles: list }));
 }
 
+/** One more key for the role that stands there in the delegations. */
+const beside =
+  (index: number, key: Key): Change =>
+  (signed) => {
+    const { keys, roles } = signed.delegations as { keys: Record<string, unknown>; roles: { keyids: string[] }[] };
+    keys[key.id] = keyJsonOf(key);
+    roles[index]?.keyids.push(key.id);
+  };
+
 async function pushOnce(repository: string, tag: string) {
   const place = { app: app(), as: "alice", repository: `alice/${repository}` };
   const answer = await putManifest(place, tag, JSON.stringify((await pushParts(place, tag)).manifest));
@@ -78,12 +87,7 @@ describe("where people hold the root", () => {
     const signer = await openSigner(app(), "alice/released");
     const [key, own] = [await serverKey(), ecdsaKey()];
     const both = delegate([AUTO, { key }], ["targets/releases", { key }]);
-    const change = all(both, (signed) => {
-      const { keys, roles } = signed.delegations as { keys: Record<string, unknown>; roles: { keyids: string[] }[] };
-      keys[own.key.id] = keyJsonOf(own.key);
-      roles[1]?.keyids.push(own.key.id);
-    });
-    await taken(signer, [signer.part("targets", change)]);
+    await taken(signer, [signer.part("targets", all(both, beside(1, own.key)))]);
     const file = { hashes: { sha256: Buffer.alloc(32, 7).toString("base64") }, length: 7 };
     const releases = { _type: "Targets", delegations: { keys: {}, roles: [] }, targets: { hand: file } };
     await taken(signer, [
@@ -108,12 +112,7 @@ describe("where people hold the root", () => {
     const key = await serverKey();
     const other = ecdsaKey().key;
     const delegation = delegate([AUTO, { key, ...change }]);
-    const withSecond = all(delegation, (signed) => {
-      const { keys, roles } = signed.delegations as { keys: Record<string, unknown>; roles: { keyids: string[] }[] };
-      keys[other.id] = keyJsonOf(other);
-      roles[0]?.keyids.push(other.id);
-    });
-    await taken(signer, [signer.part("targets", withSecond)]);
+    await taken(signer, [signer.part("targets", all(delegation, beside(0, other)))]);
 
     expect(await setRule(repository)).toMatchObject({ status: 409, body: { code: "trust-refused" } });
   });
@@ -191,12 +190,8 @@ describe("where people hold the root", () => {
   it("whoever signed the same role before a push is told that a newer version is there", async () => {
     const signer = await openSigner(app(), "alice/lost");
     const [key, own] = [await serverKey(), ecdsaKey()];
-    const change = all(delegate([AUTO, { key }], ["targets/releases", { key }]), (signed) => {
-      const { keys, roles } = signed.delegations as { keys: Record<string, unknown>; roles: { keyids: string[] }[] };
-      keys[own.key.id] = keyJsonOf(own.key);
-      roles[1]?.keyids.push(own.key.id);
-    });
-    await taken(signer, [signer.part("targets", change)]);
+    const both = delegate([AUTO, { key }], ["targets/releases", { key }]);
+    await taken(signer, [signer.part("targets", all(both, beside(1, own.key)))]);
     await setRule("lost");
     const composed = signer.repository.part("targets/releases", () => undefined, [own]);
 

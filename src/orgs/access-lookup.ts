@@ -43,6 +43,21 @@ export interface AccessFacts {
   readonly robotGrants: readonly RobotGrant[];
 }
 
+/** A key that is asked for again and again, such as a token's: what was found for it is found by it. */
+export class LastingKey implements AccessKey {
+  readonly user: string;
+  readonly credential: number | undefined;
+  readonly repository: string;
+  /** Of {@link openAccessLookup}. */
+  entry: Entry | undefined;
+
+  constructor({ user, credential, repository }: AccessKey) {
+    this.user = user;
+    this.credential = credential;
+    this.repository = repository;
+  }
+}
+
 /** A look at the database that was asked for by the same request, and reads the version of the rights. */
 export type Looked = Promise<{ readonly rights: string } | undefined>;
 
@@ -104,6 +119,11 @@ interface Reading {
   readonly goodUntil: number;
 }
 
+/** The last reading of one key, whoever has the key. */
+interface Entry {
+  reading: Reading | undefined;
+}
+
 const maxRemembered = 10_000;
 
 /**
@@ -118,10 +138,19 @@ export function openAccessLookup(database: Database): FindAccess {
   const versions = new BatchedLookup<"rights", RightsVersion>(async () => [await readRights(database)], {
     nameOf: (name) => name,
   });
-  const remembered = new LRUCache<string, Reading>({ max: maxRemembered });
-  return async (key, looked) => {
+  const entries = new LRUCache<string, Entry>({ max: maxRemembered });
+  const entryOf = (key: AccessKey): Entry => {
+    const lasting = key instanceof LastingKey ? key : undefined;
+    if (lasting?.entry !== undefined) return lasting.entry;
     const name = nameOf(key);
-    const known = remembered.get(name);
+    const entry = entries.get(name) ?? { reading: undefined };
+    entries.set(name, entry);
+    if (lasting !== undefined) lasting.entry = entry;
+    return entry;
+  };
+  return async (key, looked) => {
+    const entry = entryOf(key);
+    const known = entry.reading;
     if (known !== undefined && looked !== undefined && known.goodUntil === Number.POSITIVE_INFINITY) {
       if ((await looked)?.rights === known.version) return known.facts;
     } else if (known !== undefined) {
@@ -130,7 +159,7 @@ export function openAccessLookup(database: Database): FindAccess {
     }
     const found = await lookup.find(key);
     if (found === undefined) return NOTHING;
-    remembered.set(name, found);
+    entry.reading = found;
     return found.facts;
   };
 }

@@ -148,7 +148,8 @@ export class Authenticator {
   async #byToken(token: string, about: About): Promise<Identity | undefined> {
     const claims = await this.#deps.tokens.verify(token);
     if (claims === undefined) return undefined;
-    const facts = await this.#deps.findAccess({ ...principalKey(claims.actor), ...about }, about.looked);
+    const lasting = about.namespace === undefined ? claims.keys.get(about.repository) : undefined;
+    const facts = await this.#deps.findAccess(lasting ?? { ...principalKey(claims.actor), ...about }, about.looked);
     if (!stands(claims.actor, facts)) return undefined;
     return { actor: claims.actor, facts, by: "token", catalog: claims.catalog };
   }

@@ -103,6 +103,9 @@ export function notFound(): OrgsError {
   return new OrgsError("not-found", "there is no such thing here, or it is hidden from you");
 }
 
+/** The body of `If-Match` names another state than the present one. */
+export const preconditionFailed = (message: string): OrgsError => new OrgsError("precondition-failed", message);
+
 export function methodNotAllowed(allowed: readonly Method[]): OrgsError {
   return new OrgsError("method-not-allowed", `this path takes ${allowed.join(", ")}`, {
     headers: { Allow: allowed.join(", ") },

@@ -41,6 +41,24 @@ describe("gate, with a token", () => {
     expect(seen(hidden, "alice/shut")).toBe(seen(missing, "alice/none"));
   });
 
+  it("judges each token and each action by itself, whatever was decided for another of the same user a moment ago", async () => {
+    const tokens = [
+      await tokenOf(alice, "repository:alice/shut:pull"),
+      await tokenOf(alice, "repository:alice/shut:push"),
+      await tokenOf(alice, "repository:alice/open:pull,push"),
+    ];
+
+    for (let round = 0; round < 2; round++) {
+      const rows = [];
+      for (const token of tokens) rows.push((await statuses("alice/shut", bearer(token))).slice(0, 2));
+      expect(rows).toEqual([
+        [200, 401],
+        [401, 200],
+        [401, 401],
+      ]);
+    }
+  });
+
   it("keeps delete apart from push and pull", async () => {
     const token = bearer(await tokenOf(alice, "repository:alice/shut:delete"));
 

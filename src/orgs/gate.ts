@@ -3,6 +3,7 @@ import type { Access, Gate, Judgement } from "../http/route.ts";
 import type { Actor, Admission, RepositoryAction } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import type { AccessFacts } from "./access-lookup.ts";
 import type { Authenticator, Identity } from "./authenticator.ts";
 import { type Challenge, type ChallengeSettings, repositoryScope, unauthorized } from "./challenge.ts";
 import { type Credentials, parseAuthorization } from "./credentials.ts";
@@ -26,6 +27,7 @@ const SIGN_IN = "sign in with docker login, or send a user name and password";
 export function createGate(deps: GateDeps): Gate {
   const judgeRest = createRestGate(deps);
   const judgeTrust = createTrustGate(deps);
+  const admit = createAdmit(deps);
   return async (request, access) => {
     if (access.kind === "open") return;
     if (access.kind === "trust") return judgeTrust(request, access);
@@ -48,8 +50,40 @@ export function createGate(deps: GateDeps): Gate {
       request.judgement = { why: "out-of-scope" };
       throw outOfScope(deps, identity, challenge(), "list repositories");
     }
-    if (access.kind === "repository" && name !== undefined)
-      request.admission = judge(deps, request, identity, { ...access, name, challenge });
+    if (access.kind === "repository" && name !== undefined) admit(request, identity, { access, name, challenge });
+  };
+}
+
+interface Entrance {
+  readonly access: Extract<Access, { readonly kind: "repository" }>;
+  readonly name: RepositoryName;
+  readonly challenge: () => Challenge;
+}
+
+/** What was decided for who came with one token to the routes of one right. */
+interface Admitted extends Omit<Entrance, "challenge"> {
+  readonly actor: Actor;
+  readonly judgement: Judgement | undefined;
+  readonly admission: Admission;
+}
+
+/**
+ * {@link judge}, which is not asked again where the very facts that it decided by are still true: nothing else decides, and
+ * requests share them for as long as the rights have one version (access-lookup.ts).
+ */
+function createAdmit(deps: GateDeps): (request: Request, identity: Identity, entrance: Entrance) => void {
+  const admitted = new WeakMap<AccessFacts, Admitted>();
+  return (request, identity, { access, name, challenge }) => {
+    const { actor, facts, by } = identity;
+    const known = admitted.get(facts);
+    if (known?.actor === actor && known.access === access && known.name === name) {
+      request.judgement = known.judgement;
+      request.admission = known.admission;
+      return;
+    }
+    const admission = judge(deps, request, identity, { ...access, name, challenge });
+    request.admission = admission;
+    if (by === "token") admitted.set(facts, { actor, access, name, judgement: request.judgement, admission });
   };
 }
 

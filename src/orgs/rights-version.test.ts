@@ -6,7 +6,7 @@ import { parseRepositoryName } from "../oci/repository-name.ts";
 import { BlobRows } from "../storage/blob-rows.ts";
 import { ManifestStore } from "../storage/manifest-store.ts";
 import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
-import { openAccessLookup } from "./access-lookup.ts";
+import { type AccessKey, LastingKey, openAccessLookup } from "./access-lookup.ts";
 import { PersonalTokensStore } from "./personal-tokens-store.ts";
 import { UsersStore } from "./users-store.ts";
 
@@ -68,25 +68,33 @@ describe("the version of the rights", () => {
 });
 
 describe("openAccessLookup", () => {
-  it("has what another process changed, in the first call after that is committed", async () => {
-    const find = openAccessLookup(opened.database);
-    const key = { user: "ann", repository: "ann/app" };
-    for (let round = 0; round < 20; round++) {
-      const suspended = round % 2 === 0;
-      await Promise.all(Array.from({ length: 5 }, () => find(key)));
-      await query("update users set suspended = $1 where name = 'ann'", [suspended]);
+  const kinds = [
+    ["a key", (key: AccessKey) => key] as const,
+    ["a lasting key", (key: AccessKey) => new LastingKey(key)] as const,
+  ];
 
-      const facts = await Promise.all(Array.from({ length: 5 }, () => find(key)));
-
-      expect(new Set(facts.map(({ user }) => user?.suspended))).toEqual(new Set([suspended]));
-    }
-  });
-
-  it.each(["manifest", "blob"])(
-    "reads the version along with the row of a %s, and whatever changed before",
-    async (what) => {
+  it.each(kinds)(
+    "has for %s what another process changed, in the first call after that is committed",
+    async (_, keyOf) => {
       const find = openAccessLookup(opened.database);
-      const key = { user: "ann", repository: "ann/app" };
+      const key = keyOf({ user: "ann", repository: "ann/app" });
+      for (let round = 0; round < 20; round++) {
+        const suspended = round % 2 === 0;
+        await Promise.all(Array.from({ length: 5 }, () => find(key)));
+        await query("update users set suspended = $1 where name = 'ann'", [suspended]);
+
+        const facts = await Promise.all(Array.from({ length: 5 }, () => find(key)));
+
+        expect(new Set(facts.map(({ user }) => user?.suspended))).toEqual(new Set([suspended]));
+      }
+    },
+  );
+
+  it.each(["manifest", "blob"].flatMap((what) => kinds.map(([kind, keyOf]) => [what, kind, keyOf] as const)))(
+    "reads the version along with the row of a %s for %s, and whatever changed before",
+    async (what, _, keyOf) => {
+      const find = openAccessLookup(opened.database);
+      const key = keyOf({ user: "ann", repository: "ann/app" });
       const repository = parseRepositoryName(key.repository);
       const digest = digestOf(Buffer.from("one that is not there"));
       const seeBytes = async () => true;
@@ -108,13 +116,14 @@ describe("openAccessLookup", () => {
     },
   );
 
-  it("does not outlive a credential that ends by itself", async () => {
+  it.each(kinds)("does not let %s outlive a credential that ends by itself", async (kind, keyOf) => {
     const find = openAccessLookup(opened.database);
     const [token] = await query<{ id: string }>(
       `insert into personal_tokens (user_id, name, token_hash, expires_at)
-       select id, 'short', 'x', now() + interval '1 second' from users where name = 'ann' returning id`,
+       select id, $1::text, convert_to($1::text, 'UTF8'), now() + interval '1 second' from users where name = 'ann' returning id`,
+      [kind.replaceAll(" ", "-")],
     );
-    const key = { user: "ann", credential: Number(token?.id), repository: "" };
+    const key = keyOf({ user: "ann", credential: Number(token?.id), repository: "" });
 
     const looked = async () => ({ rights: (await version()) ?? "" });
     const first = await find(key, looked());

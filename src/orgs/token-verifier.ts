@@ -3,6 +3,8 @@ import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, type Protect
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import { type Actor, ANONYMOUS, type NamedActions } from "../oci/access.ts";
+import { LastingKey } from "./access-lookup.ts";
+import { principalKey } from "./authorize.ts";
 import { type TokenKeys, tokenAlgorithm } from "./token-keys.ts";
 
 /** Tells our access tokens from whatever else may be signed with the same key one day. @see RFC 9068 section 2.1 */
@@ -21,6 +23,8 @@ export interface TokenClaims {
   /** Whose it is, with what it names; anonymous where nobody signed in to get it. */
   readonly actor: Actor;
   readonly catalog: boolean;
+  /** What to ask for its rights on each repository that it names. */
+  readonly keys: ReadonlyMap<string, LastingKey>;
   readonly expiresAtSeconds: number;
 }
 
@@ -144,7 +148,9 @@ function toClaims(payload: JWTPayload, tokenTtlSeconds: number): TokenClaims | u
     ({ type, name, actions }) => type === "registry" && name === "catalog" && actions.includes("*"),
   );
   const actor = uid === 0 ? { ...ANONYMOUS, scope } : toActor(sub, { id: uid, credential: cid, epoch, scope });
-  return { actor, catalog, expiresAtSeconds: exp };
+  const principal = principalKey(actor);
+  const keys = new Map([...scope.keys()].map((name) => [name, new LastingKey({ ...principal, repository: name })]));
+  return { actor, catalog, keys, expiresAtSeconds: exp };
 }
 
 /** No user's name has a `+`, and every robot's has. */

@@ -7,7 +7,7 @@ import type { Sql } from "../storage/database.ts";
 import { pin } from "../storage/pins.ts";
 import { findRepository } from "../storage/repository-store.ts";
 import { openTagDigests } from "../storage/tag-digests.ts";
-import { carryOut, withRefusals } from "./carry-out.ts";
+import { carryOut, holdDestination, withRefusals } from "./carry-out.ts";
 import { type Course, findCovering } from "./covering.ts";
 import type { GateVerdict, NeededRight, PromotionDeps } from "./deps.ts";
 import { conflict, gatesNotMet } from "./errors.ts";
@@ -130,6 +130,8 @@ async function grant(
 ): Promise<number> {
   const at = deps.now();
   const { approvals, require } = course?.policy.terms ?? NO_GATES;
+  // Before its row is there, as by the policies' own work: who asks for the same at the same moment waits here.
+  await holdDestination(sql, destination);
   const promotion = await insertPromotion(sql, {
     ...{
       sourceId,

@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OCI_MANIFEST, pushBlob, putManifest } from "../testing/images.ts";
 import { type Lab, openLab, pushImage, pushIndex } from "./testing/lab.ts";
@@ -140,6 +142,22 @@ describe("POST /api/v1/promotions", () => {
     const marks = await lab.app.database.query("", "select unreferenced_at from blobs where digest = $1", [digest]);
     expect(marks).toEqual([{ unreferenced_at: null }]);
     await lab.app.database.query("", "update blobs set unreferenced_at = null");
+  });
+
+  it("is refused where bytes that a collection may have taken are gone", async () => {
+    await lab.push("dev/taken", "1", "taken");
+    const manifest = await lab.app.ask("GET", "/v2/dev/taken/manifests/1", { as: "admin" });
+    const [{ digest }] = JSON.parse(manifest.body.toString()).layers;
+    await lab.app.database.query("", "update blobs set unreferenced_at = now() where digest = $1", [digest]);
+    const file = readdirSync(lab.app.blobsFolder, { recursive: true, encoding: "utf8" }).find((name) =>
+      name.endsWith(digest.slice("sha256:".length)),
+    );
+    rmSync(join(lab.app.blobsFolder, file ?? ""));
+
+    const { status, body } = await promote("dev/taken:1", "qa/taken:1");
+
+    expect([status, body.code]).toEqual([409, "refused"]);
+    expect((await lab.app.ask("GET", "/v2/qa/taken/tags/list", { as: "admin" })).status).toBe(404);
   });
 
   it("keeps signatures that only the destination has", async () => {

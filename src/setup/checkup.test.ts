@@ -3,7 +3,7 @@ import { chmod, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { prepareBlobs } from "../app.ts";
+import { prepareBlobs } from "../prepare.ts";
 import { checkUp } from "./checkup.ts";
 import { type Finding, reportFindings } from "./doctor.ts";
 import { newFolder, postmasterOf, removeFolder, startServer } from "./testing/server-process.ts";

@@ -5,8 +5,13 @@ const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 /** Stopping takes less; this is for a part that hangs. */
 const HARD_DEADLINE_MS = 9500;
 
+export interface ServeParts extends Omit<PrimaryParts, "say"> {
+  /** What else starts with it. */
+  readonly whenReady?: () => void;
+}
+
 /** `goldseal start`: serves until a signal, or until the start script that holds our channel is gone. Answers the exit status. */
-export async function serveUntilStopped(parts: Omit<PrimaryParts, "say">): Promise<number> {
+export async function serveUntilStopped({ whenReady, ...parts }: ServeParts): Promise<number> {
   const stop = new AbortController();
   const onSignal = (): void => {
     stop.abort();
@@ -26,7 +31,16 @@ export async function serveUntilStopped(parts: Omit<PrimaryParts, "say">): Promi
   process.on("uncaughtException", onAccident);
   const say = (line: string): void => void process.stderr.write(`goldseal: ${line}\n`);
   try {
-    await runPrimary({ ...parts, say }, { signal: stop.signal, onReady: greet });
+    await runPrimary(
+      { ...parts, say },
+      {
+        signal: stop.signal,
+        onReady: (running) => {
+          greet(running);
+          whenReady?.();
+        },
+      },
+    );
     return accident === undefined ? 0 : 1;
   } catch (error) {
     if (stop.signal.aborted) return accident === undefined ? 0 : 1; // told to stop while it started

@@ -68,7 +68,7 @@ const maxCachedBytes = 32 * 1024 * 1024;
 
 const maxAnnotationBytes = 3 * 1024 * 1024;
 
-/** A manifest that came in just now, and the tags that name it. */
+/** A manifest that comes in, and the tags that will name it. */
 export interface Pushed {
   readonly repositoryId: number;
   readonly manifest: Pick<NewManifest, "digest" | "subject">;
@@ -152,6 +152,7 @@ export class ManifestStore {
       const repositoryId = await ensureRepository(sql, repository, admission);
       await together(
         recordPush(sql, { repositoryId, digest: manifest.digest, tags, by }),
+        this.#onPush(sql, { repositoryId, manifest, tags }),
         insertManifest(sql, repositoryId, manifest, { failpoint: this.#failpoint, seeBytes: this.#seeBytes }),
       );
       if (tags.length > 0) {
@@ -159,7 +160,6 @@ export class ManifestStore {
         await this.moveTags(sql, { repository, repositoryId, tags, digest, size: content.length });
         await this.#failpoint("tag.beforeCommit");
       }
-      await this.#onPush(sql, { repositoryId, manifest, tags });
       await this.#failpoint("manifest.beforeCommit");
     });
     await this.#failpoint("manifest.afterCommit");

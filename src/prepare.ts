@@ -1,0 +1,101 @@
+/** What a start does once, before any worker, and what `goldseal doctor` and the command line look at in its stores. */
+import type { AppSettings } from "./app.ts";
+import type { Config } from "./config.ts";
+import type { Log } from "./http/log.ts";
+import { parseKeyRing } from "./keys/key-ring.ts";
+import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { MetadataStore } from "./notary/metadata-store.ts";
+import { authorityOf } from "./oci/gun.ts";
+import { readDirectories } from "./orgs/ldap/open-directories.ts";
+import { ensureAdmin } from "./orgs/open-orgs.ts";
+import { resetAdmin } from "./orgs/reset-admin.ts";
+import { Database } from "./storage/database.ts";
+import { findDurabilityFaults } from "./storage/durability-probe.ts";
+import { countQuarantined, listQuarantined } from "./storage/integrity/quarantine.ts";
+import { migrate } from "./storage/migrate.ts";
+
+export interface PrepareOptions {
+  readonly adminPassword?: string;
+  readonly log: Log;
+}
+
+/** What is wrong with the file of GOLDSEAL_LDAP and with what it names. */
+export async function findDirectoryMistakes(file: string): Promise<string[]> {
+  return readDirectories(file).then(
+    () => [],
+    (error: unknown) => (error instanceof Error ? error.message.split("\n") : [String(error)]),
+  );
+}
+
+/**
+ * Once per start, before any worker: refuse a database that cannot keep promises, migrate it, prove that this key ring
+ * is the one that sealed its rows, and make `admin` on first start. Returns the password if one was generated.
+ */
+export async function prepareDatabase(
+  settings: AppSettings,
+  { adminPassword, log }: PrepareOptions,
+): Promise<{ generatedAdminPassword?: string }> {
+  const database = new Database({ url: settings.databaseUrl, maxConnections: 2 });
+  try {
+    const faults = await findDurabilityFaults(database);
+    if (faults.length > 0) throw new Error(faults.join("\n"));
+    const applied = await migrate(database);
+    if (applied.length > 0) log.info("database.migrated", { applied });
+    const ring = parseKeyRing(settings.masterKeys);
+    await checkKeyRing(database, ring);
+    const generatedAdminPassword = await ensureAdmin(database, adminPassword);
+    return generatedAdminPassword === undefined ? {} : { generatedAdminPassword };
+  } finally {
+    await database.close();
+  }
+}
+
+/** A new password for the user `admin`. @throws Error when there is no such user */
+export async function resetAdminIn(databaseUrl: string): Promise<string> {
+  const database = new Database({ url: databaseUrl, maxConnections: 2 });
+  try {
+    return await resetAdmin(database, new Date());
+  } finally {
+    await database.close();
+  }
+}
+
+/**
+ * Once per start: whether the bucket can be used, and what it offers. Nothing for a folder, which is made as needed.
+ * @throws Error with what it lacks and what to do, one line each
+ */
+export async function prepareBlobs({ blobs }: Config): Promise<{ s3Checksums?: boolean }> {
+  if (blobs.kind === "fs") return {};
+  const { probeS3 } = await import("./storage/s3-probe.ts");
+  const { hasChecksums, faults } = await probeS3(blobs);
+  if (faults.length > 0) throw new Error(["GOLDSEAL_BLOBS: this bucket cannot keep blobs", ...faults].join("\n"));
+  return { s3Checksums: hasChecksums };
+}
+
+/** What `goldseal doctor` says of trust data: how many files are old, by role, and GUNs that no repository has. */
+export async function inspectTrust(
+  databaseUrl: string,
+  publicUrl: string,
+): Promise<{ old: ReadonlyMap<string, number>; orphans: readonly string[] }> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    const files = new MetadataStore(database);
+    return { old: await files.countOld(new Date()), orphans: await files.listOrphans(authorityOf(publicUrl)) };
+  } finally {
+    await database.close();
+  }
+}
+
+/** What `goldseal doctor` says of damaged bytes: a few of those in quarantine, and how many there are. */
+export async function inspectQuarantine(
+  databaseUrl: string,
+): Promise<{ some: readonly { kind: string; digest: string; repositories: readonly string[] }[]; count: number }> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    const counts = await countQuarantined(database);
+    const count = [...counts.values()].reduce((sum, one) => sum + one, 0);
+    return { some: await listQuarantined(database, "", 5), count };
+  } finally {
+    await database.close();
+  }
+}
