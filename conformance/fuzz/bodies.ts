@@ -145,6 +145,12 @@ export const restBody: Late<Buffer> = fc.oneof(
         () =>
           Buffer.from(`{"visibility":"private",${JSON.stringify(key)}:${value}}`),
     ),
+  fc.tuple(fc.constantFrom("repositories", "mode", "require", "applies", "maxTimestampAge", "gun"), hazard).map(
+    ([key, value]) =>
+      () =>
+        Buffer.from(`{"repositories":["**"],"mode":"warn","require":[{"k":1}],${JSON.stringify(key)}:${value}}`),
+  ),
+  fc.constant(() => Buffer.from('{"repositories":["**"],"mode":"warn","require":[{"k":1}]}')),
   anyJson,
   anyHazard,
   anyBytes,

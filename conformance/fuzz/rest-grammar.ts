@@ -66,6 +66,7 @@ export const restPath: Late<string> = weighted<(world: World) => string>(
         fc.constantFrom(
           ...["", "", "", "/tags", "/tags?after=%00", "/tags?after=%ff&limit=0", "/tags/v1/trust", "/tags/%00/trust"],
           ...["/trust/history", "/trust/history?after=-1", "/trust/history?tag=%00", "/trust/history?after=9e9"],
+          ...["/verdicts", "/verdicts?tag=v1", "/verdicts?tag=%00", "/verdicts?digest=sha256:1&policy=%ff"],
         ),
       )
       .map(
@@ -82,6 +83,7 @@ export const restPath: Late<string> = weighted<(world: World) => string>(
         fc.constantFrom(
           ...["members", "members/alice", "teams", "teams/dev", "teams/dev/members/bob", "teams/dev/grants"],
           ...["teams/dev/grants/*", "teams/dev/grants/base", "teams/dev/grants/a%00", "robots", "robots/ci"],
+          ...["policies", "policies/gold", "policies/gold", "policies/%00", "policies?after=%00"],
           ...["signers", `keys/${"0".repeat(64)}`, "keys/%00"],
           ...["repositories", "repositories?after=%00", "repositories?limit=0", "members?after=%ff&limit=9e9"],
         ),
