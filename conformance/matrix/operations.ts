@@ -241,22 +241,29 @@ const promotion: Operation = {
 
 const promotionPolicies: Operation = {
   ...REST,
-  routes: [
-    ...["promotion-policies-list", "promotion-policy-get", "promotion-policy-put", "promotion-policy-delete"],
-    ...["promotion-offers-list", "promotion-offer-accept", "promotion-offer-refuse"],
-  ],
+  routes: ["promotion-policies-list", "promotion-policy-get", "promotion-policy-put", "promotion-policy-delete"],
   steps: ({ name }) => {
-    const [policy, offers] = [`${restPath(name)}/promotion-policies/next`, `${restPath(name)}/promotion-offers`];
+    const policies = `${restPath(name)}/promotion-policies`;
+    return [
+      { sent: ["PUT", `${policies}/next`, json({ targetRepository: name, tagTemplate: "%n-next" })], ok: 201 },
+      { sent: ["GET", `${policies}/next`], ok: 200 },
+      { sent: ["GET", policies], ok: 200 },
+      { sent: ["DELETE", `${policies}/next`], ok: 204 },
+    ];
+  },
+};
+
+const promotionOffers: Operation = {
+  ...REST,
+  changes: false,
+  routes: ["promotion-offers-list", "promotion-offer-accept", "promotion-offer-refuse"],
+  steps: ({ name }) => {
+    const offers = `${restPath(name)}/promotion-offers`;
     const none = { ok: 404, code: "not-found" };
     return [
-      { sent: ["PUT", policy, json({ targetRepository: name, tagTemplate: "%n-next" })], ok: 201 },
-      { sent: ["GET", policy], ok: 200 },
-      { sent: ["GET", `${restPath(name)}/promotion-policies`], ok: 200 },
-      // Whoever would administer what is not there may ask who wants to bring something.
-      { sent: ["GET", offers], ok: 200, missing: [200, ""] },
+      { sent: ["GET", offers], ok: 200 },
       { sent: ["PUT", `${offers}/999999999/acceptance`, json({ version: "1" })], ...none },
       { sent: ["DELETE", `${offers}/999999999/acceptance`], ...none },
-      { sent: ["DELETE", policy], ok: 204 },
     ];
   },
 };
@@ -323,6 +330,7 @@ export const PLAIN: Readonly<Record<PlainName, Operation>> = {
   "immutable tags PUT": immutableTags(false),
   promotion,
   "promotion policies": promotionPolicies,
+  "promotion offers": promotionOffers,
   ...TRUST_OPERATIONS,
 };
 
