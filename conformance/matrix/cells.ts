@@ -185,8 +185,8 @@ async function toPlace(
 
 /** What the world has of it already, or a copy needs. */
 async function toSigned({ world: { trust } }: Stage, { kind, needsTrust }: Operation, name: string): Promise<Signed> {
-  if (kind !== "trust") return { ...UNSIGNED, gun: trust.gunOf(name) };
   const known = trust.find(name);
+  if (kind !== "trust") return { ...UNSIGNED, gun: trust.gunOf(name), isPublished: known?.isPublished === true };
   if (known !== undefined) return known;
   return needsTrust ? trust.publish(name) : trust.prepare(name);
 }

@@ -205,7 +205,7 @@ const tagStates: Operation = {
   ...REST,
   ...{ isRead: true, changes: false },
   routes: ["tags-list", "tag-trust", "trust-history", "verdicts-get", "auto-sign-list", "auto-sign-get", "trust-root"],
-  steps: ({ name, exists }) => [
+  steps: ({ name, trust }) => [
     ...["tags", "tags/v1/trust", "trust/history", "verdicts?tag=v1", "auto-sign"].map(
       (path): Step => ({
         sent: ["GET", `${restPath(name)}/${path}`],
@@ -213,8 +213,10 @@ const tagStates: Operation = {
       }),
     ),
     { sent: ["GET", `${restPath(name)}/auto-sign/none`], ok: 404, code: "not-found" },
-    // Each that is there is signed.
-    { sent: ["GET", `${restPath(name)}/trust/root`], ...(exists ? { ok: 200 } : { ok: 404, code: "not-found" }) },
+    {
+      sent: ["GET", `${restPath(name)}/trust/root`],
+      ...(trust.isPublished ? { ok: 200 } : { ok: 404, code: "not-found" }),
+    },
   ],
 };
 
