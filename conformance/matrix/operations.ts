@@ -205,19 +205,16 @@ const tagStates: Operation = {
   ...REST,
   ...{ isRead: true, changes: false },
   routes: ["tags-list", "tag-trust", "trust-history", "verdicts-get", "auto-sign-list", "auto-sign-get", "trust-root"],
-  steps: ({ name }) => [
+  steps: ({ name, exists }) => [
     ...["tags", "tags/v1/trust", "trust/history", "verdicts?tag=v1", "auto-sign"].map(
       (path): Step => ({
         sent: ["GET", `${restPath(name)}/${path}`],
         ok: 200,
       }),
     ),
-    ...["auto-sign/none", "trust/root"].map(
-      (path): Step => ({
-        sent: ["GET", `${restPath(name)}/${path}`],
-        ...{ ok: 404, code: "not-found" },
-      }),
-    ),
+    { sent: ["GET", `${restPath(name)}/auto-sign/none`], ok: 404, code: "not-found" },
+    // Each that is there is signed.
+    { sent: ["GET", `${restPath(name)}/trust/root`], ...(exists ? { ok: 200 } : { ok: 404, code: "not-found" }) },
   ],
 };
 
