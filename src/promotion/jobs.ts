@@ -14,15 +14,22 @@ export function workRegularly(deps: PromotionDeps): () => Promise<void> {
   let isBusy = false;
   let isStopping = false;
   let settledAt = 0;
+  let isFailing = false;
   const round = async (): Promise<void> => {
     isBusy = true;
     try {
-      while (!isStopping && (await workOff(deps)));
+      while (!isStopping && (await workOff(deps))) isFailing = false;
       if (Date.now() - settledAt < settleEveryMs) return;
       settledAt = Date.now();
-      for (const id of await new PromotionsStore(deps.database).listPending()) await settle(deps, id);
+      for (const id of await new PromotionsStore(deps.database).listPending())
+        await settle(deps, id).catch((error: unknown) =>
+          deps.log.warn("promotion.not-settled", { promotion: id, ...describeError(error) }),
+        );
+      isFailing = false;
     } catch (error) {
-      deps.log.error("promotion.failed", describeError(error));
+      // A database that is away would be in the log each second.
+      if (!isFailing) deps.log.error("promotion.failed", describeError(error));
+      isFailing = true;
     } finally {
       isBusy = false;
     }
