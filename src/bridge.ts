@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Bridge } from "./cluster-bridge/bridge.ts";
 import { bridgeProtocol } from "./cluster-bridge/bridge-api.ts";
 import { type BridgeConfig, BridgeConfigError, parseBridgeConfig } from "./cluster-bridge/bridge-config.ts";
+import { failpointAt } from "./cluster-bridge/failpoint.ts";
 import { lockStore } from "./cluster-bridge/store-lock.ts";
 import { ConfigError } from "./config.ts";
 import { openDoor } from "./http/door.ts";
@@ -19,6 +20,8 @@ export interface RunningBridge {
 export interface BridgeParts {
   readonly log: Log;
   readonly now?: () => Date;
+  /** GOLDSEAL_FAILPOINT. */
+  readonly failpoint?: { readonly name: string; readonly pass: number } | undefined;
 }
 
 const DRAIN_MS = 5_000;
@@ -40,10 +43,11 @@ export async function readBridgeConfig(file: string): Promise<BridgeConfig> {
  */
 export async function startBridge(
   config: BridgeConfig,
-  { log, now = () => new Date() }: BridgeParts,
+  { log, now = () => new Date(), failpoint }: BridgeParts,
 ): Promise<RunningBridge> {
   const lock = await lockStore(config.store);
-  const bridge = await Bridge.open(config, now);
+  const die = (): void => void process.kill(process.pid, "SIGKILL");
+  const bridge = await Bridge.open(config, { now, failpoint: failpointAt(failpoint, die) });
   const listener = await openListener(config, bridge, log);
   bridge.recover().catch((error: unknown) => log.error("bridge.recover", describeError(error)));
   const { host } = config.listen;

@@ -153,6 +153,8 @@ function keepBridge(): void {
   process.once("exit", stop);
   child.once("exit", (status, signal) => {
     process.off("exit", stop);
+    // It was told to stop, by whoever told us too.
+    if (status === 0) return;
     complain(`the bridge ended (${signal ?? status}); it is started again`);
     setTimeout(keepBridge, BRIDGE_PAUSE_MS).unref();
   });
@@ -165,12 +167,15 @@ async function bridge({ env, yamlText }: Sources): Promise<number> {
     import("./http/log.ts"),
   ]);
   process.on("exit", flushLog);
-  const { bridgeConfigFile, logLevel } = parseConfig(env, yamlText);
+  const { bridgeConfigFile, logLevel, failpoint } = parseConfig(env, yamlText);
   if (bridgeConfigFile === undefined) {
     complain("GOLDSEAL_BRIDGE_CONFIG: names no file; the bridge believes nothing but what it pins");
     return 2;
   }
-  const running = await startBridge(await readBridgeConfig(bridgeConfigFile), { log: createLog({ level: logLevel }) });
+  const running = await startBridge(await readBridgeConfig(bridgeConfigFile), {
+    log: createLog({ level: logLevel }),
+    failpoint,
+  });
   process.stdout.write(`bridge ready ${running.url}\n`);
   await new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, resolve);

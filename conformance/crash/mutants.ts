@@ -113,7 +113,7 @@ const KILL_MUTANTS: readonly CrashMutant[] = [
         file: MANIFEST_STORE,
         find: `    if (tags.length > 0) await this.#tagSigner.sign(sql, { ...move, tags });`,
         replace: `    const sign = () => this.#database.transaction((later) => this.#tagSigner.sign(later, { ...move, tags }));
-    if (tags.length > 0) setTimeout(() => void sign().catch(() => undefined), 20);`,
+    if (tags.length > 0) setTimeout(() => void sign().catch(() => undefined), 300);`,
       },
     ],
   },

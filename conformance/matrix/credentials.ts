@@ -13,8 +13,8 @@ export interface Carried {
 }
 
 const SUSPENDED = "lou";
-/** Ten wrong passwords a minute end an account's sign-ins, and a source's; a cell sends up to four requests. */
-const triesOfOne = 2;
+/** Ten wrong passwords a minute end an account's sign-ins, and a source's; a cell sends up to nine requests. */
+const triesOfOne = 1;
 /** They live five minutes, and the machine may be slow. */
 const maxTokenAgeMs = 120_000;
 /** Held something on the R5 that was deleted: their tokens are those of then. */
@@ -97,7 +97,7 @@ export class Credentials {
   async #wrong(): Promise<Carried> {
     const turn = Math.floor(this.#tries / triesOfOne);
     if (this.#tries++ % triesOfOne === 0) this.#suspended = this.#suspend(`lou${turn}`);
-    const from = `127.0.7.${turn + 1}`;
+    const from = `127.1.${Math.floor(turn / 250)}.${(turn % 250) + 1}`;
     return { authorization: basic(await this.#suspended, PASSWORD), from };
   }
 

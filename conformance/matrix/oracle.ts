@@ -76,6 +76,7 @@ export const OPERATIONS = {
   "immutable tags PUT": "admin",
   promotion: "promote",
   "promotion policies": "admin",
+  "promotion offers": "admin",
   "trust GET": "pull",
   "trust POST": "sign",
   "trust key GET": "sign",

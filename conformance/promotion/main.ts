@@ -14,8 +14,8 @@ import { promoteLarge } from "./quick.ts";
 
 const { values } = parseArgs({
   options: {
-    promotions: { type: "string", default: "300" },
-    kills: { type: "string", default: "8" },
+    promotions: { type: "string", default: "100" },
+    kills: { type: "string", default: "4" },
     seed: { type: "string", default: randomBytes(4).toString("hex") },
   },
 });

@@ -89,22 +89,26 @@ async function checkStory(report: Report, world: World): Promise<void> {
   });
 }
 
-/** Killed with SIGKILL as soon as the service is being made; the next bridge brings it to its end, once. */
+/** Killed at each point; the next bridge brings the deployment to its end, once. */
 async function checkKilled(report: Report, world: World, digest: string): Promise<void> {
-  await report.check(
-    "a bridge that is killed in the middle finishes after its start: one service, in the journal to its end",
-    async () => {
-      const asked = deploy(world, spec(world.image("1"), { name: "slow" })).catch(() => undefined);
-      await until(() => journal(world).some(({ event, service }) => event === "intent" && service === "slow"));
-      await world.stopBridge("SIGKILL");
-      await asked;
+  const points = ["bridge.afterVerify", "bridge.afterIntent", "bridge.afterDockerCall", "bridge.afterReread"];
+  for (const point of points) {
+    const name = point.replace(".", "-").toLowerCase();
+    await report.check(`killed at ${point}: the next bridge finishes, or knows of nothing`, async () => {
+      await world.stopBridge();
+      await world.startBridge({ GOLDSEAL_FAILPOINT: `${point}:1` });
+      const asked = await deploy(world, spec(world.image("1"), { name })).catch(() => undefined);
+      if (asked !== undefined) throw new Error(`it was not killed: ${JSON.stringify(asked)}`);
       await world.startBridge();
-      const { id } = journal(world).find(({ service }) => service === "slow") ?? {};
+      const own = journal(world).filter(({ service }) => service === name);
+      equal(own.length, point === "bridge.afterVerify" ? 0 : 1);
+      const { id } = own[0] ?? {};
+      if (id === undefined) return equal((await world.services())[name], undefined);
       await until(() => journal(world).some((record) => record.id === id && record.event === "converged"));
-      equal((await world.services()).slow, pin(world, digest));
-      equal(journal(world).filter(({ service }) => service === "slow").length, 1);
-    },
-  );
+      equal((await world.services())[name], pin(world, digest));
+      equal(journal(world).filter(({ service }) => service === name).length, 1);
+    });
+  }
 }
 
 async function prepare(world: World): Promise<string> {

@@ -130,7 +130,7 @@ export class World {
     return join(this.folder, "bridge");
   }
 
-  async startBridge(): Promise<void> {
+  async startBridge(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const inspected = await this.goldseal("trust", "inspect", `${this.server.host}/ann/web`, "--json");
     const config = {
       ...{ registry: this.server.url, ca: this.server.caPath, engine: this.dockerd.socket, store: this.bridgeStore },
@@ -142,7 +142,7 @@ export class World {
     writeFileSync(join(this.folder, "password"), `${this.server.admin.password}\n`, { mode: 0o600 });
     // JSON is YAML.
     writeFileSync(join(this.folder, "bridge.yaml"), JSON.stringify(config));
-    const env = { ...process.env, GOLDSEAL_BRIDGE_CONFIG: join(this.folder, "bridge.yaml") };
+    const env = { ...process.env, GOLDSEAL_BRIDGE_CONFIG: join(this.folder, "bridge.yaml"), ...more };
     const child = spawn("node", [launcher, "bridge"], {
       // A group of its own: a kill reaches the bridge itself too.
       ...{ cwd: projectRoot, env, detached: true },
@@ -163,7 +163,7 @@ export class World {
   async stopBridge(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     const child = this.#bridge;
     this.#bridge = undefined;
-    if (child === undefined || child.exitCode !== null) return;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = new Promise((resolve) => child.once("exit", resolve));
     if (signal === "SIGKILL" && child.pid !== undefined) process.kill(-child.pid, signal);
     else child.kill(signal);

@@ -5,6 +5,7 @@ import type { BridgeConfig } from "./bridge-config.ts";
 import { Deployer, type OnProgress, type Outcome } from "./deployer.ts";
 import { EngineClient } from "./engine-client.ts";
 import { BridgeError, toRefusal } from "./errors.ts";
+import type { PassPoint } from "./failpoint.ts";
 import { toPinned } from "./image-reference.ts";
 import { Journal } from "./journal.ts";
 import { acceptOrder, type OrderDeps } from "./orders.ts";
@@ -29,6 +30,11 @@ export interface DeployAsk {
   readonly spec: Uint8Array;
 }
 
+export interface BridgeTools {
+  readonly now: () => Date;
+  readonly failpoint: PassPoint;
+}
+
 /** The whole bridge but its listener. */
 export class Bridge {
   readonly #decisions: DecisionDeps;
@@ -38,6 +44,7 @@ export class Bridge {
   readonly #journal: Journal;
   readonly #swarm: Swarm;
   readonly #deployer: Deployer;
+  readonly #failpoint: PassPoint;
 
   private constructor(parts: {
     readonly decisions: DecisionDeps;
@@ -46,16 +53,18 @@ export class Bridge {
     readonly replays: ReplayStore;
     readonly journal: Journal;
     readonly swarm: Swarm;
+    readonly failpoint: PassPoint;
   }) {
-    const { decisions, policy, registry, replays, journal, swarm } = parts;
+    const { decisions, policy, registry, replays, journal, swarm, failpoint } = parts;
+    this.#failpoint = failpoint;
     [this.#decisions, this.#policy, this.#registry] = [decisions, policy, registry];
     [this.#replays, this.#journal, this.#swarm] = [replays, journal, swarm];
     const resolve = (image: string, environment: string): Promise<Decision> => this.resolve(image, environment);
-    this.#deployer = new Deployer({ swarm, journal, resolve, newId: randomUUID, deadlineMs: DEADLINE_MS });
+    this.#deployer = new Deployer({ swarm, journal, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS });
   }
 
   /** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
-  static async open(config: BridgeConfig, now: () => Date): Promise<Bridge> {
+  static async open(config: BridgeConfig, { now, failpoint }: BridgeTools): Promise<Bridge> {
     const { authority, store, policyKeys, pins } = config;
     const registry = new RegistryClient({
       origin: config.registry,
@@ -71,7 +80,7 @@ export class Bridge {
     const decisions = { authority, clock: await BridgeClock.open(store, now), policy, trust, registry };
     const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
     return new Bridge({
-      ...{ decisions, policy, registry, replays, journal },
+      ...{ decisions, policy, registry, replays, journal, failpoint },
       swarm: new Swarm(await EngineClient.open(config.engine)),
     });
   }
@@ -97,6 +106,7 @@ export class Bridge {
       requireWithin(parsed, accepted.rules.specLimits, environment);
       const decision = await this.resolve(parsed.image, environment);
       if (decision.kind === "refuse") return decision;
+      this.#failpoint("bridge.afterVerify");
       const { authority } = this.#decisions;
       const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);
       const because = decision.verdict.rows.flatMap(({ who }) => who).join(", ");

@@ -2,6 +2,7 @@ import type { JsonObject } from "../oci/json.ts";
 import { converge, type Progress } from "./convergence.ts";
 import { findConverged, findOpen, type Intent, type Stage } from "./deployment-records.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
+import type { PassPoint } from "./failpoint.ts";
 import type { Journal } from "./journal.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { findDifference } from "./same-definition.ts";
@@ -16,6 +17,7 @@ export interface DeployerDeps {
   /** {@link resolveSignedDigest} of this bridge. */
   readonly resolve: (image: string, environment: string) => Promise<Decision>;
   readonly newId: () => string;
+  readonly failpoint: PassPoint;
   /** How long a deployment may take until it has failed. */
   readonly deadlineMs: number;
 }
@@ -79,6 +81,7 @@ export class Deployer {
     const held = await this.#deps.swarm.findService(intent.service);
     requireOwn(held, intent);
     await this.#deps.journal.append({ event: "intent", ...intent });
+    this.#deps.failpoint("bridge.afterIntent");
     return this.#applyAndWatch(intent, spec, held, onProgress);
   }
 
@@ -156,8 +159,10 @@ export class Deployer {
     const body = Buffer.from(JSON.stringify(definition));
     if (held === undefined) await swarm.create(body);
     else await swarm.update(held, body);
+    this.#deps.failpoint("bridge.afterDockerCall");
     const now = await swarm.findService(service);
     const difference = now === undefined ? "the service is not there" : findDifference(definition, now.spec);
+    this.#deps.failpoint("bridge.afterReread");
     await journal.append({ event: "applied", id, ...(difference === undefined ? {} : { difference }) });
     return { definition, difference };
   }

@@ -21,7 +21,7 @@ const TIMEOUT_MS = 30_000;
 /**
  * One engine's API, over its socket or mutual TLS. What is sent are the bytes that the caller made, so that a hash of them
  * can be known beforehand.
- * @see docs/decisions/0034
+ * @see docs/decisions/0048
  */
 export class EngineClient {
   readonly #where: RequestOptions;

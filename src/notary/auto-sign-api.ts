@@ -10,6 +10,7 @@ import { isNamespaceName, parseRepositoryName } from "../oci/repository-name.ts"
 import { isTagPattern } from "../oci/tag-pattern.ts";
 import type { AutoSignKey, AutoSignRule } from "../storage/auto-sign-rules.ts";
 import type { Change } from "../storage/database.ts";
+import { findRepository } from "../storage/repository-store.ts";
 import type { TagSigner } from "../storage/tag-rows.ts";
 import type { NotaryDeps } from "./deps.ts";
 import { findObstacle, issueServerTarget, withdrawServerTarget } from "./server-target.ts";
@@ -66,14 +67,18 @@ export function createTagSigner(deps: NotaryDeps): TagSigner {
   };
 }
 
-function listRules({ autoSignRules }: NotaryDeps) {
-  return (request: Request): Promise<Reply> =>
-    replyPage<AutoSignRule>(request, {
+/** @throws OciError NAME_UNKNOWN */
+function listRules({ database, autoSignRules }: NotaryDeps) {
+  return async (request: Request): Promise<Reply> => {
+    const repository = repositoryOf(request);
+    if ((await findRepository(database, repository)) === undefined) throw new OciError("NAME_UNKNOWN");
+    return replyPage<AutoSignRule>(request, {
       name: "rules",
       keyOf: ({ name }) => name,
       toWire,
-      read: (page) => autoSignRules.list(repositoryOf(request), page),
+      read: (page) => autoSignRules.list(repository, page),
     });
+  };
 }
 
 /** @throws OciError NAME_UNKNOWN */

@@ -183,11 +183,12 @@ describe("/api/v1/orgs/{org}/repositories/{repo}/auto-sign", () => {
       (await put("open/auto-sign/all", { tags: ["*"] }, {}, "bob")).status,
       (await rest("open/auto-sign", "bob")).status,
       (await rest("mine/auto-sign", "bob")).status,
+      (await rest("none/auto-sign")).status,
       (await put("none/auto-sign/all", { tags: ["*"] })).status,
       (await put("mine/auto-sign/NO", { tags: ["*"] })).status,
     ];
 
-    expect(others).toEqual([404, 403, 200, 404, 404, 400]);
+    expect(others).toEqual([404, 403, 200, 404, 404, 404, 400]);
   });
 
   it("takes * for any characters and everything else for itself", async () => {

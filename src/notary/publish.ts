@@ -3,6 +3,7 @@ import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
 import type { Sql } from "../storage/database.ts";
+import { findContradiction, immutableMessage } from "../storage/immutable-tags.ts";
 import { ensureRepository } from "../storage/repository-store.ts";
 import { together } from "../storage/statement-batch.ts";
 import type { NotaryDeps } from "./deps.ts";
@@ -12,6 +13,7 @@ import { parseMultipart } from "./multipart.ts";
 import { markUsed } from "./server-keys-store.ts";
 import { signatureEvents } from "./signature-events.ts";
 import { insertSignatures, type NewSignature } from "./signatures-store.ts";
+import { faultOf, UpdateError } from "./tuf/error.ts";
 import { isDelegationName, TARGETS } from "./tuf/names.ts";
 import { completeUpdate } from "./tuf/produce.ts";
 import { judgeUpdate } from "./tuf/update.ts";
@@ -79,7 +81,15 @@ async function judgeAndInsert(deps: NotaryDeps, sql: Sql, request: Request, upda
     insertFiles(sql, collection, files, now),
     insertSignatures(sql, { repositoryId, at: now, signatures }),
     deps.onSigned(sql, signedBy(signatures)),
+    mustKeepTags(sql, repositoryId, signatures),
   );
+}
+
+/** Clients take a tag from the trust data before they ask the registry: there, too, an immutable one is nothing else. */
+async function mustKeepTags(sql: Sql, repositoryId: number, signatures: readonly NewSignature[]): Promise<void> {
+  const said = signatures.filter(({ kind }) => kind === "signed" || kind === "re-signed");
+  const tag = said.length === 0 ? undefined : await findContradiction(sql, repositoryId, said);
+  if (tag !== undefined) throw new UpdateError("INVALID_UPDATE", faultOf("ErrBadTargets", immutableMessage(tag)));
 }
 
 function signedBy(signatures: readonly NewSignature[]): Digest[] {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { put } from "../notary/tuf/testing/loose.ts";
 import { parseDigest } from "../oci/digest.ts";
 import { classic } from "../trust/testing/cosign.ts";
 import { useLab } from "../verdicts/testing/lab.ts";
@@ -86,5 +87,24 @@ describe("a promotion with gates", () => {
 
     expect(body).toMatchObject({ state: "done", gates: [{ gate: "policy warned of ops", allowed: true }] });
     expect(body.gates[0].missing).toHaveLength(1);
+  });
+});
+
+describe("an immutable tag in the trust data", () => {
+  it("is said to be no other image, and may be said to be what it is", async () => {
+    const [image, other] = [await lab().push("qa/fixed", "gold"), await lab().push("qa/fixed", "other")];
+    const signer = await lab().found("qa/fixed");
+    await lab().must("PUT", "orgs/qa/repositories/fixed/immutable-tags", { patterns: ["gold"] });
+
+    await lab().sign(signer, "bob", "gold", image);
+    const { bob } = lab().keys;
+    const part = signer.repository.part("targets/bob", put(["targets", "gold"], other.target), [bob]);
+    const { status, body: refusal } = await signer.publish([part]);
+
+    expect([status, JSON.parse(refusal.toString()).errors[0].code]).toEqual([400, "INVALID_UPDATE"]);
+    expect(refusal.toString()).toContain("the tag gold is immutable here");
+
+    const { body } = await lab().must("GET", "orgs/qa/repositories/fixed/trust/history?tag=gold");
+    expect(body.signatures.map(({ digest }: { digest: string }) => digest)).toEqual([image.digest]);
   });
 });

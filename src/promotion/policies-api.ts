@@ -129,18 +129,21 @@ function deletePolicy(deps: PromotionDeps) {
   };
 }
 
-function listOffers({ database }: PromotionDeps) {
+function listOffers({ database, notFound }: PromotionDeps) {
   const store = new PoliciesStore(database);
-  return async (request: Request): Promise<Reply> =>
-    replyPage<Policy>(request, {
+  return async (request: Request): Promise<Reply> => {
+    const target = repositoryOf(request);
+    if ((await findRepository(database, target)) === undefined) throw notFound();
+    return replyPage<Policy>(request, {
       name: "offers",
       keyOf: ({ id }) => String(id),
       toWire: (policy) => ({ ...toWire(policy), id: policy.id, source: policy.source, version: policy.version }),
       read: ({ after, limit }) => {
         if (!/^\d{0,15}$/.test(after)) throw request.badRequest("after is what an answer called next");
-        return store.listOffers(repositoryOf(request), Number(after), limit);
+        return store.listOffers(target, Number(after), limit);
       },
     });
+  };
 }
 
 /** @param version what is agreed to; undefined: it is not, any more. */

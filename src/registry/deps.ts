@@ -31,10 +31,10 @@ export interface RegistryDeps {
   /** Of the change that a request makes; with `action` where it takes another right than its route says. */
   readonly confirm: (request: Request, action?: RepositoryAction) => Confirm;
   /**
-   * By the policies of the repository: returns what to warn of.
+   * By the policies of the repository: returns what to warn of; undefined where it is known already that there is nothing.
    * @throws OciError DENIED
    */
-  readonly checkPull: (request: Request, pull: Pull) => Promise<readonly string[]>;
+  readonly checkPull: (request: Request, pull: Pull) => Promise<readonly string[]> | undefined;
   readonly blobs: BlobStore;
   readonly blobRows: BlobRows;
   readonly uploads: UploadStore;

@@ -37,10 +37,8 @@ export function getManifest(deps: RegistryDeps): LookAhead {
     return async () => {
       if (row === undefined) throw unknown(reference);
       if (row.quarantined) throw inQuarantine("MANIFEST_UNKNOWN", row.digest);
-      const headers = {
-        ...manifestHeaders(row, reference),
-        ...(await judgePull(deps, request, { repository, reference, row })),
-      };
+      const warned = judgePull(deps, request, { repository, reference, row });
+      const headers = manifestHeaders(row, reference, warned === undefined ? [] : await warned);
       if (matchesETag(request.header("If-None-Match"), `"${row.digest}"`)) return empty(304, headers);
       if (request.method === "HEAD") {
         if (row.doubtful) await refuseSkipping(deps, request, repository, row);
@@ -64,14 +62,14 @@ interface Found {
 }
 
 /** A HEAD is judged as the GET that it stands for. @throws OciError DENIED */
-async function judgePull(
+function judgePull(
   { checkPull }: RegistryDeps,
   request: Request,
   { repository, reference, row: { repositoryId, digest, watch } }: Found,
-): Promise<ReplyHeaders> {
-  if (watch === undefined) return {};
+): Promise<readonly string[]> | undefined {
+  if (watch === undefined) return undefined;
   const tag = reference.kind === "tag" ? reference.tag : undefined;
-  return toWarnings(await checkPull(request, { repositoryId, repository, tag, digest, watch }));
+  return checkPull(request, { repositoryId, repository, tag, digest, watch });
 }
 
 /**
@@ -192,13 +190,18 @@ function verifiedDigest(content: Buffer, reference: Reference): Digest {
 }
 
 /** A digest's bytes never change; a tag is asked for anew every time, and what a policy may refuse the next time. */
-function manifestHeaders({ digest, watch }: FoundManifest, reference: Reference): ReplyHeaders {
+function manifestHeaders(
+  { digest, watch }: FoundManifest,
+  reference: Reference,
+  warned: readonly string[],
+): ReplyHeaders {
   const isForEver = reference.kind === "digest" && watch === undefined;
-  return {
+  const headers = {
     "Docker-Content-Digest": digest,
     ETag: `"${digest}"`,
     "Cache-Control": isForEver ? "private, max-age=31536000, immutable" : "private, no-cache",
   };
+  return warned.length === 0 ? headers : { ...headers, ...toWarnings(warned) };
 }
 
 /** @see distribution-spec v1.1 "Warnings", RFC 7234 section 5.5 */

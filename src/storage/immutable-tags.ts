@@ -66,3 +66,27 @@ async function findPatterns(sql: Sql, repository: RepositoryName): Promise<Immut
   );
   return row;
 }
+
+/** What somebody says that a tag is. */
+export interface SaidOfTag {
+  readonly tag: string;
+  /** Empty for nothing. */
+  readonly digest: string;
+}
+
+/** The first of the tags that is there, stays what it is, and is something else than is said. */
+export async function findContradiction(
+  sql: Sql,
+  repositoryId: number,
+  said: readonly SaidOfTag[],
+): Promise<string | undefined> {
+  const [row] = await sql.query<{ name: string }>(
+    "tags-contradicted",
+    `select t.name from unnest($2::text[], $3::text[]) s (tag, digest)
+     join tags t on t.repository_id = $1 and t.name = s.tag
+     where s.digest <> '' and t.manifest_digest <> s.digest and starts_with(t.manifest_digest, 'sha256:')
+       and ${isImmutable("t")} order by t.name limit 1`,
+    [repositoryId, said.map(({ tag }) => tag), said.map(({ digest }) => digest)],
+  );
+  return row?.name;
+}

@@ -29,10 +29,11 @@ export interface PullDeps {
 }
 
 /**
- * Judges a pull by the policies of the repository. Returns what to warn of.
+ * Judges a pull by the policies of the repository. Returns what to warn of; undefined where it is known already
+ * that there is nothing: most pulls by far, and none of them waits for it.
  * @throws OciError DENIED where one in mode `enforce` refuses the image, for everybody who could not sign it
  */
-export type CheckPull = (request: Request, pull: Pull) => Promise<readonly string[]>;
+export type CheckPull = (request: Request, pull: Pull) => Promise<readonly string[]> | undefined;
 
 /** What all policies together make of an image, for as long as what it rests on is the same. */
 interface Outcome {
@@ -51,16 +52,20 @@ const ALLOWED: readonly PolicyVerdict[] = [];
 export function createCheckPull(deps: PullDeps): CheckPull {
   const outcomes = new LRUCache<string, Outcome>({ max: maxRemembered });
   const underWay = new Map<string, Promise<Outcome>>();
-  return async (request, pull) => {
-    const name = `${pull.repositoryId} ${pull.tag ?? ""} ${pull.digest}`;
-    const known = outcomes.get(name);
-    if (known !== undefined && known.watch === pull.watch && deps.now().getTime() < known.until)
-      return known.refusing === ALLOWED && known.warning === ALLOWED ? [] : answer(deps, request, pull, known);
+  const judgeAnew = async (request: Request, pull: Pull, name: string): Promise<readonly string[]> => {
     // Where no version says what it rests on, it is good for this one request.
     if (pull.watch === "") return answer(deps, request, pull, await judgePull(deps, pull));
     const outcome = await once(underWay, `${name} ${pull.watch}`, () => judgePull(deps, pull));
     outcomes.set(name, outcome);
     return answer(deps, request, pull, outcome);
+  };
+  return (request, pull) => {
+    const name = `${pull.repositoryId} ${pull.tag ?? ""} ${pull.digest}`;
+    const known = outcomes.get(name);
+    if (known === undefined || known.watch !== pull.watch || deps.now().getTime() >= known.until)
+      return judgeAnew(request, pull, name);
+    if (known.refusing === ALLOWED && known.warning === ALLOWED) return undefined;
+    return answer(deps, request, pull, known);
   };
 }
 

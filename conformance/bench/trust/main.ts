@@ -11,7 +11,7 @@ import { enforce } from "./policed.ts";
 /** How much more a manifest GET may cost where a policy is enforced. */
 const maxSurcharge = 0.05;
 const CONNECTIONS = [1, 32];
-const PEOPLE = 32;
+const PEOPLE = 16;
 
 interface Result extends Comparison {
   readonly connections: number;

@@ -96,7 +96,7 @@ export class World {
     const deps = {
       authorize: async () => ({ allowed: true }) as const,
       catalog: async () => [],
-      checkPull: async () => [],
+      checkPull: () => undefined,
       blobs,
       blobRows: new BlobRows(database, seeBytes),
       uploads: new UploadStore(database),
