@@ -2,12 +2,11 @@
 import { pushImage, pushIndex } from "./images.ts";
 import { addKey, claimKey, makeDockerKey, ownDockerKey, publicHalf } from "./keys.ts";
 import type { Machine } from "./machines.ts";
-import { shortLived } from "./short-lived.ts";
+import { found, sign } from "./signing.ts";
 import {
   askFor,
   type Case,
   makeRepository,
-  mustBeRecorded,
   mustRefuse,
   mustServe,
   ONE_TESTER,
@@ -15,6 +14,7 @@ import {
   type Stage,
   TWO_TESTERS,
 } from "./tamper.ts";
+import { EXPIRED, REJUDGED } from "./tamper-time.ts";
 import { must, type World } from "./world.ts";
 
 export async function checkTrust(world: World): Promise<void> {
@@ -23,21 +23,11 @@ export async function checkTrust(world: World): Promise<void> {
   await ownDockerKey(quentin, "quentin");
   await ownDockerKey(dan, "dan");
   await askFor(world, ONE_TESTER);
-  await runCases(world, `trust data, ${world.docker}`, CASES);
+  await runCases(world, `trust data, ${world.docker}`, [...CASES, ...REJUDGED]);
   await askFor(world, TWO_TESTERS);
   await runCases(world, `trust data, ${world.docker}`, [ONE_PERSON, TWO_PEOPLE]);
   await askFor(world, ONE_TESTER);
   await runCases(world, `trust data, ${world.docker}`, [EXPIRED]);
-}
-
-/** Trust data whose only delegate is `signer`, the key of whom it is called after; founded by docker at this machine. */
-async function found({ image }: Stage, who: Machine, signer: string): Promise<void> {
-  await must(who.docker(`trust signer add --key ${signer}.pub ${signer} ${image}`), /Successfully added signer/);
-}
-
-/** By whichever of the keys at this machine may. */
-async function sign({ image }: Stage, who: Machine, tag = "1"): Promise<void> {
-  await must(who.goldseal(`trust sign ${image}:${tag}`), /^signed /);
 }
 
 const CASES: readonly Case[] = [
@@ -216,52 +206,7 @@ const CASES: readonly Case[] = [
       await mustRefuse(stage, "1", /is by nobody/);
     },
   },
-  {
-    name: "re-judged within 5 s of the removal of the key, without anybody reading",
-    run: async (stage) => {
-      const machine = stage.world.another("quinn");
-      await pushImage(machine.direct, stage.repository, "1");
-      await ownDockerKey(machine, "laptop");
-      await found(stage, machine, "laptop");
-      await sign(stage, machine);
-      await mustServe(stage, "1");
-      await must(machine.goldseal("key remove laptop"));
-      await mustBeRecorded(stage, "refused");
-      await mustRefuse(stage, "1", /a signature of quinn is by a key that quinn has no more/);
-    },
-  },
-  {
-    name: "re-judged within 5 s of leaving the team",
-    run: async (stage) => {
-      const { world, quinn, repository } = stage;
-      await pushImage(quinn.direct, repository, "1");
-      await found(stage, quinn, "quinn");
-      await sign(stage, quinn);
-      await mustServe(stage, "1");
-      await must(world.people.admin.goldseal("team remove qa testers quinn"));
-      await mustBeRecorded(stage, "refused");
-      await mustRefuse(stage, "1", /is by nobody/);
-      await must(world.people.admin.goldseal("team add qa testers quinn"));
-      await mustBeRecorded(stage, "allowed");
-      await mustServe(stage, "1");
-    },
-  },
 ];
-
-/** Last: the server's clock is ahead from then on. */
-const EXPIRED: Case = {
-  name: "expired, which is on record 5 s later",
-  run: async (stage) => {
-    const { quinn, repository, world } = stage;
-    const image = await pushImage(quinn.direct, repository, "1");
-    // Nothing that ends sooner is taken.
-    await shortLived(stage, image, 3700);
-    await mustServe(stage, "1");
-    await world.restartLater(3800);
-    await mustBeRecorded(stage, "refused");
-    await mustRefuse(stage, "1", /expired|is by nobody/);
-  },
-};
 
 const ONE_PERSON: Case = {
   name: "one person with two keys is one person",
