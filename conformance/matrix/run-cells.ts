@@ -4,8 +4,9 @@ import type { RunningServer } from "../harness/server.ts";
 import { type Cell, runPlain, type Stage } from "./cells.ts";
 import { Credentials, MODES } from "./credentials.ts";
 import { inLanes, lanes } from "./lanes.ts";
-import { keeperOf, PLAIN, type PlainName } from "./operations.ts";
+import { PLAIN, type PlainName } from "./operations.ts";
 import { ACTORS, OPERATIONS, type OperationName, REPOSITORIES } from "./oracle.ts";
+import { keeperOf } from "./rest-operations.ts";
 import { runSpecial, type SPECIAL } from "./special-cells.ts";
 import { NAMES, World } from "./world.ts";
 

@@ -12,7 +12,7 @@ import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } fr
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { BrokenBytesError } from "../storage/broken-bytes.ts";
 import type { Author } from "../storage/image-history.ts";
-import type { FoundManifest } from "../storage/manifest-store.ts";
+import type { FoundManifest } from "../storage/manifest-lookup.ts";
 import { unreadable } from "./broken-blob.ts";
 import type { RegistryDeps } from "./deps.ts";
 import { inQuarantine } from "./errors.ts";

@@ -11,18 +11,11 @@ import { type Confirm, type Database, isViolation, type Sql } from "./database.t
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { type Author, recordPush } from "./image-history.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
+import { type FoundManifest, findRows, type ManifestKey, type ManifestRow } from "./manifest-lookup.ts";
 import { ensureRepository } from "./repository-store.ts";
-import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
+import type { Seen } from "./rights-row.ts";
 import { together } from "./statement-batch.ts";
 import { deleteTagRow, deleteTagsOf, noTagSigner, putTags, type TagMove, type TagSigner } from "./tag-rows.ts";
-import { WATCH, WATCH_JOIN } from "./watch-column.ts";
-
-export interface ManifestRow {
-  readonly digest: Digest;
-  readonly mediaType: string;
-  /** Bytes. */
-  readonly size: number;
-}
 
 /** One entry of the referrers list, as its row keeps it. */
 export interface ReferrerRow extends ManifestRow {
@@ -46,21 +39,6 @@ export interface ManifestPush {
   readonly tags: readonly Tag[];
   readonly by: Author;
   readonly confirm: Confirm;
-}
-
-interface ManifestKey {
-  readonly repository: RepositoryName;
-  readonly reference: Reference;
-}
-
-export interface FoundManifest extends ManifestRow {
-  readonly repositoryId: number;
-  /** Its bytes are damaged: it counts as absent until somebody pushes it again. */
-  readonly quarantined: boolean;
-  /** Something is in quarantine, which it may need: see {@link ManifestStore.isWhole}. */
-  readonly doubtful: boolean;
-  /** See watch-column.ts; undefined where no policy concerns the repository. */
-  readonly watch: string | undefined;
 }
 
 /** Bytes of manifests kept in memory: what a digest names never changes. Who may see them is asked every time. */
@@ -294,33 +272,4 @@ interface ReferrerSqlRow {
 export async function deleteManifests(sql: Sql, repositoryId: number): Promise<void> {
   await sql.query("manifest-children-clear", "delete from manifest_children where repository_id = $1", [repositoryId]);
   await sql.query("manifests-clear", "delete from manifests where repository_id = $1", [repositoryId]);
-}
-
-const FIND_ROWS = `
-  select k.at, r.id, m.size, m.digest, m.media_type, case when m.quarantined_at is not null then 2
-    when (select true from blobs where quarantined_at is not null limit 1) then 1
-    when (select true from manifests where quarantined_at is not null limit 1) then 1 else 0 end,
-    ${WATCH}, ${RIGHTS}
-  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (repository, tag, digest, at)
-  left join repositories r on r.name = k.repository ${WATCH_JOIN}
-  left join manifests m on m.repository_id = r.id and m.digest = coalesce(k.digest,
-    (select t.manifest_digest from tags t where t.repository_id = r.id and t.name = k.tag))`;
-
-async function findRows(database: Database, keys: readonly ManifestKey[]): Promise<Seen<FoundManifest>[]> {
-  const rows = await database.lookUp({
-    name: "manifest-rows",
-    text: FIND_ROWS,
-    keys: [
-      keys.map(({ repository }) => repository),
-      keys.map(({ reference }) => (reference.kind === "tag" ? reference.tag : null)),
-      keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
-    ],
-  });
-  return toSeen(rows, ([, id, size, digest, mediaType, quarantined, watch]) => {
-    if (digest === null) return undefined;
-    return {
-      ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
-      ...{ quarantined: quarantined === "2", doubtful: quarantined === "1", watch: watch ?? undefined },
-    };
-  });
 }

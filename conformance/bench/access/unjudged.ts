@@ -33,18 +33,18 @@ process.on("SIGWINCH", () => { globalThis.unjudged = false; });`,
     to: `name !== undefined && !(globalThis.unjudged && identity.by === "token")) admit(`,
   },
   {
-    file: "src/storage/manifest-store.ts",
+    file: "src/storage/manifest-lookup.ts",
     from: `    name: "manifest-rows",
     text: FIND_ROWS,`,
     to: `    name: globalThis.unjudged ? "manifest-rows-unjudged" : "manifest-rows",
     text: globalThis.unjudged ? FIND_ROWS_UNJUDGED : FIND_ROWS,`,
   },
   {
-    file: "src/storage/manifest-store.ts",
-    from: `async function findRows(`,
+    file: "src/storage/manifest-lookup.ts",
+    from: `/** One statement, whatever`,
     to: `const FIND_ROWS_UNJUDGED = FIND_ROWS.replace(RIGHTS, "null");
 
-async function findRows(`,
+/** One statement, whatever`,
   },
 ];
 
