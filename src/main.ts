@@ -23,10 +23,16 @@ commands
   key             list, add, prove, remove, who: the keys that people sign with
   token-keys      rotate: sign tokens with a new key
   trust           init, sign, revoke, verify, inspect: sign images, and see who signed them
+  auto-sign       set, list, delete: tags that the server signs as part of their push
+  policies        list, show, set, remove, verdict: who must have signed what is pulled or promoted
+  policy          draft, sign, push, show, diff: the signed document that bridges obey
+  promote, approve, promotions, history
+                  the same image into the next repository, with approvals; what happened to it everywhere
   trust-keys      list, rotate: keys that the server signs trust data with
   keyring         reseal: seal everything with the first key of the master key file
   directory       list, sync: the directories (LDAP) that users sign in by
   gc              collect garbage now; --dry-run only lists it
+  fsck            look for rows without bytes, bytes without rows, and damaged bytes
   audit           search, export: who did what, and who was refused what
   why             why something was refused, or what rule lets somebody do something
   completion      bash: complete all of this
