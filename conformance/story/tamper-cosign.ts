@@ -9,6 +9,7 @@ import type { Machine } from "./machines.ts";
 import {
   askFor,
   type Case,
+  mustBeKept,
   mustBeRecorded,
   mustRefuse,
   mustServe,
@@ -252,6 +253,7 @@ async function removeKey(version: CosignVersion, stage: Stage): Promise<void> {
   const pushed = await pushImage(quinn.direct, repository, "1");
   await sign(version, quinn, `${image}@${pushed.digest}`, key);
   await mustServe(stage, "1");
+  await mustBeKept(stage);
   await must(quinn.goldseal(`key remove ${key}`));
   await mustBeRecorded(stage, "refused");
   await mustRefuse(stage, "1", /is by nobody/);

@@ -3,7 +3,7 @@ import { pushImage } from "./images.ts";
 import { ownDockerKey } from "./keys.ts";
 import { shortLived } from "./short-lived.ts";
 import { found, sign } from "./signing.ts";
-import { type Case, mustBeRecorded, mustRefuse, mustServe } from "./tamper.ts";
+import { type Case, mustBeKept, mustBeRecorded, mustRefuse, mustServe } from "./tamper.ts";
 import { must } from "./world.ts";
 
 export const REJUDGED: readonly Case[] = [
@@ -16,6 +16,7 @@ export const REJUDGED: readonly Case[] = [
       await found(stage, machine, "laptop");
       await sign(stage, machine);
       await mustServe(stage, "1");
+      await mustBeKept(stage);
       await must(machine.goldseal("key remove laptop"));
       await mustBeRecorded(stage, "refused");
       await mustRefuse(stage, "1", /a signature of quinn is by a key that quinn has no more/);
@@ -29,6 +30,7 @@ export const REJUDGED: readonly Case[] = [
       await found(stage, quinn, "quinn");
       await sign(stage, quinn);
       await mustServe(stage, "1");
+      await mustBeKept(stage);
       await must(world.people.admin.goldseal("team remove qa testers quinn"));
       await mustBeRecorded(stage, "refused");
       await mustRefuse(stage, "1", /is by nobody/);
@@ -48,6 +50,7 @@ export const EXPIRED: Case = {
     // Nothing that ends sooner is taken.
     await shortLived(stage, image, 3700);
     await mustServe(stage, "1");
+    await mustBeKept(stage);
     await world.restartLater(3800);
     await mustBeRecorded(stage, "refused");
     await mustRefuse(stage, "1", /expired|is by nobody/);

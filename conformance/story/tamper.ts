@@ -1,4 +1,5 @@
 /** One image after the other, signed by real clients and tampered with: what a policy makes of it, at the pull itself. */
+import { embeddedDatabase, query } from "../crash/database.ts";
 import type { Json, Machine } from "./machines.ts";
 import { until, type World } from "./world.ts";
 
@@ -37,6 +38,16 @@ export async function makeRepository({ world, repository }: Stage): Promise<void
 export async function mustServe({ world, repository }: Stage, reference: string): Promise<void> {
   const { status, body } = await world.people.oz.direct.manifest(repository, reference);
   if (status !== 200) throw new Error(`${reference} was answered ${status}: ${body}`);
+}
+
+/** Nobody but the server sees that it keeps this verdict on tag `1`; one that nobody kept cannot turn. */
+export async function mustBeKept({ world, repository }: Stage): Promise<void> {
+  const text = `select from verdicts v join repositories r on r.id = v.repository_id
+    where r.name = '${repository}' and v.tag = '1' and v.allowed`;
+  await until(`a verdict on ${repository} is kept`, 20, async () => {
+    const rows = await query(embeddedDatabase(world.server.data), text);
+    return rows.length > 0 ? true : undefined;
+  });
 }
 
 /** oz does not, and is told why. */
