@@ -157,6 +157,21 @@ describe("the door, of a request that could be read in two ways", () => {
     expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n"))).errors[0].code).toBe("UNSUPPORTED");
   });
 
+  it("lets whoever sends on in spite of a 417 come to the end of it, who would lose the answer else", async () => {
+    const socket = connect({ host: "127.0.0.1", port: app.port }).setEncoding("latin1");
+    const body = "x".repeat(8 * 1024 * 1024);
+    let text = "";
+    socket.on("data", (piece) => {
+      text += piece;
+    });
+
+    socket.write(`PUT /v2/ HTTP/1.1\r\n${auth}Expect: 200-ok\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    // It would be an error, ECONNRESET, over bytes that nobody takes.
+    await once(socket, "end");
+
+    expect(text).toMatch(/^HTTP\/1\.1 417 .*\r\n\r\n\{"errors":.*\}$/s);
+  });
+
   it("sends 100 Continue only for a body that it will read", async () => {
     const body = "expected";
     const path = `/v2/alice/door/blobs/uploads/?digest=${digestOf(body)}`;

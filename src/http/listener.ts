@@ -119,9 +119,17 @@ function refusalBody(status: string): string {
   return JSON.stringify({ errors: [{ code: "UNSUPPORTED", message: status.slice(4) }] });
 }
 
-/** `Expect` has one meaning, 100-continue; Node's own answer to others has no body that a registry client could read. */
-function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+/**
+ * `Expect` has one meaning, 100-continue; Node's own answer to others has no body that a registry client could read. It is
+ * said at once, and the connection ends with the request, as {@link endWith} lets it: some send on without waiting.
+ */
+function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
   const body = refusalBody("417 Expectation Failed");
   const headers = { Connection: "close", "Content-Type": "application/json", "Content-Length": body.length };
-  response.writeHead(417, headers).end(body);
+  response.writeHead(417, headers).write(body);
+  const end = (): void => void response.end();
+  const lingering = setTimeout(end, lingerMs).unref();
+  request.on("error", () => undefined);
+  request.once("close", () => clearTimeout(lingering));
+  request.once("end", end).resume();
 }
