@@ -62,7 +62,8 @@ describe("the feed of changes", () => {
     await append("waits");
 
     const reading = feed.list({ gun: "waits", from: 0n, backwards: false, limit: 10 });
-    const waiting = "select count(*)::int as count from pg_locks where not granted";
+    const waiting = `select count(*)::int as count from pg_locks join pg_stat_activity using (pid)
+    where not granted and datname = current_database()`;
     while ((await test.database.query<{ count: number }>("", waiting))[0]?.count !== 1);
     release.resolve();
 
