@@ -120,8 +120,7 @@ describe("statements of a transaction that are asked for together", () => {
   });
 });
 
-/** Until so many sessions wait for a lock. */
-/** Of this database: other files use the same server. */
+/** Until so many sessions of this database wait for a lock; other files use the same server. */
 async function waiting(sessions: number): Promise<void> {
   const text = `select count(*)::int as count from pg_locks join pg_stat_activity using (pid)
     where not granted and datname = current_database()`;
