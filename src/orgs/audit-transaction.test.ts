@@ -7,6 +7,7 @@ import { openTestApp, PASSWORD, PUBLIC_URL, type TestApp } from "../testing/open
 import { signEnvelope } from "../trust/dsse.ts";
 import { POLICY_TYPE } from "../trust/policy.ts";
 import { signerOf } from "../trust/testing/signers.ts";
+import { fingerprints, recorded, withoutRecord } from "./test-audit.ts";
 
 let app: TestApp;
 
@@ -27,38 +28,6 @@ afterAll(async () => {
   expect(app.errors()).toEqual([]);
   await app[Symbol.asyncDispose]();
 });
-
-/** While `work` runs, no change can be put on record. */
-async function withoutRecord<T>(work: () => Promise<T>): Promise<T> {
-  await app.database.query(
-    "",
-    `create trigger broken before insert on audit_log for each row when (new.outcome = 'done') execute function disk_full()`,
-  );
-  try {
-    return await work();
-  } finally {
-    await app.database.query("", "drop trigger broken on audit_log");
-  }
-}
-
-/** A fingerprint of each table but the record itself, and what the server notes of its own rounds at any time. */
-async function tables(): Promise<Record<string, string>> {
-  const names = await app.database.query<{ name: string }>(
-    "",
-    "select tablename as name from pg_tables where schemaname = 'public' and tablename !~ '^(audit_log|verdict_repositories$|verdicts$)'",
-  );
-  const prints = names.map(
-    ({ name }) => `(select md5(string_agg(t::text, ' ' order by t::text)) from ${name} t) ${name}`,
-  );
-  const [row] = await app.database.query<Record<string, string>>("", `select ${prints.join(", ")}`);
-  return row ?? {};
-}
-
-async function recorded(): Promise<string[]> {
-  const text =
-    "select detail ->> 'route' as route from audit_log where outcome = 'done' and action <> 'sign-in' order by id";
-  return (await app.database.query<{ route: string }>("", text)).map(({ route }) => route);
-}
 
 interface Change {
   readonly route: string;
@@ -220,11 +189,11 @@ const NOT_A_CHANGE = [
 const ELSEWHERE = ["approvals", "rejection", "reversal"].map((what) => `/api/v1/promotions/{promotion}/${what}`);
 
 async function mustBeOne(route: string, send: () => Promise<{ status: number; body: Buffer }>): Promise<void> {
-  const before = [await tables(), await recorded()];
-  const failed = await withoutRecord(send);
-  const between = [await tables(), await recorded()];
+  const before = [await fingerprints(app.database), await recorded(app.database)];
+  const failed = await withoutRecord(app.database, send);
+  const between = [await fingerprints(app.database), await recorded(app.database)];
   const done = await send();
-  const after = await recorded();
+  const after = await recorded(app.database);
 
   expect([route, failed.status]).toEqual([route, 507]);
   expect(between).toEqual(before);
@@ -259,7 +228,7 @@ describe("a change of REST", () => {
   });
 
   it("that is refused leaves no record of having been made", async () => {
-    const before = await recorded();
+    const before = await recorded(app.database);
 
     const answers = [
       await app.ask("PUT", "/api/v1/orgs/lab", { as: "admin", body: "{}", headers: { "if-match": '"1"' } }),
@@ -270,7 +239,7 @@ describe("a change of REST", () => {
     ];
 
     expect(answers.map(({ status }) => status)).toEqual([412, 409, 404, 404, 404]);
-    expect(await recorded()).toEqual(before);
+    expect(await recorded(app.database)).toEqual(before);
   });
 });
 
@@ -304,10 +273,10 @@ describe("an identity token", () => {
     const signIn = () => app.ask("GET", "/token?offline_token=true&client_id=docker", { as: "bob" });
     const signIns = async () =>
       (await app.database.query("", "select 1 from audit_log where action = 'sign-in' and actor = 'bob'")).length;
-    const before = [await tables(), await signIns()];
+    const before = [await fingerprints(app.database), await signIns()];
 
-    const failed = await withoutRecord(signIn);
-    const between = [await tables(), await signIns()];
+    const failed = await withoutRecord(app.database, signIn);
+    const between = [await fingerprints(app.database), await signIns()];
     const done = await signIn();
 
     expect([failed.status, between]).toEqual([507, before]);
