@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from "node:http";
-import { isJsonObject, type Json, JsonError, type JsonObject, parseJson } from "../oci/json.ts";
+import { readObject, readParameter } from "../oci/token-exchange.ts";
 import { BridgeError } from "./errors.ts";
 import { type Answer, HttpsExchange, type Outgoing } from "./https-exchange.ts";
 
@@ -103,19 +103,4 @@ export class RegistryClient {
     const why = status === 401 || status === 403 ? ` (${who})` : status >= 300 && status < 400 ? " (not followed)" : "";
     return new BridgeError("REGISTRY", `${this.#origin}${path} was answered ${status}${why}`);
   }
-}
-
-function readObject(body: Buffer): JsonObject {
-  let value: Json;
-  try {
-    value = parseJson(body);
-  } catch (error) {
-    if (error instanceof JsonError) return {};
-    throw error;
-  }
-  return isJsonObject(value) ? value : {};
-}
-
-function readParameter(header: string, name: string): string {
-  return new RegExp(`\\b${name}="([^"]*)"`).exec(header)?.[1] ?? "";
 }

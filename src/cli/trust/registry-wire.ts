@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
-import { isJsonObject, type Json, JsonError, type JsonObject, parseJson } from "../../oci/json.ts";
+import { isJsonObject } from "../../oci/json.ts";
+import { readObject, readParameter } from "../../oci/token-exchange.ts";
 import { CliError } from "../errors.ts";
 import { basicAuth, exchange, type Outgoing, readBody, type Server, unreachable } from "../exchange.ts";
 
@@ -146,19 +147,4 @@ export function readError(body: Buffer): WireError {
 
 function isRefusal(status: number): boolean {
   return status === 401 || status === 403 || status === 429 || status >= 500;
-}
-
-function readObject(body: Buffer): JsonObject {
-  let value: Json;
-  try {
-    value = parseJson(body);
-  } catch (error) {
-    if (error instanceof JsonError) return {};
-    throw error;
-  }
-  return isJsonObject(value) ? value : {};
-}
-
-function readParameter(header: string, name: string): string {
-  return new RegExp(`\\b${name}="([^"]*)"`).exec(header)?.[1] ?? "";
 }
