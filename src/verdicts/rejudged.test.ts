@@ -68,6 +68,30 @@ const CHANGES: readonly (readonly [string, () => Promise<unknown>, () => Promise
 ];
 
 describe("a verdict", () => {
+  it("is on record within 5 s though it could not be written the first time", async () => {
+    const { of } = await signed("again");
+    await expect.poll(() => statusOf(of, "v1")).toBe(200);
+    // What a sequence has given is given, whatever becomes of the transaction.
+    const { database } = lab().app;
+    await database.query("", "create sequence refused_turns");
+    await database.query(
+      "",
+      `create function fail_once() returns trigger language plpgsql as
+       $$ begin if nextval('refused_turns') = 1 then raise exception 'not this time'; end if; return new; end $$`,
+    );
+    await database.query(
+      "",
+      `create trigger fail_once before insert on trust_signatures for each row
+       when (new.policy = 'again') execute function fail_once()`,
+    );
+
+    await lab().must("DELETE", "orgs/ops/teams/gold/members/carol");
+
+    await turns(of).toEqual(["refused"]);
+    await database.query("", "drop trigger fail_once on trust_signatures");
+    await lab().must("PUT", "orgs/ops/teams/gold/members/carol", {});
+  });
+
   it.each(CHANGES)(
     "is another one for the next pull after %s, and on record within 5 s though nobody pulls",
     async (what, take, give) => {

@@ -19,7 +19,9 @@ export interface RoundsDeps {
 
 const everyMs = 1_000;
 const page = 100;
-const retryMs = 60_000;
+/** After the first failure; twice as long after each other one. */
+const retryMs = 1_000;
+const maxRetryMs = 60_000;
 /** What takes long is not judged again at once, however often it changes: pulls do not wait for it. */
 const restShare = 1;
 const dayMs = 86_400_000;
@@ -33,6 +35,8 @@ export class VerdictRounds {
   readonly #timer: NodeJS.Timeout;
   /** Repositories that could not be judged, or took long, and when they are looked at again, in ms of this process. */
   readonly #resting = new Map<number, number>();
+  /** How often each could not be judged since it last was. */
+  readonly #failures = new Map<number, number>();
   #running: Promise<void> | undefined;
 
   constructor(deps: RoundsDeps) {
@@ -78,10 +82,13 @@ export class VerdictRounds {
     this.#resting.delete(due.repositoryId);
     try {
       await judgeRepository(this.#deps, due);
+      this.#failures.delete(due.repositoryId);
       const ended = performance.now();
       if (ended - started > everyMs) this.#resting.set(due.repositoryId, ended + restShare * (ended - started));
     } catch (error) {
-      this.#resting.set(due.repositoryId, started + retryMs);
+      const failures = this.#failures.get(due.repositoryId) ?? 0;
+      this.#failures.set(due.repositoryId, failures + 1);
+      this.#resting.set(due.repositoryId, started + Math.min(retryMs * 2 ** failures, maxRetryMs));
       this.#deps.log.warn("verdicts.not-judged", { repository: due.repository, ...describeError(error) });
     }
   }
