@@ -51,6 +51,15 @@ export class Swarm {
     return found && toService(found);
   }
 
+  /** All of them, other people's too. @throws BridgeError ENGINE, SILENT */
+  async listServices(): Promise<{ readonly name: string; readonly labels: JsonObject }[]> {
+    const services = await this.#engine.list("/services");
+    return services.map(({ Spec }) => {
+      const { Name, Labels }: JsonObject = isJsonObject(Spec) ? Spec : {};
+      return { name: String(Name), labels: isJsonObject(Labels) ? Labels : {} };
+    });
+  }
+
   async create(definition: Uint8Array): Promise<void> {
     await this.#engine.call("POST", "/services/create", { body: definition });
   }
