@@ -1,16 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Log } from "../http/log.ts";
+import { type AskedImage, breakGlass } from "./break-glass.ts";
 import { BridgeClock } from "./bridge-clock.ts";
 import type { BridgeConfig } from "./bridge-config.ts";
-import { Deployer } from "./deployer.ts";
+import { Deployer, type Judges } from "./deployer.ts";
 import { EngineClient } from "./engine-client.ts";
 import type { PassPoint } from "./failpoint.ts";
 import { Journal } from "./journal.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { ReplayStore } from "./replay-store.ts";
-import { type Decision, type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
+import { type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
 import { Swarm } from "./swarm.ts";
 import { TrustReader } from "./trust-reader.ts";
 import { TrustStore } from "./trust-store.ts";
@@ -25,7 +26,7 @@ export interface BridgeTools {
 }
 
 /** The parts of the bridge that its features share. */
-export interface Core extends BridgeTools {
+export interface Core extends BridgeTools, Judges {
   readonly config: BridgeConfig;
   readonly decisions: DecisionDeps;
   readonly policy: PolicyKeeper;
@@ -36,8 +37,6 @@ export interface Core extends BridgeTools {
   readonly engine: EngineClient;
   readonly swarm: Swarm;
   readonly deployer: Deployer;
-  /** {@link resolveSignedDigest} of this bridge. */
-  readonly resolve: (image: string, environment: string) => Promise<Decision>;
 }
 
 /** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
@@ -51,10 +50,14 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
   const engine = await EngineClient.open(config.engine);
   const swarm = new Swarm(engine);
-  const resolve = (image: string, environment: string): Promise<Decision> =>
-    resolveSignedDigest(decisions, image, environment);
-  const deployer = new Deployer({ swarm, journal, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS });
-  return { ...tools, config, decisions, policy, registry, replays, journal, engine, swarm, deployer, resolve };
+  const judges = {
+    resolve: (image: string, environment: string) => resolveSignedDigest(decisions, image, environment),
+    breakGlass: (envelope: Uint8Array, asked: AskedImage) =>
+      breakGlass({ authority, clock: decisions.clock, journal, ...policyKeys }, envelope, asked),
+  };
+  const settings = { failpoint, newId: randomUUID, deadlineMs: DEADLINE_MS };
+  const deployer = new Deployer({ swarm, journal, ...judges, ...settings });
+  return { ...tools, ...judges, config, decisions, policy, registry, replays, journal, engine, swarm, deployer };
 }
 
 export async function closeCore({ registry, replays, journal }: Core): Promise<void> {
