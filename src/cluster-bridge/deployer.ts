@@ -14,7 +14,14 @@ import {
 import { BridgeError, isPassing, type Refusal, toRefusal } from "./errors.ts";
 import type { PassPoint } from "./failpoint.ts";
 import type { Journal } from "./journal.ts";
-import { ENVIRONMENT_LABEL, INTENT_LABEL, labelsOf, requireOwn, type ServiceOfEnvironment } from "./managed-service.ts";
+import {
+  ENVIRONMENT_LABEL,
+  INTENT_LABEL,
+  labelsOf,
+  requireOwn,
+  requireStack,
+  type ServiceOfEnvironment,
+} from "./managed-service.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { beginRemoval, finishRemoval } from "./removal.ts";
 import { findDifference } from "./same-definition.ts";
@@ -42,9 +49,12 @@ export interface DeployerDeps extends Judges {
 }
 
 /** What was ordered and judged, ready to be told the engine. */
-export interface Plan extends Omit<Intent, "id" | "rollbackOf" | "breakGlass"> {
+export interface Plan extends Omit<Intent, "id" | "stack" | "rollbackOf" | "breakGlass"> {
   readonly parsed: ServiceSpec;
+  /** Where whoever asks must find the intent again; else it is a new one. */
+  readonly id?: string;
   /** See {@link Intent}. */
+  readonly stack?: string | undefined;
   readonly breakGlass?: string | undefined;
 }
 
@@ -72,8 +82,8 @@ export class Deployer {
 
   /** Creates or updates the service, watches it, and rolls back by itself when it does not come up. */
   deploy(plan: Plan, onProgress: OnProgress): Promise<Outcome> {
-    const { parsed, breakGlass, ...rest } = plan;
-    const intent = { ...rest, breakGlass, id: this.#deps.newId(), rollbackOf: undefined };
+    const { parsed, stack, breakGlass, id = this.#deps.newId(), ...rest } = plan;
+    const intent = { ...rest, id, stack, breakGlass, rollbackOf: undefined };
     return this.#inTurn(plan.service, () => this.#run(intent, parsed, onProgress));
   }
 
@@ -149,6 +159,7 @@ export class Deployer {
   async #run(intent: Intent, spec: ServiceSpec, onProgress: OnProgress): Promise<Outcome> {
     const held = await this.#deps.swarm.findService(intent.service);
     if (held !== undefined) requireOwn(held, intent);
+    if (held !== undefined) requireStack(held, intent.service, intent.stack);
     await this.#deps.journal.append({ event: "intent", ...intent });
     this.#deps.failpoint("bridge.afterIntent");
     return this.#applyAndWatch(intent, spec, held, onProgress);
@@ -226,9 +237,9 @@ export class Deployer {
     return { kind: "failed", reason, rolledBackTo: outcome?.kind === "deployed" ? outcome.pinned : undefined };
   }
 
-  async #define({ id, environment, pinned }: Intent, spec: ServiceSpec): Promise<JsonObject> {
+  async #define({ id, environment, pinned, stack }: Intent, spec: ServiceSpec): Promise<JsonObject> {
     const labels = { [ENVIRONMENT_LABEL]: environment, [INTENT_LABEL]: id };
-    return toDefinition({ spec, pinned, labels, ids: await this.#deps.swarm.resolveIds(spec) });
+    return toDefinition({ spec, pinned, labels, stack, ids: await this.#deps.swarm.resolveIds(spec) });
   }
 
   /** Tells the engine, and looks at what it holds then. */

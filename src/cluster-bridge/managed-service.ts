@@ -1,5 +1,6 @@
 import type { JsonObject } from "../oci/json.ts";
 import { BridgeError } from "./errors.ts";
+import { STACK } from "./service-definition.ts";
 import type { HeldService } from "./swarm.ts";
 
 /** The labels by which the bridge knows its own. */
@@ -20,4 +21,12 @@ export function requireOwn(held: HeldService, { environment, service }: ServiceO
   if (owner === environment) return;
   const whose = owner === undefined ? "was not made by the bridge" : `belongs to ${owner}`;
   throw new BridgeError("SPEC", `there is a service ${service} already, and it ${whose}`);
+}
+
+/** A service does not go from one stack to another, or out of one, by an order for another. @throws BridgeError CONFLICT */
+export function requireStack(held: HeldService, service: string, stack: string | undefined): void {
+  const present = labelsOf(held)[STACK];
+  if (present === stack) return;
+  const where = present === undefined ? "no stack" : `the stack ${present}`;
+  throw new BridgeError("CONFLICT", `there is a service ${service} already, and it is part of ${where}`);
 }

@@ -34,13 +34,18 @@ function findExcesses(spec: ServiceSpec, limits: SpecLimits): string[] {
       .filter((folder) => !bindMounts.some((top) => isWithin(folder, top)))
       .map((folder) => `the node's ${folder}`),
     ...spec.capabilities.add.filter((one) => !capabilities.includes(one)).map((one) => `the capability ${one}`),
-    ...spec.secrets.filter(({ source }) => !secrets.includes(source)).map(({ source }) => `the secret ${source}`),
-    ...spec.configs.filter(({ source }) => !configs.includes(source)).map(({ source }) => `the config ${source}`),
+    ...spec.secrets.filter(({ source }) => !isListed(source, secrets)).map(({ source }) => `the secret ${source}`),
+    ...spec.configs.filter(({ source }) => !isListed(source, configs)).map(({ source }) => `the config ${source}`),
     ...Object.keys(spec.sysctls)
       .filter((name) => !sysctls.includes(name))
       .map((name) => `the kernel's ${name}`),
     ...[spec.logging?.driver ?? "none"].filter((driver) => !logs.includes(driver)).map((driver) => `the log driver ${driver}`),
   ];
+}
+
+/** By its name; what stacks bring along has the hash of its content after it. */
+function isListed(name: string, list: readonly string[]): boolean {
+  return list.includes(name) || list.includes(name.replace(/_[0-9a-f]{16}$/, ""));
 }
 
 /** `/srv/data` and what is below it; not `/srv/database`. */

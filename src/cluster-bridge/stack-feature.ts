@@ -60,12 +60,12 @@ function deploy(core: Core, stacks: StackDeployer, names: ContentNames): ActionH
 
 /** @throws BridgeError SPEC with what is wrong with each of them */
 function requireAllWithin(services: readonly PlannedService[], { rules, environment }: Ordered): void {
-  const faults = services.flatMap(({ limited }) => {
+  const faults = services.flatMap(({ spec }) => {
     try {
-      requireWithin(limited, rules.specLimits, environment);
+      requireWithin(spec, rules.specLimits, environment);
       return [];
     } catch (error) {
-      if (error instanceof BridgeError) return [`${limited.name}: ${error.message}`];
+      if (error instanceof BridgeError) return [`${spec.name}: ${error.message}`];
       throw error;
     }
   });

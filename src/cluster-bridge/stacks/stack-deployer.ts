@@ -217,7 +217,7 @@ export class StackDeployer {
   async #removeServices(owner: Owner & { readonly user: string }, services: readonly Named[]): Promise<string[]> {
     const { environment, user } = owner;
     for (const { name } of services) {
-      const outcome = await this.#deps.deployer.remove({ environment, service: name, stack: owner.stack, user });
+      const outcome = await this.#deps.deployer.remove({ environment, service: name, user });
       if (outcome.kind === "refuse" && outcome.code !== "MISSING") throw new BridgeError(outcome.code, outcome.reason);
     }
     return services.map(({ name }) => `service ${name}`);

@@ -26,8 +26,6 @@ export interface PlannedService {
   readonly spec: ServiceSpec;
   /** Its bytes, as text. */
   readonly text: string;
-  /** As the environment's limits name its secrets and configs: without the hash of what they hold. */
-  readonly limited: ServiceSpec;
 }
 
 export interface StackPlan {
@@ -71,8 +69,6 @@ class Naming {
   readonly #stack: StackSpec;
   /** Names in the cluster, by kind and key. */
   readonly #names = new Map<string, string>();
-  /** What the limits call them, by their names in the cluster. */
-  readonly #bases = new Map<string, string>();
 
   constructor(stack: StackSpec, hashes: ContentNames) {
     this.#stack = stack;
@@ -102,9 +98,7 @@ class Naming {
       mounts: service.mounts.map((mount) => this.#mount(mount)),
     };
     const text = JSON.stringify(spec);
-    const parsed = parseServiceSpec(Buffer.from(text));
-    const rename = <T extends { readonly source: string }>(one: T): T => ({ ...one, source: this.#bases.get(one.source) ?? one.source });
-    return { spec: parsed, text, limited: { ...parsed, secrets: parsed.secrets.map(rename), configs: parsed.configs.map(rename) } };
+    return { spec: parseServiceSpec(Buffer.from(text)), text };
   }
 
   /** Every service is found by its short name too, in every network of its own; the node's network knows no names. */
@@ -151,11 +145,9 @@ class Naming {
   #addContent(kind: "secrets" | "configs", key: string, entry: OwnContent, hashes: ContentNames): void {
     const data = Buffer.from(entry.data, "base64");
     const hash = hashes.hashOf(kind, data);
-    const base = this.#nameOf(key, entry.name);
     // Whoever gives a name means that one; it cannot hold anything else later.
-    const name = entry.name ?? `${base}_${hash}`;
+    const name = entry.name ?? `${this.#nameOf(key, undefined)}_${hash}`;
     const part = { kind, name, labels: entry.labels, settings: {}, hash };
-    this.#bases.set(name, base);
     this.contents.set(contentKey(part), data);
     this.#addOwn(key, part);
   }
