@@ -1,9 +1,20 @@
-import { isAlias, isMap, isNode, isPair, isScalar, isSeq, type ParsedNode, parseDocument, type ScalarTag } from "yaml";
-import type { Document } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  type ParsedNode,
+  parseDocument,
+  type ScalarTag,
+} from "yaml";
 import { ComposeError } from "./error.ts";
 
 /** What aliases may make of a file, in values: each of a few nested ones may stand for all of the one before. */
 const MAX_VALUES = 100_000;
+const MAX_ALIASES = 1000;
 
 /** `0440` is what a mode is written as, and docker reads it as YAML 1.1 did; all else is YAML 1.2, where `22:22` is text. */
 const octal: ScalarTag = {
@@ -20,8 +31,8 @@ export function readYaml(text: string): unknown {
   const document = parseDocument(text, { uniqueKeys: true, merge: true, customTags: (tags) => [octal, ...tags] });
   const broken = [...document.errors, ...document.warnings].map(({ message }) => message.split("\n")[0] ?? "");
   if (broken.length > 0) throw new ComposeError(broken);
-  const weigh = new Scale(document);
-  if (document.contents !== null) weigh.valuesOf(document.contents);
+  const scale = new Scale(document);
+  if (document.contents !== null) scale.valuesOf(document.contents);
   // Counted above, and better: the library does not see what is merged.
   return document.toJS({ maxAliasCount: -1 });
 }
@@ -31,6 +42,7 @@ class Scale {
   readonly #document: Document.Parsed;
   /** Undefined: begun, so that whatever leads here leads into itself. */
   readonly #known = new Map<ParsedNode, number | undefined>();
+  #aliases = 0;
 
   constructor(document: Document.Parsed) {
     this.#document = document;
@@ -48,6 +60,7 @@ class Scale {
 
   #count(node: ParsedNode): number {
     if (isAlias(node)) {
+      if (++this.#aliases > MAX_ALIASES) fail(`more than ${MAX_ALIASES} aliases`);
       const target = node.resolve(this.#document);
       return target === undefined ? fail(`there is no anchor &${node.source}`) : this.valuesOf(target as ParsedNode);
     }
