@@ -7,7 +7,9 @@ import { ClusterStates } from "./cluster-states.ts";
 import { Deployer } from "./deployer.ts";
 import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
+import { readIdentities } from "./image-identities.ts";
 import { Journal } from "./journal.ts";
+import { Ledger } from "./ledger.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { ReplayStore } from "./replay-store.ts";
@@ -37,6 +39,7 @@ export interface Core extends BridgeTools {
   readonly engines: Engines;
   readonly swarm: Swarm;
   readonly deployer: Deployer;
+  readonly ledger: Ledger;
   /** What the watch saw last. */
   readonly watch: ClusterStates;
   /** {@link resolveSignedDigest} of this bridge. */
@@ -56,9 +59,13 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const swarm = new Swarm(engines);
   const resolve = (image: string, environment: string): Promise<Decision> =>
     resolveSignedDigest(decisions, image, environment);
-  const deployer = new Deployer({ swarm, journal, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS });
+  const ledger = new Ledger(journal);
+  const deployer = new Deployer({
+    ...{ swarm, journal, ledger, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    identify: (pinned) => readIdentities(registry, pinned, authority),
+  });
   return {
-    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, deployer, resolve },
+    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer, resolve },
     watch: new ClusterStates(),
   };
 }
