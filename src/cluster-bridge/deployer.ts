@@ -1,4 +1,5 @@
 import type { JsonObject } from "../oci/json.ts";
+import type { Outcome } from "./actions.ts";
 import { converge, type Progress } from "./convergence.ts";
 import { findConverged, findOpen, type Intent, type Stage } from "./deployment-records.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
@@ -21,11 +22,6 @@ export interface DeployerDeps {
   /** How long a deployment may take until it has failed. */
   readonly deadlineMs: number;
 }
-
-export type Outcome =
-  | { readonly kind: "deployed"; readonly pinned: string }
-  | { readonly kind: "failed"; readonly reason: string; readonly rolledBackTo: string | undefined }
-  | Refusal;
 
 /** What was ordered and judged, ready to be told the engine. */
 export interface Plan extends Omit<Intent, "id" | "rollbackOf"> {
