@@ -6,8 +6,13 @@ import { BridgeClock } from "./bridge-clock.ts";
 import type { BridgeConfig } from "./bridge-config.ts";
 import { Deployer, type Judges } from "./deployer.ts";
 import { EngineClient } from "./engine-client.ts";
+import { ClusterStates } from "./cluster-states.ts";
+import { Deployer } from "./deployer.ts";
+import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
+import { readIdentities } from "./image-identities.ts";
 import { Journal } from "./journal.ts";
+import { Ledger } from "./ledger.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { ReplayStore } from "./replay-store.ts";
@@ -33,10 +38,15 @@ export interface Core extends BridgeTools, Judges {
   readonly registry: RegistryClient;
   readonly replays: ReplayStore;
   readonly journal: Journal;
-  /** A manager's API. */
-  readonly engine: EngineClient;
+  /** All nodes' of which the configuration knows, and the managers'. */
+  readonly engines: Engines;
   readonly swarm: Swarm;
   readonly deployer: Deployer;
+  readonly ledger: Ledger;
+  /** What the watch saw last. */
+  readonly watch: ClusterStates;
+  /** {@link resolveSignedDigest} of this bridge. */
+  readonly resolve: (image: string, environment: string) => Promise<Decision>;
 }
 
 /** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
@@ -58,6 +68,19 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const settings = { failpoint, newId: randomUUID, deadlineMs: DEADLINE_MS };
   const deployer = new Deployer({ swarm, journal, ...judges, ...settings });
   return { ...tools, ...judges, config, decisions, policy, registry, replays, journal, engine, swarm, deployer };
+  const engines = await Engines.open(config);
+  const swarm = new Swarm(engines);
+  const resolve = (image: string, environment: string): Promise<Decision> =>
+    resolveSignedDigest(decisions, image, environment);
+  const ledger = new Ledger(journal);
+  const deployer = new Deployer({
+    ...{ swarm, journal, ledger, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    identify: (pinned) => readIdentities(registry, pinned, authority),
+  });
+  return {
+    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer, resolve },
+    watch: new ClusterStates(),
+  };
 }
 
 export async function closeCore({ registry, replays, journal }: Core): Promise<void> {

@@ -28,7 +28,7 @@ export interface Removal {
   readonly user: string;
 }
 
-const intentSchema = z.object({
+export const intentSchema = z.object({
   event: z.literal("intent"),
   ...{ id: z.string(), environment: z.string(), service: z.string(), pinned: z.string(), spec: z.string() },
   ...{ user: z.string(), because: z.string(), rollbackOf: z.string().optional(), breakGlass: z.string().optional() },
