@@ -8,6 +8,7 @@ import { Deployer } from "./deployer.ts";
 import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
 import { Journal } from "./journal.ts";
+import { Placer } from "./placement/placer.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { ReplayStore } from "./replay-store.ts";
@@ -56,7 +57,11 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const swarm = new Swarm(engines);
   const resolve = (image: string, environment: string): Promise<Decision> =>
     resolveSignedDigest(decisions, image, environment);
-  const deployer = new Deployer({ swarm, journal, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS });
+  const placer = new Placer({ engines, policy, registry, authority });
+  const deployer = new Deployer({
+    ...{ swarm, journal, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    place: (ask) => placer.place(ask),
+  });
   return {
     ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, deployer, resolve },
     watch: new ClusterStates(),

@@ -6,6 +6,8 @@ import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
 import type { PassPoint } from "./failpoint.ts";
 import type { Journal } from "./journal.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import type { Placed, PlaceAsk } from "./placement/placer.ts";
+import type { PlacementReport } from "./placement/placement.ts";
 import { findDifference } from "./same-definition.ts";
 import { toDefinition } from "./service-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
@@ -17,6 +19,8 @@ export interface DeployerDeps {
   readonly journal: Journal;
   /** {@link resolveSignedDigest} of this bridge. */
   readonly resolve: (image: string, environment: string) => Promise<Decision>;
+  /** {@link Placer.place} of this bridge. */
+  readonly place: (ask: PlaceAsk) => Promise<Placed>;
   readonly newId: () => string;
   readonly failpoint: PassPoint;
   /** How long a deployment may take until it has failed. */
@@ -28,7 +32,9 @@ export interface Plan extends Omit<Intent, "id" | "rollbackOf"> {
   readonly parsed: ServiceSpec;
 }
 
-export type OnProgress = (progress: Progress & { readonly pinned: string }) => void;
+export type OnProgress = (
+  progress: (Progress | { readonly placement: PlacementReport }) & { readonly pinned: string },
+) => void;
 
 /** The labels by which the bridge knows its own. */
 const [ENVIRONMENT, INTENT] = ["goldseal.environment", "goldseal.intent"] as const;
@@ -53,6 +59,21 @@ export class Deployer {
     return this.#turns.run(plan.service, () => act().catch(toRefusal));
   }
 
+  /** Where {@link deploy} would put it, and why; nothing is changed. */
+  async preview({ parsed, ...rest }: Plan): Promise<Outcome> {
+    const { swarm, newId } = this.#deps;
+    const intent = { ...rest, id: newId(), rollbackOf: undefined };
+    const held = await swarm.findService(intent.service);
+    requireOwn(held, intent);
+    const { report } = await this.#place(intent, parsed, held);
+    await swarm.resolveIds(parsed);
+    return { kind: "done", dryRun: true, pinned: intent.pinned, placement: report };
+  }
+
+  #place({ id, environment, pinned }: Intent, spec: ServiceSpec, held: HeldService | undefined): Promise<Placed> {
+    return this.#deps.place({ id, environment, pinned, spec, serviceId: held?.id });
+  }
+
   /** After a start: what was begun when the bridge was killed is brought to its end, or given up with its reason. */
   async recover(): Promise<void> {
     const open = findOpen(this.#deps.journal.records);
@@ -66,7 +87,7 @@ export class Deployer {
     if (stage === "failed") return this.#end(intent, "the bridge was killed before it rolled back", silent);
     const held = await swarm.findService(intent.service);
     const isThere = held !== undefined && labelsOf(held)[INTENT] === intent.id;
-    if (isThere) return this.#watch(intent, await this.#define(intent, parse(intent)), silent);
+    if (isThere) return this.#watch(intent, await this.#define(intent, parse(intent), undefined), silent);
     // Time has passed: what was signed then may have been revoked.
     const decision = await resolve(intent.pinned, intent.environment);
     if (decision.kind === "refuse") return this.#giveUp(intent, decision);
@@ -88,7 +109,12 @@ export class Deployer {
     onProgress: OnProgress,
   ): Promise<Outcome> {
     try {
-      const { definition, difference } = await this.#apply(intent, spec, held);
+      const placed = await this.#place(intent, spec, held);
+      const definition = await this.#define(intent, spec, placed);
+      await placed.prepare();
+      const difference = await this.#apply(intent, definition, held);
+      // Not before: until the engine took it, whoever ordered is told of a refusal as one.
+      onProgress({ placement: placed.report, pinned: intent.pinned });
       if (difference !== undefined) return await this.#undo(intent, difference, held, onProgress);
       return await this.#watch(intent, definition, onProgress);
     } catch (error) {
@@ -138,20 +164,25 @@ export class Deployer {
     return { kind: "failed", reason, rolledBackTo };
   }
 
-  async #define({ id, environment, pinned }: Intent, spec: ServiceSpec): Promise<JsonObject> {
+  /** @param placed undefined: what is told the engine already, of which only containers and their number count */
+  async #define(
+    { id, environment, pinned }: Intent,
+    spec: ServiceSpec,
+    placed: Placed | undefined,
+  ): Promise<JsonObject> {
     const labels = { [ENVIRONMENT]: environment, [INTENT]: id };
-    return toDefinition({ spec, pinned, labels, ids: await this.#deps.swarm.resolveIds(spec) });
+    const ids = await this.#deps.swarm.resolveIds(spec);
+    return toDefinition({ spec, pinned, labels, ids, placement: placed?.fields });
   }
 
-  /** Tells the engine, and looks at what it holds then. */
+  /** Tells the engine, and looks at what it holds then: where that is something else. */
   async #apply(
     intent: Intent,
-    spec: ServiceSpec,
+    definition: JsonObject,
     held: HeldService | undefined,
-  ): Promise<{ readonly definition: JsonObject; readonly difference: string | undefined }> {
+  ): Promise<string | undefined> {
     const { swarm, journal } = this.#deps;
     const { id, service } = intent;
-    const definition = await this.#define(intent, spec);
     const body = Buffer.from(JSON.stringify(definition));
     if (held === undefined) await swarm.create(body);
     else await swarm.update(held, body);
@@ -160,7 +191,7 @@ export class Deployer {
     const difference = now === undefined ? "the service is not there" : findDifference(definition, now.spec);
     this.#deps.failpoint("bridge.afterReread");
     await journal.append({ event: "applied", id, ...(difference === undefined ? {} : { difference }) });
-    return { definition, difference };
+    return difference;
   }
 
   /** To the newest that ran here and verifies now; undefined where there is none. */

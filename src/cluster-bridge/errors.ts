@@ -5,8 +5,8 @@ import { TrustError } from "../trust/error.ts";
 /**
  * Why the bridge does nothing. `CLOCK`: this machine's clock went back; `ENGINE`: the cluster's engine refuses, or shows
  * something else than was ordered; `IMAGE`: the name is none that can be verified;
- * `ORDER`: nobody who may has asked for it; `PIN`: no pin speaks for the collection; `POLICY`: the policy document forbids
- * it, or there is none that counts; `REGISTRY`: it does not answer, or not as it must; `SILENT`: the engine does not answer, so what it was told may be done; `SPEC`: the service asks for what the
+ * `ORDER`: nobody who may has asked for it; `PIN`: no pin speaks for the collection; `PLACEMENT`: no node can run it
+ * as it is asked for; `POLICY`: the policy document forbids it, or there is none that counts; `REGISTRY`: it does not answer, or not as it must; `SILENT`: the engine does not answer, so what it was told may be done; `SPEC`: the service asks for what the
  * environment does not let it; `STORE`: what the bridge wrote itself cannot be read; `TRUST`: trust data that does not hold;
  * `UNSIGNED`: the required people have not signed.
  */
@@ -16,6 +16,7 @@ export type RefusalCode =
   | "IMAGE"
   | "ORDER"
   | "PIN"
+  | "PLACEMENT"
   | "POLICY"
   | "REGISTRY"
   | "SILENT"

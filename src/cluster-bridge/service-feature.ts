@@ -25,6 +25,7 @@ function deploy({ decisions, deployer, resolve, failpoint }: Core): ActionHandle
     const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);
     const because = decision.verdict.rows.flatMap(({ who }) => who).join(", ");
     const plan = { environment, service: parsed.name, pinned, spec: Buffer.from(body).toString(), user };
+    if (parsed.dryRun) return deployer.preview({ ...plan, because, parsed });
     return deployer.deploy({ ...plan, because, parsed }, tell);
   };
 }
