@@ -13,6 +13,7 @@ import {
   parseRedirect,
   parseText,
   parseTls,
+  parseUserName,
   wholeNumber,
 } from "./setup/config-values.ts";
 import { nearest } from "./setup/nearest.ts";
@@ -75,6 +76,8 @@ export interface Config {
   readonly workers: number;
   /** GOLDSEAL_BRIDGE_CONFIG: the bridge's own YAML. */
   readonly bridgeConfigFile?: string;
+  /** GOLDSEAL_BRIDGE_ACCOUNT: the user that the cluster's bridge signs in as; default: none. */
+  readonly bridgeAccount?: string;
   /** GOLDSEAL_TOKEN_TTL_SECONDS, 60 to 300, default 300: how long a bearer token is good. */
   readonly tokenTtlSeconds: number;
   /** GOLDSEAL_UPLOAD_TTL_HOURS, default 24: how long an upload session lives without progress. */
@@ -125,6 +128,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_AUTH_CHALLENGE",
   "GOLDSEAL_WORKERS",
   "GOLDSEAL_BRIDGE_CONFIG",
+  "GOLDSEAL_BRIDGE_ACCOUNT",
   "GOLDSEAL_TOKEN_TTL_SECONDS",
   "GOLDSEAL_UPLOAD_TTL_HOURS",
   "GOLDSEAL_GC_EVERY_MINUTES",
@@ -201,6 +205,7 @@ function readAll(read: Read): Config {
     authChallenge: read("GOLDSEAL_AUTH_CHALLENGE", oneOf("bearer", "basic"), "bearer"),
     workers: read("GOLDSEAL_WORKERS", wholeNumber(1, 256), availableParallelism()),
     ...defined("bridgeConfigFile", read("GOLDSEAL_BRIDGE_CONFIG", parsePath, undefined)),
+    ...defined("bridgeAccount", read("GOLDSEAL_BRIDGE_ACCOUNT", parseUserName, undefined)),
     tokenTtlSeconds: read("GOLDSEAL_TOKEN_TTL_SECONDS", wholeNumber(60, 300), 300),
     uploadTtlHours: read("GOLDSEAL_UPLOAD_TTL_HOURS", wholeNumber(1, 8760), 24),
     gcEveryMinutes: read("GOLDSEAL_GC_EVERY_MINUTES", orOff(wholeNumber(1, 10_080)), 60),

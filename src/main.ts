@@ -65,6 +65,7 @@ environment
   GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
   GOLDSEAL_BRIDGE_CONFIG      none              file that describes the bridge to a Swarm; start starts it too
+  GOLDSEAL_BRIDGE_ACCOUNT     none              user that the bridge to a Swarm signs in as
 `;
 
 /** What needs the server's own settings; all else goes over the public API. */

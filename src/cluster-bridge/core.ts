@@ -7,7 +7,9 @@ import { ClusterStates } from "./cluster-states.ts";
 import { Deployer } from "./deployer.ts";
 import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
+import { readIdentities } from "./image-identities.ts";
 import { Journal } from "./journal.ts";
+import { Ledger } from "./ledger.ts";
 import { Placer } from "./placement/placer.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
@@ -38,6 +40,7 @@ export interface Core extends BridgeTools {
   readonly engines: Engines;
   readonly swarm: Swarm;
   readonly deployer: Deployer;
+  readonly ledger: Ledger;
   /** What the watch saw last. */
   readonly watch: ClusterStates;
   /** {@link resolveSignedDigest} of this bridge. */
@@ -58,12 +61,14 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const resolve = (image: string, environment: string): Promise<Decision> =>
     resolveSignedDigest(decisions, image, environment);
   const placer = new Placer({ engines, policy, registry, authority });
+  const ledger = new Ledger(journal);
   const deployer = new Deployer({
-    ...{ swarm, journal, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    ...{ swarm, journal, ledger, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    identify: (pinned) => readIdentities(registry, pinned, authority),
     place: (ask) => placer.place(ask),
   });
   return {
-    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, deployer, resolve },
+    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer, resolve },
     watch: new ClusterStates(),
   };
 }

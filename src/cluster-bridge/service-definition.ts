@@ -13,8 +13,8 @@ export interface Definition {
   /** `host:port/org/app@sha256:…` */
   readonly pinned: string;
   readonly ids: ClusterIds;
-  /** Undefined: nobody looked where it may run, and nothing is to be told the engine. */
-  readonly placement: JsonObject | undefined;
+  /** `TaskTemplate.Placement`. */
+  readonly placement: JsonObject;
   /** The bridge's own, under `goldseal.`. */
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -24,7 +24,7 @@ export interface Definition {
  * pause when they fail, because what the engine would roll back to may have been revoked.
  * @see Docker Engine API 1.41, ServiceSpec; issue 7, number 2
  */
-export function toDefinition({ spec, pinned, ids, labels, placement = {} }: Definition): JsonObject {
+export function toDefinition({ spec, pinned, ids, labels, placement }: Definition): JsonObject {
   const { replicas } = spec;
   return {
     Name: spec.name,
