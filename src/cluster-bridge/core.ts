@@ -13,6 +13,7 @@ import type { PassPoint } from "./failpoint.ts";
 import { readIdentities } from "./image-identities.ts";
 import { Journal } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
+import { Placer } from "./placement/placer.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { ReplayStore } from "./replay-store.ts";
@@ -72,10 +73,12 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const swarm = new Swarm(engines);
   const resolve = (image: string, environment: string): Promise<Decision> =>
     resolveSignedDigest(decisions, image, environment);
+  const placer = new Placer({ engines, policy, registry, authority });
   const ledger = new Ledger(journal);
   const deployer = new Deployer({
     ...{ swarm, journal, ledger, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
     identify: (pinned) => readIdentities(registry, pinned, authority),
+    place: (ask) => placer.place(ask),
   });
   return {
     ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer, resolve },

@@ -42,7 +42,8 @@ function deploy(core: Core): ActionHandler {
     core.failpoint("bridge.afterVerify");
 
     const spec = Buffer.from(body).toString();
-    return core.deployer.deploy({ environment, service: parsed.name, spec, user, parsed, ...judged }, tell);
+    const plan = { environment, service: parsed.name, spec, user, parsed, ...judged };
+    return parsed.dryRun ? core.deployer.preview(plan) : core.deployer.deploy(plan, tell);
   };
 }
 
