@@ -13,9 +13,12 @@ export interface ExchangeOptions {
 }
 
 export interface Outgoing {
+  /** Default: GET. */
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   /** With its query, from the root of the server. */
   readonly path: string;
   readonly headers?: OutgoingHttpHeaders;
+  readonly body?: Uint8Array;
   /** A longer answer is none. */
   readonly maxBytes: number;
 }
@@ -27,7 +30,7 @@ export interface Answer {
 }
 
 /**
- * GET over verified TLS, and the whole answer: bounded in bytes and time, no redirect followed, no content coding undone.
+ * A request over verified TLS, and the whole answer: bounded in bytes and time, no redirect followed, no content coding undone.
  * @throws BridgeError REGISTRY
  * @see hardening T02, T10, C01, C05
  */
@@ -47,9 +50,9 @@ export class HttpsExchange {
     });
   }
 
-  async get(outgoing: Outgoing): Promise<Answer> {
+  async ask(outgoing: Outgoing): Promise<Answer> {
     try {
-      return await this.#get(outgoing);
+      return await this.#ask(outgoing);
     } catch (cause) {
       if (cause instanceof BridgeError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -61,15 +64,15 @@ export class HttpsExchange {
     this.#agent.destroy();
   }
 
-  async #get({ path, headers, maxBytes }: Outgoing): Promise<Answer> {
+  async #ask({ method = "GET", path, headers, body: sent, maxBytes }: Outgoing): Promise<Answer> {
     const { origin, timeoutMs } = this.#options;
     // A timer of our own: one that a byte now and then puts off would wait for ever.
     const signal = AbortSignal.timeout(timeoutMs);
     const request = httpsRequest(new URL(origin + path), {
-      ...{ method: "GET", agent: this.#agent, signal, maxHeaderSize: 16 * 1024 },
-      headers: { "accept-encoding": "identity", ...headers },
+      ...{ method, agent: this.#agent, signal, maxHeaderSize: 16 * 1024 },
+      headers: { "accept-encoding": "identity", ...(sent && { "content-length": sent.length }), ...headers },
     });
-    request.end();
+    request.end(sent);
     const [incoming]: IncomingMessage[] = await once(request, "response");
     if (incoming === undefined) throw new Error("no answer");
     const coding = incoming.headers["content-encoding"] ?? "identity";

@@ -22,6 +22,22 @@ type Challenge =
 
 const MAX_TOKEN_BYTES = 64 * 1024;
 
+/** A call of REST, as the account. */
+export interface RestCall {
+  readonly method: "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** A call that was not carried out, and would not be the next time either. */
+export interface Declined {
+  readonly refused: string;
+  /** Undefined: nobody was asked. */
+  readonly status: number | undefined;
+}
+
+const MAX_REST_BYTES = 4 * 1024 * 1024;
+
 /** Reads at the registry as any client does. What it answers is evidence to be judged, and at most bytes. */
 export class RegistryClient {
   readonly #origin: string;
@@ -47,13 +63,28 @@ export class RegistryClient {
     throw this.#refused(ask.path, answer.status);
   }
 
+  /** Or why not: nobody signs in, the account may not, the registry has no such thing. @throws BridgeError REGISTRY */
+  async tryCall({ method, path, body }: RestCall): Promise<Answer | Declined> {
+    if (this.#account === undefined)
+      return { refused: "the bridge has no account at the registry", status: undefined };
+    const sent = body === undefined ? {} : { body: Buffer.from(JSON.stringify(body)) };
+    const answer = await this.#exchange.ask({ ...sent, method, path, maxBytes: MAX_REST_BYTES, headers: this.#basic() });
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    const { status } = answer;
+    const refusal = this.#refused(path, status);
+    if (![401, 403, 404].includes(status)) throw refusal;
+    const { detail } = readObject(answer.body);
+    const { message } = refusal;
+    return { refused: typeof detail === "string" ? `${message}: ${detail.slice(0, 300)}` : message, status };
+  }
+
   close(): void {
     this.#exchange.close();
   }
 
   async #send({ scope, ...outgoing }: Ask): Promise<Answer> {
     const authorization = scope === undefined ? this.#basic() : await this.#authorize(scope);
-    return this.#exchange.get({ ...outgoing, headers: { ...outgoing.headers, ...authorization } });
+    return this.#exchange.ask({ ...outgoing, headers: { ...outgoing.headers, ...authorization } });
   }
 
   #basic(): OutgoingHttpHeaders {
@@ -74,7 +105,7 @@ export class RegistryClient {
   }
 
   async #readChallenge(): Promise<Challenge> {
-    const { status, headers } = await this.#exchange.get({ path: "/v2/", maxBytes: MAX_TOKEN_BYTES });
+    const { status, headers } = await this.#exchange.ask({ path: "/v2/", maxBytes: MAX_TOKEN_BYTES });
     if (status === 200) return { kind: "none" };
     if (status !== 401) throw this.#refused("/v2/", status);
     const header = headers["www-authenticate"] ?? "";
@@ -91,7 +122,7 @@ export class RegistryClient {
   async #fetchToken({ path, service }: Extract<Challenge, { kind: "bearer" }>, scope: string): Promise<string> {
     const query = new URLSearchParams({ service, scope });
     const ask = { path: `${path}?${query}`, maxBytes: MAX_TOKEN_BYTES, headers: this.#basic() };
-    const { status, body } = await this.#exchange.get(ask);
+    const { status, body } = await this.#exchange.ask(ask);
     if (status !== 200) throw this.#refused(path, status);
     const { token } = readObject(body);
     if (typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) return token;
