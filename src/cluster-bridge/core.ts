@@ -9,7 +9,9 @@ import { Deployer } from "./deployer.ts";
 import { DigestReport } from "./digest-report.ts";
 import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
+import { readIdentities } from "./image-identities.ts";
 import { Journal } from "./journal.ts";
+import { Ledger } from "./ledger.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { PullKeeper } from "./pull-keeper.ts";
 import { PullSecrets } from "./pull-secrets.ts";
@@ -47,6 +49,7 @@ export interface Core extends BridgeTools {
   readonly pulls: PullKeeper;
   /** What the registry is told of what runs. */
   readonly report: DigestReport;
+  readonly ledger: Ledger;
   /** What the watch saw last. */
   readonly watch: ClusterStates;
   /** {@link resolveSignedDigest} of this bridge. */
@@ -72,11 +75,13 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
     states: await PullStates.open(store),
     secrets: new PullSecrets({ registry, authority, now }),
   });
+  const ledger = new Ledger(journal);
   const deployer = new Deployer({
-    ...{ swarm, journal, resolve, pulls, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    ...{ swarm, journal, ledger, resolve, pulls, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    identify: (pinned) => readIdentities(registry, pinned, authority),
   });
   return {
-    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, deployer, resolve },
+    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer, resolve },
     ...{ pulls, report },
     watch: new ClusterStates(),
   };

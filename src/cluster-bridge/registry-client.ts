@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import { readObject, readParameter } from "../oci/token-exchange.ts";
 import { BridgeError } from "./errors.ts";
-import { type Answer, HttpsExchange, type Outgoing } from "./https-exchange.ts";
+import { type Answer, HttpsExchange, type Outgoing, type Telling } from "./https-exchange.ts";
 
 export interface RegistryOptions {
   readonly origin: string;
@@ -67,8 +67,10 @@ export class RegistryClient {
   async tryCall({ method, path, body }: RestCall): Promise<Answer | Declined> {
     if (this.#account === undefined)
       return { refused: "the bridge has no account at the registry", status: undefined };
-    const sent = body === undefined ? {} : { body: Buffer.from(JSON.stringify(body)) };
-    const answer = await this.#exchange.ask({ ...sent, method, path, maxBytes: MAX_REST_BYTES, headers: this.#basic() });
+    const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const answer = await this.#exchange.tell({
+      ...{ method, path, body: sent, maxBytes: MAX_REST_BYTES, headers: this.#basic() },
+    });
     if (answer.status >= 200 && answer.status < 300) return answer;
     const { status } = answer;
     const refusal = this.#refused(path, status);
@@ -78,13 +80,24 @@ export class RegistryClient {
     return { refused: typeof detail === "string" ? `${message}: ${detail.slice(0, 300)}` : message, status };
   }
 
+  /**
+   * Changes something there, signed in as the account itself (REST). Undefined: 404.
+   * @throws BridgeError REGISTRY for every other answer than 2xx
+   */
+  async tell(telling: Telling): Promise<Answer | undefined> {
+    const answer = await this.#exchange.tell({ ...telling, headers: { ...telling.headers, ...this.#basic() } });
+    if (answer.status === 404) return undefined;
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    throw this.#refused(telling.path, answer.status);
+  }
+
   close(): void {
     this.#exchange.close();
   }
 
   async #send({ scope, ...outgoing }: Ask): Promise<Answer> {
     const authorization = scope === undefined ? this.#basic() : await this.#authorize(scope);
-    return this.#exchange.ask({ ...outgoing, headers: { ...outgoing.headers, ...authorization } });
+    return this.#exchange.get({ ...outgoing, headers: { ...outgoing.headers, ...authorization } });
   }
 
   #basic(): OutgoingHttpHeaders {
@@ -105,7 +118,7 @@ export class RegistryClient {
   }
 
   async #readChallenge(): Promise<Challenge> {
-    const { status, headers } = await this.#exchange.ask({ path: "/v2/", maxBytes: MAX_TOKEN_BYTES });
+    const { status, headers } = await this.#exchange.get({ path: "/v2/", maxBytes: MAX_TOKEN_BYTES });
     if (status === 200) return { kind: "none" };
     if (status !== 401) throw this.#refused("/v2/", status);
     const header = headers["www-authenticate"] ?? "";
@@ -122,7 +135,7 @@ export class RegistryClient {
   async #fetchToken({ path, service }: Extract<Challenge, { kind: "bearer" }>, scope: string): Promise<string> {
     const query = new URLSearchParams({ service, scope });
     const ask = { path: `${path}?${query}`, maxBytes: MAX_TOKEN_BYTES, headers: this.#basic() };
-    const { status, body } = await this.#exchange.ask(ask);
+    const { status, body } = await this.#exchange.get(ask);
     if (status !== 200) throw this.#refused(path, status);
     const { token } = readObject(body);
     if (typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) return token;

@@ -169,7 +169,7 @@ function isRecent(version: string): boolean {
   return minor > floor[1] || (minor === floor[1] && patch >= floor[2]);
 }
 
-function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
+export function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
   const index = isJsonObject(Version) ? Version.Index : undefined;
   if (typeof ID !== "string" || typeof index !== "number" || !isJsonObject(Spec))
     throw new BridgeError("ENGINE", "the engine shows a service that is none");
