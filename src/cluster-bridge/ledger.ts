@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isJsonObject, type JsonObject } from "../oci/json.ts";
-import { type Intent, intentSchema } from "./deployment-records.ts";
+import { findIntent, type Intent } from "./deployment-records.ts";
 import type { Journal } from "./journal.ts";
 
 /** An intent, and what the journal says came of it. */
@@ -81,6 +81,7 @@ export class Ledger {
     if (event === "intent") this.#begin(record);
     if (event === "image" && typeof record.pinned === "string")
       this.#identities.set(record.pinned, new Set(Array.isArray(record.digests) ? record.digests.map(String) : []));
+    if (event === "removed") this.#forget(service);
     if (event === "frozen") this.#frozen.set(service, String(record.reason));
     if (event === "thawed") this.#frozen.delete(service);
     const deployment = this.#byId.get(id);
@@ -92,10 +93,15 @@ export class Ledger {
     if (OVER.includes(event)) deployment.isOver = true;
   }
 
+  /** A service that is made again under the name begins anew. */
+  #forget(service: string): void {
+    this.#byService.delete(service);
+    this.#frozen.delete(service);
+  }
+
   #begin(record: JsonObject): void {
-    const parsed = intentSchema.safeParse(record);
-    if (!parsed.success) return;
-    const intent = { ...parsed.data, rollbackOf: parsed.data.rollbackOf };
+    const intent = findIntent(record);
+    if (intent === undefined) return;
     const nothingYet = { isConverged: false, isFailed: false, isAbandoned: false, isOver: false };
     const deployment = { ...intent, definition: undefined, ...nothingYet };
     this.#byId.set(intent.id, deployment);
