@@ -11,6 +11,12 @@ export interface ServiceOfEnvironment {
   readonly service: string;
 }
 
+export interface ServiceOfStack {
+  readonly service: string;
+  /** Undefined: it stands alone. */
+  readonly stack: string | undefined;
+}
+
 export function labelsOf({ spec }: HeldService): JsonObject {
   return (spec.Labels ?? {}) as JsonObject;
 }
@@ -24,7 +30,7 @@ export function requireOwn(held: HeldService, { environment, service }: ServiceO
 }
 
 /** A service does not go from one stack to another, or out of one, by an order for another. @throws BridgeError CONFLICT */
-export function requireStack(held: HeldService, service: string, stack: string | undefined): void {
+export function requireStack(held: HeldService, { service, stack }: ServiceOfStack): void {
   const present = labelsOf(held)[STACK];
   if (present === stack) return;
   const where = present === undefined ? "no stack" : `the stack ${present}`;

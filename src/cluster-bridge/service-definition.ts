@@ -13,6 +13,8 @@ export interface Definition {
   /** `host:port/org/app@sha256:…` */
   readonly pinned: string;
   readonly ids: ClusterIds;
+  /** `TaskTemplate.Placement`. */
+  readonly placement: JsonObject;
   /** The bridge's own, under `goldseal.`. */
   readonly labels: Readonly<Record<string, string>>;
   /** That the service is part of. */
@@ -27,7 +29,7 @@ export const STACK = "com.docker.stack.namespace";
  * pause when they fail, because what the engine would roll back to may have been revoked.
  * @see Docker Engine API 1.41, ServiceSpec; issue 7, number 2
  */
-export function toDefinition({ spec, pinned, ids, labels, stack }: Definition): JsonObject {
+export function toDefinition({ spec, pinned, ids, labels, placement, stack }: Definition): JsonObject {
   const { replicas } = spec;
   const ofStack = stack === undefined ? {} : { [STACK]: stack, "com.docker.stack.image": spec.image };
   return {
@@ -38,10 +40,7 @@ export function toDefinition({ spec, pinned, ids, labels, stack }: Definition): 
       Resources: toResources(spec),
       ...given("RestartPolicy", spec.restart && toRestart(spec.restart)),
       ...given("LogDriver", spec.logging && { Name: spec.logging.driver, Options: spec.logging.options }),
-      Placement: {
-        ...(spec.constraints.length > 0 ? { Constraints: spec.constraints } : {}),
-        ...(spec.maxPerNode > 0 ? { MaxReplicas: spec.maxPerNode } : {}),
-      },
+      Placement: placement,
       Networks: spec.networks.map((name) => ({
         Target: ids.networks.get(name) ?? "",
         ...given("Aliases", spec.networkAliases[name]),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { constraintSchema } from "../trust/constraint.ts";
 import { durationSchema } from "../trust/require.ts";
 import { readBody } from "./order-body.ts";
 
@@ -43,7 +44,11 @@ const volume = z.strictObject({
   source: name.optional(),
   target: path,
   readOnly: z.boolean().default(false),
-  driver: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_./:-]{0,254}$/, "the name of a volume driver").optional(),
+  /** Must be on the node; the engine's own is `local`. */
+  driver: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_./:-]{0,254}$/, "a volume driver's name")
+    .optional(),
   /** Of the volume, where this makes it. */
   labels: labels.optional(),
   /** It begins empty, without what the image has there. */
@@ -164,8 +169,19 @@ export const serviceShape = z.strictObject({
   sysctls: z.record(z.string().regex(/^[a-z0-9_./-]{1,128}$/, "a name such as net.core.somaxconn"), word).default({}),
   ulimits: z.record(z.string().regex(/^[a-z]{1,16}$/, "a name such as nofile"), ulimit).default({}),
   logging: z.strictObject({ driver: word, options: z.record(word, text).default({}) }).optional(),
-  constraints: z.array(word).max(64).default([]),
+  constraints: z.array(constraintSchema).max(64).default([]),
   maxPerNode: count.default(0),
+  /** `spread` is the engine's own; `binpack` and `random`: the bridge chooses the nodes, and the engine spreads over those. */
+  strategy: z.enum(["spread", "binpack", "random"]).default("spread"),
+  /** A node label: first evenly over its values. */
+  spreadOver: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,255}$/, "a node label's name, such as zone")
+    .optional(),
+  /** Of the lots of `random`; without it they are drawn anew each time. */
+  seed: z.int().min(0).max(0xffff_ffff).optional(),
+  /** Says what would be done, and does nothing. It is among what is signed: no one between can take it out. */
+  dryRun: z.boolean().default(false),
   stopGrace: span.optional(),
   update: z
     .strictObject({

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { describeError } from "../http/log.ts";
-import type { ActionHandler, Ordered } from "./actions.ts";
+import type { ActionHandler } from "./actions.ts";
 import type { Core } from "./core.ts";
-import { BridgeError, type Refusal, refuse } from "./errors.ts";
+import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
 import type { OpenFeature } from "./feature.ts";
 import { toPinned } from "./image-reference.ts";
 import { readBody } from "./order-body.ts";
@@ -24,7 +24,7 @@ const namedSchema = z.strictObject({ name: stackName });
 /** Stacks: several services, networks, secrets and configs by one order. */
 export const openStacks: OpenFeature = async (core) => {
   const { swarm, deployer, journal, resolve, failpoint, log } = core;
-  const parts = new StackParts(core.engine);
+  const parts = new StackParts(core.engines);
   const settings = { newId: randomUUID, failpoint, removalMs: REMOVAL_MS };
   const stacks = new StackDeployer({ swarm, parts, deployer, journal, resolve, ...settings });
   const names = await ContentNames.open(core.config.store);
@@ -47,37 +47,47 @@ function deploy(core: Core, stacks: StackDeployer, names: ContentNames): ActionH
     const { environment, user, breakGlass } = order;
     if (breakGlass !== undefined) throw new BridgeError("ORDER", "breaking glass is for one service: service.deploy");
     const plan = planStack(readBody(body, stackSchema, "the stack"), names);
-    requireAllWithin(plan.services, order);
-    const judged = await Promise.all(plan.services.map((service) => judge(core, service, environment)));
-    const refused = judged.filter((one) => "kind" in one);
-    if (refused.length > 0) return refuse(refused[0]?.code ?? "UNSIGNED", refused.map(({ reason }) => reason).join("; "));
+    await requireEach(plan.services, ({ spec }) => requireWithin(spec, order.rules.specLimits, environment));
+    const judged = await requireEach(plan.services, (service) => judge(core, service, environment));
+    const members = judged.map(({ member }) => member);
+    await requireEach(judged, ({ member, spec }) =>
+      core.deployer.requirePlace({ ...member, environment, user, stack: plan.name, parsed: spec }),
+    );
     core.failpoint("bridge.afterVerify");
 
-    const members = judged.filter((one) => !("kind" in one));
     return stacks.deploy({ environment, stack: plan.name, user, members, plan }, tell);
   };
 }
 
-/** @throws BridgeError SPEC with what is wrong with each of them */
-function requireAllWithin(services: readonly PlannedService[], { rules, environment }: Ordered): void {
-  const faults = services.flatMap(({ spec }) => {
+/** What holds of all of them. @throws BridgeError with what is wrong with each, and the first one's code */
+async function requireEach<T extends Pick<PlannedService, "spec">, R>(
+  services: readonly T[],
+  look: (service: T) => R | Promise<R>,
+): Promise<R[]> {
+  const faults: Refusal[] = [];
+  const results = services.map(async (service) => {
     try {
-      requireWithin(spec, rules.specLimits, environment);
-      return [];
+      return [await look(service)];
     } catch (error) {
-      if (error instanceof BridgeError) return [`${spec.name}: ${error.message}`];
-      throw error;
+      const refusal = toRefusal(error);
+      faults.push({ ...refusal, reason: `${service.spec.name}: ${refusal.reason}` });
+      return [];
     }
   });
-  if (faults.length > 0) throw new BridgeError("SPEC", faults.join("; "));
+  const found = (await Promise.all(results)).flat();
+  const [first] = faults;
+  if (first === undefined) return found;
+  throw new BridgeError(first.code, faults.map(({ reason }) => reason).toSorted().join("; "));
 }
 
-async function judge(core: Core, { spec, text }: PlannedService, environment: string): Promise<StackMember | Refusal> {
+/** @throws BridgeError for what may not run */
+async function judge(core: Core, { spec, text }: PlannedService, environment: string) {
   const decision = await core.resolve(spec.image, environment);
-  if (decision.kind === "refuse") return { ...decision, reason: `${spec.name}: ${decision.reason}` };
+  if (decision.kind === "refuse") throw new BridgeError(decision.code, decision.reason);
   const { authority } = core.decisions;
   const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);
-  return { service: spec.name, pinned, spec: text, because: signersOf(decision) };
+  const member: StackMember = { service: spec.name, pinned, spec: text, because: signersOf(decision) };
+  return { spec, member };
 }
 
 /** `stack.remove` with `{name}`: its services, then its networks, secrets and configs. Volumes stay. */

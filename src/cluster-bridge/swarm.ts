@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { EngineClient } from "./engine-client.ts";
+import type { Engines } from "./engines.ts";
 import { BridgeError } from "./errors.ts";
 import type { ClusterIds } from "./service-definition.ts";
 import type { ServiceSpec } from "./service-spec.ts";
@@ -30,10 +31,14 @@ const FLOORS: readonly (readonly [number, number, number])[] = [
 
 /** The calls to a manager that change or show services. */
 export class Swarm {
-  readonly #engine: EngineClient;
+  readonly #engines: Pick<Engines, "manager">;
 
-  constructor(engine: EngineClient) {
-    this.#engine = engine;
+  constructor(engines: Pick<Engines, "manager">) {
+    this.#engines = engines;
+  }
+
+  get #engine(): EngineClient {
+    return this.#engines.manager();
   }
 
   /** @throws BridgeError ENGINE for an engine that is too old, or no manager */
@@ -51,22 +56,44 @@ export class Swarm {
     return found && toService(found);
   }
 
-  /** All of them, other people's too. @throws BridgeError ENGINE, SILENT */
-  async listServices(): Promise<{ readonly name: string; readonly labels: JsonObject }[]> {
-    const services = await this.#engine.list("/services");
-    return services.map(({ Spec }) => {
-      const { Name, Labels }: JsonObject = isJsonObject(Spec) ? Spec : {};
-      return { name: String(Name), labels: isJsonObject(Labels) ? Labels : {} };
-    });
+  async services(): Promise<HeldService[]> {
+    return (await this.#engine.list("/services")).map(toService);
   }
 
-  async create(definition: Uint8Array): Promise<void> {
-    await this.#engine.call("POST", "/services/create", { body: definition });
+  /** @param auth what nodes shall pull with (`X-Registry-Auth`) */
+  async create(definition: Uint8Array, auth?: string): Promise<void> {
+    await this.#engine.call("POST", "/services/create", { body: definition, headers: toHeaders(auth) });
   }
 
-  /** @throws BridgeError ENGINE also when somebody else changed it meanwhile */
-  async update({ id, version }: Pick<HeldService, "id" | "version">, definition: Uint8Array): Promise<void> {
-    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, { body: definition });
+  /**
+   * Without `auth` nodes go on with what they had.
+   * @throws BridgeError ENGINE also when somebody else changed it meanwhile
+   */
+  async update(
+    { id, version }: Pick<HeldService, "id" | "version">,
+    definition: Uint8Array,
+    auth?: string,
+  ): Promise<void> {
+    const options = { body: definition, headers: toHeaders(auth) };
+    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, options);
+  }
+
+  /**
+   * What a manager is given when it asks for an image, as a node would: a node that may not pull says only that there is no
+   * such image, and tries for ever.
+   * @throws BridgeError REGISTRY with what the registry told it; ENGINE
+   */
+  async requirePullable(pinned: string, auth?: string): Promise<void> {
+    const options = { headers: toHeaders(auth), expected: [400, 401, 403, 404, 500] };
+    const { status, body } = await this.#engine.call("GET", `/distribution/${pinned}/json`, options);
+    const { message, Descriptor } = isJsonObject(body) ? body : {};
+    if (status !== 200) {
+      const why = String(message ?? "").slice(0, 500);
+      throw new BridgeError("REGISTRY", `the cluster cannot pull ${pinned}: ${why} (${status})`);
+    }
+    const digest = isJsonObject(Descriptor) ? Descriptor.digest : undefined;
+    if (typeof digest !== "string" || !pinned.endsWith(`@${digest}`))
+      throw new BridgeError("REGISTRY", `the cluster would pull ${String(digest).slice(0, 100)} as ${pinned}`);
   }
 
   async remove(id: string): Promise<void> {
@@ -116,6 +143,8 @@ export class Swarm {
   }
 }
 
+const toHeaders = (auth: string | undefined) => (auth === undefined ? {} : { "x-registry-auth": auth });
+
 function pick(
   what: string,
   names: readonly string[],
@@ -140,7 +169,7 @@ function isRecent(version: string): boolean {
   return minor > floor[1] || (minor === floor[1] && patch >= floor[2]);
 }
 
-function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
+export function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
   const index = isJsonObject(Version) ? Version.Index : undefined;
   if (typeof ID !== "string" || typeof index !== "number" || !isJsonObject(Spec))
     throw new BridgeError("ENGINE", "the engine shows a service that is none");

@@ -2,9 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Json } from "../../oci/json.ts";
 import type { Outcome, Tell } from "../actions.ts";
 import type { Deployer } from "../deployer.ts";
-import { BridgeError, isPassing, type Refusal, refuse, toRefusal } from "../errors.ts";
+import { BridgeError, type Refusal, refuse, toRefusal } from "../errors.ts";
 import type { PassPoint } from "../failpoint.ts";
 import type { Journal } from "../journal.ts";
+import { labelsOf } from "../managed-service.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 import { STACK } from "../service-definition.ts";
 import { parseServiceSpec } from "../service-spec.ts";
@@ -25,7 +26,7 @@ import {
 } from "./stack-records.ts";
 
 export interface StackDeps {
-  readonly swarm: Pick<Swarm, "listServices">;
+  readonly swarm: Pick<Swarm, "services">;
   readonly parts: StackParts;
   readonly deployer: Deployer;
   readonly journal: Journal;
@@ -251,14 +252,18 @@ export class StackDeployer {
     }
   }
 
-  #services(): Promise<Named[]> {
-    return this.#deps.swarm.listServices();
+  async #services(): Promise<Named[]> {
+    const services = await this.#deps.swarm.services();
+    return services.map((held) => ({ name: String(held.spec.Name), labels: labelsOf(held) }));
   }
 
   async #partsOf(owner: Owner): Promise<HeldPart[]> {
     return (await this.#deps.parts.list()).filter((held) => isOf(owner, held));
   }
 }
+
+/** What may be over by itself: what was begun is not given up for it. */
+const isPassing = ({ code }: Refusal): boolean => code === "SILENT" || code === "REGISTRY";
 
 const stackOf = (open: OpenStack): string => (open.kind === "remove" ? open.removal.stack : open.intent.stack);
 

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from "../../oci/json.ts";
-import type { EngineClient } from "../engine-client.ts";
+import type { Engines } from "../engines.ts";
 import { STACK } from "../service-definition.ts";
 import { contentKey, type Part, type PartKind } from "./stack-plan.ts";
 
@@ -22,16 +22,16 @@ export const [ENVIRONMENT, CONTENT] = ["goldseal.environment", "goldseal.content
 
 /** The calls to a manager about networks, secrets and configs. */
 export class StackParts {
-  readonly #engine: EngineClient;
+  readonly #engines: Pick<Engines, "manager">;
 
-  constructor(engine: EngineClient) {
-    this.#engine = engine;
+  constructor(engines: Pick<Engines, "manager">) {
+    this.#engines = engines;
   }
 
   /** All that the cluster has, other people's too. @throws BridgeError ENGINE, SILENT */
   async list(): Promise<HeldPart[]> {
     const [networks, secrets, configs] = await Promise.all(
-      ["/networks", "/secrets", "/configs"].map((path) => this.#engine.list(path)),
+      ["/networks", "/secrets", "/configs"].map((path) => this.#engines.manager().list(path)),
     );
     return [
       ...(networks ?? []).filter(({ Scope, Name }) => Scope === "swarm" || Name === "host").map(toHeldNetwork),
@@ -52,12 +52,12 @@ export class StackParts {
       },
       ...(kind === "networks" ? toNetworkBody(part.settings) : { Data: toBase64(contents.get(contentKey(part))) }),
     };
-    await this.#engine.call("POST", `/${kind}/create`, { body: Buffer.from(JSON.stringify(body)) });
+    await this.#engines.manager().call("POST", `/${kind}/create`, { body: Buffer.from(JSON.stringify(body)) });
   }
 
   /** What is gone already is removed too. @throws BridgeError ENGINE while something uses it; SILENT */
   async remove({ kind, id }: HeldPart): Promise<void> {
-    await this.#engine.call("DELETE", `/${kind}/${id}`, { expected: [404] });
+    await this.#engines.manager().call("DELETE", `/${kind}/${id}`, { expected: [404] });
   }
 }
 

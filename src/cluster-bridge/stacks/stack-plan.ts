@@ -86,34 +86,33 @@ class Naming {
 
   /** @throws BridgeError SPEC */
   planService(key: string, service: StackService): PlannedService {
-    const { name } = this.#stack;
-    const networks = service.networks.map((network) => this.#refer("networks", network));
+    const { networks = [], secrets = [], configs = [], mounts = [] } = service;
     const spec = {
       ...service,
-      name: `${name}_${key}`,
-      networks,
+      name: `${this.#stack.name}_${key}`,
+      networks: networks.map((network) => this.#refer("networks", network)),
       networkAliases: this.#aliases(key, service),
-      secrets: service.secrets.map((one) => this.#mounted("secrets", one)),
-      configs: service.configs.map((one) => this.#mounted("configs", one)),
-      mounts: service.mounts.map((mount) => this.#mount(mount)),
+      secrets: secrets.map((one) => this.#mounted("secrets", one)),
+      configs: configs.map((one) => this.#mounted("configs", one)),
+      mounts: mounts.map((mount) => this.#mount(mount)),
     };
     const text = JSON.stringify(spec);
     return { spec: parseServiceSpec(Buffer.from(text)), text };
   }
 
   /** Every service is found by its short name too, in every network of its own; the node's network knows no names. */
-  #aliases(key: string, { networks, networkAliases }: StackService): Record<string, string[]> {
+  #aliases(key: string, { networks = [], networkAliases = {} }: StackService): Record<string, string[]> {
     const strange = Object.keys(networkAliases).filter((network) => !networks.includes(network));
     if (strange.length > 0) throw new BridgeError("SPEC", `networkAliases: it is not on ${strange.join(", ")}`);
     const named = networks.map((network) => [this.#refer("networks", network), [...(networkAliases[network] ?? []), key]] as const);
     return Object.fromEntries(named.filter(([network]) => network !== "host").map(([network, all]) => [network, [...new Set(all)]]));
   }
 
-  #mounted(kind: "secrets" | "configs", one: StackService["secrets"][number]): StackService["secrets"][number] {
+  #mounted(kind: "secrets" | "configs", one: Mounted): Mounted {
     return { ...one, source: this.#refer(kind, one.source), target: one.target ?? one.source };
   }
 
-  #mount(mount: StackService["mounts"][number]): StackService["mounts"][number] {
+  #mount(mount: Mount): Mount {
     if (mount.type !== "volume" || mount.source === undefined) return mount;
     const entry = this.#stack.volumes[mount.source];
     if (entry === undefined) throw new BridgeError("SPEC", `the stack has no ${mount.source} under volumes`);
@@ -153,6 +152,8 @@ class Naming {
   }
 }
 
+type Mounted = NonNullable<StackService["secrets"]>[number];
+type Mount = NonNullable<StackService["mounts"]>[number];
 type OwnContent = Exclude<StackSpec["secrets"][string], { readonly external: string }>;
 type OwnNetwork = Exclude<StackSpec["networks"][string], { readonly external: string }>;
 

@@ -51,6 +51,16 @@ const content = (maxBytes: number) =>
     data: z.string().refine((text) => (findBase64(text)?.length ?? maxBytes + 1) <= maxBytes, `base64 of at most ${maxBytes} bytes`),
   });
 
+const serviceEntry = serviceShape.omit({ name: true, dryRun: true });
+export type StackService = z.input<typeof serviceEntry>;
+
+/** Looked at, and left as it was written: that is what is on record. */
+const service = z.unknown().transform((value, context): StackService => {
+  const parsed = serviceEntry.safeParse(value);
+  for (const issue of parsed.error?.issues ?? []) context.addIssue({ ...issue });
+  return parsed.success ? (value as StackService) : z.NEVER;
+});
+
 /** Swarm's limits of what a secret and a config hold. */
 const [MAX_SECRET_BYTES, MAX_CONFIG_BYTES] = [500 * 1024, 1000 * 1024];
 const some = <T>(value: z.ZodType<T>, most: number) =>
@@ -64,7 +74,7 @@ export const stackSchema = z.strictObject({
   name: stackName,
   /** Remove what the stack has in the cluster, and not in here. */
   prune: z.boolean().default(false),
-  services: some(serviceShape.omit({ name: true }), 256).refine((found) => Object.keys(found).length > 0, "at least one service"),
+  services: some(service, 256).refine((found) => Object.keys(found).length > 0, "at least one service"),
   networks: some(network, 64).default({}),
   volumes: some(volume, 256).default({}),
   secrets: some(content(MAX_SECRET_BYTES), 256).default({}),
@@ -72,4 +82,3 @@ export const stackSchema = z.strictObject({
 });
 
 export type StackSpec = z.output<typeof stackSchema>;
-export type StackService = StackSpec["services"][string];
