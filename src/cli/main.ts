@@ -17,6 +17,7 @@ import { promotionCommands } from "./promotion/promotion-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
+import { stackCommands } from "./stack/stack-commands.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
@@ -45,6 +46,7 @@ const COMMANDS: readonly Command[] = [
   ...gcCommands,
   ...fsckCommands,
   ...whyCommands,
+  ...stackCommands,
   {
     noun: "completion",
     verb: "bash",
@@ -85,7 +87,7 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
 /** `commands` differ in how many arguments they take. */
 async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
   const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
-  const own = Object.fromEntries(ownOptions.map(([name, { type }]) => [name, { type }]));
+  const own = Object.fromEntries(ownOptions.map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]));
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   if (values.help === true) return show(io, commands);
@@ -110,8 +112,8 @@ function isCount({ args }: Command, count: number): boolean {
 function show({ stdout }: CliIo, commands: readonly Command[]): number {
   const texts = commands.map((command) => {
     const options = Object.entries(command.options ?? {}).map(
-      ([name, { value, help }]) =>
-        `      --${[name, value].filter((part) => part !== undefined).join(" ")}   ${help}\n`,
+      ([name, { short, value, help }]) =>
+        `      ${short ? `-${short}, ` : ""}--${[name, value].filter((part) => part !== undefined).join(" ")}   ${help}\n`,
     );
     return `  goldseal ${usageOf(command)}\n      ${command.help}\n${options.join("")}`;
   });
