@@ -99,7 +99,7 @@ describe("stack.deploy", () => {
     const web = service("1", { secrets: [{ source: "key" }], configs: [{ source: "conf", target: "/etc/x" }] });
     const withKey = (key: string) =>
       deploy({ services: { web }, networks: {}, secrets: { key: { data: base64(key) } }, configs: { conf: { data: base64("c") } } });
-    const secret = () => specOf("shop_web").TaskTemplate as { ContainerSpec: { Secrets: { SecretName: string }[] } };
+    const secret = () => specOf("shop_web").TaskTemplate as unknown as { ContainerSpec: { Secrets: { SecretName: string }[] } };
     const nameNow = () => secret().ContainerSpec.Secrets[0]?.SecretName;
 
     expect(await withKey("first")).toMatchObject({ kind: "done" });

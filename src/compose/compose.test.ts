@@ -166,12 +166,12 @@ frobnicate: 1
 `);
 
     expect(faults.map((fault) => fault.split(": ")[0])).toEqual([
+      "services.web.deploy.mode",
+      "services.web.deploy.update_config.failure_action",
       "services.web.ports.0",
       "services.web.ports.1.host_ip",
       "services.web.volumes.0",
       "services.web.volumes.1.bind.propagation",
-      "services.web.deploy.mode",
-      "services.web.deploy.update_config.failure_action",
       "services.web.build",
       "services.web.privileged",
       "services.web.depends_on",

@@ -252,7 +252,7 @@ configs: {conf: {file: ./web.env}}
     return this.#world.dockerOn(this.#world.lab.node(one.node), "exec", one.id, "/bin/busybox", ...command);
   }
 
-  #list(kind: string): Promise<Loose[]> {
+  #list(kind: string): Promise<readonly Loose[]> {
     return listOf(this.#world.lab.manager().socketPath, `/${kind}`);
   }
 
