@@ -8,6 +8,7 @@ import type { PassPoint } from "./failpoint.ts";
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import type { PullKeeper } from "./pull-keeper.ts";
 import { findDifference } from "./same-definition.ts";
 import { toDefinition } from "./service-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
@@ -20,6 +21,7 @@ export interface DeployerDeps {
   /** {@link resolveSignedDigest} of this bridge. */
   readonly resolve: (image: string, environment: string) => Promise<Decision>;
   readonly newId: () => string;
+  readonly pulls: Pick<PullKeeper, "prepare" | "applied">;
   readonly failpoint: PassPoint;
   readonly ledger: Ledger;
   /** {@link readIdentities} of this bridge. */
@@ -84,6 +86,11 @@ export class Deployer {
     return pinned === undefined
       ? refuse("UNSIGNED", `of all that ran as ${lost.service} nothing verifies now`)
       : { kind: "deployed", pinned };
+  }
+
+  /** Whatever else touches a service waits for its turn too. */
+  exclusively<T>(service: string, act: () => Promise<T>): Promise<T> {
+    return this.#turns.run(service, act);
   }
 
   /** After a start: what was begun when the bridge was killed is brought to its end, or given up with its reason. */
@@ -209,13 +216,15 @@ export class Deployer {
     spec: ServiceSpec,
     held: HeldService | undefined,
   ): Promise<{ readonly definition: JsonObject; readonly difference: string | undefined }> {
-    const { swarm, journal } = this.#deps;
+    const { swarm, journal, pulls } = this.#deps;
     const { id, service } = intent;
     const definition = await this.#define(intent, spec);
     const body = Buffer.from(JSON.stringify(definition));
+    const auth = await pulls.prepare(intent);
     await journal.append({ event: "sent", id, definition });
-    if (held === undefined) await swarm.create(body);
-    else await swarm.update(held, body);
+    if (held === undefined) await swarm.create(body, auth);
+    else await swarm.update(held, body, auth);
+    await pulls.applied(intent);
     this.#deps.failpoint("bridge.afterDockerCall");
     const now = await swarm.findService(service);
     const difference = now === undefined ? "the service is not there" : findDifference(definition, now.spec);
