@@ -1,8 +1,8 @@
-import type { State } from "./cluster-states.ts";
-import { INTENT } from "./deployer.ts";
-import type { Deployment, Ledger } from "./ledger.ts";
+import type { State } from "../cluster-states.ts";
+import { INTENT } from "../deployer.ts";
+import type { Deployment, Ledger } from "../ledger.ts";
 import { keyOf, type SeenContainer, type SeenService, type Sight } from "./lookout.ts";
-import { findDifference } from "./same-definition.ts";
+import { findDifference } from "../same-definition.ts";
 import type { Placed, Standing } from "./standings.ts";
 
 export interface Finding {
