@@ -150,7 +150,7 @@ export class Watch {
     const { ledger } = this.#deps;
     const ofContainers = containers.flatMap(({ service, seen }) => {
       if (service === undefined) return [];
-      return ledger.of(service.name).findLast(({ pinned }) => pinned === seen.image) ?? [];
+      return ledger.everOf(service.name).findLast(({ pinned }) => pinned === seen.image) ?? [];
     });
     return [...services.flatMap(({ ordered }) => ordered ?? []), ...ofContainers];
   }
