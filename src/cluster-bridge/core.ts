@@ -3,8 +3,9 @@ import { readFile } from "node:fs/promises";
 import type { Log } from "../http/log.ts";
 import { BridgeClock } from "./bridge-clock.ts";
 import type { BridgeConfig } from "./bridge-config.ts";
+import { ClusterStates } from "./cluster-states.ts";
 import { Deployer } from "./deployer.ts";
-import { EngineClient } from "./engine-client.ts";
+import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
 import { Journal } from "./journal.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
@@ -32,10 +33,12 @@ export interface Core extends BridgeTools {
   readonly registry: RegistryClient;
   readonly replays: ReplayStore;
   readonly journal: Journal;
-  /** A manager's API. */
-  readonly engine: EngineClient;
+  /** All nodes' of which the configuration knows, and the managers'. */
+  readonly engines: Engines;
   readonly swarm: Swarm;
   readonly deployer: Deployer;
+  /** What the watch saw last. */
+  readonly watch: ClusterStates;
   /** {@link resolveSignedDigest} of this bridge. */
   readonly resolve: (image: string, environment: string) => Promise<Decision>;
 }
@@ -49,12 +52,15 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const trust = new TrustReader({ authority, pins, registry, store: new TrustStore(store) });
   const decisions = { authority, clock: await BridgeClock.open(store, now), policy, trust, registry };
   const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
-  const engine = await EngineClient.open(config.engine);
-  const swarm = new Swarm(engine);
+  const engines = await Engines.open(config);
+  const swarm = new Swarm(engines);
   const resolve = (image: string, environment: string): Promise<Decision> =>
     resolveSignedDigest(decisions, image, environment);
   const deployer = new Deployer({ swarm, journal, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS });
-  return { ...tools, config, decisions, policy, registry, replays, journal, engine, swarm, deployer, resolve };
+  return {
+    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, deployer, resolve },
+    watch: new ClusterStates(),
+  };
 }
 
 export async function closeCore({ registry, replays, journal }: Core): Promise<void> {
