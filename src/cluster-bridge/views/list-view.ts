@@ -4,6 +4,7 @@ import type { Request } from "../../http/request.ts";
 import { operation, type RestOperation, readQuery } from "../../http/rest-operation.ts";
 import { pageQuery } from "../../http/rest-page.ts";
 import { nameSchema } from "../../trust/require.ts";
+import type { ClusterStates } from "../cluster-states.ts";
 import type { EngineClient } from "../engine-client.ts";
 import type { NodeEngines } from "./node-engines.ts";
 import type { Viewer, Viewers } from "./viewer.ts";
@@ -13,8 +14,8 @@ export interface ViewDeps {
   readonly manager: Pick<EngineClient, "getObject" | "list" | "stream">;
   readonly engines: NodeEngines;
   readonly viewers: Viewers;
-  /** What the watch says of a service, by its id; undefined: nothing yet. */
-  readonly findVerdict: (serviceId: string) => string | undefined;
+  /** What the watch saw last. */
+  readonly watch: Pick<ClusterStates, "states">;
 }
 
 /** Whoever the relay names, as far as the policy lets: {@link Viewers} judges. */

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { RestOperation } from "../../http/rest-operation.ts";
 import type { JsonObject } from "../../oci/json.ts";
 import { listQuery, listView, text, type ViewDeps } from "./list-view.ts";
-import { isOfCluster, type NetworkUser, usersOf } from "./networks.ts";
+import { isOfCluster, type NetworkUser, readAttached, usersOf } from "./networks.ts";
 import { placeOf } from "./services.ts";
 import { ENVIRONMENT, STACK, type Viewer } from "./viewer.ts";
 import { at, flagAt, labelsAt, listAt, textAt } from "./wire.ts";
@@ -32,13 +32,10 @@ export function listNetworks(deps: ViewDeps): RestOperation {
     ...{ name: "networks", summary: "Networks that span the cluster", entry: networkSchema, query: networksQuery },
     keyOf: ({ name, id }) => `${name}/${id}`,
     read: async (viewer, { stack }) => {
-      const paths = ["/networks", "/services", "/tasks"];
-      const [networks = [], services = [], tasks = []] = await Promise.all(
-        paths.map((path) => deps.manager.list(path)),
-      );
+      const [networks, attached] = await Promise.all([deps.manager.list("/networks"), readAttached(deps.manager)]);
       const entries = networks
         .filter((network) => isOfCluster(network) && isAsked(labelsAt(network, "Labels"), viewer, stack))
-        .map((network) => toView(network, usersOf(network, { services, tasks }), viewer));
+        .map((network) => toView(network, usersOf(network, attached), viewer));
       return { entries };
     },
   });

@@ -1,7 +1,8 @@
 import type { JsonObject } from "../../oci/json.ts";
+import type { EngineClient } from "../engine-client.ts";
 import { labelsOf, nameOf, networksOf } from "./services.ts";
 import { ENVIRONMENT } from "./viewer.ts";
-import { listAt, textAt } from "./wire.ts";
+import { filters, listAt, textAt } from "./wire.ts";
 
 /** Who hangs on a network. */
 export interface NetworkUser {
@@ -15,11 +16,22 @@ export interface NetworkUser {
 /** What spans the cluster: overlay networks, and those of other drivers that the managers keep. */
 export const isOfCluster = (network: JsonObject): boolean => textAt(network, "Scope") === "swarm";
 
-/** @param tasks all of the cluster: containers run by hand are tasks without a service there */
-export function usersOf(
-  network: JsonObject,
-  { services, tasks }: { readonly services: readonly JsonObject[]; readonly tasks: readonly JsonObject[] },
-): NetworkUser[] {
+/** Whatever can hang on one. */
+export interface Attached {
+  readonly services: readonly JsonObject[];
+  /** Containers that somebody ran by hand are tasks without a service. */
+  readonly tasks: readonly JsonObject[];
+}
+
+/** Without the filter the engine leaves out what was run by hand. */
+const EVERY_TASK = `/tasks?filters=${filters({ runtime: ["container", "attachment"] })}`;
+
+export async function readAttached(manager: Pick<EngineClient, "list">): Promise<Attached> {
+  const [services, tasks] = await Promise.all([manager.list("/services"), manager.list(EVERY_TASK)]);
+  return { services, tasks };
+}
+
+export function usersOf(network: JsonObject, { services, tasks }: Attached): NetworkUser[] {
   const [id, name] = [textAt(network, "Id"), textAt(network, "Name")];
   const attached = services.filter((service) => networksOf(service).some((target) => target === id || target === name));
   const byHand = tasks.filter((task) => textAt(task, "ServiceID") === "" && isAttached(task, id) && isAlive(task));

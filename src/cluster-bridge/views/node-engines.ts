@@ -1,14 +1,12 @@
 import type { JsonObject } from "../../oci/json.ts";
 import type { EngineClient } from "../engine-client.ts";
+import type { Engines } from "../engines.ts";
 import { BridgeError } from "../errors.ts";
 import type { Unreachable } from "./list-view.ts";
 import { textAt } from "./wire.ts";
 
 /** Every node's own engine, as far as the configuration names them; read calls only. */
-export interface NodeEngines {
-  /** @param node its host name or its id */
-  get(node: string): Pick<EngineClient, "getObject" | "list"> | undefined;
-}
+export type NodeEngines = Pick<Engines, "find" | "refresh">;
 
 export interface ClusterNode {
   readonly id: string;
@@ -22,11 +20,11 @@ export interface Asked<T> {
   readonly unreachable: readonly Unreachable[];
 }
 
-type Engine = NonNullable<ReturnType<NodeEngines["get"]>>;
-type Ask<T> = (engine: Engine, info: JsonObject) => Promise<T>;
+type Reads = Pick<EngineClient, "getObject" | "list">;
+type Ask<T> = (engine: Reads, info: JsonObject) => Promise<T>;
 
 /** Somebody waits for the answer, of the other nodes too. */
-const TIMEOUT_MS = 5_000;
+export const IN_TIME = { timeoutMs: 5_000 } as const;
 
 export const toNode = (node: JsonObject): ClusterNode => ({
   id: textAt(node, "ID"),
@@ -39,6 +37,9 @@ export async function askEach<T>(
   nodes: readonly ClusterNode[],
   ask: Ask<T>,
 ): Promise<Asked<T>> {
+  const hasEngine = ({ id, name }: ClusterNode): boolean => engines.find({ id, hostname: name }) !== undefined;
+  // Of the engine that no node's name is given for is known only by itself which node it is.
+  if (!nodes.every(hasEngine)) await engines.refresh();
   const asked = await Promise.all(nodes.map((node) => askOne(engines, node, ask)));
   return {
     answers: asked.flatMap((one) => ("answer" in one ? [one] : [])),
@@ -49,10 +50,10 @@ export async function askEach<T>(
 type One<T> = { readonly node: ClusterNode } & ({ readonly answer: T } | { readonly reason: string });
 
 async function askOne<T>(engines: NodeEngines, node: ClusterNode, ask: Ask<T>): Promise<One<T>> {
-  const engine = engines.get(node.name) ?? engines.get(node.id);
+  const engine = engines.find({ id: node.id, hostname: node.name })?.client;
   if (engine === undefined) return { node, reason: "the bridge's configuration names no engine for it" };
   try {
-    return { node, answer: await inTime(askItself(engine, node, ask)) };
+    return { node, answer: await askItself(engine, node, ask) };
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
     return { node, reason: error.message };
@@ -60,20 +61,9 @@ async function askOne<T>(engines: NodeEngines, node: ClusterNode, ask: Ask<T>): 
 }
 
 /** @throws BridgeError ENGINE for the engine of another node: it would be shown as this one's */
-async function askItself<T>(engine: Engine, { id, name }: ClusterNode, ask: Ask<T>): Promise<T> {
-  const info = await engine.getObject("/info");
+async function askItself<T>(engine: Reads, { id, name }: ClusterNode, ask: Ask<T>): Promise<T> {
+  const info = await engine.getObject("/info", IN_TIME);
   const itself = textAt(info, "Swarm", "NodeID");
   if (itself !== id) throw new BridgeError("ENGINE", `the engine that is configured for ${name} is not of this node`);
   return ask(engine, info);
-}
-
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const fail = (): void => late.reject(new BridgeError("SILENT", `no answer for ${TIMEOUT_MS / 1000} s`));
-  const timer = setTimeout(fail, TIMEOUT_MS);
-  try {
-    return await Promise.race([answer, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -21,7 +21,8 @@ export const serviceSchema = z.strictObject({
   mode: z.string().describe("replicated, global, or what the engine calls it"),
   wanted: z.int().optional().describe("tasks; of a global service as many as nodes fit"),
   running: z.int(),
-  state: z.string().optional().describe("what the watch says: trusted, trust-lost, drifted or unmanaged"),
+  state: z.string().optional().describe("what the watch says: trusted, trust-lost, drifted, unmanaged or unknown"),
+  reason: z.string().optional().describe("of that state"),
   update: z.strictObject({ state: z.string(), message: z.string() }).optional(),
   labels: z.record(z.string(), z.string()),
   networks: z.array(z.string()),
@@ -54,27 +55,27 @@ export interface ServiceContext {
   /** Those that shall run, of all services. */
   readonly tasks: readonly JsonObject[];
   readonly networks: readonly JsonObject[];
-  readonly findVerdict: ViewDeps["findVerdict"];
+  readonly watch: ViewDeps["watch"];
 }
 
 export async function readContext(deps: ViewDeps): Promise<ServiceContext> {
   const [tasks, networks] = await Promise.all([readWantedTasks(deps), deps.manager.list("/networks")]);
-  return { tasks, networks, findVerdict: deps.findVerdict };
+  return { tasks, networks, watch: deps.watch };
 }
 
-export function toService(service: JsonObject, { tasks, networks, findVerdict }: ServiceContext): Service {
+export function toService(service: JsonObject, { tasks, networks, watch }: ServiceContext): Service {
   const id = textAt(service, "ID");
   const own = tasks.filter((task) => textAt(task, "ServiceID") === id);
   const image = textAt(service, "Spec", "TaskTemplate", "ContainerSpec", "Image");
   const digest = digestOf(image);
-  const state = findVerdict(id);
+  const judged = watch.states().services.find((one) => one.id === id);
   const update = findText(service, "UpdateStatus", "State");
   const { mode, wanted } = modeOf(service, own.length);
   return {
     ...{ id, name: nameOf(service), ...placeOf(labelsOf(service)), image, ...(digest && { digest }), mode },
     ...(wanted !== undefined && { wanted }),
     running: own.filter((task) => textAt(task, "Status", "State") === "running").length,
-    ...(state !== undefined && { state }),
+    ...(judged && { state: judged.state, ...(judged.reason !== "" && { reason: judged.reason }) }),
     ...(update && { update: { state: update, message: textAt(service, "UpdateStatus", "Message") } }),
     labels: labelsOf(service),
     networks: networksOf(service).map((target) => nameOfNetwork(networks, target)),

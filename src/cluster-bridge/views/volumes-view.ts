@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { RestOperation } from "../../http/rest-operation.ts";
 import type { JsonObject } from "../../oci/json.ts";
 import { listQuery, listView, text, type ViewDeps } from "./list-view.ts";
-import { askEach, type ClusterNode, toNode } from "./node-engines.ts";
+import { askEach, type ClusterNode, IN_TIME, toNode } from "./node-engines.ts";
 import { placeOf } from "./services.ts";
 import { ENVIRONMENT, maySee, type Viewer } from "./viewer.ts";
 import { findText, labelsAt, listAt, textAt, textsAt } from "./wire.ts";
@@ -66,8 +66,8 @@ interface OnNode {
 
 async function readVolumes(engine: Pick<ViewDeps["manager"], "getObject" | "list">): Promise<OnNode> {
   const [answer, containers] = await Promise.all([
-    engine.getObject("/volumes"),
-    engine.list("/containers/json?all=true"),
+    engine.getObject("/volumes", IN_TIME),
+    engine.list("/containers/json?all=true", IN_TIME),
   ]);
   return { volumes: listAt(answer, "Volumes"), containers };
 }
