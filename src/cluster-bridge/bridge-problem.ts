@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<RefusalCode, number>> = {
   CONFLICT: 409,
   ENGINE: 502,
   IMAGE: 400,
+  MISSING: 404,
   ORDER: 403,
   PIN: 403,
   POLICY: 403,

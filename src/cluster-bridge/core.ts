@@ -1,17 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Log } from "../http/log.ts";
+import { type AskedImage, breakGlass } from "./break-glass.ts";
 import { BridgeClock } from "./bridge-clock.ts";
 import type { BridgeConfig } from "./bridge-config.ts";
 import { ClusterStates } from "./cluster-states.ts";
-import { Deployer } from "./deployer.ts";
+import { Deployer, type Judges } from "./deployer.ts";
 import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
 import { Journal } from "./journal.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { ReplayStore } from "./replay-store.ts";
-import { type Decision, type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
+import { type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
 import { Swarm } from "./swarm.ts";
 import { TrustReader } from "./trust-reader.ts";
 import { TrustStore } from "./trust-store.ts";
@@ -26,7 +27,7 @@ export interface BridgeTools {
 }
 
 /** The parts of the bridge that its features share. */
-export interface Core extends BridgeTools {
+export interface Core extends BridgeTools, Judges {
   readonly config: BridgeConfig;
   readonly decisions: DecisionDeps;
   readonly policy: PolicyKeeper;
@@ -39,8 +40,6 @@ export interface Core extends BridgeTools {
   readonly deployer: Deployer;
   /** What the watch saw last. */
   readonly watch: ClusterStates;
-  /** {@link resolveSignedDigest} of this bridge. */
-  readonly resolve: (image: string, environment: string) => Promise<Decision>;
 }
 
 /** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
@@ -54,13 +53,16 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
   const engines = await Engines.open(config);
   const swarm = new Swarm(engines);
-  const resolve = (image: string, environment: string): Promise<Decision> =>
-    resolveSignedDigest(decisions, image, environment);
-  const deployer = new Deployer({ swarm, journal, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS });
-  return {
-    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, deployer, resolve },
-    watch: new ClusterStates(),
+  const judges = {
+    resolve: (image: string, environment: string) => resolveSignedDigest(decisions, image, environment),
+    breakGlass: (envelope: Uint8Array, asked: AskedImage) =>
+      breakGlass({ authority, clock: decisions.clock, journal, ...policyKeys }, envelope, asked),
   };
+  const settings = { failpoint, newId: randomUUID, deadlineMs: DEADLINE_MS };
+  const deployer = new Deployer({ swarm, journal, ...judges, ...settings });
+  const watch = new ClusterStates();
+  const parts = { config, decisions, policy, registry, replays, journal, engines, swarm, deployer, watch };
+  return { ...tools, ...judges, ...parts };
 }
 
 export async function closeCore({ registry, replays, journal }: Core): Promise<void> {

@@ -1,7 +1,5 @@
 import { z } from "zod";
-import { TrustError } from "../../trust/error.ts";
-import { findBase64, readStrict } from "../../trust/strict-json.ts";
-import { BridgeError } from "../errors.ts";
+import { findBase64 } from "../../trust/strict-json.ts";
 import { findSubnet } from "./subnet.ts";
 
 export const nameSchema = z
@@ -66,13 +64,3 @@ export const nodeSchema = z
     "nothing is to change",
   );
 export type NodeBody = z.output<typeof nodeSchema>;
-
-/** @throws BridgeError SPEC with everything that is wrong, and nothing of what the body holds */
-export function readBody<T>(bytes: Uint8Array, schema: z.ZodType<T>, what: string): T {
-  try {
-    return readStrict(bytes, schema, what);
-  } catch (cause) {
-    if (!(cause instanceof TrustError)) throw cause;
-    throw new BridgeError("SPEC", cause.message, { cause });
-  }
-}

@@ -22,9 +22,6 @@ const beganSchema = z.object({
 });
 export type Began = z.infer<typeof beganSchema>;
 
-/** The label of what a change made: its id in the journal. */
-export const INTENT = "goldseal.intent";
-
 /**
  * Changes of what is no service: in the journal before the engine hears of each, and after. Of what was ordered only the
  * hash stands there: it may be a secret.

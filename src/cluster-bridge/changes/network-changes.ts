@@ -2,14 +2,15 @@ import type { JsonObject } from "../../oci/json.ts";
 import type { ActionHandler, ActionTable, Ordered, Outcome } from "../actions.ts";
 import type { Core } from "../core.ts";
 import { BridgeError } from "../errors.ts";
+import { ENVIRONMENT_LABEL, INTENT_LABEL } from "../managed-service.ts";
+import { readBody } from "../order-body.ts";
 import { findDifference } from "../same-definition.ts";
 import { isRecent } from "../swarm.ts";
 import { isOfCluster, type NetworkUser, readAttached, usersOf } from "../views/networks.ts";
 import { isEncrypted } from "../views/networks-view.ts";
-import { ENVIRONMENT } from "../views/viewer.ts";
 import { labelsAt, listAt, textAt } from "../views/wire.ts";
-import { type NetworkBody, networkSchema, readBody, removeSchema } from "./bodies.ts";
-import { type Change, type ChangeJournal, INTENT } from "./change-journal.ts";
+import { type NetworkBody, networkSchema, removeSchema } from "./bodies.ts";
+import { type Change, type ChangeJournal } from "./change-journal.ts";
 import { requireOwn } from "./own.ts";
 import { findSubnet, overlap } from "./subnet.ts";
 
@@ -34,10 +35,10 @@ function create(manager: Manager, journal: ChangeJournal): ActionHandler {
 }
 
 async function make(manager: Manager, order: Ordered, body: NetworkBody, change: Change): Promise<Outcome> {
-  const definition = toDefinition(body, { [ENVIRONMENT]: order.environment, [INTENT]: change.id });
+  const definition = toDefinition(body, { [ENVIRONMENT_LABEL]: order.environment, [INTENT_LABEL]: change.id });
   await change.tell(async () => {
     await manager.call("POST", "/networks/create", { body: Buffer.from(JSON.stringify(definition)) });
-    const made = (await readNetworks(manager)).find((network) => labelsAt(network, "Labels")[INTENT] === change.id);
+    const made = (await readNetworks(manager)).find((network) => labelsAt(network, "Labels")[INTENT_LABEL] === change.id);
     const difference = made === undefined ? "it is not there" : findNetworkDifference(body, definition, made);
     if (difference === undefined) return;
     if (made !== undefined) await manager.call("DELETE", `/networks/${textAt(made, "Id")}`, { expected: [404] });

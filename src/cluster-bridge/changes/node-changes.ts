@@ -2,9 +2,10 @@ import { isJsonObject, type JsonObject } from "../../oci/json.ts";
 import type { ActionHandler, ActionTable } from "../actions.ts";
 import type { Core } from "../core.ts";
 import { BridgeError } from "../errors.ts";
+import { readBody } from "../order-body.ts";
 import { toNode } from "../views/node-engines.ts";
 import { at, labelsAt, numberAt, textAt } from "../views/wire.ts";
-import { type NodeBody, nodeSchema, readBody } from "./bodies.ts";
+import { type NodeBody, nodeSchema } from "./bodies.ts";
 import type { ChangeJournal } from "./change-journal.ts";
 
 type Engines = Core["engines"];
@@ -35,12 +36,13 @@ function update(engines: Engines, journal: ChangeJournal): ActionHandler {
   };
 }
 
-/** @throws BridgeError SPEC for none, and for a host name that several have */
+/** @throws BridgeError MISSING; SPEC for a host name that several have */
 function getNode(nodes: readonly JsonObject[], wanted: string): JsonObject {
   const named = nodes.filter((node) => toNode(node).id === wanted || toNode(node).name === wanted);
   const [found, another] = named;
   if (found !== undefined && another === undefined) return found;
-  throw new BridgeError("SPEC", `the cluster has ${found === undefined ? "no" : "more than one"} node ${wanted}`);
+  if (found === undefined) throw new BridgeError("MISSING", `the cluster has no node ${wanted}`);
+  throw new BridgeError("SPEC", `the cluster has more than one node ${wanted}`);
 }
 
 function toSpec(node: JsonObject, { labels, availability, role }: NodeBody): JsonObject {

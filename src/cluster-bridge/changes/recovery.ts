@@ -1,9 +1,10 @@
 import type { JsonObject } from "../../oci/json.ts";
 import { BridgeError } from "../errors.ts";
+import { INTENT_LABEL } from "../managed-service.ts";
 import { findDifference } from "../same-definition.ts";
 import { toNode } from "../views/node-engines.ts";
 import { labelsAt, textAt } from "../views/wire.ts";
-import { type Began, INTENT } from "./change-journal.ts";
+import type { Began } from "./change-journal.ts";
 
 interface Manager {
   list(path: string): Promise<JsonObject[]>;
@@ -16,7 +17,7 @@ export async function isDone(manager: Manager, { id, action, kind, name, wanted 
     const node = held.find((one) => toNode(one).id === name || toNode(one).name === name);
     return findDifference(wanted as JsonObject, node?.Spec) === undefined;
   }
-  if (action.endsWith(".create")) return held.some((one) => labelsOf(one)[INTENT] === id);
+  if (action.endsWith(".create")) return held.some((one) => labelsOf(one)[INTENT_LABEL] === id);
   if (action.endsWith(".remove")) return !held.some((one) => nameOf(one) === name);
   throw new BridgeError("STORE", `the journal has a change that is none: ${action}`);
 }

@@ -2,12 +2,13 @@ import type { JsonObject } from "../../oci/json.ts";
 import type { ActionHandler, ActionTable } from "../actions.ts";
 import type { Core } from "../core.ts";
 import { BridgeError } from "../errors.ts";
+import { ENVIRONMENT_LABEL, INTENT_LABEL } from "../managed-service.ts";
+import { readBody } from "../order-body.ts";
 import { type Sealed, usersOfSealed } from "../views/sealed-view.ts";
 import { labelsOf, nameOf } from "../views/services.ts";
-import { ENVIRONMENT } from "../views/viewer.ts";
 import { textAt } from "../views/wire.ts";
-import { configSchema, readBody, removeSchema, type SealedBody, secretSchema } from "./bodies.ts";
-import { type ChangeJournal, INTENT } from "./change-journal.ts";
+import { configSchema, removeSchema, type SealedBody, secretSchema } from "./bodies.ts";
+import { type ChangeJournal } from "./change-journal.ts";
 import { requireOwn } from "./own.ts";
 
 type Manager = ReturnType<Core["engines"]["manager"]>;
@@ -33,7 +34,7 @@ function create(manager: Manager, journal: ChangeJournal, kind: Sealed): ActionH
       if (held.some((one) => nameOf(one) === name))
         throw new BridgeError("CONFLICT", `there is a ${kind} ${name} already: it is replaced by one of another name`);
 
-      const definition = toDefinition(body, { [ENVIRONMENT]: order.environment, [INTENT]: change.id });
+      const definition = toDefinition(body, { [ENVIRONMENT_LABEL]: order.environment, [INTENT_LABEL]: change.id });
       await change.tell(async () => {
         await manager.call("POST", `/${kind}s/create`, { body: Buffer.from(JSON.stringify(definition)) });
       });

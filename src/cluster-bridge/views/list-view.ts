@@ -70,7 +70,7 @@ export function listView<Q extends typeof listQuery, T>({ viewers }: ViewDeps, v
 
     return replyPage(request, query, view, found);
   };
-  const id = `cluster-${path.replaceAll(/<[a-z]+>\//g, "").replaceAll("/", "-")}`;
+  const id = `cluster-${path.replace("services/<service>/", "service-")}`;
   return operation([id, "GET", `/api/v1/cluster/${path}`, LOOK], {
     ...{ summary, query: schema, answers: { 200: answer }, act },
   });

@@ -37,7 +37,7 @@ const [WHOLE_MS, FOLLOW_MS] = [60_000, 900_000] as const;
  */
 export function getLogs(deps: ViewDeps): RestOperation {
   const open = new Set<LogTail>();
-  return operation(["cluster-logs", "GET", "/api/v1/cluster/services/<service>/logs", LOOK], {
+  return operation(["cluster-service-logs", "GET", "/api/v1/cluster/services/<service>/logs", LOOK], {
     ...{ summary: "What a service's tasks wrote", query: logsQuery, answers: { 200: z.unknown() }, lines: lineSchema },
     act: async (request) => {
       const query = readQuery(request, logsQuery);

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../oci/json.ts";
 import type { EngineClient } from "../engine-client.ts";
+import { ENVIRONMENT_LABEL } from "../managed-service.ts";
 import { labelsOf, nameOf, networksOf } from "./services.ts";
-import { ENVIRONMENT } from "./viewer.ts";
 import { filters, listAt, textAt } from "./wire.ts";
 
 /** Who hangs on a network. */
@@ -38,7 +38,7 @@ export function usersOf(network: JsonObject, { services, tasks }: Attached): Net
   return [
     ...attached.map((service) => ({
       ...{ kind: "service" as const, name: nameOf(service) },
-      environment: labelsOf(service)[ENVIRONMENT],
+      environment: labelsOf(service)[ENVIRONMENT_LABEL],
     })),
     ...byHand.map((task) => ({
       ...{ kind: "container" as const, environment: undefined },

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { JsonObject } from "../../oci/json.ts";
+import { ENVIRONMENT_LABEL } from "../managed-service.ts";
 import type { ViewDeps } from "./list-view.ts";
-import { ENVIRONMENT, maySee, STACK, type Viewer } from "./viewer.ts";
+import { maySee, STACK, type Viewer } from "./viewer.ts";
 import { at, filters, findText, labelsAt, listAt, numberAt, textAt } from "./wire.ts";
 
 const portSchema = z.strictObject({
@@ -37,7 +38,7 @@ export const nameOf = (object: JsonObject): string => textAt(object, "Spec", "Na
 
 /** Where something belongs. */
 export function placeOf(labels: Readonly<Record<string, string>>) {
-  const { [ENVIRONMENT]: environment, [STACK]: stack } = labels;
+  const { [ENVIRONMENT_LABEL]: environment, [STACK]: stack } = labels;
   return { ...(environment && { environment }), ...(stack && { stack }) };
 }
 

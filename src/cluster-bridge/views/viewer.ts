@@ -6,6 +6,7 @@ import type { PolicyDocument } from "../../trust/policy-document.ts";
 import type { BridgeConfig } from "../bridge-config.ts";
 import type { Core } from "../core.ts";
 import { BridgeError, toRefusal } from "../errors.ts";
+import { ENVIRONMENT_LABEL } from "../managed-service.ts";
 
 /** Who looks, and at what. */
 export interface Viewer {
@@ -16,8 +17,6 @@ export interface Viewer {
   readonly only: string | undefined;
 }
 
-/** The label of what the bridge makes: the environment that it belongs to. */
-export const ENVIRONMENT = "goldseal.environment";
 /** The label of what makes up a stack. */
 export const STACK = "com.docker.stack.namespace";
 
@@ -87,7 +86,7 @@ export async function readRelaySecret({ relay }: Pick<BridgeConfig, "relay">): P
 
 /** Whether it belongs to an environment that is looked at, by its labels; to none is for everybody to see. */
 export function maySee({ environments, only }: Viewer, labels: Readonly<Record<string, string>>): boolean {
-  const environment = labels[ENVIRONMENT];
+  const environment = labels[ENVIRONMENT_LABEL];
   return environment === undefined ? only === undefined : environments.has(environment);
 }
 

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import type { RestOperation } from "../../http/rest-operation.ts";
 import type { JsonObject } from "../../oci/json.ts";
+import { ENVIRONMENT_LABEL } from "../managed-service.ts";
 import { listQuery, listView, text, type ViewDeps } from "./list-view.ts";
 import { askEach, type ClusterNode, IN_TIME, toNode } from "./node-engines.ts";
 import { placeOf } from "./services.ts";
-import { ENVIRONMENT, maySee, type Viewer } from "./viewer.ts";
+import { maySee, type Viewer } from "./viewer.ts";
 import { findText, labelsAt, listAt, textAt, textsAt } from "./wire.ts";
 
 const containerSchema = z.strictObject({
@@ -128,7 +129,7 @@ function toContainer(container: JsonObject): z.infer<typeof containerSchema> {
 function isAsked(volume: Volume, query: Query, { only }: Viewer): boolean {
   const { name, label, driver, stack, orphaned } = query;
   return (
-    (only === undefined || volume.labels[ENVIRONMENT] === only || volume.containers.length > 0) &&
+    (only === undefined || volume.labels[ENVIRONMENT_LABEL] === only || volume.containers.length > 0) &&
     (name === undefined || volume.name.includes(name)) &&
     (label === undefined || hasLabel(volume, label)) &&
     (driver === undefined || volume.driver === driver) &&
