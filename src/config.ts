@@ -14,6 +14,7 @@ import {
   parseRedirect,
   parseText,
   parseTls,
+  parseUserName,
   wholeNumber,
 } from "./setup/config-values.ts";
 import { nearest } from "./setup/nearest.ts";
@@ -82,6 +83,8 @@ export interface Config {
   readonly bridgeCaFile?: string;
   /** GOLDSEAL_BRIDGE_SECRET_FILE: what the bridge believes who looks by; without it nobody is shown the cluster. */
   readonly bridgeSecretFile?: string;
+  /** GOLDSEAL_BRIDGE_ACCOUNT: the user that the cluster's bridge signs in as; default: none. */
+  readonly bridgeAccount?: string;
   /** GOLDSEAL_TOKEN_TTL_SECONDS, 60 to 300, default 300: how long a bearer token is good. */
   readonly tokenTtlSeconds: number;
   /** GOLDSEAL_UPLOAD_TTL_HOURS, default 24: how long an upload session lives without progress. */
@@ -135,6 +138,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_BRIDGE_URL",
   "GOLDSEAL_BRIDGE_CA_FILE",
   "GOLDSEAL_BRIDGE_SECRET_FILE",
+  "GOLDSEAL_BRIDGE_ACCOUNT",
   "GOLDSEAL_TOKEN_TTL_SECONDS",
   "GOLDSEAL_UPLOAD_TTL_HOURS",
   "GOLDSEAL_GC_EVERY_MINUTES",
@@ -214,6 +218,7 @@ function readAll(read: Read): Config {
     ...defined("bridgeUrl", read("GOLDSEAL_BRIDGE_URL", parseBridgeUrl, undefined)),
     ...defined("bridgeCaFile", read("GOLDSEAL_BRIDGE_CA_FILE", parsePath, undefined)),
     ...defined("bridgeSecretFile", read("GOLDSEAL_BRIDGE_SECRET_FILE", parsePath, undefined)),
+    ...defined("bridgeAccount", read("GOLDSEAL_BRIDGE_ACCOUNT", parseUserName, undefined)),
     tokenTtlSeconds: read("GOLDSEAL_TOKEN_TTL_SECONDS", wholeNumber(60, 300), 300),
     uploadTtlHours: read("GOLDSEAL_UPLOAD_TTL_HOURS", wholeNumber(1, 8760), 24),
     gcEveryMinutes: read("GOLDSEAL_GC_EVERY_MINUTES", orOff(wholeNumber(1, 10_080)), 60),

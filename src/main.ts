@@ -68,6 +68,7 @@ environment
   GOLDSEAL_BRIDGE_URL         none              where a bridge listens: orders and questions about the cluster go there
   GOLDSEAL_BRIDGE_CA_FILE     well-known CAs    its CA
   GOLDSEAL_BRIDGE_SECRET_FILE none              what it believes who looks by; without it nobody is shown the cluster
+  GOLDSEAL_BRIDGE_ACCOUNT     none              user that the bridge to a Swarm signs in as
 `;
 
 /** What needs the server's own settings; all else goes over the public API. */

@@ -21,6 +21,7 @@ const STATUS: Readonly<Record<RefusalCode, number>> = {
   MISSING: 404,
   ORDER: 403,
   PIN: 403,
+  PLACEMENT: 409,
   POLICY: 403,
   REGISTRY: 502,
   SILENT: 502,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isJsonObject, type JsonObject } from "../oci/json.ts";
+import type { JsonObject } from "../oci/json.ts";
 
 /** What the bridge means to make of a service; in the journal before the engine hears of it. */
 export interface Intent {
@@ -38,14 +38,16 @@ const removalSchema = z.object({
   ...{ id: z.string(), environment: z.string(), service: z.string(), user: z.string() },
 });
 
-function intentsOf(records: readonly JsonObject[]): Intent[] {
-  return records.flatMap((record) => {
-    const parsed = intentSchema.safeParse(record);
-    if (!parsed.success) return [];
-    const { event: _, rollbackOf, breakGlass, ...rest } = parsed.data;
-    return [{ ...rest, rollbackOf, breakGlass }];
-  });
+/** Undefined for a record of something else. */
+export function findIntent(record: JsonObject): Intent | undefined {
+  const parsed = intentSchema.safeParse(record);
+  if (!parsed.success) return undefined;
+  const { event: _, rollbackOf, breakGlass, ...rest } = parsed.data;
+  return { ...rest, rollbackOf, breakGlass };
 }
+
+const intentsOf = (records: readonly JsonObject[]): Intent[] =>
+  records.map(findIntent).filter((intent) => intent !== undefined);
 
 const idsOf = (records: readonly JsonObject[], ...events: readonly string[]): Set<unknown> =>
   new Set(records.filter(({ event }) => events.includes(String(event))).map(({ id }) => id));
@@ -100,13 +102,4 @@ export function findConverged(
   const own = all.filter((intent) => intent.environment === environment && intent.service === service);
   const takenBack = new Set(own.map(({ rollbackOf }) => rollbackOf));
   return own.filter(({ id }) => converged.has(id) && !takenBack.has(id)).reverse();
-}
-
-export const findIntent = (records: readonly JsonObject[], id: unknown): Intent | undefined =>
-  intentsOf(records.filter((record) => record.id === id))[0];
-
-/** What the engine was told for an intent, the last time; undefined: nothing. */
-export function findSent(records: readonly JsonObject[], id: string): JsonObject | undefined {
-  const { definition } = records.findLast((record) => record.event === "sending" && record.id === id) ?? {};
-  return isJsonObject(definition) ? definition : undefined;
 }

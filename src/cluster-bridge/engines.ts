@@ -16,11 +16,12 @@ export interface Engine {
   /** As the configuration has it: a hostname or a node's id; `engine` where only that names it. */
   readonly name: string;
   readonly client: EngineClient;
+  /** What it said when it last answered {@link Engines.refresh}. */
+  readonly facts: EngineFacts | undefined;
 }
 
 interface Known extends Engine {
   readonly socket: EngineSocket;
-  /** Of the last time it was asked and answered. */
   facts: EngineFacts | undefined;
 }
 
@@ -65,10 +66,10 @@ export class Engines {
   }
 
   /** The engine of a node of the cluster; the one that only `engine` names is known by what it says of itself. */
-  find({ id, hostname }: { readonly id: string; readonly hostname: string }): EngineClient | undefined {
+  find({ id, hostname }: { readonly id: string; readonly hostname: string }): Engine | undefined {
     const [main] = this.#known;
-    const found = this.get(id) ?? this.get(hostname);
-    return found ?? (main?.facts?.nodeId === id ? main.client : undefined);
+    const named = (wanted: string) => this.#known.find(({ name }) => name === wanted);
+    return named(id) ?? named(hostname) ?? (main?.facts?.nodeId === id ? main : undefined);
   }
 
   /** A manager that is there: every call goes to another one when the last is gone. */

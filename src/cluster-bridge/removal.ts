@@ -1,6 +1,6 @@
 import type { Outcome } from "./actions.ts";
 import type { Removal } from "./deployment-records.ts";
-import { BridgeError, isPassing, toRefusal } from "./errors.ts";
+import { BridgeError, toRefusal } from "./errors.ts";
 import type { PassPoint } from "./failpoint.ts";
 import type { Journal } from "./journal.ts";
 import { ENVIRONMENT_LABEL, labelsOf, requireOwn } from "./managed-service.ts";
@@ -30,11 +30,11 @@ export async function finishRemoval({ swarm, journal, failpoint }: RemovalDeps, 
     if (held !== undefined && labelsOf(held)[ENVIRONMENT_LABEL] === environment) await swarm.remove(held.id);
   } catch (error) {
     const refusal = toRefusal(error);
-    if (isPassing(refusal)) throw error;
+    if (refusal.code === "SILENT") throw error;
     await journal.append({ event: "abandoned", id, reason: refusal.reason });
     return refusal;
   }
   failpoint("bridge.afterDockerCall");
-  await journal.append({ event: "removed", id });
+  await journal.append({ event: "removed", id, environment, service });
   return { kind: "done", removed: service };
 }

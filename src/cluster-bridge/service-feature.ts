@@ -18,13 +18,13 @@ const namedSchema = z.strictObject({ name: z.string().min(1).max(63) });
 export const openServices: OpenFeature = (core) => {
   const { deployer, log } = core;
   let timer: NodeJS.Timeout | undefined;
-  const recoverLoose = (): void =>
-    void deployer.recoverLoose().catch((error: unknown) => log.error("bridge.recover", describeError(error)));
+  const recoverLeft = (): void =>
+    void deployer.recoverLeft().catch((error: unknown) => log.error("bridge.recover", describeError(error)));
   return {
     actions: { "service.deploy": deploy(core), "service.rollback": rollBack(core), "service.remove": remove(core) },
     // What was begun before the bridge was killed; then, what the engine leaves open.
     start: () => {
-      timer = setInterval(recoverLoose, RECOVER_MS);
+      timer = setInterval(recoverLeft, RECOVER_MS);
       return deployer.recover();
     },
     close: async () => clearInterval(timer),
@@ -42,7 +42,8 @@ function deploy(core: Core): ActionHandler {
     core.failpoint("bridge.afterVerify");
 
     const spec = Buffer.from(body).toString();
-    return core.deployer.deploy({ environment, service: parsed.name, spec, user, parsed, ...judged }, tell);
+    const plan = { environment, service: parsed.name, spec, user, parsed, ...judged };
+    return parsed.dryRun ? core.deployer.preview(plan) : core.deployer.deploy(plan, tell);
   };
 }
 

@@ -102,7 +102,10 @@ export class BridgeLab {
       pins: this.pins.map(({ pattern, ...pin }) => ({ ...pin, gun: `${authority}/${pattern}` })),
     };
     const config = parseBridgeConfig(JSON.stringify(file), join(this.folder, "bridge.yaml"));
-    return Bridge.open(config, { now: () => this.now, failpoint, log: createLog({ level: "off" }) });
+    return Bridge.open(config, {
+      ...{ now: () => this.now, failpoint, log: createLog({ level: "off" }) },
+      metrics: { addGauge: () => undefined },
+    });
   }
 
   /** Of a bridge that starts for this question. */
