@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
 import { autoSignCommands } from "./auto-sign-commands.ts";
+import { breakGlassCommands } from "./break-glass/break-glass-commands.ts";
+import { deployCommands } from "./cluster/deploy-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
@@ -17,7 +19,7 @@ import { promotionCommands } from "./promotion/promotion-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
-import { stackCommands } from "./stack/stack-commands.ts";
+import { stackCommands } from "./cluster/stack-commands.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
@@ -40,6 +42,8 @@ const COMMANDS: readonly Command[] = [
   ...trustKeysCommands,
   ...autoSignCommands,
   ...policyCommands,
+  ...deployCommands,
+  ...breakGlassCommands,
   ...registryPolicyCommands,
   ...directoryCommands,
   ...auditCommands,

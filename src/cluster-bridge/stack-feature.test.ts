@@ -155,7 +155,7 @@ describe("stack.deploy", () => {
     ["options of a volume", { volumes: { v: { options: { o: "bind" } } } }, "options"],
     ["external things with settings", { networks: { front: { external: "x", attachable: true } } }, "attachable"],
     ["a name too long", { services: { [`w${"x".repeat(39)}`]: { image: "x" } }, name: "s".repeat(32) }, "1 to 63"],
-    ["labels of the bridge's", { networks: { front: { labels: { "goldseal.environment": "x" } } } }, "a label of your own"],
+    ["labels of the bridge's", { networks: { front: { labels: { "goldseal.environment": "x" } } } }, "labels.goldseal.environment"],
   ])("refuses %s", async (_what, more, reason) => {
     expect(await deploy(more)).toMatchObject({ kind: "refuse", code: "SPEC", reason: expect.stringContaining(reason) });
     expect(lab().engine.asked.filter((line) => !line.startsWith("GET"))).toEqual([]);
