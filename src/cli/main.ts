@@ -3,6 +3,7 @@ import { auditCommands } from "./audit-commands.ts";
 import { autoSignCommands } from "./auto-sign-commands.ts";
 import { breakGlassCommands } from "./break-glass/break-glass-commands.ts";
 import { deployCommands } from "./cluster/deploy-commands.ts";
+import { stackCommands } from "./cluster/stack-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
@@ -19,7 +20,6 @@ import { promotionCommands } from "./promotion/promotion-commands.ts";
 import { repositoryCommands } from "./repository-commands.ts";
 import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
-import { stackCommands } from "./cluster/stack-commands.ts";
 import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
 import { tokenKeysCommands } from "./token-keys-commands.ts";
@@ -91,7 +91,9 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
 /** `commands` differ in how many arguments they take. */
 async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
   const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
-  const own = Object.fromEntries(ownOptions.map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]));
+  const own = Object.fromEntries(
+    ownOptions.map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]),
+  );
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   if (values.help === true) return show(io, commands);

@@ -1,6 +1,6 @@
 import type { Outcome } from "./actions.ts";
-import { DeploymentRun, type DeploymentRunDeps, type OnProgress, silent, specOf } from "./deployment-run.ts";
 import { findOpen, findOpenRemovals, type Intent } from "./deployment-records.ts";
+import { DeploymentRun, type DeploymentRunDeps, type OnProgress, silent, specOf } from "./deployment-run.ts";
 import { BridgeError, toRefusal } from "./errors.ts";
 import { INTENT_LABEL, labelsOf, requireOwn, type ServiceOfEnvironment } from "./managed-service.ts";
 import { OneAtATime } from "./one-at-a-time.ts";

@@ -15,7 +15,8 @@ const revoke = (tag: string) => repository.publish([repository.part("targets/a",
 const service = (tag = "1", more: object = {}) => ({ image: lab().name(tag), ...more });
 const two = (tag = "1") => ({ web: service(tag, { networks: ["front"] }), db: service("1", { networks: ["front"] }) });
 const base64 = (text: string) => Buffer.from(text).toString("base64");
-const deploy = (more: object = {}) => lab().order("stack.deploy", { name: "shop", services: two(), networks: { front: {} }, ...more });
+const deploy = (more: object = {}) =>
+  lab().order("stack.deploy", { name: "shop", services: two(), networks: { front: {} }, ...more });
 const remove = (name = "shop") => lab().order("stack.remove", { name });
 const services = () => Object.keys(lab().engine.images).toSorted();
 const specOf = (name: string) => lab().engine.find(name)?.Spec as unknown as Record<string, never>;
@@ -98,8 +99,14 @@ describe("stack.deploy", () => {
     allow({ secrets: ["shop_key"], configs: ["shop_conf"] });
     const web = service("1", { secrets: [{ source: "key" }], configs: [{ source: "conf", target: "/etc/x" }] });
     const withKey = (key: string) =>
-      deploy({ services: { web }, networks: {}, secrets: { key: { data: base64(key) } }, configs: { conf: { data: base64("c") } } });
-    const secret = () => specOf("shop_web").TaskTemplate as unknown as { ContainerSpec: { Secrets: { SecretName: string }[] } };
+      deploy({
+        services: { web },
+        networks: {},
+        secrets: { key: { data: base64(key) } },
+        configs: { conf: { data: base64("c") } },
+      });
+    const secret = () =>
+      specOf("shop_web").TaskTemplate as unknown as { ContainerSpec: { Secrets: { SecretName: string }[] } };
     const nameNow = () => secret().ContainerSpec.Secrets[0]?.SecretName;
 
     expect(await withKey("first")).toMatchObject({ kind: "done" });
@@ -113,13 +120,18 @@ describe("stack.deploy", () => {
     expect(nameNow()).toBe(first);
     expect(lab().engine.parts.names.filter((name) => name.startsWith("secrets"))).toHaveLength(2);
     expect(lab().engine.parts.find(first ?? "")?.body.Data).toBe(base64("first"));
-    expect(secret()).toMatchObject({ ContainerSpec: { Secrets: [{ File: { Name: "key" } }], Configs: [{ File: { Name: "/etc/x" } }] } });
+    expect(secret()).toMatchObject({
+      ContainerSpec: { Secrets: [{ File: { Name: "key" } }], Configs: [{ File: { Name: "/etc/x" } }] },
+    });
     const journal = JSON.stringify(await lab().journal());
     for (const text of ["first", "second"]) expect(journal).not.toContain(base64(text));
   });
 
   it("makes nothing when one image of it is not signed, and names each that is not", async () => {
-    const outcome = await deploy({ services: { web: service("3"), db: service("1"), job: service("4") }, networks: { front: {} } });
+    const outcome = await deploy({
+      services: { web: service("3"), db: service("1"), job: service("4") },
+      networks: { front: {} },
+    });
 
     expect(outcome).toMatchObject({ kind: "refuse", code: "UNSIGNED" });
     expect(outcome).toMatchObject({ reason: expect.stringMatching(/^shop_job: .*; shop_web: /) });
@@ -130,7 +142,11 @@ describe("stack.deploy", () => {
   it("makes nothing of what the environment does not let a service have, and says it of each", async () => {
     const outcome = await deploy({
       services: {
-        web: service("1", { command: ["sh"], configs: [{ source: "conf" }], ulimits: { nofile: { soft: 1, hard: 2 } } }),
+        web: service("1", {
+          command: ["sh"],
+          configs: [{ source: "conf" }],
+          ulimits: { nofile: { soft: 1, hard: 2 } },
+        }),
         db: service("1", { sysctls: { "net.core.somaxconn": "1" }, logging: { driver: "syslog" } }),
       },
       configs: { conf: { data: base64("x") } },
@@ -148,14 +164,34 @@ describe("stack.deploy", () => {
   it.each<[string, object, string]>([
     ["what nobody looked at", { services: { web: { image: "x", privileged: true } } }, "privileged"],
     ["no service", { services: {} }, "at least one service"],
-    ["a network that it has not", { services: { web: { image: "x", networks: ["a"] } } }, "web: the stack has no a under networks"],
-    ["a volume that it has not", { services: { web: { image: "x", mounts: [{ type: "volume", source: "v", target: "/v" }] } } }, "has no v under volumes"],
-    ["aliases where it is not", { services: { web: { image: "x", networkAliases: { front: ["a"] } } } }, "it is not on front"],
-    ["options of a driver that reach further", { networks: { front: { driverOptions: { parent: "eth0" } } } }, "parent"],
+    [
+      "a network that it has not",
+      { services: { web: { image: "x", networks: ["a"] } } },
+      "web: the stack has no a under networks",
+    ],
+    [
+      "a volume that it has not",
+      { services: { web: { image: "x", mounts: [{ type: "volume", source: "v", target: "/v" }] } } },
+      "has no v under volumes",
+    ],
+    [
+      "aliases where it is not",
+      { services: { web: { image: "x", networkAliases: { front: ["a"] } } } },
+      "it is not on front",
+    ],
+    [
+      "options of a driver that reach further",
+      { networks: { front: { driverOptions: { parent: "eth0" } } } },
+      "parent",
+    ],
     ["options of a volume", { volumes: { v: { options: { o: "bind" } } } }, "options"],
     ["external things with settings", { networks: { front: { external: "x", attachable: true } } }, "attachable"],
     ["a name too long", { services: { [`w${"x".repeat(39)}`]: { image: "x" } }, name: "s".repeat(32) }, "1 to 63"],
-    ["labels of the bridge's", { networks: { front: { labels: { "goldseal.environment": "x" } } } }, "labels.goldseal.environment"],
+    [
+      "labels of the bridge's",
+      { networks: { front: { labels: { "goldseal.environment": "x" } } } },
+      "labels.goldseal.environment",
+    ],
   ])("refuses %s", async (_what, more, reason) => {
     expect(await deploy(more)).toMatchObject({ kind: "refuse", code: "SPEC", reason: expect.stringContaining(reason) });
     expect(lab().engine.asked.filter((line) => !line.startsWith("GET"))).toEqual([]);
@@ -179,7 +215,10 @@ describe("stack.deploy", () => {
   });
 
   it("removes what the file has no longer only when asked to, and never what is not the stack's", async () => {
-    await deploy({ networks: { front: {}, back: {} }, services: { ...two(), job: service("1", { networks: ["back"] }) } });
+    await deploy({
+      networks: { front: {}, back: {} },
+      services: { ...two(), job: service("1", { networks: ["back"] }) },
+    });
     await lab().deploy("1");
     lab().engine.parts.act("POST", "/networks/create", { Name: "shop_theirs" });
 
@@ -204,28 +243,53 @@ describe("stack.deploy", () => {
 });
 
 describe("stack.deploy, where something stands in the way", () => {
-  const label = (name: string, labels: Record<string, string>) => Object.assign(lab().engine.find(name)?.Spec.Labels ?? {}, labels);
+  const label = (name: string, labels: Record<string, string>) =>
+    Object.assign(lab().engine.find(name)?.Spec.Labels ?? {}, labels);
 
   it.each<[string, () => unknown, RegExp]>([
-    ["a service that stands alone", () => lab().order("service.deploy", { name: "shop_web", image: lab().name("1") }), /service shop_web already, and it is part of no stack/],
-    ["a service of somebody else's stack", async () => {
-      await deploy({ services: { job: service("1") } });
-      delete (lab().engine.find("shop_job")?.Spec.Labels ?? {})["goldseal.environment"];
-    }, /the stack shop has a service shop_job that was not made by the bridge/],
-    ["the stack of another environment", async () => {
-      await deploy({ services: { job: service("1") } });
-      label("shop_job", { "goldseal.environment": "test" });
-    }, /service shop_job that belongs to test/],
-    ["a network that is not the stack's", () => lab().engine.parts.act("POST", "/networks/create", { Name: "shop_front" }), /network shop_front already, and it was not made by the bridge/],
-    ["a network with other settings", async () => {
-      await deploy({ networks: { front: { internal: true } } });
-    }, /network shop_front is there with other settings/],
+    [
+      "a service that stands alone",
+      () => lab().order("service.deploy", { name: "shop_web", image: lab().name("1") }),
+      /service shop_web already, and it is part of no stack/,
+    ],
+    [
+      "a service of somebody else's stack",
+      async () => {
+        await deploy({ services: { job: service("1") } });
+        delete lab().engine.find("shop_job")?.Spec.Labels["goldseal.environment"];
+      },
+      /the stack shop has a service shop_job that was not made by the bridge/,
+    ],
+    [
+      "the stack of another environment",
+      async () => {
+        await deploy({ services: { job: service("1") } });
+        label("shop_job", { "goldseal.environment": "test" });
+      },
+      /service shop_job that belongs to test/,
+    ],
+    [
+      "a network that is not the stack's",
+      () => lab().engine.parts.act("POST", "/networks/create", { Name: "shop_front" }),
+      /network shop_front already, and it was not made by the bridge/,
+    ],
+    [
+      "a network with other settings",
+      async () => {
+        await deploy({ networks: { front: { internal: true } } });
+      },
+      /network shop_front is there with other settings/,
+    ],
   ])("refuses beside %s, before anything is made", async (_what, before, reason) => {
     await before();
     const asked = lab().engine.asked.length;
 
     expect(await deploy()).toMatchObject({ kind: "refuse", code: "CONFLICT", reason: expect.stringMatching(reason) });
-    expect(lab().engine.asked.slice(asked).filter((line) => !line.startsWith("GET"))).toEqual([]);
+    expect(
+      lab()
+        .engine.asked.slice(asked)
+        .filter((line) => !line.startsWith("GET")),
+    ).toEqual([]);
   });
 
   it("refuses what shall be there and is not, and a name that holds something else, all at once", async () => {
@@ -260,7 +324,9 @@ describe("stack.remove", () => {
     expect(outcome).toMatchObject({ kind: "done", stack: "shop", left: [] });
     expect(services()).toEqual(["web"]);
     expect(lab().engine.parts.names).toEqual([]);
-    const deletions = lab().engine.asked.filter((line) => line.startsWith("DELETE")).map((line) => line.split("/")[1]);
+    const deletions = lab()
+      .engine.asked.filter((line) => line.startsWith("DELETE"))
+      .map((line) => line.split("/")[1]);
     expect(deletions.slice(0, 2)).toEqual(["services", "services"]);
     expect(deletions.toSorted()).toEqual(["networks", "secrets", "services", "services"]);
   });
@@ -268,7 +334,7 @@ describe("stack.remove", () => {
   it("refuses what is not there, and what is not the environment's", async () => {
     expect(await remove()).toMatchObject({ kind: "refuse", code: "MISSING", reason: "there is no stack shop" });
     await deploy();
-    delete (lab().engine.find("shop_db")?.Spec.Labels ?? {})["goldseal.environment"];
+    delete lab().engine.find("shop_db")?.Spec.Labels["goldseal.environment"];
 
     expect(await remove()).toMatchObject({ kind: "refuse", code: "CONFLICT" });
     expect(services()).toEqual(["shop_db", "shop_web"]);
@@ -300,7 +366,9 @@ describe("a bridge that is killed while it makes a stack", () => {
     lab().bridge.start();
 
     await expect.poll(() => services()).toEqual(isMade ? ["shop_db", "shop_web"] : []);
-    await expect.poll(async () => (await lab().events()).at(-1)).toBe(point === "bridge.afterVerify" ? undefined : "stack-ended");
+    await expect
+      .poll(async () => (await lab().events()).at(-1))
+      .toBe(point === "bridge.afterVerify" ? undefined : "stack-ended");
     expect(lab().engine.parts.names).toEqual(isMade ? all : []);
     const made = lab().engine.asked.filter((line) => line === "POST /services/create");
     expect(made).toHaveLength(isMade ? 2 : 0);

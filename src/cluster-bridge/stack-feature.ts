@@ -77,7 +77,13 @@ async function requireEach<T extends Pick<PlannedService, "spec">, R>(
   const found = (await Promise.all(results)).flat();
   const [first] = faults;
   if (first === undefined) return found;
-  throw new BridgeError(first.code, faults.map(({ reason }) => reason).toSorted().join("; "));
+  throw new BridgeError(
+    first.code,
+    faults
+      .map(({ reason }) => reason)
+      .toSorted()
+      .join("; "),
+  );
 }
 
 /** @throws BridgeError for what may not run */

@@ -104,7 +104,10 @@ const NEXT: Readonly<Record<string, string>> = {
 };
 
 function refused({ client }: CommandCall, doing: string, { status, code, detail, decision }: JsonObject): CliError {
-  const what = [status, code].filter((part) => part !== undefined).map(toText).join(" ");
+  const what = [status, code]
+    .filter((part) => part !== undefined)
+    .map(toText)
+    .join(" ");
   const why = `the bridge of ${client.origin} does not let ${client.user} ${doing}: ${toText(detail)} (${what})`;
   const more = typeof decision === "string" ? [`goldseal why ${decision}`] : [];
   return new CliError([why, NEXT[toText(code)] ?? [], more].flat().join("\n"));

@@ -13,7 +13,7 @@ import type { Decision } from "../signed-digest.ts";
 import type { Swarm } from "../swarm.ts";
 import { findConflicts, findForeign, type Named } from "./stack-conflicts.ts";
 import { ENVIRONMENT, type HeldPart, type Owner, type StackParts } from "./stack-parts.ts";
-import { contentKey, type Part, PART_KINDS, type StackPlan } from "./stack-plan.ts";
+import { contentKey, PART_KINDS, type Part, type StackPlan } from "./stack-plan.ts";
 import {
   findEnd,
   findOpenStacks,
@@ -163,7 +163,10 @@ export class StackDeployer {
     const missing = intent.parts.filter((part) => !held.some((one) => isSame(part, one)));
     const lost = missing.filter((part) => part.kind !== "networks" && !contents.has(contentKey(part)));
     if (lost.length > 0)
-      throw new BridgeError("SPEC", `what ${lost.map(({ name }) => name).join(", ")} holds came with the order alone: order it again`);
+      throw new BridgeError(
+        "SPEC",
+        `what ${lost.map(({ name }) => name).join(", ")} holds came with the order alone: order it again`,
+      );
     for (const part of PART_KINDS.flatMap((kind) => missing.filter((one) => one.kind === kind))) {
       await parts.create(part, intent, contents);
       failpoint("bridge.afterDockerCall");
@@ -176,7 +179,9 @@ export class StackDeployer {
   async #giveUp(intent: StackIntent, refusal: Refusal): Promise<Refusal> {
     const { journal, parts } = this.#deps;
     const own = journal.records.filter(({ event, id }) => event === "stack-made" && id === intent.id);
-    const made = (await parts.list()).filter((held) => own.some(({ kind, name }) => kind === held.kind && name === held.name));
+    const made = (await parts.list()).filter((held) =>
+      own.some(({ kind, name }) => kind === held.kind && name === held.name),
+    );
     for (const part of made) await this.#removePart(part);
     await journal.append({ event: "stack-ended", id: intent.id, reason: refusal.reason });
     return refusal;
