@@ -89,10 +89,9 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
 /** `commands` differ in how many arguments they take. */
 async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
   const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
-  const own = Object.fromEntries(ownOptions.map(([name, { type, short }]) => [
-      name,
-      { type, ...(short === undefined ? {} : { short }) },
-    ]));
+  const own = Object.fromEntries(
+    ownOptions.map(([name, { type, short }]) => [name, { type, ...(short === undefined ? {} : { short }) }]),
+  );
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   if (values.help === true) return show(io, commands);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
+import type { Feature, OpenFeature } from "./feature.ts";
 import { Alarms } from "./watch/alarms.ts";
 import { followEvents } from "./watch/cluster-events.ts";
-import type { Feature, OpenFeature } from "./feature.ts";
 import { Lookout } from "./watch/lookout.ts";
 import { ManifestMemory } from "./watch/manifest-memory.ts";
 import { Reactions } from "./watch/reactions.ts";
@@ -36,4 +36,3 @@ export const openWatch: OpenFeature = (core): Feature => {
     findFaults: async () => findWatchFaults(core),
   };
 };
-

@@ -5,7 +5,8 @@ import { toText } from "../table.ts";
 export function describeProgress(progress: JsonObject): string[] {
   const { service, pinned, running, wanted, state } = progress;
   const what = [service, pinned].filter((part) => typeof part === "string").join(" ");
-  if (typeof running === "number") return [`${what}: ${running} of ${toText(wanted ?? "all")} running, ${toText(state)}`];
+  if (typeof running === "number")
+    return [`${what}: ${running} of ${toText(wanted ?? "all")} running, ${toText(state)}`];
   if (isJsonObject(progress.placement)) return [];
   return [JSON.stringify(progress)];
 }

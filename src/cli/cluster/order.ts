@@ -79,7 +79,8 @@ function outcomeOf(call: CommandCall, doing: string, { outcome, decision }: Json
   if (outcome.kind === "refuse")
     throw refused(call, doing, { code: toText(outcome.code).toLowerCase(), detail: outcome.reason, decision });
   if (outcome.kind !== "failed") return outcome;
-  const after = outcome.rolledBackTo === undefined ? "it was not rolled back" : `rolled back to ${outcome.rolledBackTo}`;
+  const after =
+    outcome.rolledBackTo === undefined ? "it was not rolled back" : `rolled back to ${outcome.rolledBackTo}`;
   throw new CliError(`the bridge could not ${doing}: ${toText(outcome.reason)}\n${after}`);
 }
 
@@ -96,7 +97,10 @@ const NEXT: Readonly<Record<string, string>> = {
 };
 
 function refused({ client }: CommandCall, doing: string, { status, code, detail, decision }: JsonObject): CliError {
-  const what = [status, code].filter((part) => part !== undefined).map(toText).join(" ");
+  const what = [status, code]
+    .filter((part) => part !== undefined)
+    .map(toText)
+    .join(" ");
   const why = `the bridge of ${client.origin} does not let ${client.user} ${doing}: ${toText(detail)} (${what})`;
   const more = typeof decision === "string" ? [`goldseal why ${decision}`] : [];
   return new CliError([why, NEXT[toText(code)] ?? [], more].flat().join("\n"));
