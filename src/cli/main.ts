@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
 import { autoSignCommands } from "./auto-sign-commands.ts";
+import { clusterCommands } from "./cluster/cluster-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
@@ -40,6 +41,7 @@ const COMMANDS: readonly Command[] = [
   ...autoSignCommands,
   ...policyCommands,
   ...registryPolicyCommands,
+  ...clusterCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,

@@ -72,7 +72,7 @@ export class ClusterLab {
   async #ask(path: string, init: RequestInit): Promise<Answer> {
     const answer = await this.raw(path, init);
     const text = await answer.text();
-    const isJson = /json$/.test(answer.headers.get("content-type") ?? "");
+    const isJson = /[/+]json$/.test(answer.headers.get("content-type") ?? "");
     return { status: answer.status, headers: answer.headers, text, body: isJson ? JSON.parse(text) : undefined };
   }
 

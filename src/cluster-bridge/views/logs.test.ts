@@ -77,11 +77,16 @@ describe("GET services/NAME/logs", () => {
     addWeb();
     onLogs((response) => {
       lab().cluster.add("tasks", { ...taskOf("web", "m1", { slot: 2 }), ID: "new" });
-      response.end(Buffer.concat([message("a\n", { task: "new" }), ...[1, 2].map(() => message("b\n", { task: "gone" }))]));
+      response.end(
+        Buffer.concat([message("a\n", { task: "new" }), ...[1, 2].map(() => message("b\n", { task: "gone" }))]),
+      );
     });
 
     expect(await lines()).toMatchObject([{ name: "web.2" }, { name: "web.m1" }, { name: "web.m1" }]);
-    expect(manager().asked.filter((line) => line.startsWith("GET /tasks"))).toHaveLength(3);
+    const looked = manager().asked.filter((line) =>
+      decodeURIComponent(line).includes('/tasks?filters={"service":["id-of-web"]}'),
+    );
+    expect(looked).toHaveLength(3);
   });
 
   it("says what the engine could not show, and when it broke off or sent what is no log", async () => {
