@@ -17,13 +17,17 @@ export interface Deployment extends Intent {
 
 type Mutable = { -readonly [name in keyof Deployment]: Deployment[name] };
 
-const recordSchema = z.object({ event: z.string(), id: z.string().optional(), service: z.string().optional() });
+const recordSchema = z.object({
+  event: z.string(),
+  ...{ id: z.string().optional(), name: z.string().optional(), service: z.string().optional() },
+});
 
 /** What the journal says, by what is asked for; it reads each record once. */
 export class Ledger {
   readonly #journal: Pick<Journal, "records">;
   readonly #byId = new Map<string, Mutable>();
   readonly #byService = new Map<string, Mutable[]>();
+  readonly #everByService = new Map<string, Mutable[]>();
   readonly #identities = new Map<string, ReadonlySet<string>>();
   /** Why, by service. */
   readonly #frozen = new Map<string, string>();
@@ -40,6 +44,11 @@ export class Ledger {
   /** Oldest first. */
   of(service: string): readonly Deployment[] {
     return this.#upToDate().#byService.get(service) ?? [];
+  }
+
+  /** Also of services of this name that were removed. Oldest first. */
+  everOf(service: string): readonly Deployment[] {
+    return this.#upToDate().#everByService.get(service) ?? [];
   }
 
   services(): readonly string[] {
@@ -70,6 +79,11 @@ export class Ledger {
     return this.#upToDate().#frozen.get(service);
   }
 
+  /** Names of services. */
+  frozen(): readonly string[] {
+    return [...this.#upToDate().#frozen.keys()];
+  }
+
   #upToDate(): this {
     const { records } = this.#journal;
     for (; this.#read < records.length; this.#read++) this.#take(records[this.#read] as JsonObject);
@@ -77,13 +91,13 @@ export class Ledger {
   }
 
   #take(record: JsonObject): void {
-    const { event, id = "", service = "" } = recordSchema.parse(record);
+    const { event, id = "", name = "", service = "" } = recordSchema.parse(record);
     if (event === "intent") this.#begin(record);
     if (event === "image" && typeof record.pinned === "string")
       this.#identities.set(record.pinned, new Set(Array.isArray(record.digests) ? record.digests.map(String) : []));
     if (event === "removed") this.#forget(service);
-    if (event === "frozen") this.#frozen.set(service, String(record.reason));
-    if (event === "thawed") this.#frozen.delete(service);
+    if (event === "frozen") this.#frozen.set(name, String(record.reason));
+    if (event === "thawed") this.#frozen.delete(name);
     const deployment = this.#byId.get(id);
     if (deployment === undefined) return;
     if (event === "sent" && isJsonObject(record.definition)) deployment.definition = record.definition;
@@ -105,9 +119,8 @@ export class Ledger {
     const nothingYet = { isConverged: false, isFailed: false, isAbandoned: false, isOver: false };
     const deployment = { ...intent, definition: undefined, ...nothingYet };
     this.#byId.set(intent.id, deployment);
-    const others = this.#byService.get(intent.service);
-    if (others === undefined) this.#byService.set(intent.service, [deployment]);
-    else others.push(deployment);
+    for (const map of [this.#byService, this.#everByService])
+      map.set(intent.service, [...(map.get(intent.service) ?? []), deployment]);
   }
 }
 

@@ -12,7 +12,7 @@ import { type BridgeLab, deputy, officer, useBridgeLab } from "./bridge-lab.ts";
 import { ClusterSimulator } from "./cluster-simulator.ts";
 import { signOrder } from "./order-signing.ts";
 
-export const SECRET = "a secret of the relay, 32 bytes or more";
+export const SECRET = "a-secret-of-the-relay-of-32-bytes-or-more";
 
 export interface Answer {
   readonly status: number;

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { serviceOf, taskOf } from "../testing/cluster-entries.ts";
-import { useClusterLab } from "../testing/cluster-lab.ts";
+import { SECRET, useClusterLab } from "../testing/cluster-lab.ts";
 
 const lab = useClusterLab(["m1"]);
 const manager = () => {
@@ -120,7 +120,7 @@ describe("GET services/NAME/logs", () => {
       following.resolve(response);
     });
     const leave = new AbortController();
-    const headers = { "goldseal-user": "alice", "goldseal-relay": "a secret of the relay, 32 bytes or more" };
+    const headers = { "goldseal-user": "alice", "goldseal-relay": SECRET };
     const answer = lab().raw("services/web/logs?follow=true", { headers, signal: leave.signal });
     const engine = await following.promise;
     engine.write(message("first\n"));
@@ -140,7 +140,7 @@ describe("GET services/NAME/logs", () => {
     addWeb();
     const open: ServerResponse[] = [];
     onLogs((response) => void open.push(response.write("") ? response : response));
-    const headers = { "goldseal-user": "alice", "goldseal-relay": "a secret of the relay, 32 bytes or more" };
+    const headers = { "goldseal-user": "alice", "goldseal-relay": SECRET };
     const following = Array.from({ length: 64 }, () => lab().raw("services/web/logs?follow=true", { headers }));
     await vi.waitUntil(() => open.length === 64, { timeout: 10_000 });
 
