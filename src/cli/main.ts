@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
 import { autoSignCommands } from "./auto-sign-commands.ts";
 import { breakGlassCommands } from "./break-glass/break-glass-commands.ts";
+import { clusterCommands } from "./cluster/cluster-commands.ts";
 import { deployCommands } from "./cluster/deploy-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
@@ -44,6 +45,7 @@ const COMMANDS: readonly Command[] = [
   ...deployCommands,
   ...breakGlassCommands,
   ...registryPolicyCommands,
+  ...clusterCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,
