@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
 import { autoSignCommands } from "./auto-sign-commands.ts";
 import { breakGlassCommands } from "./break-glass/break-glass-commands.ts";
+import { clusterCommands } from "./cluster/cluster-commands.ts";
 import { deployCommands } from "./cluster/deploy-commands.ts";
 import { stackCommands } from "./cluster/stack-commands.ts";
 import type { Command } from "./command.ts";
@@ -45,6 +46,7 @@ const COMMANDS: readonly Command[] = [
   ...deployCommands,
   ...breakGlassCommands,
   ...registryPolicyCommands,
+  ...clusterCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,
@@ -92,7 +94,7 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
 async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
   const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
   const own = Object.fromEntries(
-    ownOptions.map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]),
+    ownOptions.map(([name, { type, short }]) => [name, { type, ...(short === undefined ? {} : { short }) }]),
   );
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });

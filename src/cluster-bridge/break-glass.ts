@@ -14,7 +14,7 @@ const SKEW_MS = 300_000;
 
 export interface BreakGlassDeps {
   readonly authority: string;
-  readonly clock: BridgeClock;
+  readonly clock: Pick<BridgeClock, "read" | "saw">;
   readonly journal: Journal;
   /** Those that decide what the bridge asks for. */
   readonly keys: readonly Key[];
