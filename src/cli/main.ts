@@ -94,7 +94,7 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
 async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
   const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
   const own = Object.fromEntries(
-    ownOptions.map(([name, { type, short }]) => [name, { type, ...(short === undefined ? {} : { short }) }]),
+    ownOptions.map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]),
   );
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
