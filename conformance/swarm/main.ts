@@ -9,12 +9,13 @@ import { findMissing } from "./lab.ts";
 import type { Part } from "./looking.ts";
 import { deploying } from "./parts/deploying.ts";
 import { door } from "./parts/door.ts";
+import { stacks } from "./parts/stacks.ts";
 import { story } from "./parts/story.ts";
 import { views } from "./parts/views.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. The first sets it up. */
-const PARTS: Readonly<Record<string, Part>> = { deploying, door, story, views };
+const PARTS: Readonly<Record<string, Part>> = { deploying, door, story, stacks, views };
 
 process.exitCode = await main(process.argv.slice(2));
 
