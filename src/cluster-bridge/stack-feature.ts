@@ -17,7 +17,7 @@ import type { StackMember } from "./stacks/stack-records.ts";
 import { stackName, stackSchema } from "./stacks/stack-spec.ts";
 
 const RECOVER_MS = 5_000;
-const REMOVAL_MS = 60_000;
+const REMOVAL_MS = 30_000;
 
 const namedSchema = z.strictObject({ name: stackName });
 
