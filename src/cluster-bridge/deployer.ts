@@ -1,6 +1,6 @@
 import type { Outcome } from "./actions.ts";
-import { DeploymentRun, type DeploymentRunDeps, type OnProgress, silent, specOf } from "./deployment-run.ts";
 import { findOpen, findOpenRemovals, type Intent } from "./deployment-records.ts";
+import { DeploymentRun, type DeploymentRunDeps, type OnProgress, silent, specOf } from "./deployment-run.ts";
 import { BridgeError, toRefusal } from "./errors.ts";
 import { INTENT_LABEL, labelsOf, requireOwn, type ServiceOfEnvironment } from "./managed-service.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
@@ -87,7 +87,11 @@ export class Deployer {
     if (decision.kind === "refuse") return decision;
     const { environment, service, pinned, spec, user } = ordered;
     const parsed = specOf(ordered);
-    return this.#runs.run(this.#toIntent({ environment, service, pinned, spec, user, because, parsed }), parsed, silent);
+    return this.#runs.run(
+      this.#toIntent({ environment, service, pinned, spec, user, because, parsed }),
+      parsed,
+      silent,
+    );
   }
 
   /** The newest that ran here and verifies now takes its place. In the service's turn. */

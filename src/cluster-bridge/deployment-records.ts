@@ -100,6 +100,14 @@ export function findConverged(
   const converged = idsOf(records, "converged");
   const all = intentsOf(sinceRemoval(records, service));
   const own = all.filter((intent) => intent.environment === environment && intent.service === service);
-  const takenBack = new Set(own.map(({ rollbackOf }) => rollbackOf));
-  return own.filter(({ id }) => converged.has(id) && !takenBack.has(id)).reverse();
+  const takenBack = new Set<string>();
+  for (const intent of own) {
+    const before = own.find(({ id }) => id === intent.rollbackOf);
+    if (before !== undefined) takenBack.add(whatOf(before));
+    // Whoever orders it once more wants it.
+    if (intent.rollbackOf === undefined) takenBack.delete(whatOf(intent));
+  }
+  return own.filter((intent) => converged.has(intent.id) && !takenBack.has(whatOf(intent))).reverse();
 }
+
+const whatOf = ({ pinned, spec }: Intent): string => `${pinned} ${spec}`;

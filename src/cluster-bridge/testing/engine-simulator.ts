@@ -34,12 +34,19 @@ interface Task {
   readonly Status: { readonly ContainerStatus: { readonly ContainerID: string } };
 }
 
+/** One node, on which everything fits. */
 const NODE = {
-  ...{ ID: "node-1", Spec: { Role: "manager", Availability: "active", Labels: {} }, Status: { State: "ready" } },
+  ...{ ID: "node-1", Version: { Index: 1 }, Status: { State: "ready" } },
+  Spec: { Labels: {}, Role: "manager", Availability: "active" },
   Description: {
-    ...{ Hostname: "one", Platform: { Architecture: "x86_64", OS: "linux" }, Engine: {} },
-    Resources: { NanoCPUs: 2e9, MemoryBytes: 2 ** 31 },
+    ...{ Hostname: "one", Platform: { OS: "linux", Architecture: "x86_64" } },
+    Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
+    Engine: { Plugins: [{ Type: "Volume", Name: "local" }] },
   },
+};
+const MANAGER = { NodeID: "node-1", ControlAvailable: true, LocalNodeState: "active" };
+const FIXED: Readonly<Record<string, unknown>> = {
+  ...{ "/swarm": {}, "/nodes": [NODE], "/networks": [], "/secrets": [], "/configs": [] },
 };
 
 /** Answers itself, or returns false. */
@@ -55,7 +62,7 @@ export class EngineSimulator {
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
   /** Who it says that it is. */
-  facts = { NodeID: "node-1", ControlAvailable: true };
+  facts = { ...MANAGER };
   /** What somebody started on the node itself, beside the tasks of services. */
   readonly containers = new Map<string, EngineContainer>();
   /** Of which bytes an image is; where it is not said, `sha256:` and its name. */
@@ -92,7 +99,7 @@ export class EngineSimulator {
     this.services.clear();
     this.containers.clear();
     this.imageIds.clear();
-    this.facts = { NodeID: "node-1", ControlAvailable: true };
+    this.facts = { ...MANAGER };
     this.broken.clear();
     this.asked.length = 0;
     [this.attack, this.change] = [() => false, () => undefined];
@@ -109,7 +116,7 @@ export class EngineSimulator {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "", "http://engine");
-    const [method, path] = [request.method ?? "", url.pathname.replace(/^\/v1\.41/, "")];
+    const [method, path] = [request.method ?? "", decodeURIComponent(url.pathname.replace(/^\/v1\.41/, ""))];
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
@@ -123,10 +130,11 @@ export class EngineSimulator {
     const filters = JSON.parse(query.get("filters") ?? "{}");
     const [, id = "", verb] = /^\/services\/([^/]+)(\/update)?$/.exec(path) ?? [];
     if (method === "GET" && path === "/version") return [200, { Version: "20.10.24" }];
-    if (method === "GET" && path === "/swarm") return [200, {}];
     if (method === "GET" && path === "/info") return [200, { Name: "one", Swarm: this.facts }];
-    if (method === "GET" && path === "/nodes") return [200, [NODE]];
     if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
+    if (method === "GET" && Object.hasOwn(FIXED, path)) return [200, FIXED[path]];
+    const [, pinned] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
+    if (pinned !== undefined) return [200, { Descriptor: { digest: pinned.slice(pinned.indexOf("@") + 1) } }];
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
     if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);

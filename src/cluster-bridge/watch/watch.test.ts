@@ -174,7 +174,7 @@ describe("what nobody can tell", () => {
   });
 
   it("is a node whose engine is not the one that the configuration says", async () => {
-    lab().engine.facts = { NodeID: "node-7", ControlAvailable: true };
+    lab().engine.facts.NodeID = "node-7";
 
     await lab().until(() => lab().core.watch.states().nodes[0]?.state === "unseen");
     await lab().until(() => lab().records("seen").length === 1);
