@@ -27,7 +27,7 @@ const open = () =>
       ["three", unix(2)],
     ]),
   });
-const says = (status: number, message: string) => (method: string, path: string, response: ServerResponse) => {
+const says = (status: number, message: string) => (_method: string, path: string, response: ServerResponse) => {
   if (path === "/info") return false;
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ message }));
   return true;

@@ -148,8 +148,7 @@ describe("what was made round the bridge", () => {
     lab().engine.imageIds.set(lab().pin(image.digest), digestOf("evil"));
     await lab().deploy(image.digest);
 
-    await lab().until(() => lab().containers.join() === "drifted");
-    expect(service()).toBe("trusted: ");
+    await lab().until(() => lab().containers.join() === "drifted" && service() === "trusted: ");
     expect(lab().core.watch.states().containers[0]?.reason).toContain(`on this node is ${digestOf("evil")}`);
   });
 });
