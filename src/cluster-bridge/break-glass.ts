@@ -15,7 +15,7 @@ const SKEW_MS = 300_000;
 export interface BreakGlassDeps {
   readonly authority: string;
   readonly clock: Pick<BridgeClock, "read" | "saw">;
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, "append">;
   /** Those that decide what the bridge asks for. */
   readonly keys: readonly Key[];
   readonly threshold: number;

@@ -8,5 +8,6 @@ export function describeProgress(progress: JsonObject): string[] {
   if (typeof running === "number")
     return [`${what}: ${running} of ${toText(wanted ?? "all")} running, ${toText(state)}`];
   if (isJsonObject(progress.placement)) return [];
+  if (typeof progress.made === "string") return [`made the ${progress.made}`];
   return [JSON.stringify(progress)];
 }

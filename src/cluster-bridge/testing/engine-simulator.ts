@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PartStore } from "./part-store.ts";
 
 /** What the engine is told of a service, as far as this one looks at it. */
 export interface EngineSpec {
@@ -58,6 +59,7 @@ export class EngineSimulator {
   readonly broken = new Set<string>();
   /** `METHOD /path`, without the query and the version of the API. */
   readonly asked: string[] = [];
+  readonly parts = new PartStore();
   attack: EngineAttack = () => false;
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
@@ -102,6 +104,7 @@ export class EngineSimulator {
     this.facts = { ...MANAGER };
     this.broken.clear();
     this.asked.length = 0;
+    this.parts.reset();
     [this.attack, this.change] = [() => false, () => undefined];
   }
 
@@ -122,7 +125,7 @@ export class EngineSimulator {
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
     this.asked.push(`${method} ${path}`);
     if (this.attack(method, path, response)) return;
-    const [status, answer] = this.#act(method, path, url.searchParams, body);
+    const [status, answer] = this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body);
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
