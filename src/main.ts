@@ -28,6 +28,9 @@ commands
   policy          draft, sign, push, show, diff: the signed document that bridges obey
   promote, approve, promotions, history
                   the same image into the next repository, with approvals; what happened to it everywhere
+  deploy, rollback, services
+                  run a signed image on the cluster, go back to what ran before, remove a service
+  break-glass     draft, sign: let one image run that people have not signed
   trust-keys      list, rotate: keys that the server signs trust data with
   keyring         reseal: seal everything with the first key of the master key file
   directory       list, sync: the directories (LDAP) that users sign in by
@@ -65,6 +68,10 @@ environment
   GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
   GOLDSEAL_BRIDGE_CONFIG      none              file that describes the bridge to a Swarm; start starts it too
+  GOLDSEAL_BRIDGE_URL         none              where a bridge listens: orders and questions about the cluster go there
+  GOLDSEAL_BRIDGE_CA_FILE     well-known CAs    its CA
+  GOLDSEAL_BRIDGE_SECRET_FILE none              what it believes who looks by; without it nobody is shown the cluster
+  GOLDSEAL_BRIDGE_ACCOUNT     none              user that the bridge to a Swarm signs in as
 `;
 
 /** What needs the server's own settings; all else goes over the public API. */

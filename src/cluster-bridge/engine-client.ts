@@ -1,111 +1,85 @@
-import { once } from "node:events";
-import { readFile } from "node:fs/promises";
-import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
-import { isJsonObject, type Json, JsonError, type JsonObject, parseJson } from "../oci/json.ts";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { Endpoint } from "./bridge-config.ts";
+import { type EngineAnswer, type EngineAsk, EngineSocket, type EngineWire } from "./engine-wire.ts";
 import { BridgeError } from "./errors.ts";
 
-export interface EngineAnswer {
-  readonly status: number;
-  /** Undefined where there is none, or it is no JSON. */
-  readonly body: Json | undefined;
+export interface CallOptions {
+  /** What is sent are these bytes, so that a hash of them can be known beforehand. */
+  readonly body?: Uint8Array;
+  readonly headers?: OutgoingHttpHeaders;
+  /** Statuses that are answers too, beside 2xx. */
+  readonly expected?: readonly number[];
+  readonly timeoutMs?: number;
 }
 
-/** 20.10's; later engines speak it too. */
-const API = "/v1.41";
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const TIMEOUT_MS = 30_000;
 
 /**
- * One engine's API, over its socket or mutual TLS. What is sent are the bytes that the caller made, so that a hash of them
- * can be known beforehand.
+ * An engine's API as the bridge uses it.
  * @see docs/decisions/0048
  */
 export class EngineClient {
-  readonly #where: RequestOptions;
-  readonly #send: typeof httpRequest;
+  readonly #wire: EngineWire;
 
-  private constructor(where: RequestOptions, send: typeof httpRequest) {
-    this.#where = where;
-    this.#send = send;
+  constructor(wire: EngineWire) {
+    this.#wire = wire;
   }
 
   /** Reads the files of an endpoint over TLS. */
   static async open(endpoint: Endpoint): Promise<EngineClient> {
-    if (endpoint.kind === "unix") return new EngineClient({ socketPath: endpoint.socket }, httpRequest);
-    const { host, port } = endpoint;
-    const [ca, cert, key] = await Promise.all([endpoint.ca, endpoint.cert, endpoint.key].map((file) => readFile(file)));
-    const tls = { host, port, ca, cert, key, rejectUnauthorized: true, minVersion: "TLSv1.2" };
-    return new EngineClient(tls as RequestOptions, httpsRequest as typeof httpRequest);
+    return new EngineClient(await EngineSocket.open(endpoint));
   }
 
   /** @throws BridgeError SILENT when nobody answers; ENGINE when the answer is no 2xx and not among `expected` */
   async call(
-    method: "GET" | "POST" | "DELETE",
+    method: EngineAsk["method"],
     path: string,
-    { body, expected = [] }: { readonly body?: Uint8Array; readonly expected?: readonly number[] } = {},
+    { body, headers, expected = [], timeoutMs = TIMEOUT_MS }: CallOptions = {},
   ): Promise<EngineAnswer> {
-    const answer = await this.#exchange(method, path, body).catch((cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new BridgeError("SILENT", `${method} ${path}: ${why}`, { cause });
+    const asked = this.#wire.exchange({ method, path, body, headers, timeoutMs });
+    const answer = await asked.catch((cause: unknown) => {
+      throw silent(`${method} ${path}`, cause);
     });
     if ((answer.status >= 200 && answer.status < 300) || expected.includes(answer.status)) return answer;
     const message = isJsonObject(answer.body) ? String(answer.body.message ?? "") : "";
-    throw new BridgeError("ENGINE", `${method} ${path} was answered ${answer.status}: ${message.slice(0, 500)}`);
+    // 503: this one is no manager now, or they have no leader; another time they may.
+    const code = answer.status === 503 ? "SILENT" : "ENGINE";
+    throw new BridgeError(code, `${method} ${path} was answered ${answer.status}: ${message.slice(0, 500)}`);
   }
 
   /** @throws BridgeError ENGINE, also where the answer is no object */
-  async getObject(path: string): Promise<JsonObject> {
-    const { body } = await this.call("GET", path);
+  async getObject(path: string, options?: CallOptions): Promise<JsonObject> {
+    const { body } = await this.call("GET", path, options);
     if (isJsonObject(body)) return body;
     throw new BridgeError("ENGINE", `GET ${path} answered no object`);
   }
 
   /** Undefined: 404. */
-  async findObject(path: string): Promise<JsonObject | undefined> {
-    const { status, body } = await this.call("GET", path, { expected: [404] });
+  async findObject(path: string, options?: CallOptions): Promise<JsonObject | undefined> {
+    const { status, body } = await this.call("GET", path, { ...options, expected: [404] });
     return status !== 404 && isJsonObject(body) ? body : undefined;
   }
 
   /** @throws BridgeError ENGINE, also where the answer is no list of objects */
-  async list(path: string): Promise<JsonObject[]> {
-    const { body } = await this.call("GET", path);
+  async list(path: string, options?: CallOptions): Promise<JsonObject[]> {
+    const { body } = await this.call("GET", path, options);
     const entries: readonly Json[] = Array.isArray(body) ? body : [null];
     if (entries.every((entry) => isJsonObject(entry))) return [...entries];
     throw new BridgeError("ENGINE", `GET ${path} answered no list`);
   }
 
-  async #exchange(method: string, path: string, body: Uint8Array | undefined): Promise<EngineAnswer> {
-    const headers: OutgoingHttpHeaders = { host: "engine" };
-    if (body !== undefined)
-      Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const request = this.#send({ ...this.#where, method, path: `${API}${path}`, headers, signal, agent: false });
-    request.end(body);
-    const [incoming]: IncomingMessage[] = await once(request, "response");
-    if (incoming === undefined) throw new Error("no answer");
-    return { status: incoming.statusCode ?? 0, body: toJson(await readBody(incoming)) };
+  /** GET of an answer that goes on until `signal`, or the engine, ends it. @throws BridgeError SILENT, ENGINE */
+  async stream(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const incoming = await this.#wire.stream(path, signal).catch((cause: unknown) => {
+      throw silent(`GET ${path}`, cause);
+    });
+    if (incoming.statusCode === 200) return incoming;
+    incoming.destroy();
+    throw new BridgeError("ENGINE", `GET ${path} was answered ${incoming.statusCode}`);
   }
 }
 
-async function readBody(incoming: IncomingMessage): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of incoming) {
-    size += piece.length;
-    if (size > MAX_ANSWER_BYTES) throw new Error("an answer of more than 64 MiB");
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
-}
-
-function toJson(bytes: Buffer): Json | undefined {
-  try {
-    return parseJson(bytes, { maxDepth: 64 });
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
+function silent(what: string, cause: unknown): BridgeError {
+  return new BridgeError("SILENT", `${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { EngineClient } from "./engine-client.ts";
+import type { Engines } from "./engines.ts";
 import { BridgeError } from "./errors.ts";
 import type { ClusterIds } from "./service-definition.ts";
 import type { ServiceSpec } from "./service-spec.ts";
@@ -30,10 +31,14 @@ const FLOORS: readonly (readonly [number, number, number])[] = [
 
 /** The calls to a manager that change or show services. */
 export class Swarm {
-  readonly #engine: EngineClient;
+  readonly #engines: Pick<Engines, "manager">;
 
-  constructor(engine: EngineClient) {
-    this.#engine = engine;
+  constructor(engines: Pick<Engines, "manager">) {
+    this.#engines = engines;
+  }
+
+  get #engine(): EngineClient {
+    return this.#engines.manager();
   }
 
   /** @throws BridgeError ENGINE for an engine that is too old, or no manager */
@@ -51,13 +56,44 @@ export class Swarm {
     return found && toService(found);
   }
 
-  async create(definition: Uint8Array): Promise<void> {
-    await this.#engine.call("POST", "/services/create", { body: definition });
+  async services(): Promise<HeldService[]> {
+    return (await this.#engine.list("/services")).map(toService);
   }
 
-  /** @throws BridgeError ENGINE also when somebody else changed it meanwhile */
-  async update({ id, version }: Pick<HeldService, "id" | "version">, definition: Uint8Array): Promise<void> {
-    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, { body: definition });
+  /** @param auth what nodes shall pull with (`X-Registry-Auth`) */
+  async create(definition: Uint8Array, auth?: string): Promise<void> {
+    await this.#engine.call("POST", "/services/create", { body: definition, headers: toHeaders(auth) });
+  }
+
+  /**
+   * Without `auth` nodes go on with what they had.
+   * @throws BridgeError ENGINE also when somebody else changed it meanwhile
+   */
+  async update(
+    { id, version }: Pick<HeldService, "id" | "version">,
+    definition: Uint8Array,
+    auth?: string,
+  ): Promise<void> {
+    const options = { body: definition, headers: toHeaders(auth) };
+    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, options);
+  }
+
+  /**
+   * What a manager is given when it asks for an image, as a node would: a node that may not pull says only that there is no
+   * such image, and tries for ever.
+   * @throws BridgeError REGISTRY with what the registry told it; ENGINE
+   */
+  async requirePullable(pinned: string, auth?: string): Promise<void> {
+    const options = { headers: toHeaders(auth), expected: [400, 401, 403, 404, 500] };
+    const { status, body } = await this.#engine.call("GET", `/distribution/${pinned}/json`, options);
+    const { message, Descriptor } = isJsonObject(body) ? body : {};
+    if (status !== 200) {
+      const why = String(message ?? "").slice(0, 500);
+      throw new BridgeError("REGISTRY", `the cluster cannot pull ${pinned}: ${why} (${status})`);
+    }
+    const digest = isJsonObject(Descriptor) ? Descriptor.digest : undefined;
+    if (typeof digest !== "string" || !pinned.endsWith(`@${digest}`))
+      throw new BridgeError("REGISTRY", `the cluster would pull ${String(digest).slice(0, 100)} as ${pinned}`);
   }
 
   async remove(id: string): Promise<void> {
@@ -107,6 +143,8 @@ export class Swarm {
   }
 }
 
+const toHeaders = (auth: string | undefined) => (auth === undefined ? {} : { "x-registry-auth": auth });
+
 function pick(
   what: string,
   names: readonly string[],
@@ -124,14 +162,15 @@ function pick(
 const filters = (value: Readonly<Record<string, readonly string[]>>): string =>
   encodeURIComponent(JSON.stringify(value));
 
-function isRecent(version: string): boolean {
+/** Whether an engine of this version encrypts what it says it encrypts. */
+export function isRecent(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split(/[.+~-]/).map(Number);
   const floor = FLOORS.find(([first]) => first === major);
   if (floor === undefined) return major > 23;
   return minor > floor[1] || (minor === floor[1] && patch >= floor[2]);
 }
 
-function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
+export function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
   const index = isJsonObject(Version) ? Version.Index : undefined;
   if (typeof ID !== "string" || typeof index !== "number" || !isJsonObject(Spec))
     throw new BridgeError("ENGINE", "the engine shows a service that is none");

@@ -19,7 +19,7 @@ export interface RestOperation {
   readonly answers: Readonly<Record<number, z.ZodType | undefined>>;
   /** Whether it takes `If-Match` and `If-None-Match`: see precondition.ts. */
   readonly conditional?: boolean;
-  /** What 200 holds for whoever asks for NDJSON: one of these a line. */
+  /** What 200 holds for whoever asks for NDJSON, or for everybody where `answers` has no other form: one of these a line. */
   readonly lines?: z.ZodType;
 }
 
@@ -36,6 +36,8 @@ export interface OperationSpec extends Description {
 export interface BodyOperationSpec<B> extends Description {
   /** Strict: a field that it does not name is refused. */
   readonly body: z.ZodType<B>;
+  /** Default: {@link maxRestBodyBytes}. */
+  readonly maxBytes?: number;
   act(request: Request, body: B): Promise<Reply>;
 }
 
@@ -51,12 +53,13 @@ export function operation(where: Where, { act, ...rest }: OperationSpec): RestOp
 }
 
 /** The schema that checks the body is the one that openapi.json shows. */
-export function bodyOperation<B>(where: Where, { act, body, ...rest }: BodyOperationSpec<B>): RestOperation {
+export function bodyOperation<B>(where: Where, spec: BodyOperationSpec<B>): RestOperation {
+  const { act, body, maxBytes = maxRestBodyBytes, ...rest } = spec;
   const handler = async (request: Request) => {
     checkQuery(request, rest.query);
     return act(request, await readRestBody(request, body));
   };
-  return { query: undefined, ...rest, body, route: route(...where, handler, { maxBodyBytes: maxRestBodyBytes }) };
+  return { query: undefined, ...rest, body, route: route(...where, handler, { maxBodyBytes: maxBytes }) };
 }
 
 export interface BytesOperationSpec extends Description {

@@ -10,6 +10,7 @@ import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import type { AuditEntry } from "./audit-store.ts";
+import { newDecisionId } from "./audit-witness.ts";
 import { Authenticator } from "./authenticator.ts";
 import { createAuthorize, createListable, type Listable } from "./authorize.ts";
 import {
@@ -58,6 +59,8 @@ export interface OrgsSettings {
   readonly anonymous: boolean;
   /** The file that describes the directories users may sign in by. */
   readonly ldapFile?: string | undefined;
+  /** The user that the cluster's bridge signs in as. */
+  readonly bridgeAccount?: string | undefined;
 }
 
 export interface OrgsOptions {
@@ -91,6 +94,8 @@ export interface Orgs {
   readonly recordFinding: (sql: Sql, finding: Finding) => Promise<void>;
   /** The same of something that a request was given, which needs no transaction. */
   readonly noteFinding: (request: Request, finding: Omit<Finding, "at">) => void;
+  /** The same of something that was refused elsewhere than here; returns the id to ask about. */
+  readonly noteRefusal: (request: Request, finding: Omit<Finding, "at">) => string;
   readonly findPeopleWhoSign: (who: WhoMaySign) => Promise<readonly KeyOfPerson[]>;
   readonly protocols: readonly Protocol[];
   /** Of the change that a request makes: see confirm.ts. */
@@ -125,7 +130,7 @@ export async function openOrgs({
   now = () => new Date(),
 }: OrgsOptions): Promise<Orgs> {
   const { publicUrl, authChallenge, tokenTtlSeconds } = settings;
-  const rules = { anonymous: settings.anonymous };
+  const rules = { anonymous: settings.anonymous, bridgeAccount: settings.bridgeAccount };
   const service = new URL(publicUrl).host;
   const findAccess = openAccessLookup(database);
   const tokenKeysStore = new TokenKeysStore(database, ring);
@@ -170,8 +175,9 @@ export async function openOrgs({
   const stores = { users, userKeys, orgs, teams, grants, robots, personalTokens, repositories };
   const gateDeps = { authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } };
   const confirm = createConfirm(gateDeps, witness);
+  const judgeRights = createJudgeRights(gateDeps);
   const operations = orgsOperationsOf({
-    confirm,
+    ...{ confirm, judgeRights, database },
     ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
     ...{ audit, auditStore, findAccess, rules, directories, now, origin: new URL(publicUrl).origin },
     findPersonOfKeyId: (keyId, org) => findPersonOfKeyId(database, { keyId, org }),
@@ -188,7 +194,7 @@ export async function openOrgs({
     authorize,
     confirm,
     confirmRights: createConfirmRights(gateDeps, witness),
-    judgeRights: createJudgeRights(gateDeps),
+    judgeRights,
     findTeams: findTeamsOfUser,
     record: (sql, deed) =>
       auditStore.insertWithin(sql, {
@@ -206,6 +212,12 @@ export async function openOrgs({
     maySign: createMaySign(findAccess, rules),
     recordFinding: (sql, finding) => auditStore.insertWithin(sql, toEntry(finding)),
     noteFinding: (request, finding) => audit.note(toEntry({ ...finding, at: now() }, request)),
+    noteRefusal: (request, finding) => {
+      const decisionId = newDecisionId();
+      audit.note({ ...toEntry({ ...finding, at: now() }, request), outcome: "refused", decisionId });
+      request.notes.decision = decisionId;
+      return decisionId;
+    },
     findPeopleWhoSign: (who) => findPeopleWhoSign(database, who),
     protocols: [
       tokenProtocol({

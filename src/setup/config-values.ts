@@ -3,6 +3,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import type { BlobRedirect, BlobsConfig, DatabaseConfig, Network, TlsConfig } from "../config.ts";
+import { isNamespaceName } from "../oci/repository-name.ts";
 import { Secret } from "./secret.ts";
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
@@ -14,6 +15,12 @@ export function parseText(text: string): string {
 
 export function parsePath(text: string): string {
   return resolve(parseText(text));
+}
+
+export function parseUserName(text: string): string {
+  if (!isNamespaceName(text))
+    throw new Error("must be a user name: 2 to 32 of a-z and 0-9, with single - or _ between");
+  return text;
 }
 
 export function parseListen(text: string): { host: string; port: number } {
@@ -32,6 +39,14 @@ export function parsePublicUrl(text: string): string {
     throw new Error("must be an origin like https://registry.example.org:5443, without a path");
   }
   return url.origin;
+}
+
+/** What goes there in the clear must not leave this machine: it says who looks, and by which secret. */
+export function parseBridgeUrl(text: string): string {
+  const origin = parsePublicUrl(text);
+  const { protocol, hostname } = new URL(origin);
+  if (protocol === "https:" || /^(127\.|\[::1\]$|localhost$)/.test(hostname)) return origin;
+  throw new Error("must be https://…, or http on this machine, like http://127.0.0.1:5444");
 }
 
 export function parseTls(text: string): TlsConfig {

@@ -1,0 +1,141 @@
+import type { RepositoryName } from "../../oci/repository-name.ts";
+import type { SignedPolicy } from "../../trust/policy.ts";
+import { type DecisionDeps, type Weighed, weighSignedDigest } from "../signed-digest.ts";
+import type { ReadCollection } from "../trust-reader.ts";
+
+/** An image where it runs. */
+export interface Placed {
+  /** `host:port/org/app@sha256:…` */
+  readonly pinned: string;
+  readonly environment: string;
+  /** The statement that stood in for signatures (DSSE, base64). */
+  readonly breakGlass?: string | undefined;
+}
+
+export interface Standing {
+  /** `lost`: those whose word counts say so. */
+  readonly kind: "trusted" | "lost" | "unknown";
+  /** A sentence; empty where it is trusted by its signatures. */
+  readonly reason: string;
+  /** How many rounds said so in a row. */
+  readonly rounds: number;
+}
+
+interface Known extends Standing {
+  /** When it was last certain, by a clock that nobody sets; undefined: never. */
+  readonly certainMs: number | undefined;
+  readonly certainAt: Date | undefined;
+}
+
+export interface StandingsDeps extends Time {
+  readonly decisions: DecisionDeps;
+  /** Why it may run without the signatures; undefined: no statement says so now. */
+  readonly excuse: (placed: Placed) => Promise<string | undefined>;
+}
+
+interface Time {
+  readonly now: () => Date;
+  /** Milliseconds since some moment, however the clock is set meanwhile. */
+  readonly elapsedMs: () => number;
+}
+
+/** So long an answer holds when no other comes: a registry that is started again is no news. */
+const HOLDS_MS = 20_000;
+/** Walks at once. */
+const WIDTH = 4;
+const NOT_YET: Standing = { kind: "unknown", reason: "it was not judged yet", rounds: 0 };
+
+const nameOf = ({ pinned, environment, breakGlass = "" }: Placed): string => `${environment} ${pinned} ${breakGlass}`;
+
+/**
+ * Whether what runs is signed now, by the same walk and rule as before a deployment. In one round each collection is walked
+ * once and the policy read once, however many images and containers rest on them.
+ * @see docs/decisions/0051
+ */
+export class Standings {
+  readonly #deps: StandingsDeps;
+  #known = new Map<string, Known>();
+
+  constructor(deps: StandingsDeps) {
+    this.#deps = deps;
+  }
+
+  of(placed: Placed): Standing {
+    return this.#known.get(nameOf(placed)) ?? NOT_YET;
+  }
+
+  /** Of these, and of no others any more. */
+  async judge(all: readonly Placed[]): Promise<void> {
+    const wanted = [...new Map(all.map((placed) => [nameOf(placed), placed])).values()];
+    const decisions = forOneRound(this.#deps.decisions);
+    const weighed = await mapLimited(wanted, WIDTH, async (placed) => {
+      const found = await weighSignedDigest(decisions, placed.pinned, placed.environment);
+      const excuse = found.decision.kind === "deploy" ? "" : await this.#deps.excuse(placed);
+      const name = nameOf(placed);
+      return [name, toKnown({ ...found, excuse }, this.#known.get(name), this.#deps)] as const;
+    });
+    this.#known = new Map(weighed);
+  }
+}
+
+type Excused = Weighed & { readonly excuse: string | undefined };
+
+function toKnown({ decision, isCertain, excuse }: Excused, before: Known | undefined, { now, elapsedMs }: Time): Known {
+  const count = (kind: Standing["kind"]) => (before?.kind === kind ? before.rounds : 0) + 1;
+  const certain = { certainMs: elapsedMs(), certainAt: now() };
+  if (decision.kind === "deploy" || excuse !== undefined)
+    return { kind: "trusted", reason: excuse ?? "", rounds: count("trusted"), ...certain };
+  const { reason } = decision;
+  if (isCertain) return { kind: "lost", reason, rounds: count("lost"), ...certain };
+  const { certainMs, certainAt } = before ?? {};
+  // The rounds begin anew: nothing is done because of what was so once.
+  if (before !== undefined && certainMs !== undefined && elapsedMs() - certainMs < HOLDS_MS)
+    return { ...before, rounds: 0 };
+  const since = certainAt === undefined ? "" : `; last known at ${certainAt.toISOString()}`;
+  return { kind: "unknown", reason: `${reason}${since}`, rounds: count("unknown"), certainMs, certainAt };
+}
+
+/** The time, the policy and each collection are read once. */
+function forOneRound({ authority, clock, policy, trust, registry }: DecisionDeps): DecisionDeps {
+  let now: Date | undefined;
+  let document: Promise<SignedPolicy> | undefined;
+  let hasSeen = false;
+  const collections = new Map<RepositoryName, Promise<ReadCollection | undefined>>();
+  return {
+    ...{ authority, registry },
+    clock: {
+      read: () => {
+        now ??= clock.read();
+        return now;
+      },
+      saw: async (date) => {
+        if (hasSeen) return;
+        hasSeen = true;
+        await clock.saw(date);
+      },
+    },
+    policy: {
+      fetch: () => {
+        document ??= policy.fetch();
+        return document;
+      },
+    },
+    trust: {
+      read: (repository, date) => {
+        const read = collections.get(repository) ?? trust.read(repository, date);
+        collections.set(repository, read);
+        return read;
+      },
+    },
+  };
+}
+
+async function mapLimited<T, R>(items: readonly T[], width: number, act: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const left = items.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, item] of left) results[index] = await act(item);
+  };
+  await Promise.all(Array.from({ length: width }, work));
+  return results;
+}
