@@ -1,4 +1,5 @@
 /** A Swarm of several engines, a registry in its network, images that run, somebody who signs them, and the bridge between. */
+import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,8 @@ import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
 import { keyIdOf, makeKey, makeOrder, type OrderOptions, type SigningKey, toEnvelope } from "./signing.ts";
 
 const ROOT_PASSPHRASE = "rootpass-123";
+/** By which the bridge believes who looks. */
+const RELAY_SECRET = randomBytes(24).toString("hex");
 
 export class World {
   readonly folder: string;
@@ -188,11 +191,13 @@ export class World {
     const { admin, url, caPath } = this.server;
     const passwordFile = join(this.folder, "password");
     writeFileSync(passwordFile, `${admin.password}\n`, { mode: 0o600 });
+    const secretFile = join(this.folder, "relay-secret");
+    writeFileSync(secretFile, `${RELAY_SECRET}\n`, { mode: 0o600 });
     const endpoint = ({ tls, socket }: LabNode) => tls ?? socket;
     const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {
       ...{ registry: url, ca: caPath, engine: endpoint(this.lab.node("m1")), engines },
-      account: { name: admin.name, passwordFile },
+      ...{ account: { name: admin.name, passwordFile }, relay: { secretFile } },
       policyKeys: { keys: [this.officer.spki], threshold: 1 },
       pins: await Promise.all(this.#pinned.map((repository) => this.#pin(repository))),
     };
@@ -245,6 +250,13 @@ export class World {
 
   async bridgeGet(path: string): Promise<{ readonly status: number; readonly text: string }> {
     const answer = await fetch(`${this.bridge.url}${path}`);
+    return { status: answer.status, text: await answer.text() };
+  }
+
+  /** Below `/api/v1/cluster/`, as the registry's relay asks for olga, or somebody else. */
+  async view(path: string, user = "olga"): Promise<{ readonly status: number; readonly text: string }> {
+    const headers = { "goldseal-user": user, "goldseal-relay": RELAY_SECRET };
+    const answer = await fetch(`${this.bridge.url}/api/v1/cluster/${path}`, { headers });
     return { status: answer.status, text: await answer.text() };
   }
 
