@@ -3,7 +3,7 @@ import type { Core } from "./core.ts";
 import type { OpenFeature } from "./feature.ts";
 import { keyOf, type ServiceKey } from "./pull-states.ts";
 
-const TEND_MS = 30_000;
+const TEND_MS = 15_000;
 
 /** What nodes pull with, and what the registry keeps for them. */
 export const openCredentials: OpenFeature = (core) => {

@@ -164,6 +164,22 @@ describe("DELETE /api/v1/cluster-agent/credentials/{environment}/{service}", () 
   });
 });
 
+describe("PUT /api/v1/cluster-agent/digests", () => {
+  it("takes what is hidden from the bridge for missing", async () => {
+    const rows = await app.database.query<{ digest: string; name: string }>(
+      "",
+      "select m.digest, r.name from manifests m join repositories r on r.id = m.repository_id order by r.name",
+    );
+    const deployed = rows.map(({ digest, name }) => {
+      return { environment: "prod", service: "web", repository: name, digest, state: "running" };
+    });
+
+    const { status, body } = await rest("PUT", "cluster-agent/digests", { deployed }, as("bridge"));
+
+    expect([status, body]).toEqual([200, { kept: 2, missing: [{ repository: "bank/core", digest: rows[0]?.digest }] }]);
+  });
+});
+
 describe("the routes of the bridge", () => {
   const routes = [
     ["POST", "credentials", { environment: "prod", service: "web", repositories: ["shop/web"] }],
