@@ -27,6 +27,9 @@ export type EngineAttack = (method: string, path: string, response: ServerRespon
 export type PullAnswer =
   | { readonly status: 200; readonly digest: string }
   | { readonly status: 401 | 403 | 404 | 500; readonly message: string };
+type Pull = (reference: string, auth: string | undefined) => Promise<PullAnswer>;
+
+const everythingIsThere: Pull = async (reference) => ({ status: 200, digest: reference.split("@")[1] ?? "" });
 
 export class EngineSimulator {
   readonly services = new Map<string, Service>();
@@ -36,11 +39,8 @@ export class EngineSimulator {
   readonly asked: string[] = [];
   /** What came along with that in `X-Registry-Auth`; undefined: nothing. */
   readonly auths: (string | undefined)[] = [];
-  /** Asks the registry for an image, as a node would; default: everything is there. */
-  pull: (reference: string, auth: string | undefined) => Promise<PullAnswer> = async (reference) => ({
-    status: 200,
-    digest: reference.split("@")[1] ?? "",
-  });
+  /** Asks the registry for an image, as a node would. */
+  pull: Pull = everythingIsThere;
   attack: EngineAttack = () => false;
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
@@ -77,7 +77,7 @@ export class EngineSimulator {
     this.broken.clear();
     this.asked.length = 0;
     this.auths.length = 0;
-    [this.attack, this.change] = [() => false, () => undefined];
+    [this.attack, this.change, this.pull] = [() => false, () => undefined, everythingIsThere];
   }
 
   /** Images by name of the service. */
