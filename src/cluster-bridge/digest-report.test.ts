@@ -18,7 +18,12 @@ function makeLab() {
   const records: JsonObject[] = [];
   const told: object[] = [];
   const lines: string[] = [];
-  const state = { now: new Date("2026-11-23T07:00:00Z"), error: undefined as Error | undefined, refused: "", body: "{}" };
+  const state = {
+    now: new Date("2026-11-23T07:00:00Z"),
+    error: undefined as Error | undefined,
+    refused: "",
+    body: "{}",
+  };
   const report = new DigestReport({
     swarm: {
       services: async () => services,

@@ -109,7 +109,11 @@ const definitionOf = (id: string, image = pinnedOf()): EngineSpec => ({
 });
 
 /** As the deployer does it. */
-async function deploy({ keeper, journal, swarm }: Opened, id = "one", pinned = pinnedOf()): Promise<string | undefined> {
+async function deploy(
+  { keeper, journal, swarm }: Opened,
+  id = "one",
+  pinned = pinnedOf(),
+): Promise<string | undefined> {
   const definition = definitionOf(id, pinned);
   const auth = await keeper.prepare({ ...KEY, pinned });
   await journal.append({ event: "sent", id, definition });
@@ -122,7 +126,8 @@ async function deploy({ keeper, journal, swarm }: Opened, id = "one", pinned = p
 const updates = (): (string | undefined)[] =>
   engine.asked.flatMap((asked, index) => (/\/update$/.test(asked) ? [engine.auths[index]] : []));
 const passwordOf = (auth = ""): string => JSON.parse(Buffer.from(auth, "base64url").toString()).password;
-const works = async (auth: string | undefined): Promise<boolean> => (await engine.pull(pinnedOf(), auth)).status === 200;
+const works = async (auth: string | undefined): Promise<boolean> =>
+  (await engine.pull(pinnedOf(), auth)).status === 200;
 const later = (hours: number): void => {
   now = new Date(now.getTime() + hours * HOUR_MS);
 };
@@ -142,11 +147,7 @@ describe("before a deployment", () => {
     // What Go's URL encoding reads.
     expect(auth).toMatch(/^[A-Za-z0-9_-]+={0,2}$/);
     expect((auth ?? "").length % 4).toBe(0);
-    expect(engine.asked).toEqual([
-      `GET /distribution/${pinnedOf()}/json`,
-      "GET /services",
-      "POST /services/create",
-    ]);
+    expect(engine.asked).toEqual([`GET /distribution/${pinnedOf()}/json`, "GET /services", "POST /services/create"]);
     expect(engine.auths).toEqual([auth, undefined, auth]);
     expect(bridge.announced).toEqual([pinnedOf()]);
     expect(bridge.states.all()).toMatchObject([{ ...KEY, username: sent.username, isApplied: true }]);
@@ -305,7 +306,9 @@ describe("a service that runs", () => {
 
     await bridge.keeper.tend(KEY);
 
-    expect(faults).toEqual([expect.stringMatching(/^prod\/web: the secret that nodes pull with is not renewed: https:/)]);
+    expect(faults).toEqual([
+      expect.stringMatching(/^prod\/web: the secret that nodes pull with is not renewed: https:/),
+    ]);
     expect(lines.filter((line) => line.includes("bridge.pull-secret"))).toHaveLength(1);
     expect([updates().length, bridge.keeper.findFaults()]).toEqual([1, []]);
   });

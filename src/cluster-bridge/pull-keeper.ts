@@ -113,7 +113,9 @@ export class PullKeeper {
     if (state.isApplied && now() < state.renewAt) return undefined;
     if (!BUSY.has(held.updateState)) return this.#renew(state, held);
     const endsSoon = state.expiresAt.getTime() - now().getTime() < WARN_MS;
-    return endsSoon ? `its update is ${held.updateState}, and the secret ends ${state.expiresAt.toISOString()}` : undefined;
+    return endsSoon
+      ? `its update is ${held.updateState}, and the secret ends ${state.expiresAt.toISOString()}`
+      : undefined;
   }
 
   async #revoke(key: ServiceOfEnvironment): Promise<undefined> {
@@ -137,7 +139,12 @@ export class PullKeeper {
       throw new BridgeError("ENGINE", "the engine holds another task template than it was sent");
     await states.put({ ...toState(state, secret), isApplied: true });
     const { username, expiresAt } = secret;
-    await journal.append({ event: "pull-secret-renewed", ...pick(state), username, expiresAt: expiresAt.toISOString() });
+    await journal.append({
+      event: "pull-secret-renewed",
+      ...pick(state),
+      username,
+      expiresAt: expiresAt.toISOString(),
+    });
   }
 
   /** What somebody else made of a service is not sent in the bridge's name. @throws BridgeError ENGINE */
@@ -159,7 +166,10 @@ export class PullKeeper {
 
 const pick = ({ environment, service }: ServiceOfEnvironment): ServiceOfEnvironment => ({ environment, service });
 
-function toState(key: ServiceOfEnvironment, { username, renewAt, expiresAt }: PullSecret): Omit<PullState, "isApplied"> {
+function toState(
+  key: ServiceOfEnvironment,
+  { username, renewAt, expiresAt }: PullSecret,
+): Omit<PullState, "isApplied"> {
   return { ...pick(key), username, renewAt, expiresAt };
 }
 

@@ -31,14 +31,16 @@ const maxListBytes = 4 * 1024 * 1024;
 const serviceSchema = z
   .string()
   .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$/, "1 to 63 letters, digits, - _ or .");
-const isParsedBy = (parse: (text: string) => unknown) => (text: string): boolean => {
-  try {
-    return parse(text) !== undefined;
-  } catch (error) {
-    if (error instanceof OciError) return false;
-    throw error;
-  }
-};
+const isParsedBy =
+  (parse: (text: string) => unknown) =>
+  (text: string): boolean => {
+    try {
+      return parse(text) !== undefined;
+    } catch (error) {
+      if (error instanceof OciError) return false;
+      throw error;
+    }
+  };
 const repositorySchema = z.string().refine(isParsedBy(parseRepositoryName), "a repository, such as acme/app");
 const digestSchema = z.string().refine(isParsedBy(parseDigest), "a digest, such as sha256:…");
 

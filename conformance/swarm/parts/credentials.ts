@@ -32,21 +32,27 @@ export const credentials: Part = async (world, report) => {
     }
     equal(await snapshot(world), before);
   });
-  await report.check("a node without the image pulls it with the secret of the renewal; the first one is dead", async () => {
-    const [{ node = "" } = {}] = await running(world, NAME);
-    await world.docker("node", "update", "--availability", "drain", node);
-    const moved = await until("its task runs on the other worker", async () => {
-      const [found] = await running(world, NAME);
-      return found?.node !== node && found;
-    });
-    await world.docker("node", "update", "--availability", "active", node);
-    equal(moved.image, pinned);
-  });
+  await report.check(
+    "a node without the image pulls it with the secret of the renewal; the first one is dead",
+    async () => {
+      const [{ node = "" } = {}] = await running(world, NAME);
+      await world.docker("node", "update", "--availability", "drain", node);
+      const moved = await until("its task runs on the other worker", async () => {
+        const [found] = await running(world, NAME);
+        return found?.node !== node && found;
+      });
+      await world.docker("node", "update", "--availability", "active", node);
+      equal(moved.image, pinned);
+    },
+  );
   await checkAlarm(world, report);
   await report.check("with the service its secrets go", async () => {
     await world.docker("service", "rm", NAME);
     await until("they are taken back", () => journal(world).some(({ event }) => event === "pull-secret-revoked"));
-    equal(readdirSync(folderOf(world)).filter((name) => readState(world, name).service === NAME), []);
+    equal(
+      readdirSync(folderOf(world)).filter((name) => readState(world, name).service === NAME),
+      [],
+    );
   });
   await report.check("no secret stands in the journal, or was printed", () => {
     const texts = [readFileSync(join(world.bridgeStore, "journal"), "utf8"), world.bridge.output];
@@ -70,11 +76,14 @@ async function checkKept(world: World, report: Report, digest: string): Promise<
     if (!printed.includes(`runs in prod as ${NAME}`)) throw new Error(printed);
   });
   for (const reference of [digest, "1"])
-    await report.check(`it is not deleted by ${reference === "1" ? "its last tag" : "its digest"}: 409 names the service`, async () => {
-      const path = `/v2/${REPOSITORY}/manifests/${reference}`;
-      const answer = await world.api("DELETE", path).catch((error: unknown) => String(error));
-      if (!answer.includes(`runs as prod/${NAME}`)) throw new Error(answer);
-    });
+    await report.check(
+      `it is not deleted by ${reference === "1" ? "its last tag" : "its digest"}: 409 names the service`,
+      async () => {
+        const path = `/v2/${REPOSITORY}/manifests/${reference}`;
+        const answer = await world.api("DELETE", path).catch((error: unknown) => String(error));
+        if (!answer.includes(`runs as prod/${NAME}`)) throw new Error(answer);
+      },
+    );
   await report.check("nor is its repository", async () => {
     const answer = await world.goldseal("repository", "delete", REPOSITORY, "--yes", "--drop-trust").catch(String);
     if (!answer.includes(`runs as prod/${NAME}`)) throw new Error(answer);
@@ -131,7 +140,7 @@ const imagesOf = async (world: World): Promise<string[]> => (await running(world
 async function snapshot(world: World): Promise<unknown> {
   const { Spec } = (await inspectService(world, NAME)) as { readonly Spec: { readonly TaskTemplate: object } };
   const path = `/tasks?filters=${filters({ service: [NAME] })}`;
-  const tasks = await listOf(world.lab.manager().socketPath, path);
+  const tasks = await listOf(world.lab.node("m1").socketPath, path);
   const containers = await running(world, NAME);
   return {
     template: Spec.TaskTemplate,
