@@ -21,6 +21,27 @@ interface Service {
   readonly UpdateStatus?: { readonly State: string; readonly Message: string };
 }
 
+export interface EngineContainer {
+  readonly Id: string;
+  readonly Name: string;
+  readonly image: string;
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+interface Task {
+  readonly ServiceID: string;
+  readonly Spec: EngineSpec["TaskTemplate"];
+  readonly Status: { readonly ContainerStatus: { readonly ContainerID: string } };
+}
+
+const NODE = {
+  ...{ ID: "node-1", Spec: { Role: "manager", Availability: "active", Labels: {} }, Status: { State: "ready" } },
+  Description: {
+    ...{ Hostname: "one", Platform: { Architecture: "x86_64", OS: "linux" }, Engine: {} },
+    Resources: { NanoCPUs: 2e9, MemoryBytes: 2 ** 31 },
+  },
+};
+
 /** Answers itself, or returns false. */
 export type EngineAttack = (method: string, path: string, response: ServerResponse) => boolean;
 
@@ -44,6 +65,12 @@ export class EngineSimulator {
   attack: EngineAttack = () => false;
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
+  /** Who it says that it is. */
+  facts = { NodeID: "node-1", ControlAvailable: true };
+  /** What somebody started on the node itself, beside the tasks of services. */
+  readonly containers = new Map<string, EngineContainer>();
+  /** Of which bytes an image is; where it is not said, `sha256:` and its name. */
+  readonly imageIds = new Map<string, string>();
   readonly #folder: string;
   readonly #server: Server;
 
@@ -74,6 +101,9 @@ export class EngineSimulator {
   /** As if it were new. */
   reset(): void {
     this.services.clear();
+    this.containers.clear();
+    this.imageIds.clear();
+    this.facts = { NodeID: "node-1", ControlAvailable: true };
     this.broken.clear();
     this.asked.length = 0;
     this.auths.length = 0;
@@ -112,6 +142,9 @@ export class EngineSimulator {
     const [, id = "", verb] = /^\/services\/([^/]+)(\/update)?$/.exec(path) ?? [];
     if (method === "GET" && path === "/version") return [200, { Version: "20.10.24" }];
     if (method === "GET" && path === "/swarm") return [200, {}];
+    if (method === "GET" && path === "/info") return [200, { Name: "one", Swarm: this.facts }];
+    if (method === "GET" && path === "/nodes") return [200, [NODE]];
+    if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
     if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);
@@ -138,12 +171,44 @@ export class EngineSimulator {
     return names.length === 0 ? all : all.filter(({ Spec }) => names.some((name) => Spec.Name.startsWith(name)));
   }
 
-  #listTasks([id = ""]: readonly string[]): object[] {
+  /** All that run: those of tasks, too. */
+  #running(): EngineContainer[] {
+    const tasks = this.#listTasks([...this.services.keys()]) as Task[];
+    const ofTasks = tasks.map(({ ServiceID, Spec, Status }) => ({
+      Id: Status.ContainerStatus.ContainerID,
+      Name: `/task.${Status.ContainerStatus.ContainerID}`,
+      image: Spec.ContainerSpec.Image,
+      Labels: { "com.docker.swarm.service.id": ServiceID },
+    }));
+    return [...ofTasks, ...this.containers.values()];
+  }
+
+  #actOnContainer(method: string, path: string): [number, unknown] {
+    if (path === "/containers/json") return [200, this.#running().map(({ Id }) => ({ Id }))];
+    const [, kind, id = ""] = /^\/(containers|images)\/([^/]+)/.exec(path) ?? [];
+    if (kind === "images") return [200, []];
+    const found = this.#running().find(({ Id }) => Id === id);
+    if (found === undefined) return [404, { message: `No such container: ${id}` }];
+    if (method === "DELETE") return [204, this.containers.delete(id)];
+    const { Id, Name, image, Labels } = found;
+    return [200, { Id, Name, Image: this.imageIds.get(image) ?? `sha256:${image}`, Config: { Image: image, Labels } }];
+  }
+
+  #listTasks(ids: readonly string[]): object[] {
+    return (ids.length === 0 ? [...this.services.keys()] : ids).flatMap((id) => this.#tasksOf(id));
+  }
+
+  #tasksOf(id: string): object[] {
     const Spec = this.services.get(id)?.Spec;
     if (Spec === undefined || this.broken.has(imageOf(Spec))) return [];
     const { Replicas = 1 } = Spec.Mode.Replicated ?? {};
-    const task = { Status: { State: "running" }, Spec: Spec.TaskTemplate, NodeID: "node-1", DesiredState: "running" };
-    return Array.from({ length: Replicas }, () => task);
+    return Array.from({ length: Replicas }, (_, slot) => ({
+      ...{ Spec: Spec.TaskTemplate, ServiceID: id, NodeID: "node-1", DesiredState: "running" },
+      Status: {
+        State: "running",
+        ContainerStatus: { ContainerID: `${id}-${this.services.get(id)?.Version.Index}-${slot}` },
+      },
+    }));
   }
 }
 
