@@ -8,10 +8,13 @@ import { findLeft, footprint } from "./lab/leftovers.ts";
 import { findMissing } from "./lab.ts";
 import type { Part } from "./looking.ts";
 import { deploying } from "./parts/deploying.ts";
+import { door } from "./parts/door.ts";
+import { story } from "./parts/story.ts";
+import { views } from "./parts/views.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. The first sets it up. */
-const PARTS: Readonly<Record<string, Part>> = { deploying };
+const PARTS: Readonly<Record<string, Part>> = { deploying, door, story, views };
 
 process.exitCode = await main(process.argv.slice(2));
 

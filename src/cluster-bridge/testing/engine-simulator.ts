@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PartStore } from "./part-store.ts";
 
 /** What the engine is told of a service, as far as this one looks at it. */
 export interface EngineSpec {
@@ -35,10 +36,15 @@ interface Task {
 }
 
 const NODE = {
-  ...{ ID: "node-1", Spec: { Role: "manager", Availability: "active", Labels: {} }, Status: { State: "ready" } },
+  ...{
+    ID: "node-1",
+    Version: { Index: 1 },
+    Spec: { Role: "manager", Availability: "active", Labels: {} },
+    Status: { State: "ready" },
+  },
   Description: {
     ...{ Hostname: "one", Platform: { Architecture: "x86_64", OS: "linux" }, Engine: {} },
-    Resources: { NanoCPUs: 2e9, MemoryBytes: 2 ** 31 },
+    Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
   },
 };
 
@@ -62,6 +68,7 @@ export class EngineSimulator {
   readonly auths: (string | undefined)[] = [];
   /** Asks the registry for an image, as a node would. */
   pull: Pull = everythingIsThere;
+  readonly parts = new PartStore();
   attack: EngineAttack = () => false;
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
@@ -107,6 +114,7 @@ export class EngineSimulator {
     this.broken.clear();
     this.asked.length = 0;
     this.auths.length = 0;
+    this.parts.reset();
     [this.attack, this.change, this.pull] = [() => false, () => undefined, everythingIsThere];
   }
 
@@ -121,7 +129,7 @@ export class EngineSimulator {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "", "http://engine");
-    const [method, path] = [request.method ?? "", url.pathname.replace(/^\/v1\.41/, "")];
+    const [method, path] = [request.method ?? "", decodeURIComponent(url.pathname.replace(/^\/v1\.41/, ""))];
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
@@ -132,8 +140,8 @@ export class EngineSimulator {
     const [, reference] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
     const [status, answer] =
       reference === undefined
-        ? this.#act(method, path, url.searchParams, body)
-        : toAnswer(await this.pull(decodeURIComponent(reference), auth));
+        ? (this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body))
+        : toAnswer(await this.pull(reference, auth));
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
@@ -142,6 +150,7 @@ export class EngineSimulator {
     const [, id = "", verb] = /^\/services\/([^/]+)(\/update)?$/.exec(path) ?? [];
     if (method === "GET" && path === "/version") return [200, { Version: "20.10.24" }];
     if (method === "GET" && path === "/swarm") return [200, {}];
+    if (method === "GET" && ["/networks", "/secrets", "/configs"].includes(path)) return [200, []];
     if (method === "GET" && path === "/info") return [200, { Name: "one", Swarm: this.facts }];
     if (method === "GET" && path === "/nodes") return [200, [NODE]];
     if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
