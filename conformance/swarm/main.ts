@@ -8,10 +8,11 @@ import { findLeft, footprint } from "./lab/leftovers.ts";
 import { findMissing } from "./lab.ts";
 import type { Part } from "./looking.ts";
 import { deploying } from "./parts/deploying.ts";
+import { placement } from "./parts/placement.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. The first sets it up. */
-const PARTS: Readonly<Record<string, Part>> = { deploying };
+const PARTS: Readonly<Record<string, Part>> = { deploying, placement };
 
 process.exitCode = await main(process.argv.slice(2));
 
