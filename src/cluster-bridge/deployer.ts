@@ -10,6 +10,7 @@ import type { Ledger } from "./ledger.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import type { Placed, PlaceAsk } from "./placement/placer.ts";
 import type { PlacementReport } from "./placement/placement.ts";
+import type { PullKeeper } from "./pull-keeper.ts";
 import { findDifference } from "./same-definition.ts";
 import { toDefinition } from "./service-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
@@ -24,6 +25,7 @@ export interface DeployerDeps {
   /** {@link Placer.place} of this bridge. */
   readonly place: (ask: PlaceAsk) => Promise<Placed>;
   readonly newId: () => string;
+  readonly pulls: Pick<PullKeeper, "prepare" | "applied">;
   readonly failpoint: PassPoint;
   readonly ledger: Ledger;
   /** {@link readIdentities} of this bridge. */
@@ -100,6 +102,11 @@ export class Deployer {
     requireOwn(held, intent);
     const { placed } = await this.#compose(intent, parsed, held);
     return { kind: "done", dryRun: true, pinned: intent.pinned, placement: placed.report };
+  }
+
+  /** Whatever else touches a service waits for its turn too. */
+  exclusively<T>(service: string, act: () => Promise<T>): Promise<T> {
+    return this.#turns.run(service, act);
   }
 
   /** After a start: what was begun when the bridge was killed is brought to its end, or given up with its reason. */
@@ -236,12 +243,14 @@ export class Deployer {
     definition: JsonObject,
     held: HeldService | undefined,
   ): Promise<string | undefined> {
-    const { swarm, journal } = this.#deps;
+    const { swarm, journal, pulls } = this.#deps;
     const { id, service } = intent;
     const body = Buffer.from(JSON.stringify(definition));
+    const auth = await pulls.prepare(intent);
     await journal.append({ event: "sent", id, definition });
-    if (held === undefined) await swarm.create(body);
-    else await swarm.update(held, body);
+    if (held === undefined) await swarm.create(body, auth);
+    else await swarm.update(held, body, auth);
+    await pulls.applied(intent);
     this.#deps.failpoint("bridge.afterDockerCall");
     const now = await swarm.findService(service);
     const difference = now === undefined ? "the service is not there" : findDifference(definition, now.spec);

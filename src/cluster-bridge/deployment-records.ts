@@ -54,7 +54,10 @@ export function findOpen(records: readonly JsonObject[]): { readonly intent: Int
 }
 
 /** What ran well in this service, newest first: candidates to roll back to, which must be verified anew. */
-export function findConverged(records: readonly JsonObject[], { environment, service }: Intent): Intent[] {
+export function findConverged(
+  records: readonly JsonObject[],
+  { environment, service }: Pick<Intent, "environment" | "service">,
+): Intent[] {
   const converged = idsOf(records, "converged");
   const own = intentsOf(records).filter((intent) => intent.environment === environment && intent.service === service);
   return own.filter(({ id }) => converged.has(id)).reverse();

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { Endpoint } from "./bridge-config.ts";
 import { type EngineAnswer, type EngineAsk, EngineSocket, type EngineWire } from "./engine-wire.ts";
@@ -7,6 +7,7 @@ import { BridgeError } from "./errors.ts";
 export interface CallOptions {
   /** What is sent are these bytes, so that a hash of them can be known beforehand. */
   readonly body?: Uint8Array;
+  readonly headers?: OutgoingHttpHeaders;
   /** Statuses that are answers too, beside 2xx. */
   readonly expected?: readonly number[];
   readonly timeoutMs?: number;
@@ -34,9 +35,9 @@ export class EngineClient {
   async call(
     method: EngineAsk["method"],
     path: string,
-    { body, expected = [], timeoutMs = TIMEOUT_MS }: CallOptions = {},
+    { body, headers, expected = [], timeoutMs = TIMEOUT_MS }: CallOptions = {},
   ): Promise<EngineAnswer> {
-    const asked = this.#wire.exchange({ method, path, body, timeoutMs });
+    const asked = this.#wire.exchange({ method, path, body, headers, timeoutMs });
     const answer = await asked.catch((cause: unknown) => {
       throw silent(`${method} ${path}`, cause);
     });

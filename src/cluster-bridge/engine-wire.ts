@@ -11,6 +11,7 @@ export interface EngineAsk {
   /** With its query, below the API's version. */
   readonly path: string;
   readonly body?: Uint8Array | undefined;
+  readonly headers?: OutgoingHttpHeaders | undefined;
   /** From the first byte sent to the last one received. */
   readonly timeoutMs: number;
 }
@@ -65,8 +66,8 @@ export class EngineSocket implements EngineWire {
     return new EngineSocket(tls as RequestOptions, httpsRequest as typeof httpRequest, "secureConnect");
   }
 
-  async exchange({ method, path, body, timeoutMs }: EngineAsk): Promise<EngineAnswer> {
-    const incoming = await this.#open({ method, path, body }, AbortSignal.timeout(timeoutMs));
+  async exchange({ timeoutMs, ...ask }: EngineAsk): Promise<EngineAnswer> {
+    const incoming = await this.#open(ask, AbortSignal.timeout(timeoutMs));
     return { status: incoming.statusCode ?? 0, body: toJson(await readBody(incoming)) };
   }
 
@@ -75,10 +76,10 @@ export class EngineSocket implements EngineWire {
   }
 
   async #open(
-    { method, path, body }: Pick<EngineAsk, "method" | "path" | "body">,
+    { method, path, body, headers: more }: Omit<EngineAsk, "timeoutMs">,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
-    const headers: OutgoingHttpHeaders = { host: "engine" };
+    const headers: OutgoingHttpHeaders = { host: "engine", ...more };
     if (body !== undefined)
       Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
     const request = this.#send({ ...this.#where, method, path: `${API}${path}`, headers, signal, agent: false });

@@ -17,7 +17,7 @@ export interface Deployment extends Intent {
 
 type Mutable = { -readonly [name in keyof Deployment]: Deployment[name] };
 
-const recordSchema = z.object({ event: z.string(), id: z.string().optional(), service: z.string().optional() });
+const recordSchema = z.object({ event: z.string(), id: z.string().optional(), name: z.string().optional() });
 
 /** What the journal says, by what is asked for; it reads each record once. */
 export class Ledger {
@@ -70,6 +70,11 @@ export class Ledger {
     return this.#upToDate().#frozen.get(service);
   }
 
+  /** Names of services. */
+  frozen(): readonly string[] {
+    return [...this.#upToDate().#frozen.keys()];
+  }
+
   #upToDate(): this {
     const { records } = this.#journal;
     for (; this.#read < records.length; this.#read++) this.#take(records[this.#read] as JsonObject);
@@ -77,12 +82,12 @@ export class Ledger {
   }
 
   #take(record: JsonObject): void {
-    const { event, id = "", service = "" } = recordSchema.parse(record);
+    const { event, id = "", name = "" } = recordSchema.parse(record);
     if (event === "intent") this.#begin(record);
     if (event === "image" && typeof record.pinned === "string")
       this.#identities.set(record.pinned, new Set(Array.isArray(record.digests) ? record.digests.map(String) : []));
-    if (event === "frozen") this.#frozen.set(service, String(record.reason));
-    if (event === "thawed") this.#frozen.delete(service);
+    if (event === "frozen") this.#frozen.set(name, String(record.reason));
+    if (event === "thawed") this.#frozen.delete(name);
     const deployment = this.#byId.get(id);
     if (deployment === undefined) return;
     if (event === "sent" && isJsonObject(record.definition)) deployment.definition = record.definition;
