@@ -10,6 +10,7 @@ import { readPlatforms } from "./image-platforms.ts";
 import { Placer } from "./placer.ts";
 import { spec } from "./testing/cluster.ts";
 import { EngineSimulator } from "./testing/engine-simulator.ts";
+import { refreshUserns } from "./userns.ts";
 
 const lab = useBridgeLab();
 const pinned = ({ digest }: Artifact) => `${lab().registry.authority}/ops/web@${digest}`;
@@ -180,6 +181,17 @@ describe("Placer", () => {
 
     expect(manager.writes).toEqual(["POST /nodes/id-w1/update?version=1", "POST /nodes/id-w1/update?version=40"]);
     expect(manager.labelsOf("w1")).toEqual({ zone: "c", "goldseal.userns": "on" });
+  });
+
+  it("takes the label from a node that maps users no more, and leaves alone whoever is silent", async () => {
+    for (const name of ["m1", "w1", "w2"]) manager.addNode(name, { "goldseal.userns": "on" });
+    manager.addNode("w3");
+    const engines = await Engines.open({ engine: manager.endpoint, engines: new Map([["w1", worker.endpoint]]) });
+
+    await refreshUserns(engines);
+
+    expect(manager.writes).toEqual(["POST /nodes/id-m1/update?version=1"]);
+    expect([manager.labelsOf("m1"), manager.labelsOf("w2")]).toEqual([{}, { "goldseal.userns": "on" }]);
   });
 
   it.each([
