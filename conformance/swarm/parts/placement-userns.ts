@@ -3,7 +3,7 @@ import type { Report } from "../../harness/report.ts";
 import { askEngine, type Loose, listOf, until } from "../lab/engine.ts";
 import type { World } from "../world.ts";
 import { equal } from "../looking.ts";
-import { refusalOf, remove, tasksOf } from "./placement.ts";
+import { refusalOf, remove, tasksOf } from "./placing.ts";
 
 export async function checkUserns(report: Report, world: World): Promise<void> {
   await world.setPolicy({}, { mapped: { placement: { usernsOnly: true } } });

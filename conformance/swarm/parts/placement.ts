@@ -2,25 +2,12 @@
 import type { Report } from "../../harness/report.ts";
 import { RegistryClient } from "../../harness/registry-client.ts";
 import { ANN } from "../../clients/world.ts";
-import { askEngine, type Loose, listOf, until } from "../lab/engine.ts";
-import { equal, inspectService, running } from "../looking.ts";
+import type { Loose } from "../lab/engine.ts";
+import { equal, inspectService } from "../looking.ts";
 import { makeOrder } from "../signing.ts";
-import type { Answer, World } from "../world.ts";
+import type { World } from "../world.ts";
 import { checkUserns } from "./placement-userns.ts";
-
-interface Row {
-  readonly node: string;
-  readonly chosen: boolean;
-  readonly tasks: number;
-  readonly why: string;
-}
-
-interface Table {
-  readonly strategy: string;
-  readonly seed?: number;
-  readonly constraints: readonly { readonly constraint: string; readonly matches: number; readonly of: number }[];
-  readonly nodes: readonly Row[];
-}
+import { expected, fullOf, placed, refusalOf, remove, service, state, type Table, tasksOf } from "./placing.ts";
 
 const ZONES = { m1: "b", w1: "a", w2: "b" };
 
@@ -197,57 +184,5 @@ async function checkEnvironment(report: Report, world: World): Promise<void> {
     const { Spec } = (await inspectService(world, "bounded")) as { Spec: { TaskTemplate: { Placement: Loose } } };
     equal(Spec.TaskTemplate.Placement.Constraints, ["node.labels.zone==b", "node.role!=manager"]);
     await remove(world, "bounded");
-  });
-}
-
-function service(world: World, more: object): object {
-  return { name: "placed", image: world.image("1"), ...more };
-}
-
-/** What the bridge said of the nodes while it deployed. @throws Error when it did not */
-async function placed(world: World, more: object): Promise<Table> {
-  const { lines, last } = await world.deploy(service(world, more));
-  const { outcome } = (last ?? {}) as { outcome?: Loose };
-  if (outcome?.kind !== "deployed") throw new Error(JSON.stringify(last));
-  const tables = lines.flatMap((line) => (line?.progress as { placement?: Table } | undefined)?.placement ?? []);
-  if (tables[0] === undefined) throw new Error("no table was told");
-  return tables[0];
-}
-
-export function refusalOf({ status, last }: Answer): unknown[] {
-  return [status, last?.code, last?.detail];
-}
-
-function expected({ nodes }: Table): Record<string, number> {
-  return Object.fromEntries(nodes.flatMap(({ node, tasks }) => (tasks > 0 ? [[node, tasks]] : [])));
-}
-
-/** The one node that was chosen. */
-function fullOf({ nodes }: Table): string {
-  const [first, ...others] = nodes.filter(({ chosen }) => chosen);
-  if (first === undefined || others.length > 0) throw new Error(`one node: ${JSON.stringify(nodes)}`);
-  return first.node;
-}
-
-/** How many tasks each node's own engine runs, by its name, in order; after old ones have ended. */
-export async function tasksOf(world: World, name: string): Promise<Record<string, number>> {
-  const containers = await running(world, name);
-  const counts = Map.groupBy(containers, ({ node }) => node);
-  return Object.fromEntries([...counts].map(([node, all]) => [node, all.length] as const).sort());
-}
-
-/** Versions of all that the managers know. */
-async function state({ lab }: World): Promise<unknown[]> {
-  const versions = (all: readonly Loose[]) => all.map(({ ID, Spec }) => JSON.stringify([ID, Spec])).sort();
-  const socket = lab.manager().socketPath;
-  return [versions(await listOf(socket, "/nodes")), versions(await listOf(socket, "/services"))];
-}
-
-export async function remove(world: World, ...names: readonly string[]): Promise<void> {
-  const socket = world.lab.manager().socketPath;
-  for (const name of names) await askEngine(socket, "DELETE", `/services/${name}`);
-  await until(`${names.join(", ")} ended`, async () => {
-    const left = await Promise.all(names.map((name) => running(world, name)));
-    return left.flat().length === 0;
   });
 }

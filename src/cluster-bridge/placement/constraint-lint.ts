@@ -29,11 +29,11 @@ export function findDeadEnd(constraints: readonly Constraint[], nodes: readonly 
   if (usable.some((node) => constraints.every((constraint) => matches(node, constraint)))) return undefined;
   const linted = lint(constraints, nodes);
   const dead = linted.filter((entry) => entry.matches === 0);
-  if (dead.length > 0) return dead.map((entry) => `${describe(entry)} (${explain(entry.constraint, nodes)})`).join("; ");
-  return `0 of ${usable.length} nodes match all of: ${linted.map(describe).join(", ")}`;
+  if (dead.length > 0) return dead.map((entry) => `${toSentence(entry)} (${explain(entry.constraint, nodes)})`).join("; ");
+  return `0 of ${usable.length} nodes match all of: ${linted.map(toSentence).join(", ")}`;
 }
 
-export function describe({ constraint, matches: count, of }: Linted): string {
+function toSentence({ constraint, matches: count, of }: Linted): string {
   return `${toText(constraint)} matches ${count} of ${of} nodes`;
 }
 

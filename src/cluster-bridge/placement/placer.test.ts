@@ -104,7 +104,7 @@ describe("Placer", () => {
   const place = async (more: object = {}, serviceId?: string) => {
     const decisions = await lab().start();
     const engines = await Engines.open({ engine: manager.endpoint, engines: new Map([["w1", worker.endpoint]]) });
-    const placer = new Placer({ ...decisions, policy: decisions.policy as never, engines });
+    const placer = new Placer({ ...decisions, engines });
     return placer.place({ spec: spec(more), environment: "prod", pinned: pinned(image), id: "intent-1", serviceId });
   };
   const usernsOnly = put(["environments", "prod", "placement"], { usernsOnly: true });
