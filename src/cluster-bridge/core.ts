@@ -2,10 +2,12 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Log } from "../http/log.ts";
 import type { Metrics } from "../http/metrics.ts";
+import { breakGlass } from "./break-glass.ts";
 import { BridgeClock } from "./bridge-clock.ts";
 import type { BridgeConfig } from "./bridge-config.ts";
 import { ClusterStates } from "./cluster-states.ts";
 import { Deployer } from "./deployer.ts";
+import type { Judges } from "./deployment-run.ts";
 import { DigestReport } from "./digest-report.ts";
 import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
@@ -19,7 +21,7 @@ import { PullSecrets } from "./pull-secrets.ts";
 import { PullStates } from "./pull-states.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { ReplayStore } from "./replay-store.ts";
-import { type Decision, type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
+import { type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
 import { Swarm } from "./swarm.ts";
 import { TrustReader } from "./trust-reader.ts";
 import { TrustStore } from "./trust-store.ts";
@@ -35,7 +37,7 @@ export interface BridgeTools {
 }
 
 /** The parts of the bridge that its features share. */
-export interface Core extends BridgeTools {
+export interface Core extends BridgeTools, Judges {
   readonly config: BridgeConfig;
   readonly decisions: DecisionDeps;
   readonly policy: PolicyKeeper;
@@ -53,8 +55,6 @@ export interface Core extends BridgeTools {
   readonly ledger: Ledger;
   /** What the watch saw last. */
   readonly watch: ClusterStates;
-  /** {@link resolveSignedDigest} of this bridge. */
-  readonly resolve: (image: string, environment: string) => Promise<Decision>;
 }
 
 /** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
@@ -67,9 +67,8 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const decisions = { authority, clock: await BridgeClock.open(store, now), policy, trust, registry };
   const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
   const engines = await Engines.open(config);
-  const swarm = new Swarm(engines);
-  const resolve = (image: string, environment: string): Promise<Decision> =>
-    resolveSignedDigest(decisions, image, environment);
+  const [swarm, ledger] = [new Swarm(engines), new Ledger(journal)];
+  const judges = openJudges(decisions, journal, policyKeys);
   const placer = new Placer({ engines, policy, registry, authority });
   const report = new DigestReport({ swarm, journal, registry, authority, now, log });
   const pulls = new PullKeeper({
@@ -77,16 +76,23 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
     states: await PullStates.open(store),
     secrets: new PullSecrets({ registry, authority, now }),
   });
-  const ledger = new Ledger(journal);
   const deployer = new Deployer({
-    ...{ swarm, journal, ledger, resolve, pulls, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    ...{ swarm, journal, ledger, ...judges, pulls, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
     identify: (pinned) => readIdentities(registry, pinned, authority),
     place: (ask) => placer.place(ask),
   });
   return {
-    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer, resolve },
+    ...{ ...tools, ...judges, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer },
     ...{ pulls, report },
     watch: new ClusterStates(),
+  };
+}
+
+function openJudges(decisions: DecisionDeps, journal: Journal, policyKeys: BridgeConfig["policyKeys"]): Judges {
+  const { authority, clock } = decisions;
+  return {
+    resolve: (image, environment) => resolveSignedDigest(decisions, image, environment),
+    breakGlass: (envelope, asked) => breakGlass({ authority, clock, journal, ...policyKeys }, envelope, asked),
   };
 }
 

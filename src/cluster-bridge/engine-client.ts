@@ -43,7 +43,9 @@ export class EngineClient {
     });
     if ((answer.status >= 200 && answer.status < 300) || expected.includes(answer.status)) return answer;
     const message = isJsonObject(answer.body) ? String(answer.body.message ?? "") : "";
-    throw new BridgeError("ENGINE", `${method} ${path} was answered ${answer.status}: ${message.slice(0, 500)}`);
+    // 503: this one is no manager now, or they have no leader; another time they may.
+    const code = answer.status === 503 ? "SILENT" : "ENGINE";
+    throw new BridgeError(code, `${method} ${path} was answered ${answer.status}: ${message.slice(0, 500)}`);
   }
 
   /** @throws BridgeError ENGINE, also where the answer is no object */

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import { readObject, readParameter } from "../oci/token-exchange.ts";
 import { BridgeError } from "./errors.ts";
-import { type Answer, HttpsExchange, type Outgoing, type Telling } from "./https-exchange.ts";
+import { type Answer, HttpsExchange, type Outgoing } from "./https-exchange.ts";
 
 export interface RegistryOptions {
   readonly origin: string;
@@ -78,17 +78,6 @@ export class RegistryClient {
     const { detail } = readObject(answer.body);
     const { message } = refusal;
     return { refused: typeof detail === "string" ? `${message}: ${detail.slice(0, 300)}` : message, status };
-  }
-
-  /**
-   * Changes something there, signed in as the account itself (REST). Undefined: 404.
-   * @throws BridgeError REGISTRY for every other answer than 2xx
-   */
-  async tell(telling: Telling): Promise<Answer | undefined> {
-    const answer = await this.#exchange.tell({ ...telling, headers: { ...telling.headers, ...this.#basic() } });
-    if (answer.status === 404) return undefined;
-    if (answer.status >= 200 && answer.status < 300) return answer;
-    throw this.#refused(telling.path, answer.status);
   }
 
   close(): void {

@@ -1,9 +1,7 @@
 import { z } from "zod";
 import { constraintSchema } from "../trust/constraint.ts";
-import { TrustError } from "../trust/error.ts";
 import { durationSchema } from "../trust/require.ts";
-import { readStrict } from "../trust/strict-json.ts";
-import { BridgeError } from "./errors.ts";
+import { readBody } from "./order-body.ts";
 
 const word = z.string().min(1).max(1024);
 const text = z.string().max(65_536);
@@ -133,11 +131,4 @@ export const serviceSchema = z.strictObject({
 export type ServiceSpec = z.output<typeof serviceSchema>;
 
 /** @throws BridgeError SPEC with everything that is wrong */
-export function parseServiceSpec(bytes: Uint8Array): ServiceSpec {
-  try {
-    return readStrict(bytes, serviceSchema, "the service");
-  } catch (cause) {
-    if (!(cause instanceof TrustError)) throw cause;
-    throw new BridgeError("SPEC", cause.message, { cause });
-  }
-}
+export const parseServiceSpec = (bytes: Uint8Array): ServiceSpec => readBody(bytes, serviceSchema, "the service");

@@ -1,7 +1,7 @@
-import type { RepositoryName } from "../oci/repository-name.ts";
-import type { SignedPolicy } from "../trust/policy.ts";
-import { type DecisionDeps, type Weighed, weighSignedDigest } from "./signed-digest.ts";
-import type { ReadCollection } from "./trust-reader.ts";
+import type { RepositoryName } from "../../oci/repository-name.ts";
+import type { SignedPolicy } from "../../trust/policy.ts";
+import { type DecisionDeps, type Weighed, weighSignedDigest } from "../signed-digest.ts";
+import type { ReadCollection } from "../trust-reader.ts";
 
 /** An image where it runs. */
 export interface Placed {

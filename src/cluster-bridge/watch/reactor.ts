@@ -1,8 +1,8 @@
-import { describeError, type Log } from "../http/log.ts";
-import type { PolicyDocument } from "../trust/policy-document.ts";
-import { toRefusal } from "./errors.ts";
-import type { Journal } from "./journal.ts";
-import type { Ledger } from "./ledger.ts";
+import { describeError, type Log } from "../../http/log.ts";
+import type { PolicyDocument } from "../../trust/policy-document.ts";
+import { toRefusal } from "../errors.ts";
+import type { Journal } from "../journal.ts";
+import type { Ledger } from "../ledger.ts";
 import type { Reaction, Reactions } from "./reactions.ts";
 import { findReactions } from "./reaction-plan.ts";
 import type { Judged } from "./watch.ts";

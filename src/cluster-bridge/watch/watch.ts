@@ -1,14 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { describeError, type Log } from "../http/log.ts";
-import type { SignedPolicy } from "../trust/policy.ts";
+import { describeError, type Log } from "../../http/log.ts";
+import type { SignedPolicy } from "../../trust/policy.ts";
 import type { Alarms } from "./alarms.ts";
-import type { ClusterStates, ContainerState, NodeState, ServiceState } from "./cluster-states.ts";
-import { toRefusal } from "./errors.ts";
+import type { ClusterStates, ContainerState, NodeState, ServiceState } from "../cluster-states.ts";
+import { toRefusal } from "../errors.ts";
 import { type JudgedContainer, type JudgedService, judgeSight } from "./judging.ts";
-import type { Deployment, Ledger } from "./ledger.ts";
+import type { Deployment, Ledger } from "../ledger.ts";
 import { keyOf, type Lookout, type Sight } from "./lookout.ts";
-import { OneAtATime } from "./one-at-a-time.ts";
-import type { PolicyKeeper } from "./policy-keeper.ts";
+import { OneAtATime } from "../one-at-a-time.ts";
+import type { PolicyKeeper } from "../policy-keeper.ts";
 import type { Reactor } from "./reactor.ts";
 import type { Placed, Standings } from "./standings.ts";
 
@@ -150,7 +150,7 @@ export class Watch {
     const { ledger } = this.#deps;
     const ofContainers = containers.flatMap(({ service, seen }) => {
       if (service === undefined) return [];
-      return ledger.of(service.name).findLast(({ pinned }) => pinned === seen.image) ?? [];
+      return ledger.everOf(service.name).findLast(({ pinned }) => pinned === seen.image) ?? [];
     });
     return [...services.flatMap(({ ordered }) => ordered ?? []), ...ofContainers];
   }

@@ -1,12 +1,12 @@
-import type { JsonObject } from "../oci/json.ts";
-import type { Outcome } from "./actions.ts";
-import type { Deployer } from "./deployer.ts";
-import type { Engines } from "./engines.ts";
-import { BridgeError } from "./errors.ts";
-import type { Journal } from "./journal.ts";
-import type { Deployment } from "./ledger.ts";
+import type { JsonObject } from "../../oci/json.ts";
+import type { Outcome } from "../actions.ts";
+import type { Deployer } from "../deployer.ts";
+import type { Engines } from "../engines.ts";
+import { BridgeError } from "../errors.ts";
+import type { Journal } from "../journal.ts";
+import type { Deployment } from "../ledger.ts";
 import type { SeenContainer, SeenService } from "./lookout.ts";
-import type { HeldService, Swarm } from "./swarm.ts";
+import type { HeldService, Swarm } from "../swarm.ts";
 
 interface About {
   /** The same for the same finding. */

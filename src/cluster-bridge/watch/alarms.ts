@@ -1,5 +1,5 @@
-import type { Log } from "../http/log.ts";
-import type { Journal } from "./journal.ts";
+import type { Log } from "../../http/log.ts";
+import type { Journal } from "../journal.ts";
 import type { Judged } from "./watch.ts";
 
 export interface AlarmsDeps {

@@ -1,8 +1,8 @@
-import type { State } from "./cluster-states.ts";
-import { INTENT } from "./deployer.ts";
-import type { Deployment, Ledger } from "./ledger.ts";
+import type { State } from "../cluster-states.ts";
+import { INTENT_LABEL } from "../managed-service.ts";
+import type { Deployment, Ledger } from "../ledger.ts";
 import { keyOf, type SeenContainer, type SeenService, type Sight } from "./lookout.ts";
-import { findDifference } from "./same-definition.ts";
+import { findDifference } from "../same-definition.ts";
 import type { Placed, Standing } from "./standings.ts";
 
 export interface Finding {
@@ -29,7 +29,7 @@ export interface JudgedContainer extends Finding {
 }
 
 export interface JudgingDeps {
-  readonly ledger: Pick<Ledger, "find" | "of" | "inForce" | "identitiesOf">;
+  readonly ledger: Pick<Ledger, "find" | "everOf" | "inForce" | "identitiesOf">;
   readonly standingOf: (placed: Placed) => Standing;
   /** What each service might be when the look began: an order may have been carried out since. */
   readonly inForceBefore: (service: string) => readonly Deployment[];
@@ -60,7 +60,7 @@ const toFinding = (standing: Standing): Finding => ({
 });
 
 function judgeService(seen: SeenService, { ledger, standingOf, inForceBefore }: JudgingDeps): JudgedService {
-  const named = ledger.find(String(seen.labels[INTENT] ?? ""));
+  const named = ledger.find(String(seen.labels[INTENT_LABEL] ?? ""));
   const possible = [...ledger.inForce(seen.name), ...inForceBefore(seen.name)];
   const [ordered] = possible;
   if (named === undefined || named.service !== seen.name || ordered === undefined)
@@ -81,7 +81,7 @@ function judgeContainer(
   const common = { seen, service, environment: undefined, isAltered: false };
   if (service === undefined) return { ...common, ...judgeStranger(seen, deps) };
   const its = services.get(service.id);
-  const told = deps.ledger.of(service.name).filter(({ definition }) => definition !== undefined);
+  const told = deps.ledger.everOf(service.name).filter(({ definition }) => definition !== undefined);
   if (its?.state === "unmanaged" || told.length === 0) {
     const finding = found("unmanaged", `it is of the service ${service.name}, which the bridge did not make`);
     return { ...common, ...finding };

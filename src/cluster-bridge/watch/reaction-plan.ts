@@ -1,6 +1,6 @@
-import { sha256Of } from "../notary/tuf/signed-file.ts";
-import type { Json } from "../oci/json.ts";
-import type { OnTrustLost, PolicyDocument } from "../trust/policy-document.ts";
+import { sha256Of } from "../../notary/tuf/signed-file.ts";
+import type { Json } from "../../oci/json.ts";
+import type { OnTrustLost, PolicyDocument } from "../../trust/policy-document.ts";
 import type { Reaction, ServiceReaction } from "./reactions.ts";
 import type { Judged } from "./watch.ts";
 
