@@ -26,7 +26,7 @@ export async function checkUserns(report: Report, world: World): Promise<void> {
       labelled.map(({ Description }) => (Description as Loose).Hostname),
       ["w2"],
     );
-    await remove(world, "mapped");
+    await remove(world, ["mapped"], "mapped");
   });
   await comeBack(world, old);
 }

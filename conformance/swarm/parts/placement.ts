@@ -30,7 +30,7 @@ async function checkSpread(report: Report, world: World): Promise<void> {
     const table = await placed(world, { name: "spread", replicas: 4, spreadOver: "zone" });
     equal(await tasksOf(world, "spread"), { m1: 1, w1: 2, w2: 1 });
     equal(expected(table), { m1: 1, w1: 2, w2: 1 });
-    await remove(world, "spread");
+    await remove(world, ["spread"]);
   });
   await report.check("spread: over a label that no node has is refused with those there are", async () => {
     const answer = await world.deploy(service(world, { name: "spread", spreadOver: "zoen" }));
@@ -48,7 +48,7 @@ async function checkConstraints(report: Report, world: World): Promise<void> {
       { constraint: "node.role!=manager", matches: 2, of: 3 },
     ]);
     equal(table.nodes.find(({ node }) => node === "w1")?.why, "node.labels.zone==b: it is a");
-    await remove(world, "bound");
+    await remove(world, ["bound"]);
   });
   await report.check("constraints: what no node matches is refused with what there is, and nothing is made", async () => {
     const answer = await world.deploy(service(world, { name: "bound", constraints: ["node.labels.zone==c"] }));
@@ -97,7 +97,7 @@ async function checkBinpack(report: Report, world: World): Promise<void> {
     equal(refusalOf(loose)[2], "binpack goes by what is reserved, and pack4 reserves neither CPU nor memory");
     if (!/^binpack: [01] of 2 tasks of pack4 fit \(.* CPU free, 1.9 needed/.test(String(refusalOf(large)[2])))
       throw new Error(String(refusalOf(large)[2]));
-    await remove(world, "pack1", "pack2", "pack3");
+    await remove(world, ["pack1", "pack2", "pack3"]);
   });
 }
 
@@ -114,7 +114,7 @@ async function checkRandom(report: Report, world: World): Promise<void> {
     equal(table.seed, 11);
     const chosen = table.nodes.filter((row) => row.chosen).map(({ node }) => node);
     equal(Object.keys(await tasksOf(world, "lots")), chosen);
-    await remove(world, "lots");
+    await remove(world, ["lots"]);
   });
   await report.check("random: other seeds draw other nodes", async () => {
     const draws = [1, 2, 3, 4, 5, 6].map(async (seed) => {
@@ -141,7 +141,7 @@ async function checkVolumes(report: Report, world: World): Promise<void> {
     await placed(world, { name: "volumes", mounts: mounts("local"), constraints: ["node.hostname==w1"] });
     const found = await world.dockerOn(world.lab.node("w1"), "volume", "ls", "--format", "{{.Name}} {{.Driver}}");
     equal(found.split("\n").includes("kept local"), true);
-    await remove(world, "volumes");
+    await remove(world, ["volumes"]);
   });
 }
 
@@ -183,6 +183,6 @@ async function checkEnvironment(report: Report, world: World): Promise<void> {
     equal(await tasksOf(world, "bounded"), { w2: 2 });
     const { Spec } = (await inspectService(world, "bounded")) as { Spec: { TaskTemplate: { Placement: Loose } } };
     equal(Spec.TaskTemplate.Placement.Constraints, ["node.labels.zone==b", "node.role!=manager"]);
-    await remove(world, "bounded");
+    await remove(world, ["bounded"], "bounded");
   });
 }

@@ -1,5 +1,5 @@
 /** Services that are placed, what the bridge said of the nodes, and where their tasks are. */
-import { askEngine, type Loose, listOf, until } from "../lab/engine.ts";
+import { type Loose, listOf, until } from "../lab/engine.ts";
 import { running } from "../looking.ts";
 import type { Answer, World } from "../world.ts";
 
@@ -60,9 +60,12 @@ export async function state({ lab }: World): Promise<unknown[]> {
   return [versions(await listOf(socket, "/nodes")), versions(await listOf(socket, "/services"))];
 }
 
-export async function remove(world: World, ...names: readonly string[]): Promise<void> {
-  const socket = world.lab.manager().socketPath;
-  for (const name of names) await askEngine(socket, "DELETE", `/services/${name}`);
+/** As ordered: what the bridge made, it takes away. Resolves when no container of theirs runs. */
+export async function remove(world: World, names: readonly string[], environment = "prod"): Promise<void> {
+  for (const name of names) {
+    const { status, last } = await world.change("service.remove", { name }, environment);
+    if (status !== 200) throw new Error(JSON.stringify(last));
+  }
   await until(`${names.join(", ")} ended`, async () => {
     const left = await Promise.all(names.map((name) => running(world, name)));
     return left.flat().length === 0;
