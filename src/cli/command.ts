@@ -14,6 +14,8 @@ export interface CommandOption {
   readonly type: "boolean" | "string";
   /** What a string stands for in the help, such as `TIME`. */
   readonly value?: string;
+  /** One letter. */
+  readonly short?: string;
   readonly help: string;
 }
 

@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
 import { autoSignCommands } from "./auto-sign-commands.ts";
+import { breakGlassCommands } from "./break-glass/break-glass-commands.ts";
+import { deployCommands } from "./cluster/deploy-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
@@ -39,6 +41,8 @@ const COMMANDS: readonly Command[] = [
   ...trustKeysCommands,
   ...autoSignCommands,
   ...policyCommands,
+  ...deployCommands,
+  ...breakGlassCommands,
   ...registryPolicyCommands,
   ...directoryCommands,
   ...auditCommands,
@@ -85,7 +89,10 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
 /** `commands` differ in how many arguments they take. */
 async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
   const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
-  const own = Object.fromEntries(ownOptions.map(([name, { type }]) => [name, { type }]));
+  const own = Object.fromEntries(ownOptions.map(([name, { type, short }]) => [
+      name,
+      { type, ...(short === undefined ? {} : { short }) },
+    ]));
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   if (values.help === true) return show(io, commands);

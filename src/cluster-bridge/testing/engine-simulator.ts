@@ -21,6 +21,21 @@ interface Service {
   readonly UpdateStatus?: { readonly State: string; readonly Message: string };
 }
 
+/** One node, on which everything fits. */
+const NODE = {
+  ...{ ID: "node-1", Version: { Index: 1 }, Status: { State: "ready" } },
+  Spec: { Labels: {}, Role: "manager", Availability: "active" },
+  Description: {
+    ...{ Hostname: "one", Platform: { OS: "linux", Architecture: "x86_64" } },
+    Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
+    Engine: { Plugins: [{ Type: "Volume", Name: "local" }] },
+  },
+};
+const FIXED: Readonly<Record<string, unknown>> = {
+  ...{ "/swarm": {}, "/nodes": [NODE], "/networks": [], "/secrets": [], "/configs": [] },
+  "/info": { Name: "one", Swarm: { NodeID: "node-1", ControlAvailable: true, LocalNodeState: "active" } },
+};
+
 /** Answers itself, or returns false. */
 export type EngineAttack = (method: string, path: string, response: ServerResponse) => boolean;
 
@@ -79,7 +94,7 @@ export class EngineSimulator {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "", "http://engine");
-    const [method, path] = [request.method ?? "", url.pathname.replace(/^\/v1\.41/, "")];
+    const [method, path] = [request.method ?? "", decodeURIComponent(url.pathname.replace(/^\/v1\.41/, ""))];
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
@@ -93,7 +108,9 @@ export class EngineSimulator {
     const filters = JSON.parse(query.get("filters") ?? "{}");
     const [, id = "", verb] = /^\/services\/([^/]+)(\/update)?$/.exec(path) ?? [];
     if (method === "GET" && path === "/version") return [200, { Version: "20.10.24" }];
-    if (method === "GET" && path === "/swarm") return [200, {}];
+    if (method === "GET" && Object.hasOwn(FIXED, path)) return [200, FIXED[path]];
+    const [, pinned] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
+    if (pinned !== undefined) return [200, { Descriptor: { digest: pinned.slice(pinned.indexOf("@") + 1) } }];
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
     if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);
