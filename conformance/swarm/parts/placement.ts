@@ -1,7 +1,8 @@
 /** Where tasks go: each strategy places as it says, and what can run nowhere is refused with words. Three nodes of two CPUs. */
-import type { Report } from "../../harness/report.ts";
-import { RegistryClient } from "../../harness/registry-client.ts";
+
 import { ANN } from "../../clients/world.ts";
+import { RegistryClient } from "../../harness/registry-client.ts";
+import type { Report } from "../../harness/report.ts";
 import type { Loose } from "../lab/engine.ts";
 import { equal, inspectService } from "../looking.ts";
 import { makeOrder } from "../signing.ts";
@@ -34,7 +35,11 @@ async function checkSpread(report: Report, world: World): Promise<void> {
   });
   await report.check("spread: over a label that no node has is refused with those there are", async () => {
     const answer = await world.deploy(service(world, { name: "spread", spreadOver: "zoen" }));
-    equal(refusalOf(answer), [409, "placement", "no node has the label zoen to spread over; node labels there are: zone"]);
+    equal(refusalOf(answer), [
+      409,
+      "placement",
+      "no node has the label zoen to spread over; node labels there are: zone",
+    ]);
   });
 }
 
@@ -50,12 +55,15 @@ async function checkConstraints(report: Report, world: World): Promise<void> {
     equal(table.nodes.find(({ node }) => node === "w1")?.why, "node.labels.zone==b: it is a");
     await remove(world, ["bound"]);
   });
-  await report.check("constraints: what no node matches is refused with what there is, and nothing is made", async () => {
-    const answer = await world.deploy(service(world, { name: "bound", constraints: ["node.labels.zone==c"] }));
-    const reason = "bound can run nowhere: node.labels.zone==c matches 0 of 3 nodes (zone is b on 2, a on 1)";
-    equal(refusalOf(answer), [409, "placement", reason]);
-    equal((await world.services()).bound, undefined);
-  });
+  await report.check(
+    "constraints: what no node matches is refused with what there is, and nothing is made",
+    async () => {
+      const answer = await world.deploy(service(world, { name: "bound", constraints: ["node.labels.zone==c"] }));
+      const reason = "bound can run nowhere: node.labels.zone==c matches 0 of 3 nodes (zone is b on 2, a on 1)";
+      equal(refusalOf(answer), [409, "placement", reason]);
+      equal((await world.services()).bound, undefined);
+    },
+  );
   await report.check("constraints: a drained node does not count", async () => {
     await world.docker("node", "update", "--availability", "drain", "w1");
     const answer = await world.deploy(service(world, { name: "bound", constraints: ["node.labels.zone==a"] }));
@@ -83,17 +91,23 @@ async function checkBinpack(report: Report, world: World): Promise<void> {
     const table = await placed(world, pack("pack1", 7));
     const now = await tasksOf(world, "pack1");
     equal(now, expected(table));
-    equal(Object.values(now).reduce((sum, count) => sum + count, 0), 7);
+    equal(
+      Object.values(now).reduce((sum, count) => sum + count, 0),
+      7,
+    );
     if (Object.keys(now).length !== 2 || !Object.keys(now).includes(before[0] ?? ""))
       throw new Error(`expected two nodes, one of them ${before}: ${JSON.stringify(now)}`);
   });
   await report.check("binpack: what does not fit, or reserves nothing, is refused", async () => {
     const large = await world.deploy(service(world, { ...pack("pack4", 2), reservations: { cpus: 1.9 } }));
     const loose = await world.deploy(service(world, { ...pack("pack4", 1), reservations: {} }));
-    equal([large, loose].map(refusalOf).map(([status, code]) => [status, code]), [
-      [409, "placement"],
-      [409, "placement"],
-    ]);
+    equal(
+      [large, loose].map(refusalOf).map(([status, code]) => [status, code]),
+      [
+        [409, "placement"],
+        [409, "placement"],
+      ],
+    );
     equal(refusalOf(loose)[2], "binpack goes by what is reserved, and pack4 reserves neither CPU nor memory");
     if (!/^binpack: [01] of 2 tasks of pack4 fit \(.* CPU free, 1.9 needed/.test(String(refusalOf(large)[2])))
       throw new Error(String(refusalOf(large)[2]));
@@ -102,20 +116,23 @@ async function checkBinpack(report: Report, world: World): Promise<void> {
 }
 
 async function checkRandom(report: Report, world: World): Promise<void> {
-  await report.check("random: a dry run tells the nodes and changes nothing; the same seed draws the same", async () => {
-    const asked = { name: "lots", replicas: 2, strategy: "random", seed: 11 };
-    const [nodes, services] = await state(world);
-    const { last, lines } = await world.deploy(service(world, { ...asked, dryRun: true }));
-    const { outcome } = last as { outcome: { kind: string; dryRun: boolean; pinned: string; placement: Table } };
-    equal([lines.length, outcome.kind, outcome.dryRun], [1, "done", true]);
-    equal(await state(world), [nodes, services]);
-    const table = await placed(world, asked);
-    equal(table, outcome.placement);
-    equal(table.seed, 11);
-    const chosen = table.nodes.filter((row) => row.chosen).map(({ node }) => node);
-    equal(Object.keys(await tasksOf(world, "lots")), chosen);
-    await remove(world, ["lots"]);
-  });
+  await report.check(
+    "random: a dry run tells the nodes and changes nothing; the same seed draws the same",
+    async () => {
+      const asked = { name: "lots", replicas: 2, strategy: "random", seed: 11 };
+      const [nodes, services] = await state(world);
+      const { last, lines } = await world.deploy(service(world, { ...asked, dryRun: true }));
+      const { outcome } = last as { outcome: { kind: string; dryRun: boolean; pinned: string; placement: Table } };
+      equal([lines.length, outcome.kind, outcome.dryRun], [1, "done", true]);
+      equal(await state(world), [nodes, services]);
+      const table = await placed(world, asked);
+      equal(table, outcome.placement);
+      equal(table.seed, 11);
+      const chosen = table.nodes.filter((row) => row.chosen).map(({ node }) => node);
+      equal(Object.keys(await tasksOf(world, "lots")), chosen);
+      await remove(world, ["lots"]);
+    },
+  );
   await report.check("random: other seeds draw other nodes", async () => {
     const draws = [1, 2, 3, 4, 5, 6].map(async (seed) => {
       const asked = { name: "lots", replicas: 1, strategy: "random", seed, dryRun: true };

@@ -48,7 +48,11 @@ describe("readPlatforms", () => {
       ],
       [{ os: "linux", arch: "arm64" }],
     ],
-    ["of arm, which nodes call by other names", [{ os: "linux", architecture: "arm", variant: "v7" }], [{ os: "linux", arch: "" }]],
+    [
+      "of arm, which nodes call by other names",
+      [{ os: "linux", architecture: "arm", variant: "v7" }],
+      [{ os: "linux", arch: "" }],
+    ],
     ["of an entry that says none: any", [{ os: "linux", architecture: "arm64" }, undefined], []],
   ])("reads those %s", async (_what, platforms, expected) => {
     expect(await read(index(...platforms))).toEqual(expected);
@@ -56,7 +60,11 @@ describe("readPlatforms", () => {
 
   it("reads that of an image from its configuration, if that is what the manifest names", async () => {
     const config = Buffer.from('{"os":"linux","architecture":"arm64"}');
-    const names = { mediaType: "application/vnd.oci.image.config.v1+json", digest: digestOf(config), size: config.length };
+    const names = {
+      mediaType: "application/vnd.oci.image.config.v1+json",
+      digest: digestOf(config),
+      size: config.length,
+    };
     const manifest = JSON.stringify({ schemaVersion: 2, mediaType: image.mediaType, config: names, layers: [] });
     const serve = (bytes: Buffer) => {
       lab().registry.attack = (path, response) => {
@@ -133,7 +141,10 @@ describe("Placer", () => {
 
     expect((await place(binpack, "web-id")).fields).toEqual({ Constraints: ["node.hostname==w1", "node.id==id-w1"] });
     for (const refused of [place(binpack), place({ ...binpack, update: { order: "start-first" } }, "web-id")])
-      await expect(refused).rejects.toMatchObject({ code: "PLACEMENT", message: expect.stringContaining("0 of 1 tasks") });
+      await expect(refused).rejects.toMatchObject({
+        code: "PLACEMENT",
+        message: expect.stringContaining("0 of 1 tasks"),
+      });
   });
 
   it("draws lots by the deployment's id, or by the seed that is asked for", async () => {

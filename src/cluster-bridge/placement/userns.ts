@@ -13,7 +13,10 @@ const ATTEMPTS = 5;
 export type UsernsStates = ReadonlyMap<string, boolean | undefined>;
 
 /** Only a node's own engine tells it; the managers know nothing of it. @see docker userns-remap, `GET /info` */
-export async function readUserns(engines: Pick<Engines, "find" | "refresh">, nodes: readonly Node[]): Promise<UsernsStates> {
+export async function readUserns(
+  engines: Pick<Engines, "find" | "refresh">,
+  nodes: readonly Node[],
+): Promise<UsernsStates> {
   if (nodes.some((node) => engines.find(node) === undefined)) await engines.refresh();
   const ask = async (node: Node) => [node.id, await findUserns(engines.find(node)?.client, node.id)] as const;
   return new Map(await Promise.all(nodes.map(ask)));
