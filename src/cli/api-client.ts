@@ -120,7 +120,11 @@ export class ApiClient {
    * @throws CliError where nobody answers, or no longer
    */
   async postLines(
-    { path, body, headers }: { readonly path: string; readonly body: Uint8Array; readonly headers: OutgoingHttpHeaders },
+    {
+      path,
+      body,
+      headers,
+    }: { readonly path: string; readonly body: Uint8Array; readonly headers: OutgoingHttpHeaders },
     onLine: (line: JsonObject) => void,
   ): Promise<Answer | undefined> {
     try {

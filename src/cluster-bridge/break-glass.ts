@@ -14,8 +14,8 @@ const SKEW_MS = 300_000;
 
 export interface BreakGlassDeps {
   readonly authority: string;
-  readonly clock: BridgeClock;
-  readonly journal: Journal;
+  readonly clock: Pick<BridgeClock, "read" | "saw">;
+  readonly journal: Pick<Journal, "append">;
   /** Those that decide what the bridge asks for. */
   readonly keys: readonly Key[];
   readonly threshold: number;

@@ -53,15 +53,26 @@ describe("goldseal deploy", () => {
   it("prints every line as it came with --json", async () => {
     const { status, out, err } = await bob("deploy alice/app:1 --json");
 
-    const lines = out.trimEnd().split("\n").map((line) => JSON.parse(line));
+    const lines = out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     expect([status, err]).toEqual([0, ""]);
     expect(lines.at(-1)).toEqual({ outcome: { kind: "deployed", pinned: pinned(digests[0]) } });
     expect(lines.length).toBeGreaterThan(1);
   });
 
   it.each<[string, string, string]>([
-    ["what is not signed", "deploy alice/app:unsigned", "does not let bob deploy .*nothing that is signed as the tag unsigned \\(403 unsigned\\)"],
-    ["what the environment forbids", "deploy alice/app:1 -f SPEC", "a command of its own \\(specLimits\\) \\(403 spec\\)"],
+    [
+      "what is not signed",
+      "deploy alice/app:unsigned",
+      "does not let bob deploy .*nothing that is signed as the tag unsigned \\(403 unsigned\\)",
+    ],
+    [
+      "what the environment forbids",
+      "deploy alice/app:1 -f SPEC",
+      "a command of its own \\(specLimits\\) \\(403 spec\\)",
+    ],
     ["an image of another host", "deploy evil.example.com/alice/app:1", "is no image of .* \\(400 image\\)"],
   ])("says who refused %s, why, and what to do next", async (_what, line, expected) => {
     const file = join(lab.home, "evil.json");
@@ -130,7 +141,10 @@ describe("goldseal rollback and goldseal services rm", () => {
     expect([back.status, back.out]).toEqual([0, `${pinned(digests[0])}\n`]);
     expect([again.status, again.err]).toEqual([1, expect.stringContaining("(404 missing)")]);
     expect([gone.status, gone.err]).toEqual([0, "removed back\n"]);
-    expect([nothing.status, nothing.err]).toEqual([1, expect.stringContaining("there is no service back (404 missing)")]);
+    expect([nothing.status, nothing.err]).toEqual([
+      1,
+      expect.stringContaining("there is no service back (404 missing)"),
+    ]);
     expect(lab.engine.images).toEqual({});
   });
 });

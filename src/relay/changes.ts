@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { bytes, type ByteStream, type Reply } from "../http/reply.ts";
+import { type ByteStream, bytes, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
 import { digestOf } from "../oci/digest.ts";

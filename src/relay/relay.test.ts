@@ -84,11 +84,19 @@ describe("an order", () => {
     const detail = "nothing is signed as the tag 1";
     expect(problem).toEqual({ type: "about:blank", title: "unsigned", status: 403, code: "unsigned", detail });
     const why = await app.ask("GET", `/api/v1/explain/${decision}`, { as: "alice" });
-    expect(toJson(why.body)).toMatchObject({ actor: "alice", action: "service.deploy", outcome: "refused", says: detail });
+    expect(toJson(why.body)).toMatchObject({
+      actor: "alice",
+      action: "service.deploy",
+      outcome: "refused",
+      says: detail,
+    });
   });
 
   it("that is refused after it began says so in its last line, with an id too", async () => {
-    bridge.answer = linesOf({ waiting: true }, { outcome: { kind: "refuse", code: "ENGINE", reason: "no such network" } });
+    bridge.answer = linesOf(
+      { waiting: true },
+      { outcome: { kind: "refuse", code: "ENGINE", reason: "no such network" } },
+    );
 
     const lines = (await deploy()).body.toString().trimEnd().split("\n");
 
@@ -166,7 +174,10 @@ describe("a look at the cluster", () => {
   it("cannot be had in another's name", async () => {
     bridge.answer = linesOf({});
 
-    await app.ask("GET", "/api/v1/cluster/nodes", { as: "bob", headers: { "goldseal-user": "admin", "goldseal-relay": "x" } });
+    await app.ask("GET", "/api/v1/cluster/nodes", {
+      as: "bob",
+      headers: { "goldseal-user": "admin", "goldseal-relay": "x" },
+    });
 
     expect(bridge.asked[0]?.headers).toMatchObject({ "goldseal-user": "bob", "goldseal-relay": SECRET });
   });
@@ -178,7 +189,10 @@ describe("a look at the cluster", () => {
     const missing = await app.ask("GET", "/api/v1/cluster/services/web", { as: "bob" });
 
     expect([refused.status, toJson(refused.body).decision]).toEqual([403, expect.any(String)]);
-    expect([missing.status, toJson(missing.body)]).toEqual([404, expect.not.objectContaining({ decision: expect.any(String) })]);
+    expect([missing.status, toJson(missing.body)]).toEqual([
+      404,
+      expect.not.objectContaining({ decision: expect.any(String) }),
+    ]);
     expect(await recorded("cluster-service-logs")).toEqual([
       expect.objectContaining({ actor: "bob", outcome: "refused", target: "cluster/services/web/logs" }),
     ]);

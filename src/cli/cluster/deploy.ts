@@ -8,7 +8,8 @@ import { readServiceSpec } from "./service-spec.ts";
 /** `goldseal deploy [IMAGE]`: prints the image that runs, by the digest that was signed. */
 export async function deploy(call: CommandCall): Promise<void> {
   const { args, options, io } = call;
-  const statement = typeof options["break-glass"] === "string" ? await readStatement(options["break-glass"]) : undefined;
+  const statement =
+    typeof options["break-glass"] === "string" ? await readStatement(options["break-glass"]) : undefined;
   if (statement !== undefined && statement.envelope === undefined)
     throw new CliError(`${statement.name} is a draft; sign it first: goldseal break-glass sign ${statement.name}`);
   const spec = await readServiceSpec(call, args[0] ?? statement?.statement.image);

@@ -3,7 +3,9 @@ import type { Command, CommandCall } from "../command.ts";
 import { CliError } from "../errors.ts";
 import { formatBytes } from "../sizes.ts";
 import { type Columns, field, writeList } from "../table.ts";
-import { clusterPath, fieldOf, pairs, readView, writeOne } from "./view.ts";
+import { orderChange } from "./change.ts";
+import { orderOptions } from "./order.ts";
+import { clusterPath, fieldOf, listOption, option, pairs, parsePairs, readView, writeOne } from "./view.ts";
 
 const COLUMNS: Columns = {
   node: field("name"),
@@ -34,7 +36,32 @@ export const nodesCommands: readonly Command[] = [
     help: "Show all that is known of a node, by its host name or id.",
     run: async (call) => writeOne(call, await getNode(call)),
   },
+  {
+    noun: "nodes",
+    verb: "update",
+    args: ["NODE"],
+    options: {
+      ...orderOptions,
+      labels: option("NAME=VALUE", "set these, with commas between"),
+      "remove-labels": option("NAME", "take these away, with commas between"),
+      availability: option("active|pause|drain", "whether it takes new tasks, and keeps those it has"),
+      role: option("manager|worker", "promote or demote it"),
+    },
+    help: `Change a node. It belongs to all environments: your key must be an operator's in each of them.
+      What would cost the managers their quorum is refused.`,
+    run: updateNode,
+  },
 ];
+
+async function updateNode(call: CommandCall): Promise<void> {
+  const [node = ""] = call.args;
+  const { availability, role } = call.options;
+  const removed = listOption(call, "remove-labels").map((name) => [name, null] as const);
+  const labels = { ...parsePairs(listOption(call, "labels")), ...Object.fromEntries(removed) };
+  const body = { node, labels, ...(availability && { availability }), ...(role && { role }) };
+  const said = { doing: `change the node ${node}`, did: `changed the node ${node}` };
+  await orderChange(call, { action: "node.update", body, ...said });
+}
 
 const readNodes = (call: CommandCall): Promise<Json[]> => readView(call, clusterPath("nodes"), "nodes", "");
 

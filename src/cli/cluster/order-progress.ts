@@ -5,7 +5,9 @@ import { toText } from "../table.ts";
 export function describeProgress(progress: JsonObject): string[] {
   const { service, pinned, running, wanted, state } = progress;
   const what = [service, pinned].filter((part) => typeof part === "string").join(" ");
-  if (typeof running === "number") return [`${what}: ${running} of ${toText(wanted ?? "all")} running, ${toText(state)}`];
+  if (typeof running === "number")
+    return [`${what}: ${running} of ${toText(wanted ?? "all")} running, ${toText(state)}`];
   if (isJsonObject(progress.placement)) return [];
+  if (typeof progress.made === "string") return [`made the ${progress.made}`];
   return [JSON.stringify(progress)];
 }

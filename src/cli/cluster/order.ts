@@ -79,8 +79,16 @@ function outcomeOf(call: CommandCall, doing: string, { outcome, decision }: Json
   if (outcome.kind === "refuse")
     throw refused(call, doing, { code: toText(outcome.code).toLowerCase(), detail: outcome.reason, decision });
   if (outcome.kind !== "failed") return outcome;
-  const after = outcome.rolledBackTo === undefined ? "it was not rolled back" : `rolled back to ${outcome.rolledBackTo}`;
-  throw new CliError(`the bridge could not ${doing}: ${toText(outcome.reason)}\n${after}`);
+  throw new CliError([`the bridge could not ${doing}: ${toText(outcome.reason)}`, ...whatIsNow(outcome)].join("\n"));
+}
+
+/** After a failure; of a stack the reason says it of each service that failed. */
+function whatIsNow({ rolledBackTo, services }: JsonObject): string[] {
+  if (isJsonObject(services)) {
+    const well = Object.entries(services).filter(([, one]) => isJsonObject(one) && one.kind === "deployed");
+    return well.map(([name]) => `${name} is as it was ordered`);
+  }
+  return [rolledBackTo === undefined ? "it was not rolled back" : `rolled back to ${toText(rolledBackTo)}`];
 }
 
 /** What whoever was refused can do. */
@@ -96,7 +104,10 @@ const NEXT: Readonly<Record<string, string>> = {
 };
 
 function refused({ client }: CommandCall, doing: string, { status, code, detail, decision }: JsonObject): CliError {
-  const what = [status, code].filter((part) => part !== undefined).map(toText).join(" ");
+  const what = [status, code]
+    .filter((part) => part !== undefined)
+    .map(toText)
+    .join(" ");
   const why = `the bridge of ${client.origin} does not let ${client.user} ${doing}: ${toText(detail)} (${what})`;
   const more = typeof decision === "string" ? [`goldseal why ${decision}`] : [];
   return new CliError([why, NEXT[toText(code)] ?? [], more].flat().join("\n"));

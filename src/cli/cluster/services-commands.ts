@@ -3,7 +3,7 @@ import { type Columns, field, writeList } from "../table.ts";
 import { LogPrinter } from "./log-printer.ts";
 import { clusterPath, environmentOption, fieldOf, option, queryOf, readView, writeOne } from "./view.ts";
 
-const COLUMNS: Columns = {
+export const SERVICE_COLUMNS: Columns = {
   service: field("name"),
   environment: field("environment"),
   stack: field("stack"),
@@ -39,7 +39,7 @@ export const servicesCommands: readonly Command[] = [
     help: "List services: how many tasks run, of which image, and what the watch says of them.",
     run: async (call) => {
       const query = queryOf(call, ["environment", "stack"]);
-      writeList(call, await readView(call, clusterPath("services"), "services", query), COLUMNS);
+      writeList(call, await readView(call, clusterPath("services"), "services", query), SERVICE_COLUMNS);
     },
   },
   {

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../../oci/json.ts";
 import type { CommandCall } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { apiPath } from "../paths.ts";
 import { printable, toText } from "../table.ts";
 
@@ -34,7 +35,9 @@ export async function readView(call: CommandCall, path: string, name: string, qu
     next = typeof body.next === "string" ? body.next : undefined;
   }
   for (const [node, reason] of unreachable)
-    call.io.stderr.write(`node ${printable(node)} did not answer, and what it holds is not shown: ${printable(reason)}\n`);
+    call.io.stderr.write(
+      `node ${printable(node)} did not answer, and what it holds is not shown: ${printable(reason)}\n`,
+    );
   return entries;
 }
 
@@ -65,4 +68,21 @@ function shortly(value: Json | undefined): string {
   if (Array.isArray(value) && value.length === 0) return "-";
   if (Array.isArray(value)) return value.map(shortly).join(", ");
   return isJsonObject(value) ? pairs(value) : toText(value);
+}
+
+/** `a,b,c` of an option; none where it is not given. */
+export function listOption({ options }: Pick<CommandCall, "options">, name: string): string[] {
+  const value = options[name];
+  return typeof value === "string" && value !== "" ? value.split(",") : [];
+}
+
+/** `a=b` → `{a: "b"}`. @throws UsageError */
+export function parsePairs(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const equals = text.indexOf("=");
+      if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
+      throw new UsageError(`${JSON.stringify(text)} is no label: it is NAME=VALUE`);
+    }),
+  );
 }

@@ -41,7 +41,12 @@ const base64 = (maxBytes: number) =>
  * short secret.
  */
 const sealed = (maxBytes: number) =>
-  z.strictObject({ name: nameSchema, data: base64(maxBytes), labels: labelsSchema, salt: z.string().max(256).optional() });
+  z.strictObject({
+    name: nameSchema,
+    data: base64(maxBytes),
+    labels: labelsSchema,
+    salt: z.string().max(256).optional(),
+  });
 
 /** As much as an engine takes; of configs as much as an order holds. */
 export const secretSchema = sealed(500 * 1024);

@@ -10,7 +10,7 @@ import { isOfCluster, type NetworkUser, readAttached, usersOf } from "../views/n
 import { isEncrypted } from "../views/networks-view.ts";
 import { labelsAt, listAt, textAt } from "../views/wire.ts";
 import { type NetworkBody, networkSchema, removeSchema } from "./bodies.ts";
-import { type Change, type ChangeJournal } from "./change-journal.ts";
+import type { Change, ChangeJournal } from "./change-journal.ts";
 import { requireOwn } from "./own.ts";
 import { findSubnet, overlap } from "./subnet.ts";
 
@@ -38,7 +38,9 @@ async function make(manager: Manager, order: Ordered, body: NetworkBody, change:
   const definition = toDefinition(body, { [ENVIRONMENT_LABEL]: order.environment, [INTENT_LABEL]: change.id });
   await change.tell(async () => {
     await manager.call("POST", "/networks/create", { body: Buffer.from(JSON.stringify(definition)) });
-    const made = (await readNetworks(manager)).find((network) => labelsAt(network, "Labels")[INTENT_LABEL] === change.id);
+    const made = (await readNetworks(manager)).find(
+      (network) => labelsAt(network, "Labels")[INTENT_LABEL] === change.id,
+    );
     const difference = made === undefined ? "it is not there" : findNetworkDifference(body, definition, made);
     if (difference === undefined) return;
     if (made !== undefined) await manager.call("DELETE", `/networks/${textAt(made, "Id")}`, { expected: [404] });

@@ -74,7 +74,10 @@ async function refuseDemotion(engines: Engines, node: JsonObject, nodes: readonl
     );
   await engines.refresh();
   if (!engines.each().some(({ facts }) => facts?.isManager === true && facts.nodeId !== id))
-    throw new BridgeError("CONFLICT", `the bridge reaches the cluster by ${name} alone: engines names no other manager`);
+    throw new BridgeError(
+      "CONFLICT",
+      `the bridge reaches the cluster by ${name} alone: engines names no other manager`,
+    );
 }
 
 /** @throws BridgeError CONFLICT */

@@ -8,7 +8,7 @@ import { type Sealed, usersOfSealed } from "../views/sealed-view.ts";
 import { labelsOf, nameOf } from "../views/services.ts";
 import { textAt } from "../views/wire.ts";
 import { configSchema, removeSchema, type SealedBody, secretSchema } from "./bodies.ts";
-import { type ChangeJournal } from "./change-journal.ts";
+import type { ChangeJournal } from "./change-journal.ts";
 import { requireOwn } from "./own.ts";
 
 type Manager = ReturnType<Core["engines"]["manager"]>;
@@ -25,9 +25,8 @@ export function sealedActions({ engines }: Pick<Core, "engines">, journal: Chang
 }
 
 function create(manager: Manager, journal: ChangeJournal, kind: Sealed): ActionHandler {
-  const schema = kind === "secret" ? secretSchema : configSchema;
   return (order, bytes) => {
-    const body = readBody(bytes, schema, `the ${kind}`);
+    const body = readSealed(bytes, kind);
     const { name } = body;
     return journal.run(order, { kind, name }, async (change) => {
       const held = await manager.list(`/${kind}s`);
@@ -41,6 +40,16 @@ function create(manager: Manager, journal: ChangeJournal, kind: Sealed): ActionH
       return { kind: "done", [kind]: name };
     });
   };
+}
+
+/** What is wrong with it is not repeated: it stands in the journal, and a member's name or a number may be the secret. */
+function readSealed(bytes: Uint8Array, kind: Sealed): SealedBody {
+  const [schema, limit] = kind === "secret" ? [secretSchema, "500 KiB"] : [configSchema, "700 KiB"];
+  try {
+    return readBody(bytes, schema, `the ${kind}`);
+  } catch {
+    throw new BridgeError("SPEC", `a ${kind} is {name, data, labels, salt}: data is up to ${limit} in base64`);
+  }
 }
 
 function toDefinition({ name, data, labels }: SealedBody, own: Readonly<Record<string, string>>) {

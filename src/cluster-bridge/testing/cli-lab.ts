@@ -108,7 +108,11 @@ export class CliLab {
     const document = {
       ...{ version: ++this.#policyVersion, expires: new Date(Date.now() + 86_400_000).toISOString() },
       ...{ environments: { prod }, teams: { qa: ["alice"], ops: Object.keys(keys) } },
-      keys: { [signer.keyId]: { spki: signer.spki, user: "alice" }, ...Object.fromEntries(operators) },
+      keys: {
+        [signer.keyId]: { spki: signer.spki, user: "alice" },
+        [this.officer.key.id]: { spki: spkiTextOf(this.officer.key), user: "otto" },
+        ...Object.fromEntries(operators),
+      },
     };
     const body = signEnvelope(POLICY_TYPE, Buffer.from(JSON.stringify(document)), [toEnvelopeSigner(this.officer)]);
     const { status } = await this.app.ask("PUT", "/api/v1/policies/bridge", { as: "admin", body });

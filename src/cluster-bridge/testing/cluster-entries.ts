@@ -82,7 +82,14 @@ export function sealedOf(name: string, options: Placed = {}): Loose {
 export function volumeOf(name: string, options: Placed & { readonly driver?: string } = {}): Loose {
   const { driver = "local" } = options;
   const more = { Mountpoint: "/secret/path", Options: { o: "password=hunter2" } };
-  return { Name: name, Driver: driver, Scope: "local", Labels: labelsOf(options), CreatedAt: "2026-11-22T09:00:00Z", ...more };
+  return {
+    Name: name,
+    Driver: driver,
+    Scope: "local",
+    Labels: labelsOf(options),
+    CreatedAt: "2026-11-22T09:00:00Z",
+    ...more,
+  };
 }
 
 export function containerOf(name: string, volume: string, service?: string): Loose {

@@ -12,7 +12,7 @@ import { type BridgeLab, deputy, officer, useBridgeLab } from "./bridge-lab.ts";
 import { ClusterSimulator } from "./cluster-simulator.ts";
 import { signOrder } from "./order-signing.ts";
 
-export const SECRET = "a secret of the relay, 32 bytes or more";
+export const SECRET = "a-secret-of-the-relay-of-32-bytes-or-more";
 
 export interface Answer {
   readonly status: number;
@@ -72,7 +72,7 @@ export class ClusterLab {
   async #ask(path: string, init: RequestInit): Promise<Answer> {
     const answer = await this.raw(path, init);
     const text = await answer.text();
-    const isJson = /json$/.test(answer.headers.get("content-type") ?? "");
+    const isJson = /[/+]json$/.test(answer.headers.get("content-type") ?? "");
     return { status: answer.status, headers: answer.headers, text, body: isJson ? JSON.parse(text) : undefined };
   }
 

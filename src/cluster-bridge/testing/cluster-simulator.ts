@@ -125,7 +125,9 @@ export class NodeSimulator {
     if (entries === undefined) return [404, { message: "page not found" }];
     if (method === "POST" && id === "create") {
       const made = { ID: randomBytes(12).toString("hex"), CreatedAt: "2026-11-22T00:00:00Z" };
-      entries.push(list === "networks" ? { ...body, Id: made.ID, Scope: "swarm" } : { ...made, Spec: withoutData(body) });
+      entries.push(
+        list === "networks" ? { ...body, Id: made.ID, Scope: "swarm" } : { ...made, Spec: withoutData(body) },
+      );
       return [201, made];
     }
     const at = entries.findIndex((entry) => (entry.ID ?? entry.Id) === id);
@@ -154,7 +156,13 @@ function toEntry({ id, name, role }: NodeSimulator): Loose {
       Hostname: name,
       Platform: { Architecture: "x86_64", OS: "linux" },
       Resources: { NanoCPUs: 2e9, MemoryBytes: 4 * GIB },
-      Engine: { EngineVersion: "20.10.24+dfsg1", Plugins: [{ Type: "Volume", Name: "local" }, { Type: "Log", Name: "x" }] },
+      Engine: {
+        EngineVersion: "20.10.24+dfsg1",
+        Plugins: [
+          { Type: "Volume", Name: "local" },
+          { Type: "Log", Name: "x" },
+        ],
+      },
       TLSInfo: { TrustRoot: "root" },
     },
     Status: { State: "ready", Addr: "10.0.0.1" },

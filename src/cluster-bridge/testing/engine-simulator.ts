@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PartStore } from "./part-store.ts";
 
 /** What the engine is told of a service, as far as this one looks at it. */
 export interface EngineSpec {
@@ -21,19 +22,30 @@ interface Service {
   readonly UpdateStatus?: { readonly State: string; readonly Message: string };
 }
 
-/** One node, on which everything fits. */
+export interface EngineContainer {
+  readonly Id: string;
+  readonly Name: string;
+  readonly image: string;
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+interface Task {
+  readonly ServiceID: string;
+  readonly Spec: EngineSpec["TaskTemplate"];
+  readonly Status: { readonly ContainerStatus: { readonly ContainerID: string } };
+}
+
 const NODE = {
-  ...{ ID: "node-1", Version: { Index: 1 }, Status: { State: "ready" } },
-  Spec: { Labels: {}, Role: "manager", Availability: "active" },
-  Description: {
-    ...{ Hostname: "one", Platform: { OS: "linux", Architecture: "x86_64" } },
-    Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
-    Engine: { Plugins: [{ Type: "Volume", Name: "local" }] },
+  ...{
+    ID: "node-1",
+    Version: { Index: 1 },
+    Spec: { Role: "manager", Availability: "active", Labels: {} },
+    Status: { State: "ready" },
   },
-};
-const FIXED: Readonly<Record<string, unknown>> = {
-  ...{ "/swarm": {}, "/nodes": [NODE], "/networks": [], "/secrets": [], "/configs": [] },
-  "/info": { Name: "one", Swarm: { NodeID: "node-1", ControlAvailable: true, LocalNodeState: "active" } },
+  Description: {
+    ...{ Hostname: "one", Platform: { Architecture: "x86_64", OS: "linux" }, Engine: {} },
+    Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
+  },
 };
 
 /** Answers itself, or returns false. */
@@ -45,9 +57,16 @@ export class EngineSimulator {
   readonly broken = new Set<string>();
   /** `METHOD /path`, without the query and the version of the API. */
   readonly asked: string[] = [];
+  readonly parts = new PartStore();
   attack: EngineAttack = () => false;
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
+  /** Who it says that it is. */
+  facts = { NodeID: "node-1", ControlAvailable: true };
+  /** What somebody started on the node itself, beside the tasks of services. */
+  readonly containers = new Map<string, EngineContainer>();
+  /** Of which bytes an image is; where it is not said, `sha256:` and its name. */
+  readonly imageIds = new Map<string, string>();
   readonly #folder: string;
   readonly #server: Server;
 
@@ -78,8 +97,12 @@ export class EngineSimulator {
   /** As if it were new. */
   reset(): void {
     this.services.clear();
+    this.containers.clear();
+    this.imageIds.clear();
+    this.facts = { NodeID: "node-1", ControlAvailable: true };
     this.broken.clear();
     this.asked.length = 0;
+    this.parts.reset();
     [this.attack, this.change] = [() => false, () => undefined];
   }
 
@@ -100,7 +123,7 @@ export class EngineSimulator {
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
     this.asked.push(`${method} ${path}`);
     if (this.attack(method, path, response)) return;
-    const [status, answer] = this.#act(method, path, url.searchParams, body);
+    const [status, answer] = this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body);
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
@@ -108,9 +131,13 @@ export class EngineSimulator {
     const filters = JSON.parse(query.get("filters") ?? "{}");
     const [, id = "", verb] = /^\/services\/([^/]+)(\/update)?$/.exec(path) ?? [];
     if (method === "GET" && path === "/version") return [200, { Version: "20.10.24" }];
-    if (method === "GET" && Object.hasOwn(FIXED, path)) return [200, FIXED[path]];
+    if (method === "GET" && path === "/swarm") return [200, {}];
+    if (method === "GET" && ["/networks", "/secrets", "/configs"].includes(path)) return [200, []];
     const [, pinned] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
     if (pinned !== undefined) return [200, { Descriptor: { digest: pinned.slice(pinned.indexOf("@") + 1) } }];
+    if (method === "GET" && path === "/info") return [200, { Name: "one", Swarm: this.facts }];
+    if (method === "GET" && path === "/nodes") return [200, [NODE]];
+    if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
     if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);
@@ -137,12 +164,44 @@ export class EngineSimulator {
     return names.length === 0 ? all : all.filter(({ Spec }) => names.some((name) => Spec.Name.startsWith(name)));
   }
 
-  #listTasks([id = ""]: readonly string[]): object[] {
+  /** All that run: those of tasks, too. */
+  #running(): EngineContainer[] {
+    const tasks = this.#listTasks([...this.services.keys()]) as Task[];
+    const ofTasks = tasks.map(({ ServiceID, Spec, Status }) => ({
+      Id: Status.ContainerStatus.ContainerID,
+      Name: `/task.${Status.ContainerStatus.ContainerID}`,
+      image: Spec.ContainerSpec.Image,
+      Labels: { "com.docker.swarm.service.id": ServiceID },
+    }));
+    return [...ofTasks, ...this.containers.values()];
+  }
+
+  #actOnContainer(method: string, path: string): [number, unknown] {
+    if (path === "/containers/json") return [200, this.#running().map(({ Id }) => ({ Id }))];
+    const [, kind, id = ""] = /^\/(containers|images)\/([^/]+)/.exec(path) ?? [];
+    if (kind === "images") return [200, []];
+    const found = this.#running().find(({ Id }) => Id === id);
+    if (found === undefined) return [404, { message: `No such container: ${id}` }];
+    if (method === "DELETE") return [204, this.containers.delete(id)];
+    const { Id, Name, image, Labels } = found;
+    return [200, { Id, Name, Image: this.imageIds.get(image) ?? `sha256:${image}`, Config: { Image: image, Labels } }];
+  }
+
+  #listTasks(ids: readonly string[]): object[] {
+    return (ids.length === 0 ? [...this.services.keys()] : ids).flatMap((id) => this.#tasksOf(id));
+  }
+
+  #tasksOf(id: string): object[] {
     const Spec = this.services.get(id)?.Spec;
     if (Spec === undefined || this.broken.has(imageOf(Spec))) return [];
     const { Replicas = 1 } = Spec.Mode.Replicated ?? {};
-    const task = { Status: { State: "running" }, Spec: Spec.TaskTemplate, NodeID: "node-1", DesiredState: "running" };
-    return Array.from({ length: Replicas }, () => task);
+    return Array.from({ length: Replicas }, (_, slot) => ({
+      ...{ Spec: Spec.TaskTemplate, ServiceID: id, NodeID: "node-1", DesiredState: "running" },
+      Status: {
+        State: "running",
+        ContainerStatus: { ContainerID: `${id}-${this.services.get(id)?.Version.Index}-${slot}` },
+      },
+    }));
   }
 }
 

@@ -22,7 +22,7 @@ export interface ViewDeps {
 export const LOOK = { kind: "open" } as const;
 
 /** A node of which an answer holds nothing, and why. */
-export const unreachableSchema = z.strictObject({ node: z.string(), reason: z.string() });
+const unreachableSchema = z.strictObject({ node: z.string(), reason: z.string() });
 export type Unreachable = z.infer<typeof unreachableSchema>;
 
 /** What every view can be asked for. */
@@ -41,12 +41,13 @@ export interface Found<T> {
   readonly unreachable?: readonly Unreachable[];
 }
 
-interface ListView<Q extends typeof listQuery, T> {
+interface ListView<Q extends z.ZodObject, T> {
   /** The last part of the path, and the field that holds the entries. */
   readonly name: string;
   readonly path?: string;
   readonly summary: string;
   readonly entry: z.ZodType<T>;
+  /** {@link listQuery}, and filters of its own. */
   readonly query: Q;
   /** Unique; entries are in its ASCII order. */
   readonly keyOf: (entry: T) => string;
@@ -55,7 +56,7 @@ interface ListView<Q extends typeof listQuery, T> {
 }
 
 /** `GET /api/v1/cluster/NAME`: a page of what the cluster is now, with a link to the next. */
-export function listView<Q extends typeof listQuery, T>({ viewers }: ViewDeps, view: ListView<Q, T>): RestOperation {
+export function listView<Q extends z.ZodObject, T>({ viewers }: ViewDeps, view: ListView<Q, T>): RestOperation {
   const { name, path = name, summary, entry, query: schema } = view;
   const answer = z.strictObject({
     [name]: z.array(entry),
@@ -63,12 +64,12 @@ export function listView<Q extends typeof listQuery, T>({ viewers }: ViewDeps, v
     next: z.string().optional(),
   });
   const act = async (request: Request): Promise<Reply> => {
-    const query = readQuery(request, schema);
-    const viewer = await viewers.find(request, query.environment);
+    const [page, query] = [readQuery(request, listQuery), readQuery(request, schema)];
+    const viewer = await viewers.find(request, page.environment);
 
     const found = await view.read(viewer, query, request);
 
-    return replyPage(request, query, view, found);
+    return replyPage(request, page, view, found);
   };
   const id = `cluster-${path.replace("services/<service>/", "service-")}`;
   return operation([id, "GET", `/api/v1/cluster/${path}`, LOOK], {

@@ -21,7 +21,9 @@ async function* cut(bytes: Buffer, at: readonly number[]): AsyncGenerator<Uint8A
 }
 
 async function read(bytes: Buffer, at: readonly number[] = []): Promise<LogFrame[]> {
-  return Array.fromAsync(readFrames(cut(bytes, at)));
+  const frames: LogFrame[] = [];
+  for await (const one of readFrames(cut(bytes, at))) frames.push(one);
+  return frames;
 }
 
 const details = "com.docker.swarm.node.id=n1,com.docker.swarm.service.id=s1,com.docker.swarm.task.id=t1";
@@ -66,7 +68,14 @@ describe("readFrames", () => {
 describe("LogLines", () => {
   it("tells task, node, stream and time of each line", async () => {
     expect(await linesOf(Buffer.concat([message("hello  world\n"), message("\n", 2)]))).toEqual([
-      { at: "2026-11-22T10:00:00.000000001Z", stream: "stdout", task: "t1", node: "n1", text: "hello  world", partial: false },
+      {
+        at: "2026-11-22T10:00:00.000000001Z",
+        stream: "stdout",
+        task: "t1",
+        node: "n1",
+        text: "hello  world",
+        partial: false,
+      },
       { at: "2026-11-22T10:00:00.000000001Z", stream: "stderr", task: "t1", node: "n1", text: "", partial: false },
     ]);
   });

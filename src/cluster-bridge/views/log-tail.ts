@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { ByteStream } from "../../http/reply.ts";
 import type { JsonObject } from "../../oci/json.ts";
 import { BridgeError } from "../errors.ts";
@@ -61,7 +60,7 @@ export class LogTail implements ByteStream {
     for (let next = lines.next(); ; ) {
       // Whoever stops to read does not wait for what comes next.
       next.catch(() => undefined);
-      const got = await Promise.race([next, delay(BEAT_MS, BEAT, { signal: this.#closing.signal })]);
+      const got = await orBeat(next);
       if (got === BEAT) {
         yield Buffer.from("\n");
         continue;
@@ -75,7 +74,8 @@ export class LogTail implements ByteStream {
   async *#lines(): AsyncGenerator<object> {
     const lines = new LogLines();
     try {
-      for await (const frame of readFrames(this.#incoming ?? [])) yield await this.#toWire(lines.read(frame));
+      if (this.#incoming === undefined) throw new Error("the log is not open");
+      for await (const frame of readFrames(this.#incoming)) yield await this.#toWire(lines.read(frame));
     } catch (error) {
       if (this.#limit.aborted) yield { end: `a log is read for ${this.#options.limitMs / 1000} s at most` };
       else if (!this.#closing.signal.aborted) yield { error: why(error) };
@@ -86,6 +86,16 @@ export class LogTail implements ByteStream {
     if ("error" in line) return line;
     const { at, stream, task, node, text, partial } = line;
     return { at, stream, task, ...(await this.#names.find(task, node)), text, partial };
+  }
+}
+
+async function orBeat<T>(next: Promise<T>): Promise<T | typeof BEAT> {
+  const beat = Promise.withResolvers<typeof BEAT>();
+  const timer = setTimeout(() => beat.resolve(BEAT), BEAT_MS);
+  try {
+    return await Promise.race([next, beat.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

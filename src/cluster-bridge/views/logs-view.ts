@@ -62,7 +62,13 @@ export function getLogs(deps: ViewDeps): RestOperation {
 }
 
 function toPath(service: JsonObject, { tail, since, follow }: z.infer<typeof logsQuery>): string {
-  const parameters = new URLSearchParams({ stdout: "true", stderr: "true", timestamps: "true", details: "true", follow });
+  const parameters = new URLSearchParams({
+    stdout: "true",
+    stderr: "true",
+    timestamps: "true",
+    details: "true",
+    follow,
+  });
   parameters.set("tail", tail ?? (since === undefined ? "100" : "10000"));
   if (since !== undefined) parameters.set("since", String(Date.parse(since) / 1000));
   return `/services/${textAt(service, "ID")}/logs?${parameters}`;

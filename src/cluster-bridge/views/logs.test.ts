@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { serviceOf, taskOf } from "../testing/cluster-entries.ts";
-import { useClusterLab } from "../testing/cluster-lab.ts";
+import { SECRET, useClusterLab } from "../testing/cluster-lab.ts";
 
 const lab = useClusterLab(["m1"]);
 const manager = () => {
@@ -77,11 +77,16 @@ describe("GET services/NAME/logs", () => {
     addWeb();
     onLogs((response) => {
       lab().cluster.add("tasks", { ...taskOf("web", "m1", { slot: 2 }), ID: "new" });
-      response.end(Buffer.concat([message("a\n", { task: "new" }), ...[1, 2].map(() => message("b\n", { task: "gone" }))]));
+      response.end(
+        Buffer.concat([message("a\n", { task: "new" }), ...[1, 2].map(() => message("b\n", { task: "gone" }))]),
+      );
     });
 
     expect(await lines()).toMatchObject([{ name: "web.2" }, { name: "web.m1" }, { name: "web.m1" }]);
-    expect(manager().asked.filter((line) => line.startsWith("GET /tasks"))).toHaveLength(3);
+    const looked = manager().asked.filter((line) =>
+      decodeURIComponent(line).includes('/tasks?filters={"service":["id-of-web"]}'),
+    );
+    expect(looked).toHaveLength(3);
   });
 
   it("says what the engine could not show, and when it broke off or sent what is no log", async () => {
@@ -115,7 +120,7 @@ describe("GET services/NAME/logs", () => {
       following.resolve(response);
     });
     const leave = new AbortController();
-    const headers = { "goldseal-user": "alice", "goldseal-relay": "a secret of the relay, 32 bytes or more" };
+    const headers = { "goldseal-user": "alice", "goldseal-relay": SECRET };
     const answer = lab().raw("services/web/logs?follow=true", { headers, signal: leave.signal });
     const engine = await following.promise;
     engine.write(message("first\n"));
@@ -135,7 +140,7 @@ describe("GET services/NAME/logs", () => {
     addWeb();
     const open: ServerResponse[] = [];
     onLogs((response) => void open.push(response.write("") ? response : response));
-    const headers = { "goldseal-user": "alice", "goldseal-relay": "a secret of the relay, 32 bytes or more" };
+    const headers = { "goldseal-user": "alice", "goldseal-relay": SECRET };
     const following = Array.from({ length: 64 }, () => lab().raw("services/web/logs?follow=true", { headers }));
     await vi.waitUntil(() => open.length === 64, { timeout: 10_000 });
 

@@ -32,11 +32,7 @@ export const toNode = (node: JsonObject): ClusterNode => ({
 });
 
 /** Asks the engine of every node at once. A node that does not answer, or not as itself, is named with the reason. */
-export async function askEach<T>(
-  engines: NodeEngines,
-  nodes: readonly ClusterNode[],
-  ask: Ask<T>,
-): Promise<Asked<T>> {
+export async function askEach<T>(engines: NodeEngines, nodes: readonly ClusterNode[], ask: Ask<T>): Promise<Asked<T>> {
   const hasEngine = ({ id, name }: ClusterNode): boolean => engines.find({ id, hostname: name }) !== undefined;
   // Of the engine that no node's name is given for is known only by itself which node it is.
   if (!nodes.every(hasEngine)) await engines.refresh();

@@ -73,7 +73,9 @@ async function readErrors({ manager }: ViewDeps, service: JsonObject): Promise<s
 
 const timeOf = (task: JsonObject): string => textAt(task, "Status", "Timestamp");
 
-function toDetail(service: JsonObject): Omit<z.infer<typeof detailSchema>, keyof z.infer<typeof serviceSchema> | "errors"> {
+function toDetail(
+  service: JsonObject,
+): Omit<z.infer<typeof detailSchema>, keyof z.infer<typeof serviceSchema> | "errors"> {
   const template = at(service, "Spec", "TaskTemplate");
   const container = at(template, "ContainerSpec");
   const names = (what: string, field: string): string[] => listAt(container, what).map((entry) => textAt(entry, field));

@@ -20,7 +20,8 @@ export interface Viewer {
 /** The label of what makes up a stack. */
 export const STACK = "com.docker.stack.namespace";
 
-const MIN_SECRET_BYTES = 32;
+/** Not to be guessed, and good in a header. */
+const SECRET = /^[\x21-\x7e]{32,1024}$/;
 
 type Policies = Pick<Core["policy"], "fetch" | "last">;
 
@@ -79,9 +80,9 @@ export class Viewers {
 /** @throws Error for a file that cannot be read, or holds too little */
 export async function readRelaySecret({ relay }: Pick<BridgeConfig, "relay">): Promise<Buffer | undefined> {
   if (relay === undefined) return undefined;
-  const secret = Buffer.from((await readFile(relay.secretFile, "utf8")).replace(/\r?\n$/, ""));
-  if (secret.length >= MIN_SECRET_BYTES) return secret;
-  throw new Error(`${relay.secretFile}: a secret has ${MIN_SECRET_BYTES} characters or more`);
+  const secret = (await readFile(relay.secretFile, "utf8")).trim();
+  if (SECRET.test(secret)) return Buffer.from(secret);
+  throw new Error(`${relay.secretFile}: a secret has 32 characters or more, without blanks`);
 }
 
 /** Whether it belongs to an environment that is looked at, by its labels; to none is for everybody to see. */

@@ -18,7 +18,11 @@ const get = async (path: string, user = "alice"): Promise<Loose> => {
 describe("GET nodes", () => {
   it("shows what managers know and what only the node's own engine knows", async () => {
     const reserved = { NanoCPUs: 500_000_000, MemoryBytes: 1024 ** 3 };
-    lab().cluster.add("tasks", taskOf("web", "w1", { reserved }), taskOf("web", "w1", { desired: "shutdown", reserved }));
+    lab().cluster.add(
+      "tasks",
+      taskOf("web", "w1", { reserved }),
+      taskOf("web", "w1", { desired: "shutdown", reserved }),
+    );
     put(["Spec", "Labels"], { zone: "a" })(node("w1").entry);
     put(["Description", "TLSInfo", "TrustRoot"], "an older root")(node("w1").entry);
     node("w1").info = { SecurityOptions: ["name=seccomp,profile=default", "name=userns"] };
@@ -27,9 +31,25 @@ describe("GET nodes", () => {
 
     expect(body.unreachable).toEqual([]);
     expect(body.nodes).toMatchObject([
-      { name: "m1", role: "manager", leader: true, reachability: "reachable", userns: "off", certificate: "ready", tasks: 0 },
       {
-        ...{ id: "id-of-w1", name: "w1", state: "ready", role: "worker", leader: false, availability: "active", tasks: 1 },
+        name: "m1",
+        role: "manager",
+        leader: true,
+        reachability: "reachable",
+        userns: "off",
+        certificate: "ready",
+        tasks: 0,
+      },
+      {
+        ...{
+          id: "id-of-w1",
+          name: "w1",
+          state: "ready",
+          role: "worker",
+          leader: false,
+          availability: "active",
+          tasks: 1,
+        },
         ...{ labels: { zone: "a" }, engine: "20.10.24+dfsg1", platform: "linux/x86_64", volumeDrivers: ["local"] },
         ...{ userns: "on", certificate: "needs-rotation", cpus: { total: 2, reserved: 0.5, free: 1.5 } },
         memoryBytes: { total: 4 * 1024 ** 3, reserved: 1024 ** 3, free: 3 * 1024 ** 3 },
@@ -74,7 +94,9 @@ describe("GET services", () => {
     lab().cluster.add("networks", networkOf("backend"));
     const web = serviceOf("web", { environment: "prod", stack: "shop", networks: ["id-of-backend"], replicas: 3 });
     put(["UpdateStatus"], { State: "paused", Message: "a task failed" })(web);
-    put(["Spec", "EndpointSpec"], { Ports: [{ TargetPort: 80, PublishedPort: 8080, Protocol: "tcp", PublishMode: "host" }] })(web);
+    put(["Spec", "EndpointSpec"], {
+      Ports: [{ TargetPort: 80, PublishedPort: 8080, Protocol: "tcp", PublishMode: "host" }],
+    })(web);
     lab().cluster.add("services", web, serviceOf("agent", { replicas: "global" }));
     lab().cluster.add(
       "tasks",
@@ -90,7 +112,15 @@ describe("GET services", () => {
     expect(services).toMatchObject([
       { name: "agent", mode: "global", wanted: 2, running: 2 },
       {
-        ...{ name: "web", environment: "prod", stack: "shop", digest: DIGEST, mode: "replicated", wanted: 3, running: 1 },
+        ...{
+          name: "web",
+          environment: "prod",
+          stack: "shop",
+          digest: DIGEST,
+          mode: "replicated",
+          wanted: 3,
+          running: 1,
+        },
         ...{ update: { state: "paused", message: "a task failed" }, networks: ["backend"] },
         ports: [{ target: 80, published: 8080, protocol: "tcp", mode: "host" }],
       },
@@ -98,7 +128,15 @@ describe("GET services", () => {
     expect(at(services, [0])).not.toHaveProperty("environment");
     expect((await get("services?stack=shop")).services).toMatchObject([{ name: "web" }]);
     expect((await get("stacks")).stacks).toEqual([
-      { name: "shop", environment: "prod", services: ["web"], networks: ["backend"], running: 1, wanted: 3, states: [] },
+      {
+        name: "shop",
+        environment: "prod",
+        services: ["web"],
+        networks: ["backend"],
+        running: 1,
+        wanted: 3,
+        states: [],
+      },
     ]);
   });
 
@@ -146,7 +184,10 @@ describe("GET networks", () => {
     lab().cluster.add("services", serviceOf("web", { environment: "prod", networks: ["id-of-backend"] }));
     lab().cluster.add("services", serviceOf("api", { environment: "prod", networks: ["backend"] }));
     lab().cluster.add("tasks", byHand);
-    lab().cluster.add("networks", networkOf("backend", { environment: "prod", stack: "shop", more: { Attachable: true } }));
+    lab().cluster.add(
+      "networks",
+      networkOf("backend", { environment: "prod", stack: "shop", more: { Attachable: true } }),
+    );
     lab().cluster.add("networks", networkOf("vault", { more: { Options: { encrypted: "" }, Internal: true } }));
     lab().cluster.add("networks", networkOf("bridge", { more: { Scope: "local" } }));
 
@@ -175,7 +216,13 @@ describe.each(["secrets", "configs"] as const)("GET %s", (list) => {
     const { text, body } = await lab().get(list);
 
     expect(body[list]).toMatchObject([
-      { name: "key", environment: "prod", labels: { team: "qa" }, services: ["web"], createdAt: "2026-11-22T09:00:00Z" },
+      {
+        name: "key",
+        environment: "prod",
+        labels: { team: "qa" },
+        services: ["web"],
+        createdAt: "2026-11-22T09:00:00Z",
+      },
     ]);
     expect(text).not.toMatch(/data|bm8gYnV/i);
   });
@@ -184,7 +231,10 @@ describe.each(["secrets", "configs"] as const)("GET %s", (list) => {
 describe("a list of more than a page", () => {
   it("is read to its end by its links, each entry once, with its filters", async () => {
     for (let count = 0; count < 25; count++)
-      lab().cluster.add("services", serviceOf(`s${String(count).padStart(2, "0")}`, { stack: count % 5 === 0 ? "no" : "yes" }));
+      lab().cluster.add(
+        "services",
+        serviceOf(`s${String(count).padStart(2, "0")}`, { stack: count % 5 === 0 ? "no" : "yes" }),
+      );
     const seen: unknown[] = [];
     let path: string | undefined = "services?stack=yes&limit=7";
 

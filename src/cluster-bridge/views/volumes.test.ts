@@ -20,7 +20,11 @@ function addVolumes(): void {
     volumeOf("data", { driver: "glusterfs", environment: "prod" }),
   ];
   node("w2").volumes = [volumeOf("certs-old"), volumeOf("certs", { labels: { kind: "ssh" } })];
-  node("w1").containers = [containerOf("web.1", "certs", "web"), containerOf("backup", "certs"), containerOf("x", "other")];
+  node("w1").containers = [
+    containerOf("web.1", "certs", "web"),
+    containerOf("backup", "certs"),
+    containerOf("x", "other"),
+  ];
   node("w2").containers = [containerOf("trial.1", "certs", "trial")];
   lab().cluster.add("services", serviceOf("web", { environment: "prod" }), serviceOf("trial", { environment: "dev" }));
 }

@@ -49,7 +49,9 @@ export const problemOf = (status: number, code: string, detail: string) => (resp
     .writeHead(status, { "content-type": "application/problem+json" })
     .end(JSON.stringify({ status, code, detail }));
 
-export const linesOf = (...lines: readonly object[]) => (response: ServerResponse) =>
-  void response
-    .writeHead(200, { "content-type": "application/x-ndjson" })
-    .end(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+export const linesOf =
+  (...lines: readonly object[]) =>
+  (response: ServerResponse) =>
+    void response
+      .writeHead(200, { "content-type": "application/x-ndjson" })
+      .end(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
