@@ -148,8 +148,7 @@ describe("what was made round the bridge", () => {
     lab().engine.imageIds.set(lab().pin(image.digest), digestOf("evil"));
     await lab().deploy(image.digest);
 
-    await lab().until(() => lab().containers.join() === "drifted");
-    expect(service()).toBe("trusted: ");
+    await lab().until(() => lab().containers.join() === "drifted" && service() === "trusted: ");
     expect(lab().core.watch.states().containers[0]?.reason).toContain(`on this node is ${digestOf("evil")}`);
   });
 });
@@ -174,7 +173,7 @@ describe("what nobody can tell", () => {
   });
 
   it("is a node whose engine is not the one that the configuration says", async () => {
-    lab().engine.facts = { NodeID: "node-7", ControlAvailable: true };
+    lab().engine.facts.NodeID = "node-7";
 
     await lab().until(() => lab().core.watch.states().nodes[0]?.state === "unseen");
     await lab().until(() => lab().records("seen").length === 1);
