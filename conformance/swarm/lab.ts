@@ -2,7 +2,7 @@
  * A Swarm of real engines on this machine, each in namespaces of its own, on a switch in another: made and removed by one
  * call, several at a time. Root alone can.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { missingTools } from "../harness/tools.ts";
@@ -67,8 +67,7 @@ export function findMissing(): string[] {
 /** @throws Error with an engine's log when it does not come up; nothing is left then */
 export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const network = await openNetwork();
-  // What a lab of this name left that was killed.
-  await removeCgroups(network.name);
+  await removeRemains(network.name);
   const folder = mkdtempSync(join(tmpdir(), `${network.name}-`));
   const nodes = await makeNodes(options, network, folder);
   const lab = toLab(network, folder, nodes);
@@ -81,6 +80,13 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     await lab.close();
     throw error;
   }
+}
+
+/** Of a lab of this name that was killed, and could not: its nodes went along. */
+async function removeRemains(name: string): Promise<void> {
+  await removeCgroups(name);
+  const folders = readdirSync(tmpdir()).filter((entry) => entry.startsWith(`${name}-`));
+  for (const folder of folders) rmSync(join(tmpdir(), folder), { recursive: true, force: true });
 }
 
 function toLab(network: Network, folder: string, nodes: readonly LabNode[]): Lab {

@@ -10,7 +10,7 @@ const engines: EngineSimulator[] = [];
 beforeEach(async () => {
   engines.push(...(await Promise.all([1, 2, 3].map(() => EngineSimulator.start()))));
   for (const [index, engine] of engines.entries())
-    engine.facts = { NodeID: `node-${index + 1}`, ControlAvailable: index < 2 };
+    engine.facts = { ...engine.facts, NodeID: `node-${index + 1}`, ControlAvailable: index < 2 };
 });
 afterEach(async () => {
   await Promise.all(engines.splice(0).map((engine) => engine.stop()));
@@ -27,7 +27,7 @@ const open = () =>
       ["three", unix(2)],
     ]),
   });
-const says = (status: number, message: string) => (method: string, path: string, response: ServerResponse) => {
+const says = (status: number, message: string) => (_method: string, path: string, response: ServerResponse) => {
   if (path === "/info") return false;
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ message }));
   return true;

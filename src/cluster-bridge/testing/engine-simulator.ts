@@ -35,21 +35,30 @@ interface Task {
   readonly Status: { readonly ContainerStatus: { readonly ContainerID: string } };
 }
 
+/** One node, on which everything fits. */
 const NODE = {
-  ...{
-    ID: "node-1",
-    Version: { Index: 1 },
-    Spec: { Role: "manager", Availability: "active", Labels: {} },
-    Status: { State: "ready" },
-  },
+  ...{ ID: "node-1", Version: { Index: 1 }, Status: { State: "ready" } },
+  Spec: { Labels: {}, Role: "manager", Availability: "active" },
   Description: {
-    ...{ Hostname: "one", Platform: { Architecture: "x86_64", OS: "linux" }, Engine: {} },
+    ...{ Hostname: "one", Platform: { OS: "linux", Architecture: "x86_64" } },
     Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
+    Engine: { Plugins: [{ Type: "Volume", Name: "local" }] },
   },
+};
+const MANAGER = { NodeID: "node-1", ControlAvailable: true, LocalNodeState: "active" };
+const FIXED: Readonly<Record<string, unknown>> = {
+  ...{ "/swarm": {}, "/nodes": [NODE], "/networks": [], "/secrets": [], "/configs": [] },
 };
 
 /** Answers itself, or returns false. */
 export type EngineAttack = (method: string, path: string, response: ServerResponse) => boolean;
+
+export type PullAnswer =
+  | { readonly status: 200; readonly digest: string }
+  | { readonly status: 401 | 403 | 404 | 500; readonly message: string };
+type Pull = (reference: string, auth: string | undefined) => Promise<PullAnswer>;
+
+const everythingIsThere: Pull = async (reference) => ({ status: 200, digest: reference.split("@")[1] ?? "" });
 
 export class EngineSimulator {
   readonly services = new Map<string, Service>();
@@ -57,12 +66,16 @@ export class EngineSimulator {
   readonly broken = new Set<string>();
   /** `METHOD /path`, without the query and the version of the API. */
   readonly asked: string[] = [];
+  /** What came along with that in `X-Registry-Auth`; undefined: nothing. */
+  readonly auths: (string | undefined)[] = [];
+  /** Asks the registry for an image, as a node would. */
+  pull: Pull = everythingIsThere;
   readonly parts = new PartStore();
   attack: EngineAttack = () => false;
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
   /** Who it says that it is. */
-  facts = { NodeID: "node-1", ControlAvailable: true };
+  facts = { ...MANAGER };
   /** What somebody started on the node itself, beside the tasks of services. */
   readonly containers = new Map<string, EngineContainer>();
   /** Of which bytes an image is; where it is not said, `sha256:` and its name. */
@@ -99,11 +112,12 @@ export class EngineSimulator {
     this.services.clear();
     this.containers.clear();
     this.imageIds.clear();
-    this.facts = { NodeID: "node-1", ControlAvailable: true };
+    this.facts = { ...MANAGER };
     this.broken.clear();
     this.asked.length = 0;
+    this.auths.length = 0;
     this.parts.reset();
-    [this.attack, this.change] = [() => false, () => undefined];
+    [this.attack, this.change, this.pull] = [() => false, () => undefined, everythingIsThere];
   }
 
   /** Images by name of the service. */
@@ -121,9 +135,15 @@ export class EngineSimulator {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
+    const auth = request.headers["x-registry-auth"]?.toString();
     this.asked.push(`${method} ${path}`);
+    this.auths.push(auth);
     if (this.attack(method, path, response)) return;
-    const [status, answer] = this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body);
+    const [, reference] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
+    const [status, answer] =
+      reference === undefined
+        ? (this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body))
+        : toAnswer(await this.pull(reference, auth));
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
@@ -131,13 +151,9 @@ export class EngineSimulator {
     const filters = JSON.parse(query.get("filters") ?? "{}");
     const [, id = "", verb] = /^\/services\/([^/]+)(\/update)?$/.exec(path) ?? [];
     if (method === "GET" && path === "/version") return [200, { Version: "20.10.24" }];
-    if (method === "GET" && path === "/swarm") return [200, {}];
-    if (method === "GET" && ["/networks", "/secrets", "/configs"].includes(path)) return [200, []];
-    const [, pinned] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
-    if (pinned !== undefined) return [200, { Descriptor: { digest: pinned.slice(pinned.indexOf("@") + 1) } }];
     if (method === "GET" && path === "/info") return [200, { Name: "one", Swarm: this.facts }];
-    if (method === "GET" && path === "/nodes") return [200, [NODE]];
     if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
+    if (method === "GET" && Object.hasOwn(FIXED, path)) return [200, FIXED[path]];
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
     if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);
@@ -206,3 +222,8 @@ export class EngineSimulator {
 }
 
 const imageOf = ({ TaskTemplate }: EngineSpec): string => TaskTemplate.ContainerSpec.Image;
+
+function toAnswer(pulled: PullAnswer): [number, unknown] {
+  if (pulled.status !== 200) return [pulled.status, { message: pulled.message }];
+  return [200, { Descriptor: { digest: pulled.digest }, Platforms: [] }];
+}
