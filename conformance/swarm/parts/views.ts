@@ -36,9 +36,9 @@ async function done(world: World, action: string, body: object): Promise<void> {
 }
 
 async function shown(world: World, path: string): Promise<Loose> {
-  const { status, body } = await world.view(path);
-  if (status !== 200) throw new Error(JSON.stringify(body));
-  return body;
+  const { status, text } = await world.view(path);
+  if (status !== 200) throw new Error(text);
+  return JSON.parse(text);
 }
 
 const listed = async (world: World, name: string, query = ""): Promise<Loose[]> =>
@@ -46,7 +46,7 @@ const listed = async (world: World, name: string, query = ""): Promise<Loose[]> 
 
 /** As a manager has it. */
 async function named(world: World, path: string, name: string): Promise<Loose[]> {
-  const all = await listOf(world.lab.manager().socketPath, path);
+  const all = await listOf(world.lab.node("m1").socketPath, path);
   return all.filter(({ Name, Spec }) => Name === name || (Spec as Loose | undefined)?.Name === name);
 }
 
@@ -155,12 +155,12 @@ async function checkServices(report: Report, world: World): Promise<void> {
   await report.check("its log comes line by line, with stream, task and node", async () => {
     const lines = await until("the log", async () => {
       const { text } = await world.view(`services/${SERVICE}/logs?tail=10`);
-      const all = text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
+      const all: Loose[] = text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
       return all.length >= 2 && all;
     });
-    const of = (stream: string) => lines.find((line: Loose) => line.stream === stream);
+    const of = (stream: string) => lines.find((line) => line.stream === stream);
     equal([of("stderr")?.text, of("stderr")?.name, of("stderr")?.node], ["trouble", `${SERVICE}.1`, "w2"]);
-    if (!/^hello € from \w+$/.test(of("stdout")?.text)) throw new Error(JSON.stringify(lines));
+    if (!/^hello € from \w+$/.test(String(of("stdout")?.text))) throw new Error(JSON.stringify(lines));
   });
 }
 

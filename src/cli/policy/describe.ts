@@ -1,6 +1,12 @@
 /** A policy document in words for people. */
 import { toText } from "../../trust/constraint.ts";
-import type { Environment, EnvironmentRight, PlacementRules, PolicyDocument, SpecLimits } from "../../trust/policy-document.ts";
+import type {
+  Environment,
+  EnvironmentRight,
+  PlacementRules,
+  PolicyDocument,
+  SpecLimits,
+} from "../../trust/policy-document.ts";
 import type { RequireRow } from "../../trust/require.ts";
 import { whoOf } from "../../trust/sentences.ts";
 

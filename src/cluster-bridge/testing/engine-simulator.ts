@@ -53,12 +53,23 @@ const FIXED: Readonly<Record<string, unknown>> = {
 /** Answers itself, or returns false. */
 export type EngineAttack = (method: string, path: string, response: ServerResponse) => boolean;
 
+export type PullAnswer =
+  | { readonly status: 200; readonly digest: string }
+  | { readonly status: 401 | 403 | 404 | 500; readonly message: string };
+type Pull = (reference: string, auth: string | undefined) => Promise<PullAnswer>;
+
+const everythingIsThere: Pull = async (reference) => ({ status: 200, digest: reference.split("@")[1] ?? "" });
+
 export class EngineSimulator {
   readonly services = new Map<string, Service>();
   /** Images of which no task comes up. */
   readonly broken = new Set<string>();
   /** `METHOD /path`, without the query and the version of the API. */
   readonly asked: string[] = [];
+  /** What came along with that in `X-Registry-Auth`; undefined: nothing. */
+  readonly auths: (string | undefined)[] = [];
+  /** Asks the registry for an image, as a node would. */
+  pull: Pull = everythingIsThere;
   readonly parts = new PartStore();
   attack: EngineAttack = () => false;
   /** Between what is sent and what is kept. */
@@ -104,8 +115,9 @@ export class EngineSimulator {
     this.facts = { ...MANAGER };
     this.broken.clear();
     this.asked.length = 0;
+    this.auths.length = 0;
     this.parts.reset();
-    [this.attack, this.change] = [() => false, () => undefined];
+    [this.attack, this.change, this.pull] = [() => false, () => undefined, everythingIsThere];
   }
 
   /** Images by name of the service. */
@@ -123,9 +135,15 @@ export class EngineSimulator {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
+    const auth = request.headers["x-registry-auth"]?.toString();
     this.asked.push(`${method} ${path}`);
+    this.auths.push(auth);
     if (this.attack(method, path, response)) return;
-    const [status, answer] = this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body);
+    const [, reference] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
+    const [status, answer] =
+      reference === undefined
+        ? (this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body))
+        : toAnswer(await this.pull(reference, auth));
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
@@ -136,8 +154,6 @@ export class EngineSimulator {
     if (method === "GET" && path === "/info") return [200, { Name: "one", Swarm: this.facts }];
     if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
     if (method === "GET" && Object.hasOwn(FIXED, path)) return [200, FIXED[path]];
-    const [, pinned] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
-    if (pinned !== undefined) return [200, { Descriptor: { digest: pinned.slice(pinned.indexOf("@") + 1) } }];
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
     if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);
@@ -206,3 +222,8 @@ export class EngineSimulator {
 }
 
 const imageOf = ({ TaskTemplate }: EngineSpec): string => TaskTemplate.ContainerSpec.Image;
+
+function toAnswer(pulled: PullAnswer): [number, unknown] {
+  if (pulled.status !== 200) return [pulled.status, { message: pulled.message }];
+  return [200, { Descriptor: { digest: pulled.digest }, Platforms: [] }];
+}
