@@ -21,7 +21,7 @@ export async function checkUserns(report: Report, world: World): Promise<void> {
     const { last } = await world.deploy(own, "mapped");
     equal((last as { outcome?: Loose }).outcome?.kind, "deployed");
     equal(await tasksOf(world, "mapped"), { w2: 2 });
-    const nodes = await listOf(world.lab.node("m1").socketPath, "/nodes");
+    const nodes = await listOf(world.lab.manager().socketPath, "/nodes");
     const labelled = nodes.filter(({ Spec }) => (Spec as { Labels: Loose }).Labels["goldseal.userns"] === "on");
     equal(
       labelled.map(({ Description }) => (Description as Loose).Hostname),
@@ -39,7 +39,7 @@ async function rejoin({ lab }: World): Promise<void> {
   chmodSync(lab.folder, 0o711);
   await node.stop();
   await node.start("--userns-remap=dockremap");
-  const manager = lab.node("m1");
+  const manager = lab.manager();
   const { JoinTokens } = (await askEngine(manager.socketPath, "GET", "/swarm")) as { JoinTokens: { Worker: string } };
   await askEngine(node.socketPath, "POST", "/swarm/join", {
     ...{ ListenAddr: "0.0.0.0:2377", AdvertiseAddr: node.ip },
@@ -47,12 +47,12 @@ async function rejoin({ lab }: World): Promise<void> {
   });
   await until(
     "w2 is there as another node",
-    async () => (await readyNamed(lab.node("m1").socketPath, "w2")).length === 1,
+    async () => (await readyNamed(lab.manager().socketPath, "w2")).length === 1,
   );
 }
 
 async function comeBack({ lab }: World, old: string): Promise<void> {
-  const [node, socket] = [lab.node("w2"), lab.node("m1").socketPath];
+  const [node, socket] = [lab.node("w2"), lab.manager().socketPath];
   const others = (await readyNamed(socket, "w2")).filter(({ ID }) => ID !== old);
   await node.stop();
   for (const { ID } of others) await askEngine(socket, "DELETE", `/nodes/${ID}?force=true`);
@@ -68,6 +68,6 @@ async function readyNamed(socket: string, hostname: string): Promise<Loose[]> {
 }
 
 async function nodeId({ lab }: World, hostname: string): Promise<string> {
-  const [found] = await readyNamed(lab.node("m1").socketPath, hostname);
+  const [found] = await readyNamed(lab.manager().socketPath, hostname);
   return String(found?.ID);
 }
