@@ -74,6 +74,20 @@ describe("an order", () => {
     });
   });
 
+  it.each(["secret.create", "stack.deploy"])(
+    "%s leaves nothing by which a guess of a secret could be told",
+    async (action) => {
+      bridge.answer = linesOf({ outcome: { kind: "done" } });
+
+      await app.ask("POST", `/api/v1/cluster/orders?environment=prod&action=${action}`, { as: "alice", body: SPEC });
+
+      const { body } = await app.ask("GET", "/api/v1/audit?limit=100", { as: "admin" });
+      const own = toJson(body).entries.filter((entry: object) => JSON.stringify(entry).includes(`"${action}"`));
+      expect(own.length).toBe(2);
+      expect(JSON.stringify(own)).not.toContain(digestOf(SPEC));
+    },
+  );
+
   it("that the bridge refuses is refused in its words, on record, with an id to ask about", async () => {
     bridge.answer = problemOf(403, "unsigned", "nothing is signed as the tag 1");
 
