@@ -51,6 +51,16 @@ describe("the bridge's listener", () => {
     ]);
   });
 
+  it("tells its figures", async () => {
+    const answer = await fetch(`${bridge.url}/metrics`);
+
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([
+      200,
+      "text/plain; version=0.0.4; charset=utf-8",
+    ]);
+    expect(await answer.text()).toMatch(/^goldseal_bridge_pull_secrets\{state="failing"\} 0$/m);
+  });
+
   it.each<[string, string, RequestInit, number, string]>([
     ["without an order", "/api/v1/deployments?environment=prod", { method: "POST", body: "{}" }, 400, "request"],
     ["without an action", "/api/v1/cluster/orders?environment=prod", { method: "POST", body: "{}" }, 400, "request"],
