@@ -45,8 +45,7 @@ export class Deployer {
   /** Creates or updates the service, watches it, and rolls back by itself when it does not come up. */
   deploy(plan: Plan, onProgress: OnProgress): Promise<Outcome> {
     return this.inTurn(plan.service, async () => {
-      const frozen = this.#deps.ledger.whyFrozen(plan.service);
-      if (frozen !== undefined) throw new BridgeError("POLICY", `${plan.service} is frozen: ${frozen}`);
+      this.#refuseFrozen(plan.service);
       return this.#runs.run(this.#toIntent(plan), plan.parsed, onProgress);
     });
   }
@@ -69,7 +68,10 @@ export class Deployer {
 
   /** To the newest that ran in the service before, was not taken back, and verifies now. */
   rollBack(change: ServiceChange, onProgress: OnProgress): Promise<Outcome> {
-    return this.inTurn(change.service, () => this.#rollBack(change, onProgress));
+    return this.inTurn(change.service, async () => {
+      this.#refuseFrozen(change.service);
+      return this.#rollBack(change, onProgress);
+    });
   }
 
   remove(change: ServiceChange): Promise<Outcome> {
@@ -146,6 +148,11 @@ export class Deployer {
     if (outcome !== undefined) return outcome;
     const why = doubts.map(({ reason }) => `: ${reason}`).join("");
     throw new BridgeError(doubts[0]?.code ?? "MISSING", `nothing else that ran in ${service} may run now${why}`);
+  }
+
+  #refuseFrozen(service: string): void {
+    const frozen = this.#deps.ledger.whyFrozen(service);
+    if (frozen !== undefined) throw new BridgeError("POLICY", `${service} is frozen: ${frozen}`);
   }
 
   #toIntent({ parsed: _, id = this.#deps.newId(), stack, breakGlass, ...rest }: Plan): Intent {

@@ -2,6 +2,11 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { createLog } from "../../http/log.ts";
+import { drop, type Loose, put } from "../../notary/tuf/testing/loose.ts";
+import type { Repository } from "../../notary/tuf/testing/repository.ts";
+import { digestOf } from "../../oci/digest.ts";
+import type { Artifact } from "../../trust/subject.ts";
+import { image, other } from "../../trust/testing/world.ts";
 import type { Outcome } from "../actions.ts";
 import { type Core, closeCore, openCore } from "../core.ts";
 import { parseServiceSpec } from "../service-spec.ts";
@@ -18,6 +23,7 @@ export class WatchLab {
   readonly engine: EngineSimulator;
   readonly core: Core;
   #watch: Watch;
+  #repository: Repository | undefined;
 
   constructor(lab: BridgeLab, engine: EngineSimulator, core: Core) {
     [this.lab, this.engine, this.core] = [lab, engine, core];
@@ -59,6 +65,53 @@ export class WatchLab {
     const Id = randomUUID();
     this.engine.containers.set(Id, { Id, Name: "/stray", image, Labels: labels });
     return Id;
+  }
+
+  /** Two images are signed, as `1` and `2`, and the node's engine has them as they are. */
+  signBoth(): void {
+    this.#repository = this.lab.found("ops/app");
+    for (const [tag, what, config] of [
+      ["1", image, "image"],
+      ["2", other, "other"],
+    ] as const) {
+      this.lab.sign(this.#repository, tag, what);
+      this.engine.imageIds.set(this.pin(what.digest), digestOf(config));
+    }
+  }
+
+  /** As alice does it. */
+  sign(tag: string, what: Artifact): void {
+    if (this.#repository !== undefined) this.lab.sign(this.#repository, tag, what);
+  }
+
+  revoke(tag: string): void {
+    this.#repository?.publish([this.#repository.part("targets/a", drop(["targets", tag]))]);
+  }
+
+  /** The next policy document, in which `prod` says this too. */
+  setPolicy(own: Loose): void {
+    this.lab.setPolicy((document) => {
+      document.version = (document.version as number) + 1;
+      Object.assign((document.environments as Record<string, Loose>).prod as Loose, own);
+    });
+  }
+
+  /** As a manager's own socket lets anybody do it. */
+  changeByHand(change: (spec: Loose) => void): void {
+    const [held] = [...this.engine.services.values()];
+    if (held === undefined) throw new Error("no service");
+    const spec = structuredClone(held.Spec);
+    change(spec as unknown as Loose);
+    this.engine.services.set(held.ID, { ...held, Version: { Index: held.Version.Index + 1 }, Spec: spec });
+  }
+
+  setImage(pinned: string): void {
+    this.changeByHand(put(["TaskTemplate", "ContainerSpec", "Image"], pinned));
+  }
+
+  /** What the bridge did without an order, and what came of it. */
+  get reacted(): string[] {
+    return this.records("reacted").map(({ action, outcome }) => `${action}: ${outcome}`);
   }
 
   /** What the watch says of the service, with the reason. */
@@ -110,6 +163,7 @@ export function useWatchLab(): () => WatchLab {
     const tools = { now: () => bridgeLab().now, failpoint: () => undefined, log: createLog({ level: "off" }) };
     const core = await openCore(await bridgeLab().config(engine), { ...tools, metrics: { addGauge: () => undefined } });
     lab = new WatchLab(bridgeLab(), engine, core);
+    lab.signBoth();
   });
   afterEach(() => lab.close());
   return () => lab;

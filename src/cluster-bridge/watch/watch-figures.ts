@@ -30,20 +30,20 @@ export function addWatchGauges({ journal, watch, report, metrics, now }: FigureD
       read: async () => withZeros(count(watch.states()[what].map(({ state }) => state)), states),
     });
   metrics.addGauge({
-    ...{ name: "goldseal_bridge_age_seconds", label: "of" },
+    ...{ name: "goldseal_bridge_age_seconds", label: "of", read: async () => agesOf({ watch, report, now }) },
     help: "How long ago the cluster was last looked at, the registry was told of it, and the oldest `unknown` became that",
-    read: async () => {
-      const { lookedAt, services } = watch.states();
-      const unknown = services.filter(({ state }) => state === "unknown").map(({ since }) => since.getTime());
-      const age = (ms: number | undefined): number => (ms === undefined ? Number.NaN : (now().getTime() - ms) / 1000);
-      const oldest = unknown.length === 0 ? 0 : age(Math.min(...unknown));
-      return new Map([
-        ["look", age(lookedAt?.getTime())],
-        ["report", age(report.toldAt?.getTime())],
-        ["unknown", oldest],
-      ]);
-    },
   });
+}
+
+function agesOf({ watch, report, now }: Pick<FigureDeps, "watch" | "report" | "now">): Map<string, number> {
+  const { lookedAt, services } = watch.states();
+  const unknown = services.filter(({ state }) => state === "unknown").map(({ since }) => since.getTime());
+  const age = (ms: number | undefined): number => (ms === undefined ? Number.NaN : (now().getTime() - ms) / 1000);
+  return new Map([
+    ["look", age(lookedAt?.getTime())],
+    ["report", age(report.toldAt?.getTime())],
+    ["unknown", unknown.length === 0 ? 0 : age(Math.min(...unknown))],
+  ]);
 }
 
 /** Why what runs may not be known now, a sentence each. */

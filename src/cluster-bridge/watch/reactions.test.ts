@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import { type Loose, put } from "../../notary/tuf/testing/loose.ts";
+import { digestOf } from "../../oci/digest.ts";
+import { image, other } from "../../trust/testing/world.ts";
+import { useWatchLab } from "../testing/watch-lab.ts";
+
+const lab = useWatchLab();
+const service = () => lab().service;
+
+describe("what the policy wants to be done", () => {
+  it("about lost trust: replace it by the newest that verifies now, once", async () => {
+    lab().setPolicy({ onTrustLost: "replace" });
+    await lab().deploy(image.digest);
+    await lab().deploy(other.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().revoke("2");
+
+    await lab().until(() => lab().reacted.length > 0 && service() === "trusted: ");
+    await lab().later();
+
+    expect(lab().reacted).toEqual([`replace: it is ${lab().pin(image.digest)}`]);
+    expect(lab().engine.images).toEqual({ web: lab().pin(image.digest) });
+    expect(lab().records("reaction").length).toBe(1);
+  });
+
+  it("about lost trust: replace, where nothing verifies: nothing, and that is said once", async () => {
+    lab().setPolicy({ onTrustLost: "replace" });
+    await lab().deploy(image.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().revoke("1");
+
+    await lab().until(() => lab().reacted.length > 0);
+    await lab().later(10);
+
+    expect(lab().reacted).toEqual(["replace: nothing: of all that ran as web nothing verifies now"]);
+    expect(lab().engine.images).toEqual({ web: lab().pin(image.digest) });
+  });
+
+  it("about lost trust: remove", async () => {
+    lab().setPolicy({ onTrustLost: "remove" });
+    await lab().deploy(image.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().revoke("1");
+
+    await lab().until(() => lab().reacted.length > 0);
+
+    expect(lab().reacted).toEqual(["remove: removed"]);
+    expect(lab().engine.services.size).toBe(0);
+    expect(lab().records("reaction")).toMatchObject([{ name: "web", action: "remove" }]);
+  });
+
+  it("about lost trust: freeze, until it is trusted again", async () => {
+    lab().setPolicy({ onTrustLost: "freeze" });
+    await lab().deploy(image.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().revoke("1");
+    await lab().until(() => lab().reacted.length > 0);
+
+    const refused = await lab().deploy(other.digest);
+    expect(refused).toMatchObject({ kind: "refuse", code: "POLICY", reason: expect.stringContaining("web is frozen") });
+    const back = { environment: "prod", service: "web", user: "alice" };
+    expect(await lab().core.deployer.rollBack(back, () => undefined)).toMatchObject({ kind: "refuse", code: "POLICY" });
+    lab().sign("1", image);
+
+    await lab().until(() => lab().reacted.length > 1);
+    expect(lab().reacted).toEqual(["freeze: frozen", "thaw: thawed"]);
+    expect(await lab().deploy(other.digest)).toMatchObject({ kind: "deployed" });
+  });
+
+  it("about lost trust: freeze, and what somebody scaled up by hand goes down again", async () => {
+    lab().setPolicy({ onTrustLost: "freeze" });
+    await lab().deploy(image.digest, { replicas: 2 });
+    await lab().until(() => service() === "trusted: ");
+    lab().revoke("1");
+    await lab().until(() => lab().reacted.length > 0);
+    lab().changeByHand((spec) => put(["Mode", "Replicated", "Replicas"], 5)(spec));
+
+    await lab().until(() => lab().reacted.length > 1 && service().startsWith("trust-lost"));
+
+    expect(lab().reacted).toEqual(["freeze: frozen", "scale-back: scaled back to what was ordered"]);
+    expect([...lab().engine.services.values()][0]?.Spec.Mode).toEqual({ Replicated: { Replicas: 2 } });
+  });
+
+  it("about what drifted: what was ordered takes its place again", async () => {
+    lab().setPolicy({ onTrustLost: "freeze" });
+    await lab().deploy(image.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().setImage(lab().pin(digestOf("evil")));
+
+    await lab().until(() => lab().reacted.length > 0 && service() === "trusted: ");
+
+    expect(lab().reacted).toEqual([`restore: it is ${lab().pin(image.digest)}`]);
+    expect(lab().records("intent").at(-1)).toMatchObject({
+      because: "put back: somebody changed TaskTemplate.ContainerSpec.Image",
+    });
+  });
+
+  it("about what is unmanaged: remove it", async () => {
+    lab().setPolicy({ onUnmanaged: "remove" });
+    await lab().deploy(image.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().changeByHand((spec) => Object.assign(spec, { Name: "copy" }));
+    lab().run("busybox");
+
+    await lab().until(() => lab().engine.services.size === 0 && lab().engine.containers.size === 0);
+
+    expect(
+      lab()
+        .records("reaction")
+        .map(({ kind, action }) => `${kind} ${action}`)
+        .sort(),
+    ).toEqual(["container remove", "service remove"]);
+  });
+
+  it("about what is unmanaged: nothing, while one environment does not want it", async () => {
+    lab().lab.setPolicy((document) => {
+      document.version = 8;
+      const environments = document.environments as Record<string, Loose>;
+      environments.test = { ...environments.prod };
+      (environments.prod as Loose).onUnmanaged = "remove";
+    });
+    lab().run("busybox");
+
+    await lab().until(() => lab().records("seen").length === 1);
+    await lab().later(10);
+
+    expect(lab().engine.containers.size).toBe(1);
+    expect(lab().records("reaction")).toEqual([]);
+  });
+});
