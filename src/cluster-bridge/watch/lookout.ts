@@ -4,6 +4,7 @@ import type { EngineClient } from "../engine-client.ts";
 import type { Engines } from "../engines.ts";
 import { toRefusal } from "../errors.ts";
 import { type HeldService, toService } from "../swarm.ts";
+import { mapLimited } from "./map-limited.ts";
 
 export interface SeenService extends HeldService {
   readonly name: string;
@@ -38,6 +39,8 @@ export const keyOf = (node: string, container: string): string => `${node}/${con
 const MANAGER_MS = 20_000;
 /** A node that is slow is unseen for once; the others are not kept waiting. */
 const NODE_MS = 4_000;
+/** Of one engine at once. */
+const INSPECTIONS = 8;
 const REFRESH_MS = 20_000;
 
 /** Looks at the managers, and at every node's own engine: what somebody started there no manager knows of. */
@@ -96,7 +99,7 @@ export class Lookout {
 
   async #readContainers(node: string, engine: EngineClient): Promise<SeenContainer[]> {
     const running = await engine.list("/containers/json", { timeoutMs: NODE_MS });
-    const found = await Promise.all(running.map(({ Id }) => this.#inspect(node, String(Id), engine)));
+    const found = await mapLimited(running, INSPECTIONS, ({ Id }) => this.#inspect(node, String(Id), engine));
     return found.filter((container) => container !== undefined);
   }
 

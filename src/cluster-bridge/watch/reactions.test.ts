@@ -95,6 +95,37 @@ describe("what the policy wants to be done", () => {
     });
   });
 
+  it("about what drifts again and again: a minute apart from the fourth time on", async () => {
+    lab().setPolicy({ onTrustLost: "freeze" });
+    await lab().deploy(image.digest);
+    await lab().until(() => service() === "trusted: ");
+    for (const turn of [1, 2, 3, 4]) {
+      lab().setImage(lab().pin(digestOf(`evil ${turn}`)));
+      await lab().until(() => lab().reacted.length === turn && service() === "trusted: ");
+    }
+
+    const [one = 0, , three = 0, four = 0] = lab()
+      .records("reaction")
+      .map(({ at }) => Date.parse(String(at)));
+    expect(three - one).toBeLessThan(60_000);
+    expect(four - three).toBeGreaterThanOrEqual(60_000);
+  });
+
+  it("is done by the next bridge where one was killed over it", async () => {
+    lab().setPolicy({ onTrustLost: "remove" });
+    await lab().deploy(image.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().engine.attack = (method, _path, response) => method === "DELETE" && response.destroy() !== undefined;
+    lab().revoke("1");
+    await lab().until(() => lab().records("reaction").length === 1);
+    lab().engine.attack = () => false;
+
+    await lab().restartWatch();
+    await lab().until(() => lab().reacted.at(-1) === "remove: removed");
+
+    expect(lab().engine.services.size).toBe(0);
+  });
+
   it("about what is unmanaged: remove it", async () => {
     lab().setPolicy({ onUnmanaged: "remove" });
     await lab().deploy(image.digest);

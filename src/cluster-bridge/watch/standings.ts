@@ -2,6 +2,7 @@ import type { RepositoryName } from "../../oci/repository-name.ts";
 import type { SignedPolicy } from "../../trust/policy.ts";
 import { type DecisionDeps, type Weighed, weighSignedDigest } from "../signed-digest.ts";
 import type { ReadCollection } from "../trust-reader.ts";
+import { mapLimited } from "./map-limited.ts";
 
 /** An image where it runs. */
 export interface Placed {
@@ -128,14 +129,4 @@ function forOneRound({ authority, clock, policy, trust, registry }: DecisionDeps
       },
     },
   };
-}
-
-async function mapLimited<T, R>(items: readonly T[], width: number, act: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const left = items.entries();
-  const work = async (): Promise<void> => {
-    for (const [index, item] of left) results[index] = await act(item);
-  };
-  await Promise.all(Array.from({ length: width }, work));
-  return results;
 }
