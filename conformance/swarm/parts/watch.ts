@@ -219,7 +219,8 @@ async function checkReactions(world: World, report: Report, { one, two }: Digest
     await world.docker("service", "scale", "--detach", "seen-web=4");
     const { outcome } = await until("it is put back", () => findReacted(world, "seen-web", "restore"), 60);
     equal(outcome, `it is ${world.pin(one, WATCHED)}`);
-    equal((await running(world, "seen-web")).length, 2);
+    // Two of them are still being stopped by then.
+    await until("two tasks again", async () => (await running(world, "seen-web")).length === 2, 30);
     equal((await world.services())["seen-web"], world.pin(one, WATCHED));
   });
   await report.check("onTrustLost remove: the service goes", async () => {
