@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
+import { request, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -122,11 +122,13 @@ describe("an order", () => {
 
   it("is put on record to its end though nobody listens any more", async () => {
     const before = (await recorded("service.remove")).length;
-    const said = Promise.withResolvers<void>();
+    const answering = Promise.withResolvers<ServerResponse>();
     bridge.answer = (response) => {
       response.writeHead(200, { "content-type": "application/x-ndjson" }).write('{"waiting":true}\n');
-      said.promise.then(() => response.end('{"outcome":{"kind":"done","removed":"web"}}\n'));
+      answering.resolve(response);
     };
+    const ended = () => app.log.filter(({ event, route }) => event === "http" && route === "cluster-order").length;
+    const endedBefore = ended();
     const path = "/api/v1/cluster/orders?environment=prod&action=service.remove";
     const headers = { authorization: basic("alice"), "goldseal-order": "a.b.c" };
     const asking = request({ host: "127.0.0.1", port: app.port, method: "POST", path, headers });
@@ -135,7 +137,11 @@ describe("an order", () => {
     await new Promise((resolve) => asking.once("response", (incoming) => incoming.once("data", resolve)));
 
     asking.destroy();
-    said.resolve();
+    const telling = await answering.promise;
+    // Nobody can be told this, and the exchange with who went away is over.
+    telling.write('{"waiting":true}\n');
+    await expect.poll(ended).toBe(endedBefore + 1);
+    telling.end('{"outcome":{"kind":"done","removed":"web"}}\n');
 
     await expect.poll(async () => (await recorded("service.remove")).length).toBe(before + 1);
     expect((await recorded("service.remove"))[0]).toMatchObject({ detail: { outcome: { kind: "done" } } });
