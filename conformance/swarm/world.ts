@@ -16,6 +16,14 @@ const ROOT_PASSPHRASE = "rootpass-123";
 /** By which the bridge believes who looks. */
 const RELAY_SECRET = randomBytes(24).toString("hex");
 
+const OLGA: Credentials = { name: "olga", password: "olga-secret-1" };
+
+/** The registry hands orders, and questions about the cluster, to the bridge. */
+const relayEnv = (folder: string, port: number) => ({
+  GOLDSEAL_BRIDGE_URL: `http://127.0.0.1:${port}`,
+  GOLDSEAL_BRIDGE_SECRET_FILE: join(folder, "relay-secret"),
+});
+
 export class World {
   readonly folder: string;
   readonly lab: Lab;
@@ -34,18 +42,26 @@ export class World {
     [this.folder, this.lab, this.#server, this.#data] = [folder, lab, server, data];
     this.bridge = new BridgeProcess(folder, bridgePort);
     [this.officer, this.operator] = [makeKey(), makeKey()];
+    const pem = this.operator.privateKey.export({ format: "pem", type: "pkcs8" });
+    writeFileSync(this.#operatorFile, pem, { mode: 0o600 });
+  }
+
+  get #operatorFile(): string {
+    return join(this.folder, "operator.pem");
   }
 
   /** The registry speaks TLS to the engines. */
   static async open(options: LabOptions = {}): Promise<World> {
-    const lab = await openLab(options);
+    const [lab, bridgePort] = [await openLab(options), await freePort()];
     const [data, folder] = [freshFolder(), mkdtempSync(join(tmpdir(), "goldseal-swarm-"))];
+    writeFileSync(join(folder, "relay-secret"), `${RELAY_SECRET}\n`, { mode: 0o600 });
     let server: RunningServer | undefined;
     try {
-      server = await startServer({ data, workers: 1, env: { GOLDSEAL_LISTEN: `${lab.gateway}:0` } });
-      const world = new World({ folder, lab, server, data, bridgePort: await freePort() });
+      const env = { GOLDSEAL_LISTEN: `${lab.gateway}:0`, ...relayEnv(folder, bridgePort) };
+      server = await startServer({ data, workers: 1, env });
+      const world = new World({ folder, lab, server, data, bridgePort });
       lab.trustRegistry(server.host, server.caPath);
-      await addUser(server, ANN);
+      for (const user of [ANN, OLGA]) await addUser(server, user);
       await world.#login();
       return world;
     } catch (error) {
@@ -73,7 +89,7 @@ export class World {
   }
 
   async startRegistry(): Promise<void> {
-    const env = { GOLDSEAL_LISTEN: this.#server.host };
+    const env = { GOLDSEAL_LISTEN: this.#server.host, ...relayEnv(this.folder, this.bridge.port) };
     this.#server = await startServer({ data: this.#data, workers: 1, env });
   }
 
@@ -102,6 +118,11 @@ export class World {
   /** Our command line as the registry's administrator. */
   admin(...args: readonly string[]): Promise<string> {
     return this.#goldseal(this.server.admin, args);
+  }
+
+  /** Our command line as olga, who deploys: her order goes through the registry to the bridge. */
+  operate(environment: string, ...args: readonly string[]): Promise<string> {
+    return this.#goldseal(OLGA, [...args, "--environment", environment, "--key", this.#operatorFile]);
   }
 
   #goldseal(who: Credentials, args: readonly string[]): Promise<string> {
@@ -192,7 +213,6 @@ export class World {
     const passwordFile = join(this.folder, "password");
     writeFileSync(passwordFile, `${admin.password}\n`, { mode: 0o600 });
     const secretFile = join(this.folder, "relay-secret");
-    writeFileSync(secretFile, `${RELAY_SECRET}\n`, { mode: 0o600 });
     const endpoint = ({ tls, socket }: LabNode) => tls ?? socket;
     const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {

@@ -82,36 +82,45 @@ secrets: {key: {file: ./key.txt}}
 
   async #checkLife(web: string, db: string): Promise<void> {
     const [world, report] = [this.#world, this.#report];
-    await report.check("a stack with two services and a network of their own runs, by the digests that were signed", async () => {
-      const { last } = await this.#deploy(this.#file("s1"));
-      equal(last, {
-        outcome: {
-          ...{ kind: "done", stack: "shop" },
-          services: { shop_web: { kind: "deployed", pinned: web }, shop_db: { kind: "deployed", pinned: db } },
-          removed: [],
-        },
-      });
-      equal(await this.#images("shop_web"), [web, web]);
-      equal(await this.#images("shop_db"), [db]);
-    });
+    await report.check(
+      "a stack with two services and a network of their own runs, by the digests that were signed",
+      async () => {
+        const { last } = await this.#deploy(this.#file("s1"));
+        equal(last, {
+          outcome: {
+            ...{ kind: "done", stack: "shop" },
+            services: { shop_web: { kind: "deployed", pinned: web }, shop_db: { kind: "deployed", pinned: db } },
+            removed: [],
+          },
+        });
+        equal(await this.#images("shop_web"), [web, web]);
+        equal(await this.#images("shop_db"), [db]);
+      },
+    );
     await report.check("its services find each other by their short names and aliases", async () => {
       for (const name of ["db", "database", "web"]) await this.#inside("shop_web", "nslookup", name);
     });
-    await report.check("a secret of a file is where its service looks for it, and other content is another secret", async () => {
-      equal(await this.#inside("shop_web", "cat", "/run/secrets/key"), "first");
-      equal(outcomeOf(await this.#deploy(this.#file("s1", { key: "second" }))), "done");
-      equal(await this.#inside("shop_web", "cat", "/run/secrets/key"), "second");
-      equal((await this.#names("secrets")).length, 2);
-    });
+    await report.check(
+      "a secret of a file is where its service looks for it, and other content is another secret",
+      async () => {
+        equal(await this.#inside("shop_web", "cat", "/run/secrets/key"), "first");
+        equal(outcomeOf(await this.#deploy(this.#file("s1", { key: "second" }))), "done");
+        equal(await this.#inside("shop_web", "cat", "/run/secrets/key"), "second");
+        equal((await this.#names("secrets")).length, 2);
+      },
+    );
     await this.#checkRefused();
     await this.#release("sbad", "exit 3");
-    await report.check("an update of one service that fails is rolled back, and the other one stays as it was ordered", async () => {
-      const { last } = await this.#deploy(this.#file("sbad", { key: "second" }));
-      const { kind, services } = (last?.outcome ?? {}) as { kind?: string; services?: Record<string, Loose> };
-      equal([kind, services?.shop_web?.kind, services?.shop_web?.rolledBackTo], ["failed", "failed", web]);
-      equal([services?.shop_db?.kind, services?.shop_db?.pinned], ["deployed", db]);
-      equal(await this.#images("shop_web"), [web, web]);
-    });
+    await report.check(
+      "an update of one service that fails is rolled back, and the other one stays as it was ordered",
+      async () => {
+        const { last } = await this.#deploy(this.#file("sbad", { key: "second" }));
+        const { kind, services } = (last?.outcome ?? {}) as { kind?: string; services?: Record<string, Loose> };
+        equal([kind, services?.shop_web?.kind, services?.shop_web?.rolledBackTo], ["failed", "failed", web]);
+        equal([services?.shop_db?.kind, services?.shop_db?.pinned], ["deployed", db]);
+        equal(await this.#images("shop_web"), [web, web]);
+      },
+    );
     await report.check("what the file has no longer is removed with prune, and not without", async () => {
       const job = `  job:\n    image: ${world.image("s2")}\n    deploy: {endpoint_mode: dnsrr}`;
       equal(outcomeOf(await this.#deploy(this.#file("s1", { key: "second", more: job }))), "done");
@@ -125,15 +134,18 @@ secrets: {key: {file: ./key.txt}}
   }
 
   async #checkRefused(): Promise<void> {
-    await this.#report.check("a stack of which one image is not signed is refused, and nothing of it is made", async () => {
-      await this.#world.push("sunsigned", SERVES);
-      const before = await this.#all();
-      const more = `  job:\n    image: ${this.#world.image("sunsigned")}\n    networks: [other]`;
-      const text = this.#file("s2", { key: "third", more }).replace("networks: {back", "networks: {other: {}, back");
-      const { status, last } = await this.#deploy(text);
-      equal([status, last?.code, String(last?.detail).startsWith("shop_job: ")], [403, "unsigned", true]);
-      equal(await this.#all(), before);
-    });
+    await this.#report.check(
+      "a stack of which one image is not signed is refused, and nothing of it is made",
+      async () => {
+        await this.#world.push("sunsigned", SERVES);
+        const before = await this.#all();
+        const more = `  job:\n    image: ${this.#world.image("sunsigned")}\n    networks: [other]`;
+        const text = this.#file("s2", { key: "third", more }).replace("networks: {back", "networks: {other: {}, back");
+        const { status, last } = await this.#deploy(text);
+        equal([status, last?.code, String(last?.detail).startsWith("shop_job: ")], [403, "unsigned", true]);
+        equal(await this.#all(), before);
+      },
+    );
   }
 
   async #checkKilled(): Promise<void> {
@@ -147,7 +159,8 @@ secrets: {key: {file: ./key.txt}}
         const asked = await this.#deploy(this.#file("s1"), { name }).catch(() => undefined);
         if (asked !== undefined) throw new Error(`it was not killed: ${JSON.stringify(asked)}`);
         await world.startBridge();
-        const isOver = (): boolean => journal(world).some((line) => line.event === "stack-ended" && isOf(line.services, name));
+        const isOver = (): boolean =>
+          journal(world).some((line) => line.event === "stack-ended" && isOf(line.services, name));
         await until(`the stack ${name} is at its end`, async () => isOver(), 60);
         equal(await this.#services(name), [`${name}_db`, `${name}_web`]);
         equal(journal(world).filter(({ event, service }) => event === "intent" && service === `${name}_web`).length, 1);
@@ -156,24 +169,31 @@ secrets: {key: {file: ./key.txt}}
   }
 
   async #checkRemoval(): Promise<void> {
-    await this.#report.check("a stack is removed with all that is its own, and the network only after who used it", async () => {
-      const { last } = await this.#world.change("stack.remove", { name: "shop" });
-      equal(outcomeOf({ last }), "done");
-      equal([await this.#services("shop"), await this.#all()], [[], []]);
-      equal((last?.outcome as Loose).left, []);
-    });
+    await this.#report.check(
+      "a stack is removed with all that is its own, and the network only after who used it",
+      async () => {
+        const { last } = await this.#world.change("stack.remove", { name: "shop" });
+        equal(outcomeOf({ last }), "done");
+        equal([await this.#services("shop"), await this.#all()], [[], []]);
+        equal((last?.outcome as Loose).left, []);
+      },
+    );
   }
 
   /** The same file by docker's own client, under another name. */
   async #checkAgreement(): Promise<void> {
     const [world, text] = [this.#world, this.#wide()];
-    await this.#report.check("docker's own client makes the same of the same file: names, labels, aliases and all else", async () => {
-      const { last } = await this.#deploy(text, { name: "ours" });
-      equal(outcomeOf({ last }), "done");
-      await world.docker("stack", "deploy", "-c", join(this.#folder, "stack.yml"), "--with-registry-auth", "them");
-      for (const service of ["web", "db"]) equal(await this.#plain(`ours_${service}`), await this.#plain(`them_${service}`));
-      for (const kind of PARTS) equal(await this.#plainParts(kind, "ours"), await this.#plainParts(kind, "them"));
-    });
+    await this.#report.check(
+      "docker's own client makes the same of the same file: names, labels, aliases and all else",
+      async () => {
+        const { last } = await this.#deploy(text, { name: "ours" });
+        equal(outcomeOf({ last }), "done");
+        await world.docker("stack", "deploy", "-c", join(this.#folder, "stack.yml"), "--with-registry-auth", "them");
+        for (const service of ["web", "db"])
+          equal(await this.#plain(`ours_${service}`), await this.#plain(`them_${service}`));
+        for (const kind of PARTS) equal(await this.#plainParts(kind, "ours"), await this.#plainParts(kind, "them"));
+      },
+    );
     await world.docker("stack", "rm", "them");
     equal(outcomeOf(await world.change("stack.remove", { name: "ours" })), "done");
   }
@@ -238,7 +258,9 @@ configs: {conf: {file: ./web.env}}
     const kept = own.map(({ Spec, Name, Labels, Driver, Internal, Attachable, Options }) =>
       kind === "networks" ? { Name, Labels, Driver, Internal, Attachable, mtu: mtuOf(Options) } : Spec,
     );
-    return kept.map((one) => simplify(one, (text) => text, stack)).toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)));
+    return kept
+      .map((one) => simplify(one, (text) => text, stack))
+      .toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)));
   }
 
   async #images(service: string): Promise<string[]> {
@@ -258,7 +280,10 @@ configs: {conf: {file: ./web.env}}
 
   async #services(stack: string): Promise<string[]> {
     const all = await this.#list("services");
-    return all.filter((one) => stackOf(one) === stack).map(({ Spec }) => String((Spec as Loose).Name)).toSorted();
+    return all
+      .filter((one) => stackOf(one) === stack)
+      .map(({ Spec }) => String((Spec as Loose).Name))
+      .toSorted();
   }
 
   async #names(kind: (typeof PARTS)[number], stack = "shop"): Promise<string[]> {
@@ -275,14 +300,17 @@ const labelsOf = ({ Labels, Spec }: Loose): Loose => (Labels ?? (Spec as Loose |
 const stackOf = (entry: Loose): unknown => labelsOf(entry)["com.docker.stack.namespace"];
 const mtuOf = (options: unknown): unknown => ((options ?? {}) as Loose)["com.docker.network.driver.mtu"];
 const outcomeOf = ({ last }: Pick<Answer, "last">): unknown => (last?.outcome as Loose | undefined)?.kind ?? last;
-const isOf = (services: unknown, stack: string): boolean => Object.keys(services ?? {}).some((name) => name.startsWith(`${stack}_`));
+const isOf = (services: unknown, stack: string): boolean =>
+  Object.keys(services ?? {}).some((name) => name.startsWith(`${stack}_`));
 
 /** Without ids, what is empty and what is the bridge's own; in one order; of a stack without its name. */
 function simplify(value: unknown, rename: (text: string) => string, stack: string): unknown {
   if (typeof value === "string") return ofNoStack(rename(value), stack);
   if (Array.isArray(value)) {
     const entries = value.map((entry) => simplify(entry, rename, stack)).filter((entry) => entry !== undefined);
-    return entries.length === 0 ? undefined : entries.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)));
+    return entries.length === 0
+      ? undefined
+      : entries.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)));
   }
   if (typeof value !== "object" || value === null) return value || undefined;
   const kept = Object.entries(value).filter(([name]) => !/^goldseal\.|^(SecretID|ConfigID|Platforms)$/.test(name));
