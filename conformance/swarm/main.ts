@@ -9,6 +9,7 @@ import { findMissing } from "./lab.ts";
 import type { Part } from "./looking.ts";
 import { credentials } from "./parts/credentials.ts";
 import { deploying, prepare } from "./parts/deploying.ts";
+import { door } from "./parts/door.ts";
 import { placement } from "./parts/placement.ts";
 import { stacks } from "./parts/stacks.ts";
 import { story } from "./parts/story.ts";
@@ -17,7 +18,7 @@ import { watch } from "./parts/watch.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. Of some alone, `deploying` is left out but for what all begin with. */
-const PARTS: Readonly<Record<string, Part>> = { deploying, story, placement, views, stacks, credentials, watch };
+const PARTS: Readonly<Record<string, Part>> = { deploying, door, story, placement, views, stacks, credentials, watch };
 
 process.exitCode = await main(process.argv.slice(2));
 

@@ -3,7 +3,7 @@ import type { Intent } from "./deployment-records.ts";
 import type { PassPoint } from "./failpoint.ts";
 import type { Journal } from "./journal.ts";
 import { ENVIRONMENT_LABEL, INTENT_LABEL } from "./managed-service.ts";
-import type { Placed, PlaceAsk } from "./placement/placer.ts";
+import type { PlaceAsk, Placed } from "./placement/placer.ts";
 import type { PullKeeper } from "./pull-keeper.ts";
 import { findDifference } from "./same-definition.ts";
 import { toDefinition } from "./service-definition.ts";

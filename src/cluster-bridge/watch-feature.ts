@@ -42,7 +42,7 @@ export function composeWatch(core: Core, { pace, elapsedMs = () => performance.n
   const { engines, journal, ledger, policy, watch: states, now, log, deployer, swarm, decisions } = core;
   const reactions = new Reactions({ deployer, swarm, engines, journal });
   return new Watch({
-    ...{ ledger, policy, states, now, log, alarms: new Alarms({ journal, log }) },
+    ...{ ledger, policy, states, now, elapsedMs, log, alarms: new Alarms({ journal, log }) },
     lookout: new Lookout(engines),
     standings: new Standings({
       decisions: { ...decisions, registry: new ManifestMemory(decisions.registry) },

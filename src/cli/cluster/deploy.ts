@@ -1,11 +1,13 @@
+import { isJsonObject } from "../../oci/json.ts";
 import { readStatement } from "../break-glass/statement-file.ts";
 import type { CommandCall } from "../command.ts";
 import { CliError } from "../errors.ts";
 import { toText } from "../table.ts";
 import { sendOrder } from "./order.ts";
+import { writePlacement } from "./placement-table.ts";
 import { readServiceSpec } from "./service-spec.ts";
 
-/** `goldseal deploy [IMAGE]`: prints the image that runs, by the digest that was signed. */
+/** `goldseal deploy [IMAGE]`: prints the image that runs, by the digest that was signed; with `--dry-run`, why each node would. */
 export async function deploy(call: CommandCall): Promise<void> {
   const { args, options, io } = call;
   const statement =
@@ -20,7 +22,12 @@ export async function deploy(call: CommandCall): Promise<void> {
     ...(statement === undefined ? {} : { breakGlass: statement.bytes }),
   });
   if (options.json === true) return;
-  io.stderr.write(`${toText(name)} ${outcome.dryRun === true ? "would run" : "runs"}\n`);
+  if (outcome.dryRun === true) {
+    if (isJsonObject(outcome.placement)) writePlacement(call, outcome.placement);
+    io.stderr.write(`${toText(name)} would run as ${toText(outcome.pinned)}; nothing is changed\n`);
+    return;
+  }
+  io.stderr.write(`${toText(name)} runs\n`);
   io.stdout.write(`${toText(outcome.pinned)}\n`);
 }
 

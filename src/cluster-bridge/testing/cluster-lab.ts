@@ -60,6 +60,10 @@ export class ClusterLab {
     this.#bridge = undefined;
   }
 
+  get url(): string {
+    return this.#bridge?.url ?? "";
+  }
+
   /** Below `/api/v1/cluster/`, as the registry's relay asks. */
   async get(path: string, user = "alice", headers: Record<string, string> = {}): Promise<Answer> {
     return this.#ask(path, { headers: { "goldseal-user": user, "goldseal-relay": SECRET, ...headers } });

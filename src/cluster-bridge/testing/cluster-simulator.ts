@@ -52,6 +52,8 @@ export class NodeSimulator {
   /** What it says of itself beside its name. */
   info: Loose = {};
   attack: NodeAttack = () => false;
+  /** Told what came with each change. */
+  onBody: (line: string, body: Loose) => void = () => undefined;
   readonly #cluster: ClusterSimulator;
   readonly #folder: string;
   readonly #server: Server;
@@ -82,7 +84,8 @@ export class NodeSimulator {
 
   /** As if it had just joined. */
   reset(): void {
-    [this.volumes, this.containers, this.info, this.attack] = [[], [], {}, () => false];
+    [this.volumes, this.containers, this.info] = [[], [], {}];
+    [this.attack, this.onBody] = [() => false, () => undefined];
     this.asked.length = 0;
     this.#cluster.add("nodes", toEntry(this));
   }
@@ -101,6 +104,7 @@ export class NodeSimulator {
     for await (const piece of request) pieces.push(piece);
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
     this.asked.push(`${method} ${path}${url.search}`);
+    if (method !== "GET") this.onBody(`${method} ${path}`, body);
     if (this.attack(method, path, response)) return;
     const [status, answer] = method === "GET" ? this.#read(path, url.searchParams) : this.#change(method, path, body);
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));

@@ -35,17 +35,19 @@ interface Task {
   readonly Status: { readonly ContainerStatus: { readonly ContainerID: string } };
 }
 
+/** One node, on which everything fits. */
 const NODE = {
-  ...{
-    ID: "node-1",
-    Version: { Index: 1 },
-    Spec: { Role: "manager", Availability: "active", Labels: {} },
-    Status: { State: "ready" },
-  },
+  ...{ ID: "node-1", Version: { Index: 1 }, Status: { State: "ready" } },
+  Spec: { Labels: {}, Role: "manager", Availability: "active" },
   Description: {
-    ...{ Hostname: "one", Platform: { Architecture: "x86_64", OS: "linux" }, Engine: {} },
+    ...{ Hostname: "one", Platform: { OS: "linux", Architecture: "x86_64" } },
     Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
+    Engine: { Plugins: [{ Type: "Volume", Name: "local" }] },
   },
+};
+const MANAGER = { NodeID: "node-1", ControlAvailable: true, LocalNodeState: "active" };
+const FIXED: Readonly<Record<string, unknown>> = {
+  ...{ "/swarm": {}, "/nodes": [NODE], "/networks": [], "/secrets": [], "/configs": [] },
 };
 
 /** Answers itself, or returns false. */
@@ -73,7 +75,7 @@ export class EngineSimulator {
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
   /** Who it says that it is. */
-  facts = { NodeID: "node-1", ControlAvailable: true };
+  facts = { ...MANAGER };
   /** What somebody started on the node itself, beside the tasks of services. */
   readonly containers = new Map<string, EngineContainer>();
   /** Of which bytes an image is; where it is not said, `sha256:` and its name. */
@@ -110,7 +112,7 @@ export class EngineSimulator {
     this.services.clear();
     this.containers.clear();
     this.imageIds.clear();
-    this.facts = { NodeID: "node-1", ControlAvailable: true };
+    this.facts = { ...MANAGER };
     this.broken.clear();
     this.asked.length = 0;
     this.auths.length = 0;
@@ -149,11 +151,9 @@ export class EngineSimulator {
     const filters = JSON.parse(query.get("filters") ?? "{}");
     const [, id = "", verb] = /^\/services\/([^/]+)(\/update)?$/.exec(path) ?? [];
     if (method === "GET" && path === "/version") return [200, { Version: "20.10.24" }];
-    if (method === "GET" && path === "/swarm") return [200, {}];
-    if (method === "GET" && ["/networks", "/secrets", "/configs"].includes(path)) return [200, []];
     if (method === "GET" && path === "/info") return [200, { Name: "one", Swarm: this.facts }];
-    if (method === "GET" && path === "/nodes") return [200, [NODE]];
     if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
+    if (method === "GET" && Object.hasOwn(FIXED, path)) return [200, FIXED[path]];
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
     if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);

@@ -11,7 +11,7 @@ import { type BridgeLab, useBridgeLab } from "./bridge-lab.ts";
 import { type EngineContainer, EngineSimulator } from "./engine-simulator.ts";
 
 const FAST = { lookMs: 30, calmMs: 10, judgeMs: 60, soonMs: 20 };
-const PATIENCE_MS = 4_000;
+const PATIENCE_MS = 12_000;
 
 export class WatchLab {
   readonly lab: BridgeLab;
@@ -76,14 +76,14 @@ export class WatchLab {
     return this.core.journal.records.filter(({ event }) => events.includes(String(event)));
   }
 
-  /** Until it is so; meanwhile the clock runs, ten times as fast as it should. */
+  /** Until it is so; meanwhile the clock runs, twenty times as fast as it should. */
   async until(isSo: () => boolean | Promise<boolean>): Promise<void> {
     const endsMs = performance.now() + PATIENCE_MS;
     while (!(await isSo())) {
       if (performance.now() > endsMs)
         throw new Error(`${this.service}; ${JSON.stringify([this.containers, this.core.journal.records])}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
-      this.lab.now = new Date(this.lab.now.getTime() + 200);
+      this.lab.now = new Date(this.lab.now.getTime() + 400);
     }
   }
 

@@ -21,6 +21,8 @@ export interface WatchDeps {
   readonly alarms: Alarms;
   readonly reactor: Reactor;
   readonly now: () => Date;
+  /** Milliseconds since some moment, however the clock is set meanwhile. */
+  readonly elapsedMs: () => number;
   readonly log: Log;
   readonly pace?: Pace;
 }
@@ -147,7 +149,7 @@ export class Watch {
   /** Who belongs to what, as long as it runs. */
   #remember({ tasks, services, containers }: Sight): void {
     const names = new Map(services.map(({ id, name }) => [id, name]));
-    const nowMs = performance.now();
+    const nowMs = this.#deps.elapsedMs();
     const keys = new Set(containers.map(({ node, id }) => keyOf(node, id)));
     for (const key of keys) {
       const id = tasks.get(key);
@@ -178,7 +180,7 @@ export class Watch {
       standingOf: (placed) => standings.of(placed),
       inForceBefore: (service) => this.#inForceBefore.get(service) ?? [],
       members: this.#members,
-      isNew: (key) => performance.now() - (this.#firstSeenMs.get(key) ?? 0) < NEW_MS,
+      isNew: (key) => this.#deps.elapsedMs() - (this.#firstSeenMs.get(key) ?? 0) < NEW_MS,
     });
   }
 
