@@ -111,6 +111,15 @@ describe("the manager", () => {
     expect(at(0).asked).toEqual(["POST /services/create"]);
   });
 
+  it("is not asked again because of a registry that is away", async () => {
+    const manager = (await open()).manager();
+    at(0).attack = says(500, "Get https://registry/v2/: dial tcp 10.0.0.1:5443: connect: connection refused");
+
+    await expect(manager.list("/distribution/registry/json")).rejects.toMatchObject({ code: "ENGINE" });
+
+    expect(at(0).asked.length).toBe(1);
+  });
+
   it("is none that was made a worker", async () => {
     const manager = (await open()).manager();
     at(0).attack = says(

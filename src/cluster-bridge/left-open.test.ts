@@ -145,6 +145,27 @@ describe("what an engine that falls silent leaves open", () => {
     expect([engine.images, events().at(-1)]).toEqual([{}, "removed"]);
   });
 
+  it.each([
+    ["removed, where nothing ran before", false],
+    ["rolled back, where something did", true],
+  ])("is %s, when somebody made another service of it on the way (T25)", async (_what, isUpdate) => {
+    if (isUpdate) await deploy(1);
+    engine.change = (spec) => {
+      spec.TaskTemplate.ContainerSpec.Args = ["evil"];
+      silenceFrom(/^GET/);
+    };
+    await deploy(2);
+    speak();
+    engine.change = () => undefined;
+
+    await deployer.recoverLeft();
+
+    expect(engine.images).toEqual(isUpdate ? { web: pinned(1) } : {});
+    expect(journal.records).toContainEqual(
+      expect.objectContaining({ event: "failed", reason: expect.stringContaining("ContainerSpec.Args") }),
+    );
+  });
+
   it("is not looked for among what ended well", async () => {
     await deploy(1);
     const asked = engine.asked.length;

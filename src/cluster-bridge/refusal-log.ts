@@ -27,7 +27,7 @@ export class RefusalLog {
     }
     const { environment, action, spec } = wanted;
     // What is guessed of a secret could be compared with its hash.
-    const hash = action.startsWith("secret.") ? {} : { spec: sha256Of(spec).toString("hex") };
+    const hash = /^(secret|stack)\./.test(action) ? {} : { spec: sha256Of(spec).toString("hex") };
     const unrecorded = this.#unrecorded;
     this.#unrecorded = 0;
     await this.#journal.append({

@@ -180,9 +180,13 @@ describe("an order that is refused", () => {
     expect((await lab().journal()).at(-1)).toMatchObject({ event: "refused", user: "alice", unrecorded: 5 });
   });
 
-  it("for a secret leaves nothing by which a guess of it could be told", async () => {
-    await lab().order("secret.create", { name: "key", data: "aHVudGVyMg==" }, { by: bob });
+  it.each(["secret.create", "stack.deploy"] as const)(
+    "%s leaves nothing by which a guess of a secret could be told",
+    async (action) => {
+      await lab().order(action, { name: "key", data: "aHVudGVyMg==" }, { by: bob });
 
-    expect((await lab().journal())[0]).not.toHaveProperty("spec");
-  });
+      expect((await lab().journal())[0]).toMatchObject({ event: "refused", action });
+      expect((await lab().journal())[0]).not.toHaveProperty("spec");
+    },
+  );
 });

@@ -36,7 +36,7 @@ function describe(request: Request, action: string, body: Uint8Array): JsonObjec
     environment: request.query("environment") ?? "",
     ...(typeof name === "string" ? { name } : {}),
     // What is guessed of a secret could be compared with its hash.
-    ...(action.startsWith("secret.") ? {} : { body: digestOf(body) }),
+    ...(/^(secret|stack)\./.test(action) ? {} : { body: digestOf(body) }),
     ...(request.header("goldseal-break-glass") === undefined ? {} : { breakGlass: true }),
   };
 }

@@ -47,7 +47,7 @@ version: "3.8"
 services:
   web:
     image: ${world.image("s1")}
-    environment: {COLOUR: blue, N: 1}
+    environment: {COLOUR: blue, SIZE: 1}
     env_file: web.env
     labels: {tier: front}
     hostname: web
@@ -55,12 +55,14 @@ services:
     stop_grace_period: 3s
     stop_signal: SIGTERM
     read_only: true
-    tmpfs: /www
     ports: [{target: 80, published: 18085, mode: host}]
     networks: {front: {aliases: [www]}, back: }
     secrets: [key]
     configs: [{source: conf, target: /conf, mode: 0440}]
-    volumes: ["data:/data", {type: volume, source: data, target: /again, read_only: true, volume: {nocopy: true}}]
+    volumes:
+    - data:/data
+    - {type: tmpfs, target: /www, tmpfs: {size: 1048576}}
+    - {type: volume, source: data, target: /again, read_only: true, volume: {nocopy: true}}
     healthcheck: {test: [CMD, /bin/busybox, "true"], interval: 5s, timeout: 2s, retries: 2, start_period: 1s}
     extra_hosts: ["other:10.0.0.9"]
     dns: [10.0.0.53]
@@ -119,8 +121,11 @@ function simplify(value: unknown, rename: (text: string) => string, stack: strin
   return full.length === 0 ? undefined : Object.fromEntries(full);
 }
 
-/** Images: docker's client keeps the tag beside the digest. Secrets and configs: the bridge has a hash in their names. */
+/**
+ * Images: docker's client keeps the tag beside the digest. Secrets and configs: the bridge has a hash in their names. Capabilities:
+ * both spellings are the engine's.
+ */
 function ofNoStack(text: string, stack: string): string {
-  const image = text.replace(/:[\w.-]+(@sha256:)/, "$1");
+  const image = text.replace(/:[\w.-]+(@sha256:)/, "$1").replace(/^CAP_/, "");
   return image === stack ? "STACK" : image.replace(new RegExp(`^${stack}_`), "STACK_").replace(/_[0-9a-f]{16}$/, "");
 }

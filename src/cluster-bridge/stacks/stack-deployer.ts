@@ -11,6 +11,7 @@ import type { Decision } from "../signed-digest.ts";
 import type { Swarm } from "../swarm.ts";
 import { type Removed, removeParts, whatIs } from "./part-removal.ts";
 import { findConflicts, findForeign, type Named } from "./stack-conflicts.ts";
+import { summarize, toEnd, toOutcome } from "./stack-outcome.ts";
 import { ENVIRONMENT, type HeldPart, type Owner, type StackParts } from "./stack-parts.ts";
 import { contentKey, PART_KINDS, type Part, type StackPlan } from "./stack-plan.ts";
 import {
