@@ -29,6 +29,8 @@ export class World {
   /** By environment: what the policy document says beside {@link World.environment}'s own words. */
   #environments: Readonly<Record<string, object>> = {};
   #pinned: readonly string[] = ["ann/web"];
+  /** As their roots were when they were pinned. */
+  readonly #pins = new Map<string, object>();
 
   private constructor(parts: { folder: string; lab: Lab; server: RunningServer; data: string; bridgePort: number }) {
     const { folder, lab, server, data, bridgePort } = parts;
@@ -196,7 +198,7 @@ export class World {
     return this.bridge.store;
   }
 
-  /** The repositories whose roots the bridge believes from its next start on, as they are then. */
+  /** The repositories whose roots the bridge believes from its next start on, as they were at the first. */
   pinAlso(...repositories: readonly string[]): void {
     this.#pinned = [...this.#pinned, ...repositories];
   }
@@ -219,8 +221,12 @@ export class World {
   }
 
   async #pin(repository: string): Promise<object> {
+    const known = this.#pins.get(repository);
+    if (known !== undefined) return known;
     const inspected = await this.goldseal("trust", "inspect", `${this.server.host}/${repository}`, "--json");
-    return { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
+    const pin = { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
+    this.#pins.set(repository, pin);
+    return pin;
   }
 
   stopBridge(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
