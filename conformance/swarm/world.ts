@@ -12,6 +12,7 @@ import { BridgeProcess } from "./bridge-process.ts";
 import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
 import { keyIdOf, makeKey, makeOrder, type OrderOptions, type SigningKey, toEnvelope } from "./signing.ts";
 
+const OLGA: Credentials = { name: "olga", password: "olga-secret-1" };
 const ROOT_PASSPHRASE = "rootpass-123";
 /** By which the bridge believes who looks. */
 const RELAY_SECRET = randomBytes(24).toString("hex");
@@ -28,6 +29,8 @@ export class World {
   /** By environment: what the policy document says beside {@link World.environment}'s own words. */
   #environments: Readonly<Record<string, object>> = {};
   #pinned: readonly string[] = ["ann/web"];
+  /** As their roots were when they were pinned. */
+  readonly #pins = new Map<string, object>();
 
   private constructor(parts: { folder: string; lab: Lab; server: RunningServer; data: string; bridgePort: number }) {
     const { folder, lab, server, data, bridgePort } = parts;
@@ -47,7 +50,7 @@ export class World {
       server = await startServer({ data, workers: 1, env });
       const world = new World({ folder, lab, server, data, bridgePort });
       lab.trustRegistry(server.host, server.caPath);
-      await addUser(server, ANN);
+      for (const user of [ANN, OLGA]) await addUser(server, user);
       await world.#login();
       return world;
     } catch (error) {
@@ -109,6 +112,13 @@ export class World {
   /** Our command line as the registry's administrator. */
   admin(...args: readonly string[]): Promise<string> {
     return must(this.#goldseal(this.server.admin, args));
+  }
+
+  /** Our command line as olga, who deploys: her order goes through the registry to the bridge. */
+  operate(environment: string, ...args: readonly string[]): Promise<string> {
+    const file = join(this.folder, "olga.pem");
+    writeFileSync(file, this.operator.privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+    return must(this.#goldseal(OLGA, [...args, "--environment", environment, "--key", file]));
   }
 
   #goldseal(who: Credentials, args: readonly string[]): Promise<RunResult> {
@@ -188,7 +198,7 @@ export class World {
     return this.bridge.store;
   }
 
-  /** The repositories whose roots the bridge believes from its next start on, as they are then. */
+  /** The repositories whose roots the bridge believes from its next start on, as they were at the first. */
   pinAlso(...repositories: readonly string[]): void {
     this.#pinned = [...this.#pinned, ...repositories];
   }
@@ -211,8 +221,12 @@ export class World {
   }
 
   async #pin(repository: string): Promise<object> {
+    const known = this.#pins.get(repository);
+    if (known !== undefined) return known;
     const inspected = await this.goldseal("trust", "inspect", `${this.server.host}/${repository}`, "--json");
-    return { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
+    const pin = { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
+    this.#pins.set(repository, pin);
+    return pin;
   }
 
   stopBridge(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
