@@ -39,9 +39,9 @@ export class World {
     [this.officer, this.operator] = [makeKey(), makeKey()];
   }
 
-  /** The registry speaks TLS to the engines. */
+  /** The registry speaks TLS to the engines, and the engines to the bridge. */
   static async open(options: LabOptions = {}): Promise<World> {
-    const lab = await openLab(options);
+    const lab = await openLab({ tls: true, ...options });
     const [data, folder] = [freshFolder(), mkdtempSync(join(tmpdir(), "goldseal-swarm-"))];
     let server: RunningServer | undefined;
     try {

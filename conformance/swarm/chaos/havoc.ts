@@ -34,6 +34,7 @@ export class Havoc {
     await world.goldseal("trust", "init", `${world.server.host}/ann/web`);
     await world.sign("first");
     await world.setPolicy();
+    await world.startBridge();
     return new Havoc(world, unsigned);
   }
 
