@@ -173,6 +173,14 @@ describe("parseConfig", () => {
     );
   });
 
+  it("knows where a plug-in's socket and keys are", () => {
+    expect(parseConfig({}).authzSocket).toBe("/run/docker/plugins/goldseal.sock");
+    expect(parseConfig({ GOLDSEAL_AUTHZ_KEYS: "/etc/a.pub, /etc/b.pub" }).authzKeyFiles).toEqual([
+      "/etc/a.pub",
+      "/etc/b.pub",
+    ]);
+  });
+
   it("is frozen and shows no secret, printed, as JSON, in a message, or to the workers", () => {
     const secrets = { GOLDSEAL_ADMIN_PASSWORD: "hunter2hunter2", GOLDSEAL_DATABASE_URL: "postgres://u:hunter2@h/d" };
     const config = parseConfig({

@@ -9,6 +9,7 @@ import {
   parseFailpoint,
   parseListen,
   parsePath,
+  parsePaths,
   parsePublicUrl,
   parseRedirect,
   parseText,
@@ -75,6 +76,10 @@ export interface Config {
   readonly workers: number;
   /** GOLDSEAL_BRIDGE_CONFIG: the bridge's own YAML. */
   readonly bridgeConfigFile?: string;
+  /** GOLDSEAL_AUTHZ_KEYS: PEM files of the bridge's public keys, for a manager's authorization plug-in. */
+  readonly authzKeyFiles?: readonly string[];
+  /** GOLDSEAL_AUTHZ_SOCKET, default /run/docker/plugins/goldseal.sock: where the engine looks for that plug-in. */
+  readonly authzSocket: string;
   /** GOLDSEAL_TOKEN_TTL_SECONDS, 60 to 300, default 300: how long a bearer token is good. */
   readonly tokenTtlSeconds: number;
   /** GOLDSEAL_UPLOAD_TTL_HOURS, default 24: how long an upload session lives without progress. */
@@ -125,6 +130,8 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_AUTH_CHALLENGE",
   "GOLDSEAL_WORKERS",
   "GOLDSEAL_BRIDGE_CONFIG",
+  "GOLDSEAL_AUTHZ_KEYS",
+  "GOLDSEAL_AUTHZ_SOCKET",
   "GOLDSEAL_TOKEN_TTL_SECONDS",
   "GOLDSEAL_UPLOAD_TTL_HOURS",
   "GOLDSEAL_GC_EVERY_MINUTES",
@@ -201,6 +208,8 @@ function readAll(read: Read): Config {
     authChallenge: read("GOLDSEAL_AUTH_CHALLENGE", oneOf("bearer", "basic"), "bearer"),
     workers: read("GOLDSEAL_WORKERS", wholeNumber(1, 256), availableParallelism()),
     ...defined("bridgeConfigFile", read("GOLDSEAL_BRIDGE_CONFIG", parsePath, undefined)),
+    ...defined("authzKeyFiles", read("GOLDSEAL_AUTHZ_KEYS", parsePaths, undefined)),
+    authzSocket: read("GOLDSEAL_AUTHZ_SOCKET", parsePath, "/run/docker/plugins/goldseal.sock"),
     tokenTtlSeconds: read("GOLDSEAL_TOKEN_TTL_SECONDS", wholeNumber(60, 300), 300),
     uploadTtlHours: read("GOLDSEAL_UPLOAD_TTL_HOURS", wholeNumber(1, 8760), 24),
     gcEveryMinutes: read("GOLDSEAL_GC_EVERY_MINUTES", orOff(wholeNumber(1, 10_080)), 60),

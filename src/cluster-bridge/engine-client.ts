@@ -4,6 +4,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isJsonObject, type Json, JsonError, type JsonObject, parseJson } from "../oci/json.ts";
+import { NOTE_HEADER, NoteWriter } from "./authz/allow-note.ts";
 import type { Endpoint } from "./bridge-config.ts";
 import { BridgeError } from "./errors.ts";
 
@@ -26,19 +27,24 @@ const TIMEOUT_MS = 30_000;
 export class EngineClient {
   readonly #where: RequestOptions;
   readonly #send: typeof httpRequest;
+  readonly #notes: NoteWriter | undefined;
 
-  private constructor(where: RequestOptions, send: typeof httpRequest) {
+  private constructor(where: RequestOptions, send: typeof httpRequest, notes: NoteWriter | undefined) {
     this.#where = where;
     this.#send = send;
+    this.#notes = notes;
   }
 
-  /** Reads the files of an endpoint over TLS. */
+  /** Reads the files that the endpoint names. */
   static async open(endpoint: Endpoint): Promise<EngineClient> {
-    if (endpoint.kind === "unix") return new EngineClient({ socketPath: endpoint.socket }, httpRequest);
+    const { allowKeyFile } = endpoint;
+    // What a plug-in compares it with is a machine's clock.
+    const notes = allowKeyFile === undefined ? undefined : new NoteWriter(await readFile(allowKeyFile, "utf8"), () => new Date());
+    if (endpoint.kind === "unix") return new EngineClient({ socketPath: endpoint.socket }, httpRequest, notes);
     const { host, port } = endpoint;
     const [ca, cert, key] = await Promise.all([endpoint.ca, endpoint.cert, endpoint.key].map((file) => readFile(file)));
     const tls = { host, port, ca, cert, key, rejectUnauthorized: true, minVersion: "TLSv1.2" };
-    return new EngineClient(tls as RequestOptions, httpsRequest as typeof httpRequest);
+    return new EngineClient(tls as RequestOptions, httpsRequest as typeof httpRequest, notes);
   }
 
   /** @throws BridgeError SILENT when nobody answers; ENGINE when the answer is no 2xx and not among `expected` */
@@ -81,8 +87,11 @@ export class EngineClient {
     const headers: OutgoingHttpHeaders = { host: "engine" };
     if (body !== undefined)
       Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
+    const uri = `${API}${path}`;
+    const note = this.#notes?.write({ method, uri, body: body ?? Buffer.alloc(0) });
+    if (note !== undefined) headers[NOTE_HEADER] = note;
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const request = this.#send({ ...this.#where, method, path: `${API}${path}`, headers, signal, agent: false });
+    const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent: false });
     request.end(body);
     const [incoming]: IncomingMessage[] = await once(request, "response");
     if (incoming === undefined) throw new Error("no answer");

@@ -16,6 +16,11 @@ export function parsePath(text: string): string {
   return resolve(parseText(text));
 }
 
+/** Several, with commas between them. */
+export function parsePaths(text: string): string[] {
+  return text.split(",").map((path) => parsePath(path.trim()));
+}
+
 export function parseListen(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? "";

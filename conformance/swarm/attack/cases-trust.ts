@@ -1,0 +1,192 @@
+/** The registry is owned: its rows are rewritten, and snapshot and timestamp are signed anew with its own keys. */
+import { ecdsa, type Loose, toFile } from "../../notary/tuf-files.ts";
+import type { Pushed } from "../../story/images.ts";
+import type { Case, Stage } from "./stage.ts";
+import type { Files } from "./thief.ts";
+
+const DAY_MS = 86_400_000;
+const inDays = (days: number): string => new Date(Math.floor(Date.now() / 1000) * 1000 + days * DAY_MS).toISOString();
+const expires = (at: string) => (signed: Loose) => void (signed.expires = at);
+
+/** `1` was the good image, then another one that is just as good; the bridge has seen both. */
+async function seenTwice(stage: Stage): Promise<{ readonly old: Files; readonly recent: Pushed }> {
+  await stage.seen();
+  const old = await stage.files();
+  const recent = await stage.push("better", "1");
+  const targets = await stage.signed("targets");
+  await stage.sign({ ann: { 1: recent } });
+  const next = stage.collection.targetsPart(2, (signed) => Object.assign(signed, { delegations: targets.delegations }));
+  await stage.collection.push([next]);
+  await stage.mustVerify("1");
+  return { old, recent };
+}
+
+function only(files: Files, role: string): Files {
+  const bytes = files[role];
+  if (bytes === undefined) throw new Error(`there is no ${role}`);
+  return { [role]: bytes };
+}
+
+const rollback = (role: string): Case => ({
+  name: `rolled back: ${role}`,
+  run: async (stage) => {
+    const { old } = await seenTwice(stage);
+    const { thief } = stage.world;
+    const seen = await stage.version(role);
+    if (role === "timestamp") await thief.write(stage.gun, only(old, role));
+    else if (role === "snapshot") {
+      const { snapshot = Buffer.alloc(0) } = old;
+      await thief.write(stage.gun, { snapshot, timestamp: await thief.timestamp(stage.gun, snapshot) });
+    } else await thief.forge(stage.gun, only(old, role));
+    await stage.mustRefuse("1", [403, "trust", `${role} went back from version ${seen} to ${await stage.version(role)}`]);
+  },
+});
+
+export const TRUST: readonly Case[] = [
+  {
+    name: "arbitrary software: a delegation that its key did not sign",
+    run: async (stage) => {
+      await stage.seen();
+      const evil = await stage.push("evil", "1");
+      await stage.world.thief.forge(stage.gun, stage.forged({ 1: evil }, stage.world.signers.stranger));
+      await stage.mustRefuse("1", [403, "unsigned", `${stage.gun} has nothing that is signed as the tag 1`]);
+    },
+  },
+  {
+    name: "arbitrary software: targets that the server's snapshot key signed",
+    run: async (stage) => {
+      await stage.seen();
+      const evil = await stage.push("evil", "1");
+      const key = await stage.world.thief.serverKey(stage.gun, "snapshot");
+      await stage.world.thief.forge(stage.gun, stage.forged({ 1: evil }, key, "targets", 2));
+      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+    },
+  },
+  {
+    name: "a timestamp by a key that the root does not name",
+    run: async (stage) => {
+      await stage.seen();
+      const { thief } = stage.world;
+      const next = await stage.signed("timestamp");
+      next.version = Number(next.version) + 1;
+      await thief.write(stage.gun, { timestamp: toFile(next, [ecdsa()]) });
+      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+    },
+  },
+  ...["timestamp", "snapshot", "targets", "targets/ann"].map(rollback),
+  {
+    name: "mix-and-match: another snapshot than the timestamp speaks of",
+    run: async (stage) => {
+      const { old } = await seenTwice(stage);
+      const { snapshot } = old;
+      stage.world.front.attack = (path, response) => /\/snapshot\.[0-9a-f]{64}\.json$/.test(path) && Boolean(response.end(snapshot));
+      // Nothing new is asked for while the timestamp is the one that was seen.
+      await stage.sign({ ann: { 1: await stage.push("best", "1") } });
+      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+    },
+  },
+  {
+    name: "mix-and-match: another delegation than the snapshot speaks of",
+    run: async (stage) => {
+      await stage.seen();
+      const evil = stage.forged({ 1: await stage.push("evil", "1") }, stage.world.signers.stranger)["targets/ann"];
+      await stage.sign({ ann: { 1: await stage.push("better", "1") } });
+      stage.world.front.attack = (path, response) => /\/targets\/ann\.[0-9a-f]{64}\.json$/.test(path) && Boolean(response.end(evil));
+      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+    },
+  },
+  {
+    name: "a role that vanishes from the snapshot",
+    run: async (stage) => {
+      await stage.seen();
+      const snapshot = (signed: Loose): void => void delete (signed.meta as Loose)["targets/ann"];
+      await stage.world.thief.forge(stage.gun, {}, { snapshot });
+      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+    },
+  },
+  {
+    name: "expired: the timestamp",
+    run: async (stage) => {
+      await stage.seen();
+      const at = inDays(-1);
+      await stage.world.thief.forge(stage.gun, {}, { timestamp: expires(at) });
+      await stage.mustRefuse("1", [403, "trust", `timestamp expired at ${at}`]);
+    },
+  },
+  {
+    name: "expired: the snapshot",
+    run: async (stage) => {
+      await stage.seen();
+      const at = inDays(-1);
+      await stage.world.thief.forge(stage.gun, {}, { snapshot: expires(at) });
+      await stage.mustRefuse("1", [403, "trust", `snapshot expired at ${at}`]);
+    },
+  },
+  {
+    name: "expired: targets, signed by their own key",
+    run: async (stage) => {
+      await stage.seen();
+      const at = inDays(-1);
+      const targets = await stage.signed("targets");
+      const part = stage.collection.targetsPart(2, (signed) => Object.assign(signed, targets, { version: 2, expires: at }));
+      await stage.world.thief.forge(stage.gun, { targets: part.bytes });
+      await stage.mustRefuse("1", [403, "trust", `targets expired at ${at}`]);
+    },
+  },
+  {
+    name: "frozen: a timestamp of three days ago is all that is shown",
+    run: async (stage) => {
+      const image = await stage.push("good", "1");
+      await stage.found({ ann: { 1: image } });
+      const [at, seen] = [inDays(11), inDays(-3)];
+      await stage.world.thief.forge(stage.gun, {}, { timestamp: expires(at) });
+      await stage.mustRefuse("1", [403, "unsigned", `TODO ${seen}`]);
+    },
+  },
+  {
+    name: "another repository's trust data",
+    run: async (stage) => {
+      await stage.seen();
+      const { thief } = stage.world;
+      const victim = stage.another("copy");
+      await victim.push("evil", "1");
+      await victim.found();
+      await thief.write(victim.gun, await stage.files());
+      await victim.mustRefuse("1", [403, "trust", "TODO"]);
+    },
+  },
+  {
+    name: "a collection that is gone",
+    run: async (stage) => {
+      await stage.seen();
+      await stage.world.thief.query(
+        "delete from trust_current where collection_id = (select id from trust_collections where gun = $1)",
+        [stage.gun],
+      );
+      await stage.mustRefuse("1", [
+        ...([403, "trust"] as const),
+        `${stage.gun} had trust data, and the registry shows none any more`,
+      ]);
+    },
+  },
+  {
+    name: "database rewritten: another manifest in the row of the signed one",
+    run: async (stage) => {
+      const [image, evil] = [await stage.seen(), await stage.push("evil", "2")];
+      const where = "repository_id = (select id from repositories where name = $1)";
+      await stage.world.thief.query(
+        `update manifests set content = (select content from manifests where ${where} and digest = $3) where ${where} and digest = $2`,
+        [stage.repository, image.digest, evil.digest],
+      );
+      await stage.mustRefuse("1", [502, "registry", `what the registry gave as ${stage.repository}@${image.digest} is ${evil.digest}`]);
+    },
+  },
+  {
+    name: "database rewritten: the signed manifest is gone",
+    run: async (stage) => {
+      const image = await stage.seen();
+      stage.world.front.attack = (path, response) => path.includes("/manifests/") && Boolean(response.writeHead(404).end("{}"));
+      await stage.mustRefuse("1", [502, "registry", `${stage.repository}@${image.digest} is not in the registry`]);
+    },
+  },
+];
