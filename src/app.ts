@@ -114,8 +114,8 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
 }
 
 function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
-  const { authChallenge, tokenTtlSeconds, anonymousPull, ldapFile } = config;
-  return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile };
+  const { authChallenge, tokenTtlSeconds, anonymousPull, ldapFile, bridgeAccount } = config;
+  return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile, bridgeAccount };
 }
 
 /** Times in seconds; undefined for never. */

@@ -7,7 +7,7 @@ import { lockStore } from "./cluster-bridge/store-lock.ts";
 import { ConfigError } from "./config.ts";
 import { openDoor } from "./http/door.ts";
 import { type Listener, listen } from "./http/listener.ts";
-import { describeError, type Log } from "./http/log.ts";
+import type { Log } from "./http/log.ts";
 import { Metrics } from "./http/metrics.ts";
 
 export interface RunningBridge {
@@ -47,9 +47,9 @@ export async function startBridge(
 ): Promise<RunningBridge> {
   const lock = await lockStore(config.store);
   const die = (): void => void process.kill(process.pid, "SIGKILL");
-  const bridge = await Bridge.open(config, { now, failpoint: failpointAt(failpoint, die) });
+  const bridge = await Bridge.open(config, { now, failpoint: failpointAt(failpoint, die), log });
   const listener = await openListener(config, bridge, log);
-  bridge.recover().catch((error: unknown) => log.error("bridge.recover", describeError(error)));
+  bridge.start();
   const { host } = config.listen;
   const scheme = config.tls === undefined ? "http" : "https";
   return {

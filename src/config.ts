@@ -14,6 +14,7 @@ import {
   parseRedirect,
   parseText,
   parseTls,
+  parseUserName,
   wholeNumber,
 } from "./setup/config-values.ts";
 import { nearest } from "./setup/nearest.ts";
@@ -80,6 +81,8 @@ export interface Config {
   readonly authzKeyFiles?: readonly string[];
   /** GOLDSEAL_AUTHZ_SOCKET, default /run/docker/plugins/goldseal.sock: where the engine looks for that plug-in. */
   readonly authzSocket: string;
+  /** GOLDSEAL_BRIDGE_ACCOUNT: the user that the cluster's bridge signs in as; default: none. */
+  readonly bridgeAccount?: string;
   /** GOLDSEAL_TOKEN_TTL_SECONDS, 60 to 300, default 300: how long a bearer token is good. */
   readonly tokenTtlSeconds: number;
   /** GOLDSEAL_UPLOAD_TTL_HOURS, default 24: how long an upload session lives without progress. */
@@ -132,6 +135,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_BRIDGE_CONFIG",
   "GOLDSEAL_AUTHZ_KEYS",
   "GOLDSEAL_AUTHZ_SOCKET",
+  "GOLDSEAL_BRIDGE_ACCOUNT",
   "GOLDSEAL_TOKEN_TTL_SECONDS",
   "GOLDSEAL_UPLOAD_TTL_HOURS",
   "GOLDSEAL_GC_EVERY_MINUTES",
@@ -210,6 +214,7 @@ function readAll(read: Read): Config {
     ...defined("bridgeConfigFile", read("GOLDSEAL_BRIDGE_CONFIG", parsePath, undefined)),
     ...defined("authzKeyFiles", read("GOLDSEAL_AUTHZ_KEYS", parsePaths, undefined)),
     authzSocket: read("GOLDSEAL_AUTHZ_SOCKET", parsePath, "/run/docker/plugins/goldseal.sock"),
+    ...defined("bridgeAccount", read("GOLDSEAL_BRIDGE_ACCOUNT", parseUserName, undefined)),
     tokenTtlSeconds: read("GOLDSEAL_TOKEN_TTL_SECONDS", wholeNumber(60, 300), 300),
     uploadTtlHours: read("GOLDSEAL_UPLOAD_TTL_HOURS", wholeNumber(1, 8760), 24),
     gcEveryMinutes: read("GOLDSEAL_GC_EVERY_MINUTES", orOff(wholeNumber(1, 10_080)), 60),

@@ -12,6 +12,7 @@ import { findPeopleOfKeys, type PersonOfKey } from "./orgs/people-of-keys.ts";
 import { findProvedKeys } from "./orgs/proved-keys.ts";
 import { type OpenPromotion, openPromotion } from "./promotion/open-promotion.ts";
 import type { Database, Sql } from "./storage/database.ts";
+import { openDeploymentHistory } from "./storage/deployments.ts";
 import { ManifestStore } from "./storage/manifest-store.ts";
 import { bridgePolicyOperations } from "./verdicts/bridge-policy-api.ts";
 import { BridgePolicyStore } from "./verdicts/bridge-policy-store.ts";
@@ -76,8 +77,7 @@ export function openImageTrust(ground: Ground, { publicUrl, algorithm, orgs }: I
     findKeys: findKeysOfUser,
     refusalOf: (error) => (error instanceof OrgsError ? error.message : undefined),
     openSigner: notary.openPromoteSigner,
-    // The bridge's deployments come here, too.
-    history: [notary.signatureHistory],
+    history: [notary.signatureHistory, openDeploymentHistory(database)],
     judgeGates: verdicts.judgePromotion,
     moveTags: (sql, move) => manifests.moveTags(sql, move),
     removeTag: (sql, repository, tag) => manifests.removeTag(sql, repository, tag),

@@ -69,6 +69,7 @@ environment
   GOLDSEAL_AUTHZ_KEYS         none              authz-plugin: PEM files of the bridge's public keys
   GOLDSEAL_AUTHZ_SOCKET       /run/docker/plugins/goldseal.sock
                                                 authz-plugin: where the engine looks for it
+  GOLDSEAL_BRIDGE_ACCOUNT     none              user that the bridge to a Swarm signs in as
 `;
 
 /** What needs the server's own settings; all else goes over the public API. */

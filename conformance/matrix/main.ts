@@ -19,6 +19,7 @@ import { plantKey } from "./token-key.ts";
 import { runLifeCells } from "./token-life.ts";
 import { runScopeCells } from "./token-scopes.ts";
 import { runTrustScopeCells } from "./trust-scopes.ts";
+import { USERS } from "./world.ts";
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +31,9 @@ const { values } = parseArgs({
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const server = await startServer({ env: { GOLDSEAL_TLS: "off", GOLDSEAL_LOG_LEVEL: "error" }, workers: 2 });
+  // Being the bridge's account opens the bridge's routes, and nothing else: every other cell says so.
+  const env = { GOLDSEAL_TLS: "off", GOLDSEAL_LOG_LEVEL: "error", GOLDSEAL_BRIDGE_ACCOUNT: USERS.A1 };
+  const server = await startServer({ env, workers: 2 });
   try {
     const stage = await openStage(server);
     try {

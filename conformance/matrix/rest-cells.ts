@@ -7,14 +7,16 @@ import { inLanes, lanes } from "./lanes.ts";
 import { memberKey } from "./member-key.ts";
 import { ACTORS, type ActorId } from "./oracle.ts";
 import { type Answer, type Ask, codeOf } from "./wire.ts";
-import { ORG, PASSWORD, USERS, type World } from "./world.ts";
+import { NAMES, ORG, PASSWORD, USERS, type World } from "./world.ts";
 
 /**
  * Who may. `members`: of the organization, whoever oversees all of them too. `owners`: of it, and system administrators;
- * `overseers`: they, and auditors.
+ * `overseers`: they, and auditors. `agents`: the account of the cluster's bridge, which is A1, and system administrators.
  * `accounts`: people, for what is their own; robots have no account.
  */
-type Who = "anyone" | "signed-in" | "accounts" | "members" | "owners" | "overseers" | "auditors" | "administrators";
+type Who =
+  | ("anyone" | "signed-in" | "accounts" | "members" | "owners")
+  | ("overseers" | "auditors" | "administrators" | "agents");
 
 interface Row {
   readonly who: Who;
@@ -59,6 +61,7 @@ const newKey = (name: string) => {
 const policy = { repositories: ["nothing"], mode: "off", require: [{ k: 1 }] };
 const GC = "/api/v1/gc";
 const FSCK = "/api/v1/fsck";
+const AGENT = "/api/v1/cluster-agent";
 const BRIDGE_POLICY = "/api/v1/policies/bridge";
 
 /** One collection at a time: the server's own, or that of the cell before. */
@@ -203,6 +206,17 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     ...{ who: "signed-in", method: "GET", ok: 200 },
     path: () => `/api/v1/history?digest=sha256:${"0".repeat(64)}`,
   },
+  "cluster-credential-issue": {
+    ...{ who: "agents", method: "POST", path: () => `${AGENT}/credentials`, ok: 201 },
+    body: (fresh: string) => ({ environment: "prod", service: fresh, repositories: [NAMES.R1] }),
+  },
+  "cluster-credential-revoke": {
+    ...{ who: "agents", method: "DELETE", ok: 404 },
+    path: (fresh) => `${AGENT}/credentials/prod/${fresh}`,
+  },
+  "cluster-digests-put": {
+    ...{ who: "agents", method: "PUT", path: () => `${AGENT}/digests`, body: { deployed: [] }, ok: 200 },
+  },
   "org-signers": { who: "members", method: "GET", path: () => org("/signers"), ok: 200 },
   "policies-list": { who: "overseers", method: "GET", path: () => org("/policies"), ok: 200 },
   "policy-get": { who: "overseers", method: "GET", path: (fresh) => org(`/policies/${fresh}`), ok: 404 },
@@ -246,8 +260,8 @@ function expected(actor: ActorId, { who, ok, code, robots }: Row): readonly [num
   if (actor === "A0" || actor === "A12") return [401, "unauthorized"];
   if (who === "signed-in" || actor === "A14") return yes;
   if (who === "accounts") return ROBOTS.includes(actor) ? (robots ?? yes) : yes;
-  if (who === "auditors" && actor === "A15") return yes;
-  if (who === "auditors" || who === "administrators") return [403, "forbidden"];
+  if ((who === "auditors" && actor === "A15") || (who === "agents" && actor === "A1")) return yes;
+  if (who === "auditors" || who === "administrators" || who === "agents") return [403, "forbidden"];
   const sees = MEMBERS.includes(actor) || actor === "A15";
   if (!sees) return [404, "not-found"];
   const isOverseer = who === "overseers" && actor === "A15";

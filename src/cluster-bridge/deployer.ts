@@ -1,9 +1,12 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { JsonObject } from "../oci/json.ts";
+import type { Outcome } from "./actions.ts";
 import { converge, type Progress } from "./convergence.ts";
-import { findConverged, findOpen, type Intent, type Stage } from "./deployment-records.ts";
-import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
+import { findConverged, findOpen, type Intent } from "./deployment-records.ts";
+import { BridgeError, type Refusal, refuse, toRefusal } from "./errors.ts";
 import type { PassPoint } from "./failpoint.ts";
 import type { Journal } from "./journal.ts";
+import type { Ledger } from "./ledger.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { findDifference } from "./same-definition.ts";
 import { toDefinition } from "./service-definition.ts";
@@ -18,24 +21,25 @@ export interface DeployerDeps {
   readonly resolve: (image: string, environment: string) => Promise<Decision>;
   readonly newId: () => string;
   readonly failpoint: PassPoint;
+  readonly ledger: Ledger;
+  /** {@link readIdentities} of this bridge. */
+  readonly identify: (pinned: string) => Promise<readonly string[]>;
   /** How long a deployment may take until it has failed. */
   readonly deadlineMs: number;
 }
-
-export type Outcome =
-  | { readonly kind: "deployed"; readonly pinned: string }
-  | { readonly kind: "failed"; readonly reason: string; readonly rolledBackTo: string | undefined }
-  | Refusal;
 
 /** What was ordered and judged, ready to be told the engine. */
 export interface Plan extends Omit<Intent, "id" | "rollbackOf"> {
   readonly parsed: ServiceSpec;
 }
 
+/** Together a minute: managers choose a new leader in ten seconds. */
+const LOOK_AGAIN_MS: readonly number[] = [500, 1000, 2000, 4000, 8000, 15_000, 30_000];
+
 export type OnProgress = (progress: Progress & { readonly pinned: string }) => void;
 
 /** The labels by which the bridge knows its own. */
-const [ENVIRONMENT, INTENT] = ["goldseal.environment", "goldseal.intent"] as const;
+export const [ENVIRONMENT, INTENT] = ["goldseal.environment", "goldseal.intent"] as const;
 
 /**
  * The only writer of services. In the journal before and after each call to the engine: what the engine was told is known
@@ -53,53 +57,105 @@ export class Deployer {
   /** Creates or updates the service, watches it, and rolls back by itself when it does not come up. */
   deploy(plan: Plan, onProgress: OnProgress): Promise<Outcome> {
     const { parsed, ...rest } = plan;
-    const act = () => this.#run({ ...rest, id: this.#deps.newId(), rollbackOf: undefined }, parsed, onProgress);
-    return this.#turns.run(plan.service, () => act().catch(toRefusal));
+    return this.inTurn(plan.service, async () => {
+      const frozen = this.#deps.ledger.whyFrozen(plan.service);
+      if (frozen !== undefined) throw new BridgeError("POLICY", `${plan.service} is frozen: ${frozen}`);
+      return this.#run({ ...rest, id: this.#deps.newId(), rollbackOf: undefined }, parsed, onProgress);
+    });
+  }
+
+  /** Whatever changes a service waits for its turn. */
+  inTurn(service: string, act: () => Promise<Outcome>): Promise<Outcome> {
+    return this.#turns.run(service, () => act().catch(toRefusal));
+  }
+
+  /** What was ordered takes the place of what somebody made of it, if it verifies now. In the service's turn. */
+  async restore(ordered: Intent, because: string): Promise<Outcome> {
+    const decision = await this.#deps.resolve(ordered.pinned, ordered.environment);
+    if (decision.kind === "refuse") return decision;
+    const { environment, service, pinned, spec, user } = ordered;
+    const intent = { environment, service, pinned, spec, user, because, id: this.#deps.newId(), rollbackOf: undefined };
+    return this.#run(intent, parse(intent), silent);
+  }
+
+  /** The newest that ran here and verifies now takes its place. In the service's turn. */
+  async replace(lost: Intent): Promise<Outcome> {
+    const pinned = await this.#rollBack(lost, silent);
+    return pinned === undefined
+      ? refuse("UNSIGNED", `of all that ran as ${lost.service} nothing verifies now`)
+      : { kind: "deployed", pinned };
   }
 
   /** After a start: what was begun when the bridge was killed is brought to its end, or given up with its reason. */
   async recover(): Promise<void> {
     const open = findOpen(this.#deps.journal.records);
-    const finish = ({ intent, stage }: (typeof open)[number]) =>
-      this.#turns.run(intent.service, () => this.#finish(intent, stage).catch(toRefusal));
-    await Promise.all(open.map(finish));
+    await Promise.all(open.map(({ intent }) => this.inTurn(intent.service, () => this.#finish(intent))));
   }
 
-  async #finish(intent: Intent, stage: Stage): Promise<Outcome> {
-    const { swarm, resolve } = this.#deps;
-    if (stage === "failed") return this.#end(intent, "the bridge was killed before it rolled back", silent);
-    const held = await swarm.findService(intent.service);
-    const isThere = held !== undefined && labelsOf(held)[INTENT] === intent.id;
-    if (isThere) return this.#watch(intent, await this.#define(intent, parse(intent)), silent);
+  async #finish(intent: Intent): Promise<Outcome> {
+    const find = () => this.#deps.swarm.findService(intent.service);
+    return this.#insist(intent, async () => this.#resume(intent, await find(), silent), silent);
+  }
+
+  /** From wherever the journal and the engine have it. @throws BridgeError SILENT, ENGINE */
+  async #resume(intent: Intent, held: HeldService | undefined, onProgress: OnProgress): Promise<Outcome> {
+    const known = this.#deps.ledger.find(intent.id);
+    if (known?.isFailed) return this.#end(intent, "nobody rolled back after it failed", onProgress);
+    if (held !== undefined && labelsOf(held)[INTENT] === intent.id) {
+      const definition = known?.definition ?? (await this.#define(intent, parse(intent)));
+      const difference = findDifference(definition, held.spec);
+      if (difference !== undefined) return this.#undo(intent, difference, held, onProgress);
+      return this.#watch(intent, definition, onProgress);
+    }
     // Time has passed: what was signed then may have been revoked.
-    const decision = await resolve(intent.pinned, intent.environment);
+    const decision = await this.#deps.resolve(intent.pinned, intent.environment);
     if (decision.kind === "refuse") return this.#giveUp(intent, decision);
-    return this.#applyAndWatch(intent, parse(intent), held, silent);
+    return this.#applyAndWatch(intent, parse(intent), held, onProgress);
   }
 
   async #run(intent: Intent, spec: ServiceSpec, onProgress: OnProgress): Promise<Outcome> {
     const held = await this.#deps.swarm.findService(intent.service);
     requireOwn(held, intent);
+    await this.#identify(intent.pinned);
     await this.#deps.journal.append({ event: "intent", ...intent });
     this.#deps.failpoint("bridge.afterIntent");
-    return this.#applyAndWatch(intent, spec, held, onProgress);
+    return this.#insist(intent, () => this.#applyAndWatch(intent, spec, held, onProgress), onProgress);
   }
 
+  /** What a manager was told that is silent since may have been done: another one knows, or a later start of the bridge. */
+  async #insist(intent: Intent, begin: () => Promise<Outcome>, onProgress: OnProgress): Promise<Outcome> {
+    let act = begin;
+    for (const pauseMs of [...LOOK_AGAIN_MS, undefined]) {
+      try {
+        return await act();
+      } catch (error) {
+        const refusal = toRefusal(error);
+        if (refusal.code !== "SILENT") return this.#giveUp(intent, refusal);
+        if (pauseMs === undefined) return refusal;
+        await delay(pauseMs);
+      }
+      act = async () => this.#resume(intent, await this.#deps.swarm.findService(intent.service), onProgress);
+    }
+    throw new Error("the last turn of the loop returns");
+  }
+
+  /** @throws BridgeError SILENT, ENGINE, SPEC */
   async #applyAndWatch(
     intent: Intent,
     spec: ServiceSpec,
     held: HeldService | undefined,
     onProgress: OnProgress,
   ): Promise<Outcome> {
-    try {
-      const { definition, difference } = await this.#apply(intent, spec, held);
-      if (difference !== undefined) return await this.#undo(intent, difference, held, onProgress);
-      return await this.#watch(intent, definition, onProgress);
-    } catch (error) {
-      const refusal = toRefusal(error);
-      // What the engine was told may have been done: a start looks again.
-      return refusal.code === "SILENT" ? refusal : this.#giveUp(intent, refusal);
-    }
+    const { definition, difference } = await this.#apply(intent, spec, held);
+    if (difference !== undefined) return this.#undo(intent, difference, held, onProgress);
+    return this.#watch(intent, definition, onProgress);
+  }
+
+  /** So that what runs can be told from it later, the registry being there or not. */
+  async #identify(pinned: string): Promise<void> {
+    const { ledger, journal, identify } = this.#deps;
+    if (ledger.identitiesOf(pinned) === undefined)
+      await journal.append({ event: "image", pinned, digests: await identify(pinned) });
   }
 
   /** T25: something between the bridge and the cluster made another service of it. */
@@ -157,6 +213,7 @@ export class Deployer {
     const { id, service } = intent;
     const definition = await this.#define(intent, spec);
     const body = Buffer.from(JSON.stringify(definition));
+    await journal.append({ event: "sent", id, definition });
     if (held === undefined) await swarm.create(body);
     else await swarm.update(held, body);
     this.#deps.failpoint("bridge.afterDockerCall");

@@ -18,7 +18,7 @@ export interface Intent {
   readonly rollbackOf: string | undefined;
 }
 
-const intentSchema = z.object({
+export const intentSchema = z.object({
   event: z.literal("intent"),
   ...{ id: z.string(), environment: z.string(), service: z.string(), pinned: z.string(), spec: z.string() },
   ...{ user: z.string(), because: z.string(), rollbackOf: z.string().optional() },

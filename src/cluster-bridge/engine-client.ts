@@ -1,61 +1,44 @@
-import { once } from "node:events";
-import { readFile } from "node:fs/promises";
-import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
-import { isJsonObject, type Json, JsonError, type JsonObject, parseJson } from "../oci/json.ts";
-import { NOTE_HEADER, NoteWriter } from "./authz/allow-note.ts";
+import type { IncomingMessage } from "node:http";
+import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { Endpoint } from "./bridge-config.ts";
+import { type EngineAnswer, type EngineAsk, EngineSocket, type EngineWire } from "./engine-wire.ts";
 import { BridgeError } from "./errors.ts";
 
-export interface EngineAnswer {
-  readonly status: number;
-  /** Undefined where there is none, or it is no JSON. */
-  readonly body: Json | undefined;
+export interface CallOptions {
+  /** What is sent are these bytes, so that a hash of them can be known beforehand. */
+  readonly body?: Uint8Array;
+  /** Statuses that are answers too, beside 2xx. */
+  readonly expected?: readonly number[];
+  readonly timeoutMs?: number;
 }
 
-/** 20.10's; later engines speak it too. */
-const API = "/v1.41";
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const TIMEOUT_MS = 30_000;
 
 /**
- * One engine's API, over its socket or mutual TLS. What is sent are the bytes that the caller made, so that a hash of them
- * can be known beforehand.
+ * An engine's API as the bridge uses it.
  * @see docs/decisions/0048
  */
 export class EngineClient {
-  readonly #where: RequestOptions;
-  readonly #send: typeof httpRequest;
-  readonly #notes: NoteWriter | undefined;
+  readonly #wire: EngineWire;
 
-  private constructor(where: RequestOptions, send: typeof httpRequest, notes: NoteWriter | undefined) {
-    this.#where = where;
-    this.#send = send;
-    this.#notes = notes;
+  constructor(wire: EngineWire) {
+    this.#wire = wire;
   }
 
   /** Reads the files that the endpoint names. */
   static async open(endpoint: Endpoint): Promise<EngineClient> {
-    const { allowKeyFile } = endpoint;
-    // What a plug-in compares it with is a machine's clock.
-    const notes = allowKeyFile === undefined ? undefined : new NoteWriter(await readFile(allowKeyFile, "utf8"), () => new Date());
-    if (endpoint.kind === "unix") return new EngineClient({ socketPath: endpoint.socket }, httpRequest, notes);
-    const { host, port } = endpoint;
-    const [ca, cert, key] = await Promise.all([endpoint.ca, endpoint.cert, endpoint.key].map((file) => readFile(file)));
-    const tls = { host, port, ca, cert, key, rejectUnauthorized: true, minVersion: "TLSv1.2" };
-    return new EngineClient(tls as RequestOptions, httpsRequest as typeof httpRequest, notes);
+    return new EngineClient(await EngineSocket.open(endpoint));
   }
 
   /** @throws BridgeError SILENT when nobody answers; ENGINE when the answer is no 2xx and not among `expected` */
   async call(
-    method: "GET" | "POST" | "DELETE",
+    method: EngineAsk["method"],
     path: string,
-    { body, expected = [] }: { readonly body?: Uint8Array; readonly expected?: readonly number[] } = {},
+    { body, expected = [], timeoutMs = TIMEOUT_MS }: CallOptions = {},
   ): Promise<EngineAnswer> {
-    const answer = await this.#exchange(method, path, body).catch((cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new BridgeError("SILENT", `${method} ${path}: ${why}`, { cause });
+    const asked = this.#wire.exchange({ method, path, body, timeoutMs });
+    const answer = await asked.catch((cause: unknown) => {
+      throw silent(`${method} ${path}`, cause);
     });
     if ((answer.status >= 200 && answer.status < 300) || expected.includes(answer.status)) return answer;
     const message = isJsonObject(answer.body) ? String(answer.body.message ?? "") : "";
@@ -63,58 +46,37 @@ export class EngineClient {
   }
 
   /** @throws BridgeError ENGINE, also where the answer is no object */
-  async getObject(path: string): Promise<JsonObject> {
-    const { body } = await this.call("GET", path);
+  async getObject(path: string, options?: CallOptions): Promise<JsonObject> {
+    const { body } = await this.call("GET", path, options);
     if (isJsonObject(body)) return body;
     throw new BridgeError("ENGINE", `GET ${path} answered no object`);
   }
 
   /** Undefined: 404. */
-  async findObject(path: string): Promise<JsonObject | undefined> {
-    const { status, body } = await this.call("GET", path, { expected: [404] });
+  async findObject(path: string, options?: CallOptions): Promise<JsonObject | undefined> {
+    const { status, body } = await this.call("GET", path, { ...options, expected: [404] });
     return status !== 404 && isJsonObject(body) ? body : undefined;
   }
 
   /** @throws BridgeError ENGINE, also where the answer is no list of objects */
-  async list(path: string): Promise<JsonObject[]> {
-    const { body } = await this.call("GET", path);
+  async list(path: string, options?: CallOptions): Promise<JsonObject[]> {
+    const { body } = await this.call("GET", path, options);
     const entries: readonly Json[] = Array.isArray(body) ? body : [null];
     if (entries.every((entry) => isJsonObject(entry))) return [...entries];
     throw new BridgeError("ENGINE", `GET ${path} answered no list`);
   }
 
-  async #exchange(method: string, path: string, body: Uint8Array | undefined): Promise<EngineAnswer> {
-    const headers: OutgoingHttpHeaders = { host: "engine" };
-    if (body !== undefined)
-      Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
-    const uri = `${API}${path}`;
-    const note = this.#notes?.write({ method, uri, body: body ?? Buffer.alloc(0) });
-    if (note !== undefined) headers[NOTE_HEADER] = note;
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent: false });
-    request.end(body);
-    const [incoming]: IncomingMessage[] = await once(request, "response");
-    if (incoming === undefined) throw new Error("no answer");
-    return { status: incoming.statusCode ?? 0, body: toJson(await readBody(incoming)) };
+  /** GET of an answer that goes on until `signal`, or the engine, ends it. @throws BridgeError SILENT, ENGINE */
+  async stream(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const incoming = await this.#wire.stream(path, signal).catch((cause: unknown) => {
+      throw silent(`GET ${path}`, cause);
+    });
+    if (incoming.statusCode === 200) return incoming;
+    incoming.destroy();
+    throw new BridgeError("ENGINE", `GET ${path} was answered ${incoming.statusCode}`);
   }
 }
 
-async function readBody(incoming: IncomingMessage): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of incoming) {
-    size += piece.length;
-    if (size > MAX_ANSWER_BYTES) throw new Error("an answer of more than 64 MiB");
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
-}
-
-function toJson(bytes: Buffer): Json | undefined {
-  try {
-    return parseJson(bytes, { maxDepth: 64 });
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
+function silent(what: string, cause: unknown): BridgeError {
+  return new BridgeError("SILENT", `${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }

@@ -20,6 +20,13 @@ export interface Outgoing {
   readonly maxBytes: number;
 }
 
+/** JSON that somebody is told. */
+export interface Telling extends Outgoing {
+  readonly method: "POST" | "PUT" | "DELETE";
+  /** Undefined: none. */
+  readonly body: Uint8Array | undefined;
+}
+
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -27,7 +34,7 @@ export interface Answer {
 }
 
 /**
- * GET over verified TLS, and the whole answer: bounded in bytes and time, no redirect followed, no content coding undone.
+ * Requests over verified TLS, and the whole answer: bounded in bytes and time, no redirect followed, no content coding undone.
  * @throws BridgeError REGISTRY
  * @see hardening T02, T10, C01, C05
  */
@@ -47,13 +54,22 @@ export class HttpsExchange {
     });
   }
 
-  async get(outgoing: Outgoing): Promise<Answer> {
+  get(outgoing: Outgoing): Promise<Answer> {
+    return this.#exchange({ ...outgoing, method: "GET", body: undefined });
+  }
+
+  /** Once: whether it arrived when no answer came, nobody knows. */
+  tell(telling: Telling): Promise<Answer> {
+    return this.#exchange(telling);
+  }
+
+  async #exchange(asked: Asked): Promise<Answer> {
     try {
-      return await this.#get(outgoing);
+      return await this.#send(asked);
     } catch (cause) {
       if (cause instanceof BridgeError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new BridgeError("REGISTRY", `${this.#options.origin}${outgoing.path}: ${why}`, { cause });
+      throw new BridgeError("REGISTRY", `${this.#options.origin}${asked.path}: ${why}`, { cause });
     }
   }
 
@@ -61,15 +77,15 @@ export class HttpsExchange {
     this.#agent.destroy();
   }
 
-  async #get({ path, headers, maxBytes }: Outgoing): Promise<Answer> {
+  async #send({ method, path, headers, body: content, maxBytes }: Asked): Promise<Answer> {
     const { origin, timeoutMs } = this.#options;
     // A timer of our own: one that a byte now and then puts off would wait for ever.
     const signal = AbortSignal.timeout(timeoutMs);
     const request = httpsRequest(new URL(origin + path), {
-      ...{ method: "GET", agent: this.#agent, signal, maxHeaderSize: 16 * 1024 },
-      headers: { "accept-encoding": "identity", ...headers },
+      ...{ method, agent: this.#agent, signal, maxHeaderSize: 16 * 1024 },
+      headers: { "accept-encoding": "identity", ...headers, ...describe(content) },
     });
-    request.end();
+    request.end(content);
     const [incoming]: IncomingMessage[] = await once(request, "response");
     if (incoming === undefined) throw new Error("no answer");
     const coding = incoming.headers["content-encoding"] ?? "identity";
@@ -77,6 +93,12 @@ export class HttpsExchange {
     if (coding !== "identity") throw new BridgeError("REGISTRY", `${path} came with the coding ${coding}, unasked`);
     return { status: incoming.statusCode ?? 0, headers: incoming.headers, body };
   }
+}
+
+type Asked = Omit<Telling, "method"> & { readonly method: Telling["method"] | "GET" };
+
+function describe(content: Uint8Array | undefined): OutgoingHttpHeaders {
+  return content === undefined ? {} : { "content-type": "application/json", "content-length": content.length };
 }
 
 async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {

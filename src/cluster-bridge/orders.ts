@@ -9,8 +9,23 @@ import { openOrder } from "./order-signature.ts";
 import type { ReplayStore } from "./replay-store.ts";
 
 /** What can be ordered, and the right that it takes. */
-const ACTIONS = { "service.deploy": "deploy", "service.rollback": "deploy", "service.remove": "operate" } as const;
+const ACTIONS = {
+  "service.deploy": "deploy",
+  "service.rollback": "deploy",
+  "service.remove": "operate",
+  "stack.deploy": "deploy",
+  "stack.remove": "operate",
+  "network.create": "operate",
+  "network.remove": "operate",
+  "secret.create": "operate",
+  "secret.remove": "operate",
+  "config.create": "operate",
+  "config.remove": "operate",
+  "node.update": "operate",
+} as const satisfies Readonly<Record<string, EnvironmentRight>>;
 export type OrderAction = keyof typeof ACTIONS;
+/** Nodes belong to every environment: whoever changes one needs the right in all of them. */
+const OF_ALL: readonly OrderAction[] = ["node.update"];
 
 const RANK: Readonly<Record<EnvironmentRight, number>> = { view: 1, operate: 2, deploy: 3 };
 const MAX_LIFE_MS = 300_000;
@@ -25,6 +40,8 @@ const orderSchema = z.strictObject({
   /** Seconds since 1970. */
   exp: z.int().min(0),
 });
+
+export const isOrderAction = (text: string): text is OrderAction => Object.hasOwn(ACTIONS, text);
 
 /** What somebody asks the bridge to do, and with what. */
 export interface Wanted {
@@ -65,9 +82,9 @@ export async function acceptOrder({ policy, replays, now }: OrderDeps, jws: stri
   refuseOther(order, wanted);
   const rules = policy.environments.get(order.environment);
   if (rules === undefined) throw new BridgeError("POLICY", `the policy has no environment ${order.environment}`);
-  if (!rules.operators.has(keyId))
-    throw new BridgeError("ORDER", `this key of ${signer.user} is none of the operators of ${order.environment}`);
-  requireRight(signer.user, rules, policy, order);
+  const touched = OF_ALL.includes(order.action) ? [...policy.environments] : [[order.environment, rules] as const];
+  for (const [environment, its] of touched)
+    requireOperator({ user: signer.user, keyId, action: order.action, environment }, its, policy);
   const lifeMs = order.exp * 1000 - now.getTime();
   if (!(lifeMs > 0)) throw new BridgeError("ORDER", "the order has expired");
   if (!(lifeMs <= MAX_LIFE_MS)) throw new BridgeError("ORDER", "an order is good for five minutes at most");
@@ -94,13 +111,21 @@ function refuseOther(order: z.infer<typeof orderSchema>, { environment, action, 
     throw new BridgeError("ORDER", "the order is for another specification");
 }
 
-function requireRight(
-  user: string,
-  { rights }: Environment,
+interface Operator {
+  readonly user: string;
+  readonly keyId: string;
+  readonly action: OrderAction;
+  readonly environment: string;
+}
+
+function requireOperator(
+  { user, keyId, action, environment }: Operator,
+  { operators, rights }: Environment,
   { teams }: PolicyDocument,
-  order: { action: OrderAction; environment: string },
 ): void {
-  const needed = ACTIONS[order.action];
+  if (!operators.has(keyId))
+    throw new BridgeError("ORDER", `this key of ${user} is none of the operators of ${environment}`);
+  const needed = ACTIONS[action];
   const has = [...rights].some(([team, right]) => RANK[right] >= RANK[needed] && teams.get(team)?.has(user) === true);
-  if (!has) throw new BridgeError("ORDER", `${user} is in no team that may ${needed} in ${order.environment}`);
+  if (!has) throw new BridgeError("ORDER", `${user} is in no team that may ${needed} in ${environment}`);
 }

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import { readObject, readParameter } from "../oci/token-exchange.ts";
 import { BridgeError } from "./errors.ts";
-import { type Answer, HttpsExchange, type Outgoing } from "./https-exchange.ts";
+import { type Answer, HttpsExchange, type Outgoing, type Telling } from "./https-exchange.ts";
 
 export interface RegistryOptions {
   readonly origin: string;
@@ -45,6 +45,17 @@ export class RegistryClient {
     if (answer.status === 404) return undefined;
     if (answer.status === 200) return answer;
     throw this.#refused(ask.path, answer.status);
+  }
+
+  /**
+   * Changes something there, signed in as the account itself (REST). Undefined: 404.
+   * @throws BridgeError REGISTRY for every other answer than 2xx
+   */
+  async tell(telling: Telling): Promise<Answer | undefined> {
+    const answer = await this.#exchange.tell({ ...telling, headers: { ...telling.headers, ...this.#basic() } });
+    if (answer.status === 404) return undefined;
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    throw this.#refused(telling.path, answer.status);
   }
 
   close(): void {

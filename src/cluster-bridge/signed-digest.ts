@@ -6,16 +6,16 @@ import type { Refusal as Doubt } from "../trust/evidence.ts";
 import { findRule, peopleOf } from "../trust/policy.ts";
 import type { Environment, PolicyDocument } from "../trust/policy-document.ts";
 import { type Artifact, openSubject, type Subject } from "../trust/subject.ts";
-import { findTagBinding, findTufEvidence, type TrustedCollection } from "../trust/tuf-evidence.ts";
-import { judge, type Verdict } from "../trust/verdict.ts";
+import { findTagBinding, findTufEvidence } from "../trust/tuf-evidence.ts";
+import { judge, type Verdict, type VerdictInput } from "../trust/verdict.ts";
 import type { BridgeClock } from "./bridge-clock.ts";
-import { BridgeError, type Refusal, refuse, toRefusal } from "./errors.ts";
+import { type Refusal, refuse, toRefusal } from "./errors.ts";
 import { type ImageReference, parseImageReference } from "./image-reference.ts";
 import { getManifest } from "./manifests.ts";
 import type { PolicyKeeper } from "./policy-keeper.ts";
 import type { RegistryClient } from "./registry-client.ts";
 import { findSigned } from "./signed-tags.ts";
-import type { TrustReader } from "./trust-reader.ts";
+import type { ReadCollection, TrustReader } from "./trust-reader.ts";
 
 export interface Deploy {
   readonly kind: "deploy";
@@ -30,7 +30,7 @@ export type Decision = Deploy | Refusal;
 
 export interface DecisionDeps {
   readonly authority: string;
-  readonly clock: BridgeClock;
+  readonly clock: Pick<BridgeClock, "read" | "saw">;
   readonly policy: Pick<PolicyKeeper, "fetch">;
   readonly trust: Pick<TrustReader, "read">;
   readonly registry: Pick<RegistryClient, "find">;
@@ -43,56 +43,87 @@ export interface DecisionDeps {
  * @see design.md rule 6; hardening "FC"
  */
 export async function resolveSignedDigest(deps: DecisionDeps, text: string, environment: string): Promise<Decision> {
+  return (await weighSignedDigest(deps, text, environment)).decision;
+}
+
+/** A decision, and what it is worth where it takes something away from what runs already. */
+export interface Weighed {
+  readonly decision: Decision;
+  /**
+   * A refusal is certain where those say so, today, whose word counts: policy keys, or the keys of a collection down to the
+   * last delegation. It is not where somebody did not answer, or not as they must, or where time alone is the reason: that
+   * is what an outage looks like, and an attacker who holds the registry can make it at will.
+   */
+  readonly isCertain: boolean;
+}
+
+/** @see docs/decisions/0051 */
+export async function weighSignedDigest(deps: DecisionDeps, text: string, environment: string): Promise<Weighed> {
   try {
     return await resolve(deps, text, environment);
   } catch (error) {
-    return toRefusal(error);
+    return { decision: toRefusal(error), isCertain: false };
   }
 }
 
-async function resolve(deps: DecisionDeps, text: string, name: string): Promise<Decision> {
+async function resolve(deps: DecisionDeps, text: string, name: string): Promise<Weighed> {
   const { authority, clock, policy, trust, registry } = deps;
   // One time for all of it (T06).
   const now = clock.read();
   const reference = parseImageReference(text, authority);
   const { document } = await policy.fetch();
   const rule = findRule(document, name, reference.repository, now);
-  if (rule.kind === "refuse") return refuse("POLICY", rule.reason);
+  if (rule.kind === "refuse") return { decision: refuse("POLICY", rule.reason), isCertain: now < document.expiresAt };
   const own = await trust.read(reference.repository, now);
-  if (own === undefined)
-    return refuse("UNSIGNED", `nothing of ${gunOfRepository(reference.repository, authority)} is signed`);
+  // What was never seen to be signed cannot have been taken back.
+  if (own === undefined) return doubt(`nothing of ${gunOfRepository(reference.repository, authority)} is signed`);
   const subject = await openImage(registry, reference, own);
+  if (subject === undefined) {
+    const what = reference.tag === undefined ? reference.digest : `the tag ${reference.tag}`;
+    const reason = `${own.gun} has nothing that is signed as ${what}`;
+    return { decision: refuse("UNSIGNED", reason), isCertain: own.doubts.length === 0 };
+  }
   const collections = [own, ...(await readOthers(deps, subject, rule.environment, now))];
   const found = collections.map((collection) => findTufEvidence(collection, subject));
-  const verdict = judge({
+  const input: VerdictInput = {
     ...{ subject, evidence: found.flatMap(({ evidence }) => evidence), binding: findTagBinding(own, subject) },
     ...{ people: peopleOf(document), requirement: { ...rule.environment, needsTag: true }, now },
-  });
+  };
+  const verdict = judge(input);
   await clock.saw(now);
-  if (!verdict.allowed)
-    return refuse(
-      "UNSIGNED",
-      explain(
-        verdict,
-        found.flatMap(({ refusals }) => refusals),
-      ),
-    );
+  if (!verdict.allowed) {
+    const doubts = found.flatMap(({ refusals }) => refusals);
+    const isCertain = collections.every((collection) => collection.doubts.length === 0) && !isStale(input);
+    return { decision: refuse("UNSIGNED", explain(verdict, doubts)), isCertain };
+  }
   const { repository } = reference;
-  return { kind: "deploy", repository, digest: subject.digest, verdict, policy: document };
+  const decision: Deploy = { kind: "deploy", repository, digest: subject.digest, verdict, policy: document };
+  return { decision, isCertain: true };
 }
 
-/** From what the tag stands for, by the trust data and never by the registry, to what was asked for. */
+const doubt = (reason: string): Weighed => ({ decision: refuse("UNSIGNED", reason), isCertain: false });
+
+/** Whether it would be allowed if the newest timestamp were of this moment: then time alone refused it. */
+function isStale(input: VerdictInput): boolean {
+  const { binding, evidence, requirement, now } = input;
+  const signed = [binding, ...evidence.map(({ statement }) => statement)].filter((dated) => dated !== undefined);
+  const newestMs = Math.max(...signed.map(({ freshAt }) => freshAt.getTime()));
+  const fresh = { ...requirement, maxTimestampAgeSeconds: undefined };
+  return judge({ ...input, requirement: fresh, now: signed.length === 0 ? now : new Date(newestMs) }).allowed;
+}
+
+/**
+ * From what the tag stands for, by the trust data and never by the registry, to what was asked for; undefined where nothing
+ * is signed as that.
+ */
 async function openImage(
   registry: DecisionDeps["registry"],
   reference: ImageReference,
-  own: TrustedCollection,
-): Promise<Subject> {
+  own: ReadCollection,
+): Promise<Subject | undefined> {
   const { repository, digest, tag } = reference;
   const signed = findSigned(own.trusted, tag, digest);
-  if (signed === undefined) {
-    const what = tag === undefined ? digest : `the tag ${tag}`;
-    throw new BridgeError("UNSIGNED", `${own.gun} has nothing that is signed as ${what}`);
-  }
+  if (signed === undefined) return undefined;
   const outer = await getManifest(registry, repository, signed);
   const chain: [Artifact, ...Artifact[]] = [outer];
   if (digest !== undefined && digest !== signed) chain.push(await getManifest(registry, repository, digest));
@@ -105,7 +136,7 @@ async function readOthers(
   subject: Subject,
   { require }: Environment,
   now: Date,
-): Promise<TrustedCollection[]> {
+): Promise<ReadCollection[]> {
   const guns = new Set(require.map((row) => gunOfRow(row, subject)));
   const names = [...guns].flatMap((gun) => (gun === undefined ? [] : (repositoryOfGun(gun, authority) ?? [])));
   const others = names.filter((repository) => repository !== subject.repository);

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { EngineClient } from "./engine-client.ts";
+import type { Engines } from "./engines.ts";
 import { BridgeError } from "./errors.ts";
 import type { ClusterIds } from "./service-definition.ts";
 import type { ServiceSpec } from "./service-spec.ts";
@@ -30,10 +31,14 @@ const FLOORS: readonly (readonly [number, number, number])[] = [
 
 /** The calls to a manager that change or show services. */
 export class Swarm {
-  readonly #engine: EngineClient;
+  readonly #engines: Pick<Engines, "manager">;
 
-  constructor(engine: EngineClient) {
-    this.#engine = engine;
+  constructor(engines: Pick<Engines, "manager">) {
+    this.#engines = engines;
+  }
+
+  get #engine(): EngineClient {
+    return this.#engines.manager();
   }
 
   /** @throws BridgeError ENGINE for an engine that is too old, or no manager */
@@ -131,7 +136,7 @@ function isRecent(version: string): boolean {
   return minor > floor[1] || (minor === floor[1] && patch >= floor[2]);
 }
 
-function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
+export function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): HeldService {
   const index = isJsonObject(Version) ? Version.Index : undefined;
   if (typeof ID !== "string" || typeof index !== "number" || !isJsonObject(Spec))
     throw new BridgeError("ENGINE", "the engine shows a service that is none");

@@ -1,7 +1,7 @@
 import { VerificationError } from "../notary/tuf/error.ts";
 import { parseGun, ROOT, type RoleName, TIMESTAMP } from "../notary/tuf/names.ts";
 import type { TrustSource } from "../notary/tuf/root-walk.ts";
-import { filesOf, getTargets, readTrusted } from "../notary/tuf/trusted-metadata.ts";
+import { filesOf, getTargets, readTrusted, type TrustedMetadata } from "../notary/tuf/trusted-metadata.ts";
 import { gunOfRepository } from "../oci/gun.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { TrustedCollection } from "../trust/tuf-evidence.ts";
@@ -17,6 +17,15 @@ export interface TrustReaderDeps {
   readonly pins: readonly Pin[];
   readonly registry: Pick<RegistryClient, "find">;
   readonly store: TrustStore;
+}
+
+/** A collection as it is now. */
+export interface ReadCollection extends TrustedCollection {
+  /**
+   * Roles that do not count, and that is not certainly their owners' will: they ran out, or the file is one that was not
+   * seen before and does not hold. Whoever holds the registry's own keys can put such a file there.
+   */
+  readonly doubts: readonly RoleName[];
 }
 
 /** However many files there are, and however slowly they come. */
@@ -39,12 +48,12 @@ export class TrustReader {
    * The repository's collection as it is now; undefined where the registry has none and had none.
    * @throws VerificationError, BridgeError
    */
-  read(repository: RepositoryName, now: Date): Promise<TrustedCollection | undefined> {
+  read(repository: RepositoryName, now: Date): Promise<ReadCollection | undefined> {
     // One walk after the other: the memory of a slow one must not take the place of a later one's.
     return this.#walks.run(repository, () => this.#walk(repository, now));
   }
 
-  async #walk(repository: RepositoryName, now: Date): Promise<TrustedCollection | undefined> {
+  async #walk(repository: RepositoryName, now: Date): Promise<ReadCollection | undefined> {
     const { authority, pins, store } = this.#deps;
     const gun = parseGun(gunOfRepository(repository, authority));
     const pin = getPin(pins, repository);
@@ -63,7 +72,7 @@ export class TrustReader {
     }
     // Without it nothing below counts; here it says why.
     getTargets(trusted);
-    return { gun, trusted };
+    return { gun, trusted, doubts: findDoubts(trusted, before) };
   }
 
   #fetcher(gun: string): TrustSource["fetch"] {
@@ -80,6 +89,15 @@ export class TrustReader {
 /** An edited pin is an operator who begins anew. */
 function recall(pin: Pin, remembered: Remembered | undefined): ReadonlyMap<RoleName, Uint8Array> {
   return remembered?.pin === pinIdOf(pin) ? remembered.files : new Map();
+}
+
+/** A file that held before and does not now lost its keys to those who may take them. */
+function findDoubts({ roles }: TrustedMetadata, before: ReadonlyMap<RoleName, Uint8Array>): RoleName[] {
+  const doubtful = [...roles.values()].filter(
+    ({ name, problem, file }) =>
+      problem !== undefined && (problem.code === "EXPIRED" || !isSame(before.get(name), file?.bytes)),
+  );
+  return doubtful.map(({ name }) => name);
 }
 
 function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

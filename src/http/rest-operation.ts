@@ -36,6 +36,8 @@ export interface OperationSpec extends Description {
 export interface BodyOperationSpec<B> extends Description {
   /** Strict: a field that it does not name is refused. */
   readonly body: z.ZodType<B>;
+  /** Default: {@link maxRestBodyBytes}. */
+  readonly maxBytes?: number;
   act(request: Request, body: B): Promise<Reply>;
 }
 
@@ -51,12 +53,13 @@ export function operation(where: Where, { act, ...rest }: OperationSpec): RestOp
 }
 
 /** The schema that checks the body is the one that openapi.json shows. */
-export function bodyOperation<B>(where: Where, { act, body, ...rest }: BodyOperationSpec<B>): RestOperation {
+export function bodyOperation<B>(where: Where, spec: BodyOperationSpec<B>): RestOperation {
+  const { act, body, maxBytes = maxRestBodyBytes, ...rest } = spec;
   const handler = async (request: Request) => {
     checkQuery(request, rest.query);
     return act(request, await readRestBody(request, body));
   };
-  return { query: undefined, ...rest, body, route: route(...where, handler, { maxBodyBytes: maxRestBodyBytes }) };
+  return { query: undefined, ...rest, body, route: route(...where, handler, { maxBodyBytes: maxBytes }) };
 }
 
 export interface BytesOperationSpec extends Description {

@@ -14,6 +14,8 @@ export type Access =
   /** REST: whoever signs in, by name and password or with a personal token or a robot's. Registry tokens are refused. */
   | { readonly kind: "user" }
   | { readonly kind: "system-admin" }
+  /** REST: the account of the cluster's bridge (GOLDSEAL_BRIDGE_ACCOUNT), or a system administrator. */
+  | { readonly kind: "cluster-agent" }
   /** REST: a system administrator or an auditor. */
   | { readonly kind: "auditor" }
   /** REST: a member (`view`) or an owner (`manage`) of the organization in `<org>`; with `orUser` that may be a user, for whom it is their own. */

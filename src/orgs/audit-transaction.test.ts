@@ -90,6 +90,16 @@ function signedPolicy(): unknown {
   return JSON.parse(signEnvelope(POLICY_TYPE, Buffer.from(payload), [signerOf(pair)]).toString());
 }
 
+/** An image that was pushed for a promotion runs. */
+async function deployed(): Promise<unknown> {
+  const [row] = await app.database.query<{ digest: string }>(
+    "",
+    `select m.digest from manifests m join repositories r on r.id = m.repository_id where r.name = 'lab/moved'`,
+  );
+  const entry = { environment: "prod", service: "web", repository: "lab/moved", state: "running" };
+  return { deployed: [{ ...entry, digest: row?.digest }] };
+}
+
 /** In an order in which each finds what it needs. */
 const REST: readonly Change[] = [
   { route: "user-put", method: "PUT", path: "users/{user}", body: { password: PASSWORD } },
@@ -147,6 +157,16 @@ const REST: readonly Change[] = [
   { route: "keyring-reseal", method: "POST", path: "keyring/reseal" },
   { route: "scrub-put", method: "PUT", path: "scrub", body: { bytesPerSecond: 1_048_576, everyDays: 30 } },
   { route: "bridge-policy-put", method: "PUT", path: "policies/bridge", body: signedPolicy },
+  {
+    ...{ route: "cluster-credential-issue", method: "POST", path: "cluster-agent/credentials" },
+    body: { environment: "prod", service: "web", repositories: ["acme/app"] },
+  },
+  {
+    route: "cluster-credential-revoke",
+    method: "DELETE",
+    path: "cluster-agent/credentials/{environment}/{service}",
+  },
+  { route: "cluster-digests-put", method: "PUT", path: "cluster-agent/digests", body: deployed },
   { route: "token-delete", method: "DELETE", path: "tokens/{token}" },
   { route: "policy-delete", method: "DELETE", path: "orgs/{org}/policies/{policy}" },
   { route: "robot-delete", method: "DELETE", path: "orgs/{org}/robots/{robot}" },
@@ -174,6 +194,8 @@ const NAMES: Record<string, string> = {
   robot: "ci",
   policy: "gold",
   token: "laptop",
+  environment: "prod",
+  service: "web",
   key: spkiOf(pair.key) ?? "",
 };
 const restPath = (path: string) => `/api/v1/${path.replace(/\{(\w+)\}/g, (_, name: string) => NAMES[name] ?? "")}`;

@@ -10,6 +10,7 @@ export type OrgsCode =
   | "disk-full"
   | "forbidden"
   | "has-trust-data"
+  | "in-use"
   | "invalid-request"
   | "key-taken"
   | "last-admin"
@@ -34,6 +35,7 @@ const STATUS: Readonly<Record<OrgsCode, number>> = {
   "disk-full": 507,
   forbidden: 403,
   "has-trust-data": 409,
+  "in-use": 409,
   "invalid-request": 400,
   "key-taken": 409,
   "last-admin": 409,

@@ -58,6 +58,8 @@ export interface OrgsSettings {
   readonly anonymous: boolean;
   /** The file that describes the directories users may sign in by. */
   readonly ldapFile?: string | undefined;
+  /** The user that the cluster's bridge signs in as. */
+  readonly bridgeAccount?: string | undefined;
 }
 
 export interface OrgsOptions {
@@ -125,7 +127,7 @@ export async function openOrgs({
   now = () => new Date(),
 }: OrgsOptions): Promise<Orgs> {
   const { publicUrl, authChallenge, tokenTtlSeconds } = settings;
-  const rules = { anonymous: settings.anonymous };
+  const rules = { anonymous: settings.anonymous, bridgeAccount: settings.bridgeAccount };
   const service = new URL(publicUrl).host;
   const findAccess = openAccessLookup(database);
   const tokenKeysStore = new TokenKeysStore(database, ring);
@@ -170,8 +172,9 @@ export async function openOrgs({
   const stores = { users, userKeys, orgs, teams, grants, robots, personalTokens, repositories };
   const gateDeps = { authenticator, rules, teams, challenge: { authChallenge, publicUrl, service } };
   const confirm = createConfirm(gateDeps, witness);
+  const judgeRights = createJudgeRights(gateDeps);
   const operations = orgsOperationsOf({
-    confirm,
+    ...{ confirm, judgeRights, database },
     ...{ ...stores, passwords, listVisible, authorize, releaseTrust, keys },
     ...{ audit, auditStore, findAccess, rules, directories, now, origin: new URL(publicUrl).origin },
     findPersonOfKeyId: (keyId, org) => findPersonOfKeyId(database, { keyId, org }),
@@ -188,7 +191,7 @@ export async function openOrgs({
     authorize,
     confirm,
     confirmRights: createConfirmRights(gateDeps, witness),
-    judgeRights: createJudgeRights(gateDeps),
+    judgeRights,
     findTeams: findTeamsOfUser,
     record: (sql, deed) =>
       auditStore.insertWithin(sql, {

@@ -40,6 +40,7 @@ describe("GET /api/v1/openapi.json", () => {
       ([method, { parameters }]) => method !== "get" && !parameters.some(({ name }) => name === "If-Match"),
     );
     expect(unconditional.map(([, { operationId }]) => operationId).sort()).toEqual([
+      ...["cluster-credential-issue", "cluster-credential-revoke", "cluster-digests-put"],
       ...["directory-sync", "keyring-reseal", "token-create", "token-delete", "token-keys-rotate"],
       ...["user-key-add", "user-key-challenge", "user-key-prove"],
     ]);

@@ -5,6 +5,8 @@ import type { AccessFacts } from "./access-lookup.ts";
 export interface PermissionRules {
   /** Whether those who do not sign in may pull what is public. */
   readonly anonymous: boolean;
+  /** The user that the cluster's bridge signs in as; undefined: there is none. */
+  readonly bridgeAccount?: string | undefined;
 }
 
 /** Highest last. */

@@ -8,6 +8,7 @@ import type { Authorize } from "../oci/access.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import type { Sql } from "../storage/database.ts";
+import { mustNotRun, RunsError, runsMessage } from "../storage/deployments.ts";
 import { deleteManifests } from "../storage/manifest-store.ts";
 import { reservedDays } from "../storage/repository-names.ts";
 import { NameObstacleError, type RepositoryStore, reservedMessage } from "../storage/repository-store.ts";
@@ -108,18 +109,27 @@ function putRepository(deps: RepositoriesApiDeps) {
   };
 }
 
-/** @throws OrgsError not-found, precondition-failed, has-trust-data */
+/** @throws OrgsError not-found, precondition-failed, has-trust-data, in-use */
 function deleteRepository(deps: RepositoriesApiDeps) {
   return async (request: Request): Promise<Reply> => {
     const name = repositoryParam(request);
     const mayDrop = readQuery(request, deleteQuery).dropTrust === "true";
     const clear = async (sql: Sql, id: number): Promise<void> => {
+      await mustBeIdle(sql, name);
       if (!(await deps.releaseTrust(sql, name, mayDrop))) throw hasTrustData(name);
       await deleteManifests(sql, id);
     };
     await deps.repositories.delete({ name, ...changeOf(deps, request), empty: clear });
     return empty(204);
   };
+}
+
+/** Whoever administers a repository reads it, and so may know who runs it. @throws OrgsError in-use */
+function mustBeIdle(sql: Sql, name: RepositoryName): Promise<void> {
+  return mustNotRun(sql, name).catch((cause: unknown) => {
+    if (!(cause instanceof RunsError)) throw cause;
+    throw new OrgsError("in-use", runsMessage(name, cause.uses), { cause });
+  });
 }
 
 function hasTrustData(name: RepositoryName): OrgsError {
@@ -129,7 +139,7 @@ function hasTrustData(name: RepositoryName): OrgsError {
   );
 }
 
-/** @throws OrgsError not-found, forbidden, name-taken, name-reserved, precondition-failed, has-trust-data */
+/** @throws OrgsError not-found, forbidden, name-taken, name-reserved, precondition-failed, has-trust-data, in-use */
 function renameRepository(deps: RepositoriesApiDeps) {
   return async (request: Request, body: z.infer<typeof renameBody>): Promise<Reply> => {
     const [from, to] = [repositoryParam(request), parseRepositoryName(body.name)];
@@ -141,6 +151,8 @@ function renameRepository(deps: RepositoriesApiDeps) {
     }
 
     const release = async (sql: Sql): Promise<void> => {
+      // Nodes pull by the old name.
+      await mustBeIdle(sql, from);
       if (!(await deps.releaseTrust(sql, from, body.dropTrust))) throw hasTrustData(from);
     };
     const sees = (await deps.authorize(request.actor, to, "list")).allowed;

@@ -14,7 +14,7 @@ import type { InTeam, TeamMember, TeamsStore } from "./teams-store.ts";
 /** What REST routes may ask for. */
 export type RestAccess = Extract<
   Access,
-  { readonly kind: "user" | "system-admin" | "auditor" | "org" | "team" | "grant" | "org-admin" | "org-repository" }
+  { readonly kind: "user" | "system-admin" | "cluster-agent" | "auditor" | "org" | "team" | "grant" | "org-admin" | "org-repository" }
 >;
 
 export interface RestGateDeps {
@@ -69,6 +69,8 @@ export async function judgeRest(identity: Asking, request: Request, matter: Rest
       return;
     case "system-admin":
       return mustBeAdmin(identity);
+    case "cluster-agent":
+      return mustBeAgent(identity, rules);
     case "auditor":
       if (identity.facts.user?.auditor !== true) mustBeAdmin(identity);
       return;
@@ -108,7 +110,7 @@ export function badRestCredentials(credentials: Credentials): OciError {
 
 /** What is read from the database together with whoever asks. */
 export function about(request: Request, access: RestAccess): { repository: RepositoryName | ""; namespace?: string } {
-  if (access.kind === "user" || access.kind === "system-admin" || access.kind === "auditor") return { repository: "" };
+  if (["user", "system-admin", "cluster-agent", "auditor"].includes(access.kind)) return { repository: "" };
   const org = request.param("org");
   const namespace = isNamespaceName(org) ? org : "";
   if (["org", "team", "org-admin"].includes(access.kind) || isWhole(request, access))
@@ -120,6 +122,12 @@ export function about(request: Request, access: RestAccess): { repository: Repos
 function mustBeAdmin({ actor, facts }: Asking): void {
   if (facts.user?.systemAdmin === true) return;
   throw forbidden(`${actor.name} is not a system administrator; ask one to do this`);
+}
+
+function mustBeAgent({ actor, facts }: Asking, { bridgeAccount }: PermissionRules): void {
+  const isAgent = facts.user !== undefined && facts.user.name === bridgeAccount;
+  if (isAgent || facts.user?.systemAdmin === true) return;
+  throw forbidden(`${actor.name} is not the account of the cluster's bridge (GOLDSEAL_BRIDGE_ACCOUNT)`);
 }
 
 /** To whoever is not of it, an organization does not exist. */

@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto";
 import type { Page } from "../http/rest-page.ts";
-import type { Change, Database, Sql } from "../storage/database.ts";
+import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
+import type { Change, Confirm, Database, Sql } from "../storage/database.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { type InOrg, inOrg } from "./org-rows.ts";
 import type { RobotGrant } from "./permissions.ts";
@@ -19,6 +21,23 @@ export interface RobotChange {
   readonly grants: readonly RobotGrant[];
   readonly expiresAt: Date | undefined;
 }
+
+/** What nodes pull for: the repositories are of one namespace. */
+export interface ServicePull {
+  /** `environment/service` */
+  readonly service: string;
+  readonly repositories: readonly RepositoryName[];
+}
+
+export interface PullSecret {
+  /** To sign in with: `org+name`. */
+  readonly username: string;
+  readonly secret: string;
+  readonly expiresAt: Date;
+}
+
+/** Of a secret that nodes pull with; the bridge asks for the next one at half of it. */
+const pullSeconds = 24 * 3600;
 
 const columns = `
   b.name, b.expires_at as "expiresAt", b.created_at as "createdAt", b.xmin::text as version,
@@ -73,15 +92,57 @@ export class RobotsStore {
     return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
       check((await findRobot(sql, where))?.version);
       const id = await getRobotId(sql, where);
-      await sql.query("robot-secrets-dead", "delete from robot_secrets where robot_id = $1 and expires_at <= now()", [
-        id,
-      ]);
+      await dropDeadSecrets(sql, id);
       await sql.query(
         "robot-secrets-end",
         `update robot_secrets set expires_at = least(expires_at, now() + make_interval(secs => $2)) where robot_id = $1`,
         [id, overlapSeconds],
       );
       return addSecret(sql, id);
+    });
+  }
+
+  /**
+   * A new secret of the robot of a service, which is made if need be and may pull from these repositories alone. One of the
+   * secrets before it stays good for its time: the newest that was used, for that is what the nodes have.
+   * @throws OrgsError not-found for a repository
+   */
+  async issuePull({ service, repositories }: ServicePull, confirm: Confirm): Promise<PullSecret> {
+    const [first] = repositories;
+    if (first === undefined) throw new Error("a pull secret of no repository");
+    const org = namespaceOf(first);
+    return this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      await sql.query("robot-namespace", "select 1 from namespaces where name = $1 for no key update", [org]);
+      const [row] = await sql.query<{ id: string; username: string; expiresAt: Date }>(
+        "robot-of-service",
+        `insert into robots (org, name, service, expires_at) values ($1, $2, $3, now() + make_interval(secs => $4))
+         on conflict (org, service) do update set expires_at = excluded.expires_at
+         returning id, full_name as username, expires_at as "expiresAt"`,
+        [org, `pull-${randomBytes(8).toString("hex")}`, service, pullSeconds],
+      );
+      if (row === undefined) throw new Error("the robot was not made");
+      const id = Number(row.id);
+      await sql.query("robot-grants-clear", "delete from robot_grants where robot_id = $1", [id]);
+      for (const name of repositories)
+        await insertGrant(sql, { id, org }, { scope: name.slice(org.length + 1), actions: ["pull"] });
+      await dropDeadSecrets(sql, id);
+      await sql.query(
+        "robot-secrets-two",
+        `delete from robot_secrets where robot_id = $1 and id not in (
+           select id from robot_secrets where robot_id = $1 order by last_used_at is null, id desc limit 1)`,
+        [id],
+      );
+      return { username: row.username, expiresAt: row.expiresAt, secret: await addSecret(sql, id, row.expiresAt) };
+    });
+  }
+
+  /** Takes the robots of a service away, in whatever namespaces it has some. False where there are none. */
+  async revokePulls(service: string, confirm: Confirm): Promise<boolean> {
+    return this.#database.transaction(async (sql) => {
+      await confirm(sql);
+      const text = "delete from robots where service = $1 returning 1";
+      return (await sql.query("robots-of-service-delete", text, [service])).length > 0;
     });
   }
 
@@ -132,11 +193,15 @@ async function insertGrant(
     throw new OrgsError("not-found", `there is no repository ${robot.org}/${scope}; make it first, or name a pattern`);
 }
 
-async function addSecret(sql: Sql, robotId: number): Promise<string> {
+/** Without `expiresAt` it is good until it is rotated. */
+async function addSecret(sql: Sql, robotId: number, expiresAt?: Date): Promise<string> {
   const secret = newSecret("gsb_");
-  await sql.query("robot-secret-add", "insert into robot_secrets (robot_id, secret_hash) values ($1, $2)", [
-    robotId,
-    hashOfSecret(secret),
-  ]);
+  const text = "insert into robot_secrets (robot_id, secret_hash, expires_at) values ($1, $2, $3)";
+  await sql.query("robot-secret-add", text, [robotId, hashOfSecret(secret), expiresAt ?? null]);
   return secret;
+}
+
+async function dropDeadSecrets(sql: Sql, robotId: number): Promise<void> {
+  const text = "delete from robot_secrets where robot_id = $1 and expires_at <= now()";
+  await sql.query("robot-secrets-dead", text, [robotId]);
 }

@@ -5,6 +5,7 @@ import { maxRestBodyBytes, operation, type RestOperation } from "../http/rest-op
 import { type Access, type Protocol, type Route, route } from "../http/route.ts";
 import type { Confirm } from "../storage/database.ts";
 import { auditOperations } from "./audit-api.ts";
+import { type ClusterAgentApiDeps, clusterAgentOperations } from "./cluster-agent-api.ts";
 import { invalidRequest, methodNotAllowed, notFound, problemReply, tokenErrorReply } from "./errors.ts";
 import { type ExplainApiDeps, explainOperations } from "./explain-api.ts";
 import { type GrantsApiDeps, grantsOperations } from "./grants-api.ts";
@@ -29,6 +30,7 @@ export interface OrgsDeps
     PersonalTokensApiDeps,
     UserKeysApiDeps,
     ExplainApiDeps,
+    ClusterAgentApiDeps,
     DirectoriesApiDeps {
   readonly keys: TokenKeys;
   /** Seals every row anew that an old key of the ring has sealed; returns how many. */
@@ -50,6 +52,7 @@ export const orgsOperationsOf = (deps: OrgsDeps): RestOperation[] => [
   ...personalTokensOperations(deps),
   ...auditOperations(deps),
   ...explainOperations(deps),
+  ...clusterAgentOperations(deps),
   ...directoriesOperations(deps),
   operation(["token-keys-rotate", "POST", "/api/v1/token-keys/rotate", SYSTEM_ADMIN], {
     summary: "Sign tokens with a new key from now on.",

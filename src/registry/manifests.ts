@@ -11,6 +11,7 @@ import { isNonDistributable } from "../oci/media-types.ts";
 import { isReferrersTag, parseReference, parseTag, type Reference, type Tag } from "../oci/reference.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
 import { BrokenBytesError } from "../storage/broken-bytes.ts";
+import { RunsError, runsMessage } from "../storage/deployments.ts";
 import type { Author } from "../storage/image-history.ts";
 import type { FoundManifest } from "../storage/manifest-lookup.ts";
 import { unreadable } from "./broken-blob.ts";
@@ -153,22 +154,41 @@ async function requireUnchanged(
 /**
  * `DELETE /v2/<name>/manifests/<tag-or-digest>`: a tag alone, or a manifest with every tag that names it. The route
  * asks for `untag`; a digest needs `delete` too.
- * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index lists the manifest, DENIED, UNSUPPORTED when deletion is off
+ * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index lists the manifest or the cluster runs it, DENIED, UNSUPPORTED
+ *   when deletion is off
  * @see distribution-spec v1.1 end-9
  */
-export function deleteManifest({ manifests, authorize, confirm }: RegistryDeps): Handler {
+export function deleteManifest(deps: RegistryDeps): Handler {
+  const { manifests, authorize, confirm } = deps;
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const reference = parseReference(request.param("reference"));
 
     if (reference.kind === "tag") {
-      await manifests.deleteTag(repository, reference.tag, confirm(request));
+      const deleted = manifests.deleteTag(repository, reference.tag, confirm(request));
+      await deleted.catch(runs(deps, request, repository, `what ${reference.tag} alone names`));
       return empty(202);
     }
     const decision = await authorize(request.actor, repository, "delete");
     if (!decision.allowed) throw new OciError("DENIED", { message: "you may delete tags here, but not manifests" });
-    await manifests.delete(repository, reference.digest, confirm(request, "delete"));
+    const deleted = manifests.delete(repository, reference.digest, confirm(request, "delete"));
+    await deleted.catch(runs(deps, request, repository, reference.digest));
     return empty(202);
+  };
+}
+
+/**
+ * What services are called is told to readers of the repository, who see it in the image's history too; a robot that only
+ * deletes is told that there are some. What a token names does not matter, as for the catalog: it is the account that reads.
+ */
+function runs({ authorize }: RegistryDeps, { actor }: Request, repository: RepositoryName, what: string) {
+  return async (cause: unknown): Promise<never> => {
+    if (!(cause instanceof RunsError)) throw cause;
+    const { scope: _ofToken, ...account } = actor;
+    const isReader = (await authorize(account, repository, "list")).allowed;
+    const uses = isReader ? cause.uses : undefined;
+    const detail = uses === undefined ? {} : { detail: { services: uses } };
+    throw new OciError("IN_USE", { message: runsMessage(what, uses), ...detail, cause });
   };
 }
 

@@ -3,6 +3,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import type { BlobRedirect, BlobsConfig, DatabaseConfig, Network, TlsConfig } from "../config.ts";
+import { isNamespaceName } from "../oci/repository-name.ts";
 import { Secret } from "./secret.ts";
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
@@ -19,6 +20,11 @@ export function parsePath(text: string): string {
 /** Several, with commas between them. */
 export function parsePaths(text: string): string[] {
   return text.split(",").map((path) => parsePath(path.trim()));
+}
+
+export function parseUserName(text: string): string {
+  if (!isNamespaceName(text)) throw new Error("must be a user name: 2 to 32 of a-z and 0-9, with single - or _ between");
+  return text;
 }
 
 export function parseListen(text: string): { host: string; port: number } {

@@ -8,6 +8,7 @@ import { BatchedLookup } from "./batched-lookup.ts";
 import type { SeeBytes } from "./blob-rows.ts";
 import { BrokenBytesError } from "./broken-bytes.ts";
 import { type Confirm, type Database, isViolation, type Sql } from "./database.ts";
+import { mustHaveTag, mustNotRun } from "./deployments.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { type Author, recordPush } from "./image-history.ts";
 import { insertManifest, type NewManifest } from "./manifest-insert.ts";
@@ -163,20 +164,22 @@ export class ManifestStore {
     return row?.digest;
   }
 
-  /** @throws OciError MANIFEST_UNKNOWN; DENIED as {@link removeTag} */
+  /** @throws OciError MANIFEST_UNKNOWN; DENIED as {@link removeTag}; RunsError for the last tag of what the cluster runs */
   async deleteTag(repository: RepositoryName, tag: Tag, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
     await this.#database.transaction(async (sql) => {
       await confirm(sql);
       const digest = await this.removeTag(sql, repository, tag);
       if (digest === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { tag } });
+      await mustHaveTag(sql, repository, digest);
     });
     await this.#failpoint("del.afterRow");
   }
 
   /**
    * Delete the manifest and every tag that names it.
-   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it; DENIED as {@link deleteTag}
+   * @throws OciError MANIFEST_UNKNOWN, IN_USE when an index of the repository lists it; DENIED as {@link deleteTag};
+   *   RunsError where the cluster runs it
    */
   async delete(repository: RepositoryName, digest: Digest, confirm: Confirm): Promise<void> {
     await this.#failpoint("del.beforeRow");
@@ -190,6 +193,7 @@ export class ManifestStore {
           [repository, digest],
         );
         if (row === undefined) throw new OciError("MANIFEST_UNKNOWN", { detail: { digest } });
+        await mustNotRun(sql, repository, digest);
         const tags = await deleteTagsOf(sql, row.repository_id, digest);
         const text = "delete from manifests where repository_id = $1 and digest = $2";
         await sql.query("manifest-delete", text, [row.repository_id, digest]);

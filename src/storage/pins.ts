@@ -47,6 +47,37 @@ export async function unpin(sql: Sql, { repository, digest, kind, owner }: Omit<
   );
 }
 
+/** Pins of manifests that the transaction holds already. */
+export interface PinSet {
+  readonly kind: string;
+  readonly pins: readonly { readonly repositoryId: number; readonly digest: Digest; readonly owner: string }[];
+  /** Until when, on the database's clock. */
+  readonly days: number;
+}
+
+/** From the commit of `sql` on there are these of their kind, for so long, and no others. */
+export async function replacePins(sql: Sql, { kind, pins, days }: PinSet): Promise<void> {
+  const columns = [
+    pins.map(({ repositoryId }) => repositoryId),
+    pins.map(({ digest }) => digest),
+    pins.map(({ owner }) => owner),
+  ];
+  const listed = "unnest($2::bigint[], $3::text[], $4::text[]) k (id, digest, owner)";
+  await sql.query(
+    "pins-clear",
+    `delete from pins p where p.kind = $1 and not exists (
+       select from ${listed} where (k.id, k.digest, k.owner) = (p.repository_id, p.digest, p.owner))`,
+    [kind, ...columns],
+  );
+  await sql.query(
+    "pins-put",
+    `insert into pins (repository_id, digest, kind, owner, until)
+     select k.id, k.digest, $1, k.owner, now() + make_interval(days => $5) from ${listed} order by k.id, k.digest, k.owner
+     on conflict (repository_id, digest, kind, owner) do update set until = excluded.until`,
+    [kind, ...columns, days],
+  );
+}
+
 function findLink(sql: Sql, repository: RepositoryName, digest: Digest): Promise<{ id: string }[]> {
   return sql.query<{ id: string }>(
     "pin-link",

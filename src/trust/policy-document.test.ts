@@ -25,8 +25,18 @@ describe("parsePolicyDocument", () => {
         ["qa", "view"],
         ["acme/ops", "deploy"],
       ]),
+      placement: {
+        require: [{ key: "node.labels.tier", operator: "==", value: "prod" }],
+        inject: [{ key: "node.role", operator: "!=", value: "manager" }],
+        usernsOnly: true,
+      },
+      onTrustLost: "replace",
+      onUnmanaged: "remove",
     });
-    expect(environments.get("test")).toMatchObject({ specLimits: {}, maxTimestampAgeSeconds: undefined });
+    expect(environments.get("test")).toMatchObject({
+      ...{ specLimits: {}, maxTimestampAgeSeconds: undefined },
+      ...{ placement: { require: [], inject: [], usernsOnly: false }, onTrustLost: "alert", onUnmanaged: "alert" },
+    });
     expect(teams.get("acme/ops")).toEqual(new Set(["alice", "bob", "dave"]));
     expect([...keys.values()].map(({ user }) => user)).toEqual(["alice", "bob"]);
   });
@@ -90,6 +100,15 @@ describe("parsePolicyDocument", () => {
       put(prod("specLimits", "bindMounts", 0), "srv"),
       "environments.prod.specLimits.bindMounts.0",
     ],
+    [
+      "a constraint that is none",
+      put(prod("placement", "inject", 0), "node.labels.tier=prod"),
+      "environments.prod.placement.inject.0: a constraint is KEY==VALUE",
+    ],
+    ["an unknown rule of placement", put(prod("placement", "prefer"), []), "environments.prod.placement"],
+    ["a reaction that is none", put(prod("onTrustLost"), "ignore"), "environments.prod.onTrustLost"],
+    ["no reaction", put(prod("onTrustLost"), null), "environments.prod.onTrustLost"],
+    ["what cannot be done there", put(prod("onUnmanaged"), "freeze"), "environments.prod.onUnmanaged"],
     ["a team by a bad name", put(["teams", "QA"], []), "teams.QA"],
     ["a team of a team", put(["teams", "acme/qa/web"], []), "teams.acme/qa/web"],
     ["a team of an organization by a bad name", put(["teams", "acme/QA"], []), "teams.acme/QA"],
@@ -140,6 +159,11 @@ describe("parsePolicyDocument", () => {
       "a rule that nobody can meet",
       put(prod("require", 1, "k"), 3),
       "environments.prod.require.1: asks for 3 of team acme/ops, of which 2 have a key",
+    ],
+    [
+      "constraints that no node can keep",
+      put(prod("placement", "inject", 0), "node.labels.tier==test"),
+      "environments.prod.placement: no node can be both node.labels.tier==prod and node.labels.tier==test",
     ],
   ])("refuses %s", (_what, change, message) => {
     expect(() => parsePolicyDocument(bytesOf(change))).toThrow(expect.objectContaining({ code: "POLICY", message }));

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { VerificationError } from "../notary/tuf/error.ts";
 import { canonicalKeyId, type Key, spkiOf } from "../notary/tuf/key.ts";
 import { keyOfSpki } from "../notary/tuf/public-key-file.ts";
+import { constraintSchema, findContradiction, toText } from "./constraint.ts";
 import { TrustError } from "./error.ts";
 import {
   durationSchema,
@@ -28,6 +29,25 @@ const specLimitsSchema = z.strictObject({
 
 export type SpecLimits = z.infer<typeof specLimitsSchema>;
 
+/** Where services of an environment may run. */
+const placementSchema = z.strictObject({
+  /** Every service must have these among its own: whoever orders it has to know where it runs. */
+  require: z.array(constraintSchema).max(32).default([]),
+  /** Every service gets these beside its own. */
+  inject: z.array(constraintSchema).max(32).default([]),
+  /** Only where the engine itself says that it maps the users of its containers to others of the node. */
+  usernsOnly: z.boolean().default(false),
+});
+
+export type PlacementRules = z.output<typeof placementSchema>;
+
+/** `freeze`: nothing new is deployed there; `replace`: by the newest that is trusted; `remove`: the service goes. */
+const onTrustLostSchema = z.enum(["alert", "freeze", "replace", "remove"]);
+export type OnTrustLost = z.infer<typeof onTrustLostSchema>;
+
+const onUnmanagedSchema = z.enum(["alert", "remove"]);
+export type OnUnmanaged = z.infer<typeof onUnmanagedSchema>;
+
 const rightSchema = z.enum(["view", "operate", "deploy"]);
 export type EnvironmentRight = z.infer<typeof rightSchema>;
 
@@ -41,6 +61,11 @@ const environmentSchema = z.strictObject({
   operators: z.array(keyIdSchema).max(256),
   specLimits: specLimitsSchema.default({}),
   rights: z.record(teamSchema, rightSchema),
+  placement: placementSchema.prefault({}),
+  /** When what runs there is signed no longer as it must be. */
+  onTrustLost: onTrustLostSchema.default("alert"),
+  /** When somebody went round the bridge. */
+  onUnmanaged: onUnmanagedSchema.default("alert"),
 });
 
 const documentSchema = z.strictObject({
@@ -52,7 +77,7 @@ const documentSchema = z.strictObject({
 });
 
 type WireDocument = z.infer<typeof documentSchema>;
-type WireEnvironment = z.infer<typeof environmentSchema>;
+type WireEnvironment = z.output<typeof environmentSchema>;
 
 export interface Environment {
   readonly images: readonly string[];
@@ -63,6 +88,9 @@ export interface Environment {
   readonly specLimits: SpecLimits;
   /** By team. */
   readonly rights: ReadonlyMap<string, EnvironmentRight>;
+  readonly placement: PlacementRules;
+  readonly onTrustLost: OnTrustLost;
+  readonly onUnmanaged: OnUnmanaged;
 }
 
 export interface PolicyKey {
@@ -136,6 +164,13 @@ function checkEnvironment(where: string, environment: Environment, document: Pol
     if (!document.teams.has(team)) throw wrong(`${where}.rights`, `there is no team ${team}`);
   }
   for (const [index, row] of environment.require.entries()) checkRow(`${where}.require.${index}`, row, document);
+  checkPlacement(`${where}.placement`, environment.placement);
+}
+
+function checkPlacement(where: string, { require, inject }: PlacementRules): void {
+  const [one, other] = findContradiction([...require, ...inject]) ?? [];
+  if (one !== undefined && other !== undefined)
+    throw wrong(where, `no node can be both ${toText(one)} and ${toText(other)}`);
 }
 
 /** As with a TUF threshold (hardening N08): what nobody can ever meet is a mistake, and is said so before it is signed. */

@@ -1,5 +1,6 @@
 /** A policy document in words for people. */
-import type { Environment, EnvironmentRight, PolicyDocument, SpecLimits } from "../../trust/policy-document.ts";
+import { toText } from "../../trust/constraint.ts";
+import type { Environment, EnvironmentRight, PlacementRules, PolicyDocument, SpecLimits } from "../../trust/policy-document.ts";
 import type { RequireRow } from "../../trust/require.ts";
 import { whoOf } from "../../trust/sentences.ts";
 
@@ -12,6 +13,9 @@ export function describeEnvironment(name: string, environment: Environment, { ke
     ["freshness", age === undefined ? [] : [`signed by the registry not more than ${describeAge(age)} ago`]],
     ["orders by", [owners.join(", ") || "nobody"]],
     ["services may set", [describeLimits(specLimits)]],
+    ["placed", describePlacement(environment.placement)],
+    ["trust lost", environment.onTrustLost === "alert" ? [] : [`what runs: ${environment.onTrustLost}`]],
+    ["unmanaged", environment.onUnmanaged === "alert" ? [] : [`what runs: ${environment.onUnmanaged}`]],
     ["rights", [...rights].map(([team, right]) => `team ${team} ${describeRight(right)}`)],
   ];
   const width = Math.max(...rows.map(([heading]) => heading.length));
@@ -41,6 +45,14 @@ function describeLimits({ bindMounts = [], capabilities = [], secrets = [], ...f
     ...secrets.map((secret) => `secret ${secret}`),
   ];
   return [...names, ...lists].join(", ") || "nothing beside their image";
+}
+
+function describePlacement({ require, inject, usernsOnly }: PlacementRules): string[] {
+  return [
+    ...require.map((constraint) => `services must ask for ${toText(constraint)}`),
+    ...inject.map((constraint) => `services get ${toText(constraint)}`),
+    ...(usernsOnly ? ["only on nodes with user namespaces"] : []),
+  ];
 }
 
 function describeAge(seconds: number): string {

@@ -83,11 +83,13 @@ function explainKey(keyId: string, field: string, { before, after }: Pick<Policy
 
 /** @param path within the environment */
 function ofEnvironment({ path, before, after }: PolicyChange): string {
-  const [field = "", entry = ""] = path;
+  const [field = "", entry = "", constraint] = path;
   if (field === "images" && entry !== "") return `${entry} ${after === undefined ? "no longer runs" : "may run"} there`;
   if (field === "rights" && entry !== "" && (before === undefined || after === undefined))
     return `team ${entry} ${after === undefined ? `may no longer ${toText(before)}` : `may ${toText(after)}`}`;
   if (field === "rights" && entry !== "") return `team ${entry} may ${toText(after)} instead of ${toText(before)}`;
+  if (field === "placement" && constraint !== undefined)
+    return `services ${after === undefined ? "no longer " : ""}${entry === "require" ? "have to ask for" : "get"} ${constraint}`;
   return changed(path.join(" "), before, after);
 }
 

@@ -145,6 +145,43 @@ describe("goldseal policy draft", () => {
     expect(Object.keys(listed).sort()).toEqual([keys.alice, keys.bob].sort());
   });
 
+  it("keeps where services are placed, and what is done with what is not trusted any more", async () => {
+    const [path, wrong] = ["placed.yaml", "wrong.yaml"].map((name) => join(alice.folder, name)) as [string, string];
+    const rules = { require: ["node.labels.tier==prod"], inject: ["node.role!=manager"], usernsOnly: true };
+    const prod = { images: ["ops/*"], require: [{ k: 1 }], onTrustLost: "freeze", onUnmanaged: "remove" };
+    const write = (file: string, placement: object) =>
+      writeFile(file, JSON.stringify({ environments: { prod: { ...prod, placement } }, users: ["alice"] }));
+    await write(path, rules);
+    await write(wrong, { require: ["node.label.tier==prod"] });
+
+    const { out } = await admin.goldseal(`policy draft --from ${path}`);
+
+    const document = JSON.parse(out);
+    expect(document.environments.prod).toMatchObject({ ...prod, placement: rules });
+    const [before, after] = [join(alice.folder, "before.json"), join(alice.folder, "after.json")];
+    await writeFile(before, out);
+    document.environments.prod.placement = { require: [], inject: [...rules.inject, "node.labels.disk==ssd"] };
+    await writeFile(after, JSON.stringify(document));
+    const shown = (await alice.goldseal(`policy show ${before}`)).out;
+    for (const line of [
+      "  placed            services must ask for node.labels.tier==prod",
+      "                    services get node.role!=manager",
+      "                    only on nodes with user namespaces",
+      "  trust lost        what runs: freeze",
+      "  unmanaged         what runs: remove",
+    ])
+      expect(shown.split("\n")).toContain(line);
+    expect((await alice.goldseal(`policy diff ${before} ${after}`)).out.trimEnd().split("\n").sort()).toEqual([
+      "environment prod: placement usernsOnly is gone; it was true",
+      "environment prod: services get node.labels.disk==ssd",
+      "environment prod: services no longer have to ask for node.labels.tier==prod",
+    ]);
+    expect(await admin.goldseal(`policy draft --from ${wrong}`)).toMatchObject({
+      ...{ status: 1, out: "" },
+      err: expect.stringContaining("placement.require.0: a constraint is KEY==VALUE"),
+    });
+  });
+
   it.each([
     ["no environment", "", 2, "has no policy yet; say what runs where"],
     ["no images", "--environment prod --require *", 2, "--images"],

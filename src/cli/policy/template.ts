@@ -12,9 +12,12 @@ const environmentSchema = z.strictObject({
   maxTimestampAge: durationSchema.optional(),
   /** Users, all of whose keys are meant, or key ids. */
   operators: z.array(z.string()).default([]),
-  /** Looked at when the document is whole. */
+  /** Looked at when the document is whole, as are the last three. */
   specLimits: z.record(z.string(), z.json()).default({}),
   rights: z.record(teamSchema, z.string()).default({}),
+  placement: z.json().optional(),
+  onTrustLost: z.json().optional(),
+  onUnmanaged: z.json().optional(),
 });
 
 /** What a draft begins with: a policy document in which people have no keys yet, and teams no members. */

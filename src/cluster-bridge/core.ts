@@ -1,0 +1,88 @@
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Log } from "../http/log.ts";
+import { BridgeClock } from "./bridge-clock.ts";
+import type { BridgeConfig } from "./bridge-config.ts";
+import { ClusterStates } from "./cluster-states.ts";
+import { Deployer } from "./deployer.ts";
+import { Engines } from "./engines.ts";
+import type { PassPoint } from "./failpoint.ts";
+import { readIdentities } from "./image-identities.ts";
+import { Journal } from "./journal.ts";
+import { Ledger } from "./ledger.ts";
+import { PolicyKeeper } from "./policy-keeper.ts";
+import { RegistryClient } from "./registry-client.ts";
+import { ReplayStore } from "./replay-store.ts";
+import { type Decision, type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
+import { Swarm } from "./swarm.ts";
+import { TrustReader } from "./trust-reader.ts";
+import { TrustStore } from "./trust-store.ts";
+
+const REGISTRY_TIMEOUT_MS = 10_000;
+const DEADLINE_MS = 300_000;
+
+export interface BridgeTools {
+  readonly now: () => Date;
+  readonly failpoint: PassPoint;
+  readonly log: Log;
+}
+
+/** The parts of the bridge that its features share. */
+export interface Core extends BridgeTools {
+  readonly config: BridgeConfig;
+  readonly decisions: DecisionDeps;
+  readonly policy: PolicyKeeper;
+  readonly registry: RegistryClient;
+  readonly replays: ReplayStore;
+  readonly journal: Journal;
+  /** All nodes' of which the configuration knows, and the managers'. */
+  readonly engines: Engines;
+  readonly swarm: Swarm;
+  readonly deployer: Deployer;
+  readonly ledger: Ledger;
+  /** What the watch saw last. */
+  readonly watch: ClusterStates;
+  /** {@link resolveSignedDigest} of this bridge. */
+  readonly resolve: (image: string, environment: string) => Promise<Decision>;
+}
+
+/** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
+export async function openCore(config: BridgeConfig, tools: BridgeTools): Promise<Core> {
+  const { authority, store, policyKeys, pins } = config;
+  const { now, failpoint } = tools;
+  const registry = await openRegistry(config);
+  const policy = await PolicyKeeper.open({ store, registry, ...policyKeys });
+  const trust = new TrustReader({ authority, pins, registry, store: new TrustStore(store) });
+  const decisions = { authority, clock: await BridgeClock.open(store, now), policy, trust, registry };
+  const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
+  const engines = await Engines.open(config);
+  const swarm = new Swarm(engines);
+  const resolve = (image: string, environment: string): Promise<Decision> =>
+    resolveSignedDigest(decisions, image, environment);
+  const ledger = new Ledger(journal);
+  const deployer = new Deployer({
+    ...{ swarm, journal, ledger, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    identify: (pinned) => readIdentities(registry, pinned, authority),
+  });
+  return {
+    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer, resolve },
+    watch: new ClusterStates(),
+  };
+}
+
+export async function closeCore({ registry, replays, journal }: Core): Promise<void> {
+  registry.close();
+  await Promise.all([replays.close(), journal.close()]);
+}
+
+async function openRegistry({ registry, caFile, account }: BridgeConfig): Promise<RegistryClient> {
+  return new RegistryClient({
+    origin: registry,
+    timeoutMs: REGISTRY_TIMEOUT_MS,
+    ca: caFile === undefined ? undefined : await readFile(caFile, "utf8"),
+    account: account && {
+      name: account.name,
+      password: (await readFile(account.passwordFile, "utf8")).replace(/\r?\n$/, ""),
+    },
+  });
+}

@@ -1,0 +1,138 @@
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { type Json, JsonError, parseJson } from "../oci/json.ts";
+import { NOTE_HEADER, NoteWriter } from "./authz/allow-note.ts";
+import type { Endpoint } from "./bridge-config.ts";
+
+export interface EngineAsk {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** With its query, below the API's version. */
+  readonly path: string;
+  readonly body?: Uint8Array | undefined;
+  /** From the first byte sent to the last one received. */
+  readonly timeoutMs: number;
+}
+
+export interface EngineAnswer {
+  readonly status: number;
+  /** Undefined where there is none, or it is no JSON. */
+  readonly body: Json | undefined;
+}
+
+/** Whatever carries calls to an engine: to one of them, or to whichever of the managers is there. */
+export interface EngineWire {
+  /** @throws UnsentError where the engine cannot have heard of it; every other Error: it may have */
+  exchange(ask: EngineAsk): Promise<EngineAnswer>;
+  /** An answer that goes on until `signal`, or the engine, ends it. */
+  stream(path: string, signal: AbortSignal): Promise<IncomingMessage>;
+}
+
+/** No connection came about. */
+export class UnsentError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "UnsentError";
+  }
+}
+
+/** 20.10's; later engines speak it too. */
+const API = "/v1.41";
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** A node that is gone answers no packet: without this each call to it would take as long as it may. */
+const CONNECT_MS = 5_000;
+
+/**
+ * One engine, over its socket or mutual TLS. Each call carries a note on its exact bytes, for the engine's authorization plug-in.
+ * @see docs/decisions/0052
+ */
+export class EngineSocket implements EngineWire {
+  readonly #where: RequestOptions;
+  readonly #send: typeof httpRequest;
+  /** After which the request's bytes go out. */
+  readonly #connected: "connect" | "secureConnect";
+  readonly #notes: NoteWriter | undefined;
+
+  private constructor(where: RequestOptions, isTls: boolean, notes: NoteWriter | undefined) {
+    this.#where = where;
+    this.#send = isTls ? (httpsRequest as typeof httpRequest) : httpRequest;
+    this.#connected = isTls ? "secureConnect" : "connect";
+    this.#notes = notes;
+  }
+
+  /** Reads the files that the endpoint names. */
+  static async open(endpoint: Endpoint): Promise<EngineSocket> {
+    const notes = await openNotes(endpoint);
+    if (endpoint.kind === "unix") return new EngineSocket({ socketPath: endpoint.socket }, false, notes);
+    const { host, port } = endpoint;
+    const [ca, cert, key] = await Promise.all([endpoint.ca, endpoint.cert, endpoint.key].map((file) => readFile(file)));
+    const tls = { host, port, ca, cert, key, rejectUnauthorized: true, minVersion: "TLSv1.2" };
+    return new EngineSocket(tls as RequestOptions, true, notes);
+  }
+
+  async exchange({ method, path, body, timeoutMs }: EngineAsk): Promise<EngineAnswer> {
+    const incoming = await this.#open({ method, path, body }, AbortSignal.timeout(timeoutMs));
+    return { status: incoming.statusCode ?? 0, body: toJson(await readBody(incoming)) };
+  }
+
+  async stream(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    return this.#open({ method: "GET", path, body: undefined }, signal);
+  }
+
+  async #open(
+    { method, path, body }: Pick<EngineAsk, "method" | "path" | "body">,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const headers: OutgoingHttpHeaders = { host: "engine" };
+    if (body !== undefined)
+      Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
+    const uri = `${API}${path}`;
+    const note = this.#notes?.write({ method, uri, body: body ?? Buffer.alloc(0) });
+    if (note !== undefined) headers[NOTE_HEADER] = note;
+    const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent: false });
+    let isConnected = false;
+    request.once("socket", (socket) => socket.once(this.#connected, () => (isConnected = true)));
+    const giveUp = setTimeout(
+      () => isConnected || request.destroy(new Error(`no connection within ${CONNECT_MS / 1000} s`)),
+      CONNECT_MS,
+    );
+    try {
+      request.end(body);
+      const [incoming]: IncomingMessage[] = await once(request, "response");
+      if (incoming === undefined) throw new Error("no answer");
+      return incoming;
+    } catch (cause) {
+      if (isConnected) throw cause;
+      throw new UnsentError(cause instanceof Error ? cause.message : String(cause), { cause });
+    } finally {
+      clearTimeout(giveUp);
+    }
+  }
+}
+
+/** What a plug-in compares a note with is its machine's clock. */
+async function openNotes({ allowKeyFile }: Endpoint): Promise<NoteWriter | undefined> {
+  return allowKeyFile === undefined ? undefined : new NoteWriter(await readFile(allowKeyFile, "utf8"), () => new Date());
+}
+
+async function readBody(incoming: IncomingMessage): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of incoming) {
+    size += piece.length;
+    if (size > MAX_ANSWER_BYTES) throw new Error("an answer of more than 64 MiB");
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+function toJson(bytes: Buffer): Json | undefined {
+  try {
+    return parseJson(bytes, { maxDepth: 64 });
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,108 @@
+import { z } from "zod";
+import { isJsonObject, type JsonObject } from "../oci/json.ts";
+import { type Intent, intentSchema } from "./deployment-records.ts";
+import type { Journal } from "./journal.ts";
+
+/** An intent, and what the journal says came of it. */
+export interface Deployment extends Intent {
+  /** What the engine was told, or was about to be; undefined: nothing yet. */
+  readonly definition: JsonObject | undefined;
+  readonly isConverged: boolean;
+  readonly isFailed: boolean;
+  /** The engine may or may not have done it, and nobody goes on with it. */
+  readonly isAbandoned: boolean;
+  /** Nobody is at work on it any more. */
+  readonly isOver: boolean;
+}
+
+type Mutable = { -readonly [name in keyof Deployment]: Deployment[name] };
+
+const recordSchema = z.object({ event: z.string(), id: z.string().optional(), service: z.string().optional() });
+
+/** What the journal says, by what is asked for; it reads each record once. */
+export class Ledger {
+  readonly #journal: Pick<Journal, "records">;
+  readonly #byId = new Map<string, Mutable>();
+  readonly #byService = new Map<string, Mutable[]>();
+  readonly #identities = new Map<string, ReadonlySet<string>>();
+  /** Why, by service. */
+  readonly #frozen = new Map<string, string>();
+  #read = 0;
+
+  constructor(journal: Pick<Journal, "records">) {
+    this.#journal = journal;
+  }
+
+  find(id: string): Deployment | undefined {
+    return this.#upToDate().#byId.get(id);
+  }
+
+  /** Oldest first. */
+  of(service: string): readonly Deployment[] {
+    return this.#upToDate().#byService.get(service) ?? [];
+  }
+
+  services(): readonly string[] {
+    return [...this.#upToDate().#byService.keys()];
+  }
+
+  /**
+   * What the service may be now: what the engine was told last, first of all; what it was told after that and perhaps did;
+   * and, while somebody is at work, what it was before.
+   */
+  inForce(service: string): readonly Deployment[] {
+    const told = this.of(service).filter(({ definition }) => definition !== undefined);
+    const kept = told.filter(({ isAbandoned }) => !isAbandoned);
+    const [last, before] = [kept.at(-1) ?? told.at(-1), kept.at(-2)];
+    if (last === undefined) return [];
+    const later = told.slice(told.indexOf(last) + 1);
+    const open = this.of(service).at(-1)?.isOver === false;
+    return [last, ...later, ...(open && before !== undefined ? [before] : [])];
+  }
+
+  /** Every digest by which an engine may call the image; undefined where it was not read yet. */
+  identitiesOf(pinned: string): ReadonlySet<string> | undefined {
+    return this.#upToDate().#identities.get(pinned);
+  }
+
+  /** Why nothing of it is changed; undefined: it may be. */
+  whyFrozen(service: string): string | undefined {
+    return this.#upToDate().#frozen.get(service);
+  }
+
+  #upToDate(): this {
+    const { records } = this.#journal;
+    for (; this.#read < records.length; this.#read++) this.#take(records[this.#read] as JsonObject);
+    return this;
+  }
+
+  #take(record: JsonObject): void {
+    const { event, id = "", service = "" } = recordSchema.parse(record);
+    if (event === "intent") this.#begin(record);
+    if (event === "image" && typeof record.pinned === "string")
+      this.#identities.set(record.pinned, new Set(Array.isArray(record.digests) ? record.digests.map(String) : []));
+    if (event === "frozen") this.#frozen.set(service, String(record.reason));
+    if (event === "thawed") this.#frozen.delete(service);
+    const deployment = this.#byId.get(id);
+    if (deployment === undefined) return;
+    if (event === "sent" && isJsonObject(record.definition)) deployment.definition = record.definition;
+    if (event === "converged") deployment.isConverged = true;
+    if (event === "failed") deployment.isFailed = true;
+    if (event === "abandoned") deployment.isAbandoned = true;
+    if (OVER.includes(event)) deployment.isOver = true;
+  }
+
+  #begin(record: JsonObject): void {
+    const parsed = intentSchema.safeParse(record);
+    if (!parsed.success) return;
+    const intent = { ...parsed.data, rollbackOf: parsed.data.rollbackOf };
+    const nothingYet = { isConverged: false, isFailed: false, isAbandoned: false, isOver: false };
+    const deployment = { ...intent, definition: undefined, ...nothingYet };
+    this.#byId.set(intent.id, deployment);
+    const others = this.#byService.get(intent.service);
+    if (others === undefined) this.#byService.set(intent.service, [deployment]);
+    else others.push(deployment);
+  }
+}
+
+const OVER: readonly string[] = ["converged", "failed", "abandoned", "ended"];

@@ -1,0 +1,123 @@
+import type { RepositoryName } from "../oci/repository-name.ts";
+import type { SignedPolicy } from "../trust/policy.ts";
+import { type DecisionDeps, type Weighed, weighSignedDigest } from "./signed-digest.ts";
+import type { ReadCollection } from "./trust-reader.ts";
+
+/** An image where it runs. */
+export interface Placed {
+  /** `host:port/org/app@sha256:…` */
+  readonly pinned: string;
+  readonly environment: string;
+}
+
+export interface Standing {
+  /** `lost`: those whose word counts say so. */
+  readonly kind: "trusted" | "lost" | "unknown";
+  /** A sentence; empty where it is trusted. */
+  readonly reason: string;
+  /** How many rounds said so in a row. */
+  readonly rounds: number;
+}
+
+interface Known extends Standing {
+  /** When it was last certain, ms of `now`; undefined: never. */
+  readonly certainMs: number | undefined;
+}
+
+/** So long an answer holds when no other comes: a registry that is started again is no news. */
+const HOLDS_MS = 20_000;
+/** Walks at once. */
+const WIDTH = 4;
+const NOT_YET: Standing = { kind: "unknown", reason: "it was not judged yet", rounds: 0 };
+
+const nameOf = ({ pinned, environment }: Placed): string => `${environment} ${pinned}`;
+
+/**
+ * Whether what runs is signed now, by the same walk and rule as before a deployment. In one round each collection is walked
+ * once and the policy read once, however many images and containers rest on them.
+ * @see docs/decisions/0051
+ */
+export class Standings {
+  readonly #deps: DecisionDeps;
+  readonly #now: () => Date;
+  #known = new Map<string, Known>();
+
+  constructor(deps: DecisionDeps, now: () => Date) {
+    this.#deps = deps;
+    this.#now = now;
+  }
+
+  of(placed: Placed): Standing {
+    return this.#known.get(nameOf(placed)) ?? NOT_YET;
+  }
+
+  /** Of these, and of no others any more. */
+  async judge(all: readonly Placed[]): Promise<void> {
+    const wanted = [...new Map(all.map((placed) => [nameOf(placed), placed])).values()];
+    const deps = forOneRound(this.#deps);
+    const weighed = await mapLimited(wanted, WIDTH, async (placed) => {
+      const found = await weighSignedDigest(deps, placed.pinned, placed.environment);
+      const name = nameOf(placed);
+      return [name, toKnown(found, this.#known.get(name), this.#now().getTime())] as const;
+    });
+    this.#known = new Map(weighed);
+  }
+}
+
+function toKnown({ decision, isCertain }: Weighed, before: Known | undefined, nowMs: number): Known {
+  const isTrusted = decision.kind === "deploy";
+  const count = (kind: Standing["kind"]) => (before?.kind === kind ? before.rounds : 0) + 1;
+  if (isTrusted) return { kind: "trusted", reason: "", rounds: count("trusted"), certainMs: nowMs };
+  const { reason } = decision;
+  if (isCertain) return { kind: "lost", reason, rounds: count("lost"), certainMs: nowMs };
+  const { certainMs } = before ?? {};
+  // Rounds are not counted on: nothing is done because of what was so once.
+  if (before !== undefined && certainMs !== undefined && nowMs - certainMs < HOLDS_MS) return { ...before, rounds: 0 };
+  const since = certainMs === undefined ? "" : `; last known at ${new Date(certainMs).toISOString()}`;
+  return { kind: "unknown", reason: `${reason}${since}`, rounds: count("unknown"), certainMs };
+}
+
+/** The time, the policy and each collection are read once. */
+function forOneRound({ authority, clock, policy, trust, registry }: DecisionDeps): DecisionDeps {
+  let now: Date | undefined;
+  let document: Promise<SignedPolicy> | undefined;
+  let hasSeen = false;
+  const collections = new Map<RepositoryName, Promise<ReadCollection | undefined>>();
+  return {
+    ...{ authority, registry },
+    clock: {
+      read: () => {
+        now ??= clock.read();
+        return now;
+      },
+      saw: async (date) => {
+        if (hasSeen) return;
+        hasSeen = true;
+        await clock.saw(date);
+      },
+    },
+    policy: {
+      fetch: () => {
+        document ??= policy.fetch();
+        return document;
+      },
+    },
+    trust: {
+      read: (repository, date) => {
+        const read = collections.get(repository) ?? trust.read(repository, date);
+        collections.set(repository, read);
+        return read;
+      },
+    },
+  };
+}
+
+async function mapLimited<T, R>(items: readonly T[], width: number, act: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const left = items.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, item] of left) results[index] = await act(item);
+  };
+  await Promise.all(Array.from({ length: width }, work));
+  return results;
+}
