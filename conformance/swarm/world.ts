@@ -1,58 +1,91 @@
-/** A registry, a Swarm of one engine, images that run, somebody who signs them, and the bridge between. */
-import { type ChildProcess, spawn } from "node:child_process";
+/** A Swarm of several engines, a registry in its network, images that run, somebody who signs them, and the bridge between. */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Dockerd, startDockerd } from "../clients/dockerd.ts";
 import { ANN, addUser } from "../clients/world.ts";
 import { freePort } from "../harness/port.ts";
-import { launcher, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
+import { freshFolder, launcher, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
 import { getTool, mustRun } from "../harness/tools.ts";
-import { keyIdOf, makeKey, makeOrder, type SigningKey, toEnvelope } from "./signing.ts";
+import { BridgeProcess } from "./bridge-process.ts";
+import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
+import { keyIdOf, makeKey, makeOrder, type OrderOptions, type SigningKey, toEnvelope } from "./signing.ts";
 
 const ROOT_PASSPHRASE = "rootpass-123";
 
 export class World {
   readonly folder: string;
-  readonly server: RunningServer;
-  readonly dockerd: Dockerd;
+  readonly lab: Lab;
+  readonly bridge: BridgeProcess;
   readonly officer: SigningKey;
   readonly operator: SigningKey;
-  readonly #bridgePort: number;
-  #bridge: ChildProcess | undefined;
+  readonly #data: string;
+  #server: RunningServer;
   #policyVersion = 0;
+  /** By environment: what the policy document says beside {@link World.environment}'s own words. */
+  #environments: Readonly<Record<string, object>> = {};
+  #pinned: readonly string[] = ["ann/web"];
 
-  private constructor(folder: string, server: RunningServer, dockerd: Dockerd, bridgePort: number) {
-    this.folder = folder;
-    this.server = server;
-    this.dockerd = dockerd;
-    this.#bridgePort = bridgePort;
+  private constructor(parts: { folder: string; lab: Lab; server: RunningServer; data: string; bridgePort: number }) {
+    const { folder, lab, server, data, bridgePort } = parts;
+    [this.folder, this.lab, this.#server, this.#data] = [folder, lab, server, data];
+    this.bridge = new BridgeProcess(folder, bridgePort);
     [this.officer, this.operator] = [makeKey(), makeKey()];
   }
 
-  static async open(): Promise<World> {
-    const folder = mkdtempSync(join(tmpdir(), "goldseal-swarm-"));
-    const server = await startServer({ workers: 1 });
+  /** The engines speak TLS to the bridge, the registry TLS to the engines. */
+  static async open(options: LabOptions = {}): Promise<World> {
+    const lab = await openLab({ tls: true, ...options });
+    const [data, folder] = [freshFolder(), mkdtempSync(join(tmpdir(), "goldseal-swarm-"))];
     try {
+      const server = await startServer({ data, workers: 1, env: { GOLDSEAL_LISTEN: `${lab.gateway}:0` } });
+      const world = new World({ folder, lab, server, data, bridgePort: await freePort() });
+      lab.trustRegistry(server.host, server.caPath);
       await addUser(server, ANN);
-      const dockerd = await startDockerd(server.caPath);
-      return new World(folder, server, dockerd, await freePort());
+      await world.#login();
+      return world;
     } catch (error) {
-      await server.stop();
+      await lab.close();
       throw error;
     }
   }
 
   async close(): Promise<void> {
     await this.stopBridge();
-    await this.dockerd.stop();
-    await this.server.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.lab.close();
+    await this.#server.stop();
+    for (const folder of [this.folder, this.#data])
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 
-  async docker(...args: readonly string[]): Promise<string> {
+  get server(): RunningServer {
+    return this.#server;
+  }
+
+  /** The registry is away, and then there again: same address, same data. */
+  async stopRegistry(): Promise<void> {
+    await this.#server.stop();
+  }
+
+  async startRegistry(): Promise<void> {
+    const env = { GOLDSEAL_LISTEN: this.#server.host };
+    this.#server = await startServer({ data: this.#data, workers: 1, env });
+  }
+
+  /** Docker's client at the first manager, signed in as ann. */
+  docker(...args: readonly string[]): Promise<string> {
+    return this.dockerOn(this.lab.node("m1"), ...args);
+  }
+
+  async dockerOn(node: LabNode, ...args: readonly string[]): Promise<string> {
     const env = { DOCKER_CONFIG: join(this.folder, "docker") };
-    return (await mustRun(getTool("docker-20.10"), ["--host", this.dockerd.socket, ...args], { env })).trim();
+    return (await mustRun(getTool("docker-20.10"), ["--host", node.socket, ...args], { env })).trim();
+  }
+
+  async #login(): Promise<void> {
+    const args = ["login", "--username", ANN.name, "--password-stdin", this.#server.host];
+    const env = { DOCKER_CONFIG: join(this.folder, "docker") };
+    const engine = ["--host", this.lab.node("m1").socket];
+    await mustRun(getTool("docker-20.10"), [...engine, ...args], { env, input: ANN.password });
   }
 
   /** As ann, who signs. */
@@ -66,42 +99,45 @@ export class World {
     return mustRun("node", [launcher, ...args, ...where], { cwd: projectRoot, env });
   }
 
-  image(tag: string): string {
-    return `${this.server.host}/ann/web:${tag}`;
+  image(tag: string, repository = "ann/web"): string {
+    return `${this.server.host}/${repository}:${tag}`;
   }
 
-  /** An image that runs `command`; pushed as `ann/web:tag`. Its digest. */
-  async push(tag: string, command: string): Promise<string> {
+  /** An image of busybox that runs `command`. Its digest. */
+  async push(tag: string, command: string, repository = "ann/web"): Promise<string> {
     const root = join(this.folder, "root");
     mkdirSync(join(root, "bin"), { recursive: true });
     copyFileSync(getTool("busybox"), join(root, "bin", "busybox"));
     const tar = join(this.folder, "root.tar");
     await mustRun("tar", ["-C", root, "-cf", tar, "."]);
     const cmd = `CMD ["/bin/busybox", "sh", "-c", ${JSON.stringify(command)}]`;
-    await this.docker("import", "--change", cmd, tar, this.image(tag));
-    const printed = await this.docker("push", this.image(tag));
+    await this.docker("import", "--change", cmd, tar, this.image(tag, repository));
+    const printed = await this.docker("push", this.image(tag, repository));
     const digest = /digest: (sha256:[0-9a-f]{64})/.exec(printed)?.[1];
     if (digest === undefined) throw new Error(printed);
     return digest;
   }
 
-  async sign(tag: string): Promise<void> {
-    await this.goldseal("trust", "sign", this.image(tag));
+  async sign(tag: string, repository = "ann/web"): Promise<void> {
+    await this.goldseal("trust", "sign", this.image(tag, repository));
   }
 
-  /** Hands in the next policy document, which asks for ann. */
-  async setPolicy(specLimits: object = {}): Promise<void> {
+  pin(digest: string, repository = "ann/web"): string {
+    return `${this.server.host}/${repository}@${digest}`;
+  }
+
+  /** Hands in the next policy document. `prod` asks for ann; what was said of other environments stays, unless said anew. */
+  async setPolicy(specLimits: object = {}, environments: Readonly<Record<string, object>> = {}): Promise<void> {
+    this.#environments = { ...this.#environments, ...environments };
     const { keys, roles } = await this.#delegations();
     const [id = ""] = roles.find(({ name }) => name === "targets/ann")?.keyids ?? [];
     const ann = keys[id]?.keyval.public ?? "";
+    const common = { maxTimestampAge: "48h", operators: [this.operator.keyId], rights: { ops: "deploy" } };
+    const prod = { ...common, images: ["ann/*"], require: [{ team: "qa", k: 1 }], specLimits };
+    const others = Object.entries(this.#environments).map(([name, own]) => [name, { ...prod, ...own }]);
     const document = {
       ...{ version: ++this.#policyVersion, expires: new Date(Date.now() + 86_400_000).toISOString() },
-      environments: {
-        prod: {
-          ...{ images: ["ann/*"], require: [{ team: "qa", k: 1 }], maxTimestampAge: "48h", specLimits },
-          ...{ operators: [this.operator.keyId], rights: { ops: "deploy" } },
-        },
-      },
+      environments: { prod, ...Object.fromEntries(others) },
       teams: { qa: ["ann"], ops: ["olga"] },
       keys: {
         [keyIdOf(ann)]: { spki: ann, user: "ann" },
@@ -127,57 +163,63 @@ export class World {
   }
 
   get bridgeStore(): string {
-    return join(this.folder, "bridge");
+    return this.bridge.store;
   }
 
+  /** The repositories whose roots the bridge believes from its next start on, as they are then. */
+  pinAlso(...repositories: readonly string[]): void {
+    this.#pinned = [...this.#pinned, ...repositories];
+  }
+
+  /** With these variables on top of this process's own. */
   async startBridge(more: Readonly<Record<string, string>> = {}): Promise<void> {
-    const inspected = await this.goldseal("trust", "inspect", `${this.server.host}/ann/web`, "--json");
+    const { admin, url, caPath } = this.server;
+    const passwordFile = join(this.folder, "password");
+    writeFileSync(passwordFile, `${admin.password}\n`, { mode: 0o600 });
+    const endpoint = ({ tls, socket }: LabNode) => tls ?? socket;
+    const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {
-      ...{ registry: this.server.url, ca: this.server.caPath, engine: this.dockerd.socket, store: this.bridgeStore },
-      account: { name: this.server.admin.name, passwordFile: join(this.folder, "password") },
-      listen: `127.0.0.1:${this.#bridgePort}`,
+      ...{ registry: url, ca: caPath, engine: endpoint(this.lab.node("m1")), engines },
+      account: { name: admin.name, passwordFile },
       policyKeys: { keys: [this.officer.spki], threshold: 1 },
-      pins: [{ gun: `${this.server.host}/ann/*`, rootKeys: JSON.parse(inspected).keys.root }],
+      pins: await Promise.all(this.#pinned.map((repository) => this.#pin(repository))),
     };
-    writeFileSync(join(this.folder, "password"), `${this.server.admin.password}\n`, { mode: 0o600 });
-    // JSON is YAML.
-    writeFileSync(join(this.folder, "bridge.yaml"), JSON.stringify(config));
-    const env = { ...process.env, GOLDSEAL_BRIDGE_CONFIG: join(this.folder, "bridge.yaml"), ...more };
-    const child = spawn("node", [launcher, "bridge"], {
-      // A group of its own: a kill reaches the bridge itself too.
-      ...{ cwd: projectRoot, env, detached: true },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    this.#bridge = child;
-    let printed = "";
-    const ready = Promise.withResolvers<void>();
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        printed += text;
-        if (/^bridge ready /m.test(printed)) ready.resolve();
-      });
-    child.once("exit", (status) => ready.reject(new Error(`the bridge ended (${status}):\n${printed}`)));
-    await ready.promise;
+    await this.bridge.start(config, more);
   }
 
-  async stopBridge(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
-    const child = this.#bridge;
-    this.#bridge = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = new Promise((resolve) => child.once("exit", resolve));
-    if (signal === "SIGKILL" && child.pid !== undefined) process.kill(-child.pid, signal);
-    else child.kill(signal);
-    await exited;
+  async #pin(repository: string): Promise<object> {
+    const inspected = await this.goldseal("trust", "inspect", `${this.server.host}/${repository}`, "--json");
+    return { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
   }
 
-  makeOrder(spec: string): string {
-    return makeOrder(spec, this.operator);
+  stopBridge(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    return this.bridge.stop(signal);
+  }
+
+  makeOrder(spec: string, options: OrderOptions = {}): string {
+    return makeOrder(spec, this.operator, options);
   }
 
   /** What the bridge answered: the problem, or the last line. */
-  async order(spec: string, order: string): Promise<Answer> {
-    const url = `http://127.0.0.1:${this.#bridgePort}/api/v1/deployments?environment=prod`;
-    const answer = await fetch(url, { method: "POST", headers: { "goldseal-order": order }, body: spec });
+  async order(spec: string, order: string, environment = "prod"): Promise<Answer> {
+    return this.#post(`/api/v1/deployments?environment=${environment}`, spec, order);
+  }
+
+  /** As olga, who may. */
+  deploy(spec: object, environment = "prod"): Promise<Answer> {
+    const text = JSON.stringify(spec);
+    return this.order(text, this.makeOrder(text, { environment }), environment);
+  }
+
+  /** Any other change of the cluster, ordered by olga. */
+  change(action: string, body: object, environment = "prod"): Promise<Answer> {
+    const text = JSON.stringify(body);
+    const path = `/api/v1/cluster/orders?environment=${environment}&action=${action}`;
+    return this.#post(path, text, this.makeOrder(text, { action, environment }));
+  }
+
+  async #post(path: string, body: string, order: string): Promise<Answer> {
+    const answer = await fetch(`${this.bridge.url}${path}`, { method: "POST", headers: { "goldseal-order": order }, body });
     const lines = (await answer.text())
       .trimEnd()
       .split("\n")
@@ -186,7 +228,7 @@ export class World {
   }
 
   async bridgeGet(path: string): Promise<{ readonly status: number; readonly text: string }> {
-    const answer = await fetch(`http://127.0.0.1:${this.#bridgePort}${path}`);
+    const answer = await fetch(`${this.bridge.url}${path}`);
     return { status: answer.status, text: await answer.text() };
   }
 

@@ -1,7 +1,7 @@
 /** What the bridge must refuse, each with its reason, and the engine hear nothing of. */
-import type { Report } from "../harness/report.ts";
-import { makeKey, makeOrder, type OrderOptions, type SigningKey } from "./signing.ts";
-import type { World } from "./world.ts";
+import type { Report } from "../../harness/report.ts";
+import { makeKey, makeOrder, type OrderOptions, type SigningKey } from "../signing.ts";
+import type { World } from "../world.ts";
 
 interface Refusal {
   readonly what: string;

@@ -1,0 +1,109 @@
+/** One service through its life: what was signed runs by its digest, all else is refused, what fails is rolled back. */
+import type { Report } from "../../harness/report.ts";
+import { until } from "../lab/engine.ts";
+import { equal, journal, running } from "../looking.ts";
+import type { World } from "../world.ts";
+import { checkRefusals } from "./refusals.ts";
+
+export const RUNS = "trap exit TERM; while :; do sleep 1 & wait; done";
+
+export async function deploying(world: World, report: Report): Promise<void> {
+  const one = await prepare(world);
+  const bridge = await world.bridgeGet("/readyz");
+  await report.check("the bridge is ready: engine, policy, clock", () =>
+    equal(bridge, { status: 200, text: '{"ready":true,"faults":[]}' }),
+  );
+  await checkRefusals(report, world, (image, more) => JSON.stringify(spec(image, more)));
+  await report.check("a signed tag runs, by the digest that was signed, and every task is of it", async () => {
+    await world.push("1", `echo moved; ${RUNS}`);
+    const { last, lines } = await world.deploy(spec(world.image("1")));
+    equal(last, { outcome: { kind: "deployed", pinned: world.pin(one) } });
+    if (lines.length < 2) throw new Error("no progress was told");
+    equal(await world.services(), { web: world.pin(one) });
+    equal(await runningImages(world), [world.pin(one), world.pin(one)]);
+  });
+  const two = await world.push("2", `echo 2; ${RUNS}`);
+  await world.sign("2");
+  await report.check("an update, by tag, and a change without one, by digest", async () => {
+    equal((await world.deploy(spec(world.image("2")))).last, {
+      outcome: { kind: "deployed", pinned: world.pin(two) },
+    });
+    const { last } = await world.deploy(spec(world.pin(two), { env: { COLOUR: "blue" } }));
+    equal(last, { outcome: { kind: "deployed", pinned: world.pin(two) } });
+    equal(await runningImages(world), [world.pin(two), world.pin(two)]);
+  });
+  await checkFailing(report, world, { one, two });
+  await checkKilled(report, world, one);
+  await report.check("a service that somebody else made is not taken over by its name", async () => {
+    await world.docker("service", "create", "-q", "--detach", "--name", "theirs", world.pin(one));
+    const { status, last } = await world.deploy(spec(world.image("1"), { name: "theirs" }));
+    equal([status, last?.code], [403, "spec"]);
+  });
+}
+
+function spec(image: string, more: object = {}): object {
+  return { name: "web", image, replicas: 2, ...more };
+}
+
+async function prepare(world: World): Promise<string> {
+  const digest = await world.push("1", `echo 1; ${RUNS}`);
+  await world.push("unsigned", `echo unsigned; ${RUNS}`);
+  await world.api("PUT", "/api/v1/orgs/ann/repositories/web", JSON.stringify({ visibility: "public" }));
+  await world.goldseal("trust", "init", `${world.server.host}/ann/web`);
+  await world.sign("1");
+  await world.setPolicy();
+  await world.startBridge();
+  return digest;
+}
+
+async function checkFailing(report: Report, world: World, { one, two }: { one: string; two: string }): Promise<void> {
+  await world.push("bad", "exit 3");
+  await world.sign("bad");
+  await report.check("an update that fails is rolled back to what ran before", async () => {
+    const { last } = await world.deploy(spec(world.image("bad")));
+    equal(kindOf(last), ["failed", world.pin(two)]);
+    equal(await runningImages(world), [world.pin(two), world.pin(two)]);
+  });
+  await report.check(
+    "what was revoked meanwhile is passed over: rolled back to the newest that verifies now (T25)",
+    async () => {
+      await world.goldseal("trust", "revoke", world.image("2"));
+      const { last } = await world.deploy(spec(world.image("bad"), { env: { AGAIN: "1" } }));
+      equal(kindOf(last), ["failed", world.pin(one)]);
+      equal(await runningImages(world), [world.pin(one), world.pin(one)]);
+    },
+  );
+}
+
+/** Killed at each point; the next bridge brings the deployment to its end, once. */
+async function checkKilled(report: Report, world: World, digest: string): Promise<void> {
+  const points = ["bridge.afterVerify", "bridge.afterIntent", "bridge.afterDockerCall", "bridge.afterReread"];
+  for (const point of points) {
+    const name = point.replace(".", "-").toLowerCase();
+    await report.check(`killed at ${point}: the next bridge finishes, or knows of nothing`, async () => {
+      await world.stopBridge();
+      await world.startBridge({ GOLDSEAL_FAILPOINT: `${point}:1` });
+      const asked = await world.deploy(spec(world.image("1"), { name })).catch(() => undefined);
+      if (asked !== undefined) throw new Error(`it was not killed: ${JSON.stringify(asked)}`);
+      await world.startBridge();
+      const own = journal(world).filter(({ service }) => service === name);
+      equal(own.length, point === "bridge.afterVerify" ? 0 : 1);
+      const { id } = own[0] ?? {};
+      if (id === undefined) return equal((await world.services())[name], undefined);
+      await until("it is finished", () =>
+        journal(world).some((record) => record.id === id && record.event === "converged"),
+      );
+      equal((await world.services())[name], world.pin(digest));
+      equal(journal(world).filter(({ service }) => service === name).length, 1);
+    });
+  }
+}
+
+export function kindOf(last: unknown): unknown[] {
+  const { outcome } = last as { readonly outcome?: { readonly kind?: string; readonly rolledBackTo?: string } };
+  return [outcome?.kind, outcome?.rolledBackTo];
+}
+
+async function runningImages(world: World): Promise<string[]> {
+  return (await running(world, "web")).map(({ image }) => image);
+}
