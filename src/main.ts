@@ -212,6 +212,7 @@ async function authzPlugin({ env, yamlText }: Sources): Promise<number> {
   process.stdout.write(`authz-plugin ready ${authzSocket}\n`);
   await untilStopped();
   await running.stop();
+  if (process.connected) process.disconnect?.();
   return 0;
 }
 
