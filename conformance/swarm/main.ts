@@ -8,10 +8,12 @@ import { findLeft, footprint } from "./lab/leftovers.ts";
 import { findMissing } from "./lab.ts";
 import type { Part } from "./looking.ts";
 import { deploying } from "./parts/deploying.ts";
+import { plugIn } from "./parts/plug-in.ts";
+import { shipping } from "./parts/shipping.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. The first sets it up. */
-const PARTS: Readonly<Record<string, Part>> = { deploying };
+const PARTS: Readonly<Record<string, Part>> = { deploying, "plug-in": plugIn, shipping };
 
 process.exitCode = await main(process.argv.slice(2));
 
