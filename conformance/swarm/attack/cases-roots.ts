@@ -1,24 +1,32 @@
 /** Who speaks for a collection: rotations that the bridge slept through, and those that nobody could make. */
 import { ecdsa, inCertificate } from "../../notary/tuf-files.ts";
-import type { Case } from "./stage.ts";
+import type { Case, Stage } from "./stage.ts";
 
-const between = (name: string, content: Buffer | undefined, reason: string): Case => ({
+/** Three rotations, and what `spoil` makes of the second; it answers how to undo that. */
+const between = (name: string, spoil: (stage: Stage) => Promise<() => Promise<unknown>>, reason: (stage: Stage) => string): Case => ({
   name: `${name} rotation in the middle`,
   run: async (stage) => {
     await stage.seen();
     const next = await stage.push("better", "2");
     for (let rotation = 0; rotation < 3; rotation++) await stage.rotateRoot();
     await stage.sign({ ann: { 2: next } });
-    const { thief } = stage.world;
-    // Whoever deletes a row of the root's would be told: it is only not shown.
-    const broken = await thief.writeRoot(stage.gun, 3, content ?? Buffer.from("x"));
-    if (content === undefined) stage.world.front.attack = (path, response) => path.endsWith("/3.root.json") && Boolean(response.writeHead(404).end());
-    await stage.mustRefuse("2", [403, "trust", reason]);
-    await thief.writeRoot(stage.gun, 3, broken);
-    stage.world.front.attack = () => false;
+    const undo = await spoil(stage);
+    await stage.mustRefuse("2", [403, "trust", reason(stage)]);
+    await undo();
     await stage.mustVerify("2");
   },
 });
+
+const malformed = async ({ world: { thief }, gun }: Stage) => {
+  const whole = await thief.writeRoot(gun, 3, Buffer.from("{"));
+  return () => thief.writeRoot(gun, 3, whole);
+};
+
+const missing = async ({ world: { thief }, gun }: Stage) => {
+  // Under a number that nobody asks for.
+  await thief.renumberRoot(gun, 3, 1_000_000);
+  return () => thief.renumberRoot(gun, 1_000_000, 3);
+};
 
 export const ROOTS: readonly Case[] = [
   {
@@ -31,8 +39,8 @@ export const ROOTS: readonly Case[] = [
       await stage.mustDeploy("2", next);
     },
   },
-  between("malformed", Buffer.from("{"), "TODO"),
-  between("missing", undefined, "TODO"),
+  between("malformed", malformed, () => "TODO"),
+  between("missing", missing, () => "TODO"),
   {
     name: "root rotated by new keys alone",
     run: async (stage) => {
@@ -48,11 +56,9 @@ export const ROOTS: readonly Case[] = [
       await stage.seen();
       const { thief } = stage.world;
       const evil = await stage.push("evil", "1");
-      const other = stage.another("evil");
-      void other;
       await thief.query("delete from trust_current where collection_id = (select id from trust_collections where gun = $1)", [stage.gun]);
       await thief.query("delete from trust_files where collection_id = (select id from trust_collections where gun = $1)", [stage.gun]);
-      await stage.foundAnew({ ann: { 1: evil } }, ecdsa());
+      await stage.found({ ann: { 1: evil } }, ecdsa());
       await stage.mustRefuse("1", [403, "trust", "TODO"]);
     },
   },

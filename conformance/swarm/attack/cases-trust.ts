@@ -182,7 +182,7 @@ export const TRUST: readonly Case[] = [
     },
   },
   {
-    name: "database rewritten: the signed manifest is gone",
+    name: "the signed manifest is not shown",
     run: async (stage) => {
       const image = await stage.seen();
       stage.world.front.attack = (path, response) => path.includes("/manifests/") && Boolean(response.writeHead(404).end("{}"));

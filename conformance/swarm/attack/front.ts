@@ -11,8 +11,6 @@ export type Attack = (path: string, response: ServerResponse, request: IncomingM
 
 export interface Front {
   attack: Attack;
-  /** Paths with their queries, since the last time that it was emptied. */
-  readonly asked: string[];
   close(): Promise<void>;
 }
 
@@ -21,7 +19,7 @@ export const nothing: Attack = () => false;
 export async function openFront(server: RunningServer, where: { host: string; port: number }): Promise<Front> {
   const stolen = { cert: readFileSync(join(server.data, "server.crt")), key: readFileSync(join(server.data, "server.key")) };
   const agent = new Agent({ keepAlive: true, ca: readFileSync(server.caPath) });
-  const front: { attack: Attack; asked: string[] } = { attack: nothing, asked: [] };
+  const front: { attack: Attack } = { attack: nothing };
   const pass = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const { method, url, headers } = incoming;
     const to = { host: where.host, port: server.port, method, path: url, headers, agent };
@@ -34,7 +32,6 @@ export async function openFront(server: RunningServer, where: { host: string; po
   };
   const listener = createServer(stolen, (incoming, outgoing) => {
     const path = incoming.url ?? "";
-    front.asked.push(path);
     if (!front.attack(path, outgoing, incoming)) pass(incoming, outgoing);
   });
   listener.listen(where.port, where.host);

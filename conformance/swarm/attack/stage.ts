@@ -79,7 +79,7 @@ export class Stage {
       const keys = Object.fromEntries(SIGNERS.map((name) => [idOf(signers[name]), keyOf(signers[name])]));
       signed.delegations = { keys, roles: SIGNERS.map(role) };
     };
-    this.#collection = collection;
+    [this.#collection, this.#versions, this.#rootVersion] = [collection, {}, 1];
     await this.#publish([collection.rootPart(), collection.targetsPart(1, delegate), ...this.#parts(entries)]);
     await must(this.world.admin, "PUT", `/api/v1/orgs/ann/repositories/${this.name}`, { visibility: "public" });
   }
@@ -170,7 +170,7 @@ export class Stage {
   }
 
   #nameOf(image: string): string {
-    if (image.includes("/")) return image;
+    if (image.includes("/") || image.startsWith("sha256:")) return image;
     return image.startsWith("@") ? `${this.gun}${image}` : `${this.gun}:${image}`;
   }
 

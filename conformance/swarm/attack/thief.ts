@@ -61,13 +61,15 @@ export class Thief {
     }
   }
 
-  /** The root files between the first and the current one too. @param content undefined: it is gone */
-  async writeRoot(gun: string, version: number, content: Buffer | undefined): Promise<Buffer> {
-    const where = "collection_id = (select id from trust_collections where gun = $1) and role = 'root' and version = $2";
-    const [row] = await this.query(`select content from trust_files where ${where}`, [gun, version]);
-    if (content === undefined) await this.query(`delete from trust_files where ${where}`, [gun, version]);
-    else await this.query(`update trust_files set content = $3 where ${where}`, [gun, version, content]);
+  /** One of the roots that led to the current one. What stood there. */
+  async writeRoot(gun: string, version: number, content: Buffer): Promise<Buffer> {
+    const [row] = await this.query(`select content from trust_files where ${ROOT}`, [gun, version]);
+    await this.query(`update trust_files set content = $3 where ${ROOT}`, [gun, version, content]);
     return Buffer.from(row?.content ?? "");
+  }
+
+  async renumberRoot(gun: string, version: number, other: number): Promise<void> {
+    await this.query(`update trust_files set version = $3 where ${ROOT}`, [gun, version, other]);
   }
 
   /** Puts the files in, and has snapshot and timestamp speak of them, signed with the server's own keys. */
@@ -116,6 +118,8 @@ export class Thief {
     return Buffer.from(opened).subarray(opened.indexOf(0) + 1);
   }
 }
+
+const ROOT = "collection_id = (select id from trust_collections where gun = $1) and role = 'root' and version = $2";
 
 export type Change = (signed: Loose) => void;
 

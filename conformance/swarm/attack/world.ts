@@ -46,6 +46,7 @@ export class World {
   readonly honest = new Set<string>();
   readonly #plugIn: PlugInProcess;
   #policyVersion = 0;
+  #policyExpires = "";
 
   private constructor(parts: Parts) {
     [this.folder, this.lab, this.server, this.front] = [parts.folder, parts.lab, parts.server, parts.front];
@@ -111,7 +112,7 @@ export class World {
     const others = { olga: this.operator, otto: this.officer, gus: this.onlooker };
     const document: Document = {
       version: this.#policyVersion,
-      expires: new Date(Date.now() + 86_400_000).toISOString(),
+      expires: this.#policyExpires,
       environments: {
         prod: { ...rules, require: require("qa", 1) },
         two: { ...rules, require: require("qa", 2) },
@@ -129,11 +130,16 @@ export class World {
   /** The next one, handed in as its officer does. */
   async setPolicy(): Promise<void> {
     this.#policyVersion++;
+    this.#policyExpires = new Date(Date.now() + 86_400_000).toISOString();
     await must(this.admin, "PUT", "/api/v1/policies/bridge", JSON.parse(this.policy()));
   }
 
   get policyVersion(): number {
     return this.#policyVersion;
+  }
+
+  get policyExpires(): string {
+    return this.#policyExpires;
   }
 
   /** @param laterSeconds how far its clock is ahead */

@@ -42,7 +42,8 @@ export async function startPlugIn({
   await mkdir(dirname(socket), { recursive: true });
   if (await isAnswered(socket)) throw new Error(`another plug-in listens on ${socket} already`);
   await rm(socket, { force: true });
-  const limits = { requestTimeout: patienceMs, headersTimeout: patienceMs, connectionsCheckingInterval: patienceMs / 10 };
+  // The engine keeps its connection and believes that it lives.
+  const limits = { keepAliveTimeout: 0, requestTimeout: patienceMs, headersTimeout: patienceMs, connectionsCheckingInterval: patienceMs / 10 };
   const server = createServer(limits);
   server.on("request", (request, response) => {
     answer(request, { gate, log }).then(
