@@ -1,4 +1,5 @@
 /** Reads back by HTTP what was acknowledged since birth, and settles what was left open. */
+import { setTimeout as wait } from "node:timers/promises";
 import type { ClientConfig } from "pg";
 import { type Client, NoAnswer, Unavailable } from "./client.ts";
 import { readCollected } from "./collecting.ts";
@@ -14,6 +15,9 @@ const AT_ONCE = 16;
 /** Registers read again though nothing touched them since. */
 const SAMPLE = 100;
 const MAX_REPORTED = 20;
+/** That a collection may take to come to its end. */
+const PATIENCE_MS = 3_000;
+const POLL_MS = 20;
 
 export interface Checked {
   readonly registers: number;
@@ -94,7 +98,20 @@ export class Checker {
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   }
 
+  /** A collection that is still under way may take something loose between two looks: that must be over soon. */
   async #readEverywhere(register: Register): Promise<Value> {
+    const { kind, isLoose } = register;
+    const mayGo = this.#history.isCollected && isLoose && (kind === "blob" || kind === "manifest");
+    for (const until = performance.now() + (mayGo ? PATIENCE_MS : 0); ; await wait(POLL_MS)) {
+      try {
+        return await this.#readOnce(register);
+      } catch (error) {
+        if (!(error instanceof Violation) || performance.now() >= until) throw error;
+      }
+    }
+  }
+
+  async #readOnce(register: Register): Promise<Value> {
     const values = await Promise.all(this.#clients.map((client) => this.#read(client, register)));
     const [value] = values;
     if (values.every((each) => each === value)) return value;

@@ -211,7 +211,9 @@ export class History {
   }
 
   #updateKeeping(changes: readonly Change[]): void {
-    const repositories = changes.flatMap(({ register: { kind, repository } }) => (kind === "tag" ? [repository] : []));
+    const repositories = changes.flatMap(({ register: { kind, repository } }) =>
+      kind === "tag" || kind === "manifest" ? [repository] : [],
+    );
     for (const repository of new Set(repositories)) this.keeping.update(repository);
   }
 

@@ -3,7 +3,7 @@
  * it names, and what refers to it; and that without a break since it was last seen or acknowledged. Everything else is
  * loose: it may be gone at any time.
  */
-import type { History, Register } from "./history.ts";
+import { type History, PRESENT, type Register } from "./history.ts";
 
 /** Digests. */
 export interface Content {
@@ -43,7 +43,7 @@ export class Keeping {
     return registers.some((register) => register.isLoose || register.current() === "unknown");
   }
 
-  /** After tags changed, or may have: what nothing leads to any more for certain is loose from here on. */
+  /** After tags or manifests changed, or may have: what nothing leads to any more for certain is loose from here on. */
   update(repository: string): ReadonlySet<Register> {
     const held = this.#find(repository);
     for (const register of this.#held.get(repository) ?? []) if (!held.has(register)) register.isLoose = true;
@@ -76,11 +76,16 @@ export class Keeping {
         for (const register of this.#below(repository, digest)) found.add(register);
       }
       const referrers = [...contents].flatMap(([digest, { subject }]) =>
-        fresh.includes(subject ?? "") ? [digest] : [],
+        fresh.includes(subject ?? "") && this.#isThere(repository, digest) ? [digest] : [],
       );
       next = [...fresh.flatMap((digest) => contents.get(digest)?.children ?? []), ...referrers];
     }
     return found;
+  }
+
+  /** For certain. Somebody may delete what refers to a tagged manifest, and nobody what such a one names. */
+  #isThere(repository: string, digest: string): boolean {
+    return this.#history.register("manifest", repository, digest).current() === PRESENT;
   }
 
   /** The manifest and everything that it names, and what that names. */

@@ -58,7 +58,10 @@ async function main(): Promise<number> {
     summaries.push(summary);
     if (violation === undefined) continue;
     console.log(`\n${violation.message}\n`);
-    summaries.push(`FAILED (${violation.kind}), repeat with --seed ${values.seed}; kept in ${folder}`);
+    summaries.push(
+      `FAILED (${violation.kind}), repeat with --seed ${values.seed}; kept in ${folder}`,
+      violation.message.split("\n").slice(0, 5).join("\n"),
+    );
     status = 1;
     break;
   }

@@ -9,6 +9,7 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { idleMs } from "./body.ts";
+import { discardRest, endAfterRequest } from "./rest-of-request.ts";
 
 export interface ListenOptions {
   readonly host: string;
@@ -121,15 +122,11 @@ function refusalBody(status: string): string {
 
 /**
  * `Expect` has one meaning, 100-continue; Node's own answer to others has no body that a registry client could read. It is
- * said at once, and the connection ends with the request, as {@link endWith} lets it: some send on without waiting.
+ * said at once, and the connection ends with the request: some send on without waiting.
  */
 function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
   const body = refusalBody("417 Expectation Failed");
   const headers = { Connection: "close", "Content-Type": "application/json", "Content-Length": body.length };
-  response.writeHead(417, headers).write(body);
-  const end = (): void => void response.end();
-  const lingering = setTimeout(end, lingerMs).unref();
-  request.on("error", () => undefined);
-  request.once("close", () => clearTimeout(lingering));
-  request.once("end", end).resume();
+  discardRest(request);
+  endAfterRequest(request, response.writeHead(417, headers), Buffer.from(body));
 }

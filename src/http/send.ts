@@ -3,9 +3,7 @@ import type { Context } from "koa";
 import { idleMs } from "./body.ts";
 import type { Log } from "./log.ts";
 import type { ByteStream, Reply } from "./reply.ts";
-
-/** A refused body is read and thrown away up to here, so that its sender sees the answer and not a reset. */
-const maxDiscardedBytes = 16 * 1024 * 1024;
+import { discardRest, endAfterRequest } from "./rest-of-request.ts";
 
 /**
  * Sends `reply`; returns the bytes of body that went out. A stream that breaks off closes the connection. Koa's own way
@@ -15,15 +13,21 @@ export async function send(context: Context, reply: Reply, requestId: string, lo
   const { req, res } = context;
   context.respond = false;
   if (res.destroyed || !res.writable) return abandon(reply);
-  discardRest(context);
+  const isWhole = req.complete || req.destroyed;
+  // Who asked first whether to send on does not send on.
+  if (!isWhole && req.headers.expect !== undefined) res.shouldKeepAlive = false;
+  if (!isWhole) discardRest(req);
+  const mayEnd = isWhole || res.shouldKeepAlive;
   const { body } = reply;
   res.writeHead(reply.status === 499 ? 400 : reply.status, headerList(reply, requestId));
   if (body === undefined || req.method === "HEAD") {
-    res.end();
+    if (mayEnd) res.end();
+    else endAfterRequest(req, res, Buffer.alloc(0));
     return abandon(reply);
   }
   if (!Buffer.isBuffer(body)) return pump(res, body, requestId, log);
-  res.end(body);
+  if (mayEnd) res.end(body);
+  else endAfterRequest(req, res, body);
   return body.length;
 }
 
@@ -44,19 +48,6 @@ function headerList({ status, headers, body }: Reply, requestId: string): string
 async function abandon(reply: Reply): Promise<number> {
   if (reply.body !== undefined && !Buffer.isBuffer(reply.body)) await reply.body.close();
   return 0;
-}
-
-/** Whatever of the request body was not read is let go, but not without end. */
-function discardRest({ req, res }: Context): void {
-  if (req.complete || req.destroyed) return;
-  if (req.headers.expect !== undefined && !res.headersSent) res.setHeader("Connection", "close");
-  let discarded = 0;
-  req.on("error", () => undefined);
-  req.on("data", (chunk: Buffer) => {
-    discarded += chunk.length;
-    if (discarded > maxDiscardedBytes) req.socket.destroy();
-  });
-  req.resume();
 }
 
 async function pump(res: ServerResponse, body: ByteStream, requestId: string, log: Log): Promise<number> {
