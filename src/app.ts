@@ -13,6 +13,9 @@ import { openGarbageCollection } from "./registry/open-garbage-collection.ts";
 import { openIntegrity } from "./registry/open-integrity.ts";
 import { redirectsFor } from "./registry/redirects.ts";
 import { registryProtocol } from "./registry/routes.ts";
+import type { Bridge } from "./relay/deps.ts";
+import { openBridge } from "./relay/open-relay.ts";
+import { relayOperations } from "./relay/routes.ts";
 import { BlobRows } from "./storage/blob-rows.ts";
 import type { Database } from "./storage/database.ts";
 import { RepositoryStore } from "./storage/repository-store.ts";
@@ -62,12 +65,18 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     preconditionFailed,
     confirm: (request) => orgs.confirm(request),
   });
+  const bridge = await openBridgeOf(config);
+  const relay = relayOperations({
+    ...{ bridge, notFound },
+    noteDone: (request, deed) => orgs.noteFinding(request, { ...deed, namespace: "" }),
+    noteRefused: (request, deed) => orgs.noteRefusal(request, { ...deed, namespace: "" }),
+  });
   const trust = openImageTrust(ground, { publicUrl, algorithm: config.trustKeys, orgs: () => orgs });
   const { notary, verdicts, promotion, manifests } = trust;
   const orgs = await openOrgs({
     ...{ ...dependencies, database, ring: ground.ring, repositories },
     ...{ releaseTrust: notary.releaseTrust, reseal: notary.reseal },
-    operations: [garbage, integrity, trust].flatMap(({ operations }) => operations),
+    operations: [garbage, integrity, trust].flatMap(({ operations }) => operations).concat(relay),
     settings: orgsSettings(settings),
   });
   verdicts.begin();
@@ -100,6 +109,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
     metrics,
     routes: protocols.flatMap(({ routes }) => routes),
     close: async () => {
+      bridge?.client.close();
       await stopSweeping();
       await stopPromoting();
       await garbage.close();
@@ -116,6 +126,12 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
 function orgsSettings({ config, publicUrl }: AppSettings): OrgsSettings {
   const { authChallenge, tokenTtlSeconds, anonymousPull, ldapFile, bridgeAccount } = config;
   return { publicUrl, authChallenge, tokenTtlSeconds, anonymous: anonymousPull, ldapFile, bridgeAccount };
+}
+
+/** Undefined: this installation deploys nothing. */
+async function openBridgeOf({ bridgeUrl: url, bridgeCaFile, bridgeSecretFile }: Config): Promise<Bridge | undefined> {
+  if (url === undefined) return undefined;
+  return openBridge({ url, caFile: bridgeCaFile, secretFile: bridgeSecretFile });
 }
 
 /** Times in seconds; undefined for never. */

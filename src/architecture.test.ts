@@ -11,7 +11,7 @@ interface SourceFile {
 
 const FOUNDATION = ["oci", "http", "storage", "keys", "trust", "notary/tuf"];
 
-const APP = [...FOUNDATION, "registry", "orgs", "notary", "promotion", "verdicts", "setup", "config.ts"];
+const APP = [...FOUNDATION, "registry", "orgs", "notary", "promotion", "verdicts", "relay", "setup", "config.ts"];
 
 /** Room → the rooms it may import. A room or root file without a row here is itself a violation. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -26,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   notary: FOUNDATION,
   promotion: FOUNDATION,
   verdicts: FOUNDATION,
+  relay: ["oci", "http"],
   setup: ["oci", "keys", "config.ts"],
   "cluster-bridge": ["oci", "http", "notary/tuf", "trust"],
   cli: ["oci", "notary/tuf", "trust"],
@@ -64,7 +65,7 @@ const TABLES = [
   ...["src/verdicts/policies-api.ts", "src/verdicts/simulate-api.ts", "src/verdicts/verdicts-api.ts"],
   "src/promotion/routes.ts",
   ...["src/notary/auto-sign-api.ts", "src/notary/root-api.ts"],
-  "src/verdicts/bridge-policy-api.ts",
+  ...["src/verdicts/bridge-policy-api.ts", "src/relay/routes.ts"],
 ];
 
 /** Rooms that compute and never reach out. */

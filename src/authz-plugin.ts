@@ -16,10 +16,7 @@ export interface PlugInSettings {
  * A manager's authorization plug-in, a process of its own: it reaches nothing but its socket.
  * @throws ConfigError for a file that holds no public key; Error where another one listens
  */
-export async function startAuthzPlugIn(
-  { socket, keyFiles }: PlugInSettings,
-  log: Log,
-): Promise<RunningPlugIn> {
+export async function startAuthzPlugIn({ socket, keyFiles }: PlugInSettings, log: Log): Promise<RunningPlugIn> {
   const keys = await Promise.all(keyFiles.map(readKeyFile));
   return startPlugIn({ socket, gate: new Gate(keys, () => new Date()), log });
 }

@@ -47,8 +47,9 @@ export async function startBridge(
 ): Promise<RunningBridge> {
   const lock = await lockStore(config.store);
   const die = (): void => void process.kill(process.pid, "SIGKILL");
-  const bridge = await Bridge.open(config, { now, failpoint: failpointAt(failpoint, die), log });
-  const listener = await openListener(config, bridge, log);
+  const metrics = new Metrics(() => ({ total: 0, idle: 0, waiting: 0 }));
+  const bridge = await Bridge.open(config, { now, failpoint: failpointAt(failpoint, die), log, metrics });
+  const listener = await openListener(config, bridge, { log, metrics });
   bridge.start();
   const { host } = config.listen;
   const scheme = config.tls === undefined ? "http" : "https";
@@ -62,10 +63,14 @@ export async function startBridge(
   };
 }
 
-async function openListener({ listen: where, tls }: BridgeConfig, bridge: Bridge, log: Log): Promise<Listener> {
+async function openListener(
+  { listen: where, tls }: BridgeConfig,
+  bridge: Bridge,
+  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+): Promise<Listener> {
   const handler = openDoor({
-    ...{ log, protocols: [bridgeProtocol(bridge)], gate: async () => undefined },
-    metrics: new Metrics(() => ({ total: 0, idle: 0, waiting: 0 })),
+    ...{ log, metrics, gate: async () => undefined },
+    protocols: [bridgeProtocol(bridge, () => metrics.registry.metrics())],
     witness: { refused: (_request, error) => error, answered: () => undefined },
   });
   if (tls === undefined) return listen(handler, where);

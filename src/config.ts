@@ -5,6 +5,7 @@ import {
   oneOf,
   orOff,
   parseBlobs,
+  parseBridgeUrl,
   parseDatabaseUrl,
   parseFailpoint,
   parseListen,
@@ -81,6 +82,12 @@ export interface Config {
   readonly authzKeyFiles?: readonly string[];
   /** GOLDSEAL_AUTHZ_SOCKET, default /run/docker/plugins/goldseal.sock: where the engine looks for that plug-in. */
   readonly authzSocket: string;
+  /** GOLDSEAL_BRIDGE_URL, an origin: where the bridge listens that orders and questions about the cluster are handed to. */
+  readonly bridgeUrl?: string;
+  /** GOLDSEAL_BRIDGE_CA_FILE: the only CA that counts for it; default: the well-known ones. */
+  readonly bridgeCaFile?: string;
+  /** GOLDSEAL_BRIDGE_SECRET_FILE: what the bridge believes who looks by; without it nobody is shown the cluster. */
+  readonly bridgeSecretFile?: string;
   /** GOLDSEAL_BRIDGE_ACCOUNT: the user that the cluster's bridge signs in as; default: none. */
   readonly bridgeAccount?: string;
   /** GOLDSEAL_TOKEN_TTL_SECONDS, 60 to 300, default 300: how long a bearer token is good. */
@@ -135,6 +142,9 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_BRIDGE_CONFIG",
   "GOLDSEAL_AUTHZ_KEYS",
   "GOLDSEAL_AUTHZ_SOCKET",
+  "GOLDSEAL_BRIDGE_URL",
+  "GOLDSEAL_BRIDGE_CA_FILE",
+  "GOLDSEAL_BRIDGE_SECRET_FILE",
   "GOLDSEAL_BRIDGE_ACCOUNT",
   "GOLDSEAL_TOKEN_TTL_SECONDS",
   "GOLDSEAL_UPLOAD_TTL_HOURS",
@@ -214,6 +224,9 @@ function readAll(read: Read): Config {
     ...defined("bridgeConfigFile", read("GOLDSEAL_BRIDGE_CONFIG", parsePath, undefined)),
     ...defined("authzKeyFiles", read("GOLDSEAL_AUTHZ_KEYS", parsePaths, undefined)),
     authzSocket: read("GOLDSEAL_AUTHZ_SOCKET", parsePath, "/run/docker/plugins/goldseal.sock"),
+    ...defined("bridgeUrl", read("GOLDSEAL_BRIDGE_URL", parseBridgeUrl, undefined)),
+    ...defined("bridgeCaFile", read("GOLDSEAL_BRIDGE_CA_FILE", parsePath, undefined)),
+    ...defined("bridgeSecretFile", read("GOLDSEAL_BRIDGE_SECRET_FILE", parsePath, undefined)),
     ...defined("bridgeAccount", read("GOLDSEAL_BRIDGE_ACCOUNT", parseUserName, undefined)),
     tokenTtlSeconds: read("GOLDSEAL_TOKEN_TTL_SECONDS", wholeNumber(60, 300), 300),
     uploadTtlHours: read("GOLDSEAL_UPLOAD_TTL_HOURS", wholeNumber(1, 8760), 24),
@@ -239,6 +252,10 @@ function checkTogether(config: Config, values: Variables, mistakes: string[]): v
     if (config.tls.kind === "auto") {
       mistakes.push("GOLDSEAL_TLS: must be off or cert.pem,key.pem when GOLDSEAL_DATABASE_URL is set");
     }
+  }
+  for (const name of ["GOLDSEAL_BRIDGE_CA_FILE", "GOLDSEAL_BRIDGE_SECRET_FILE"]) {
+    if (values[name] !== undefined && values.GOLDSEAL_BRIDGE_URL === undefined)
+      mistakes.push(`${name}: says nothing without GOLDSEAL_BRIDGE_URL`);
   }
   if (config.blobs.kind === "fs" && config.blobRedirect !== "off") {
     mistakes.push("GOLDSEAL_BLOB_REDIRECT: needs GOLDSEAL_BLOBS=s3://…; clients cannot be sent to a folder");

@@ -18,6 +18,7 @@ import { fsckOperations } from "../../src/registry/fsck-api.ts";
 import { gcOperations } from "../../src/registry/gc-api.ts";
 import { registryProtocol } from "../../src/registry/routes.ts";
 import { scrubOperations } from "../../src/registry/scrub-api.ts";
+import { relayOperations } from "../../src/relay/routes.ts";
 import { bridgePolicyOperations } from "../../src/verdicts/bridge-policy-api.ts";
 import { policiesOperations } from "../../src/verdicts/policies-api.ts";
 import { simulateOperations } from "../../src/verdicts/simulate-api.ts";
@@ -41,7 +42,7 @@ export function readRouteTable(): TableRow[] {
     ...[policiesOperations, simulateOperations, verdictsOperations],
     promotionOperations,
     ...[autoSignOperations, rootOperations],
-    bridgePolicyOperations,
+    ...[bridgePolicyOperations, relayOperations],
   ];
   const operations = tables.flatMap((table) => table(nothing));
   const protocols = [

@@ -44,7 +44,8 @@ export class PlugInProcess {
   /** SIGSTOP and SIGCONT too: one that hangs, and one that wakes. */
   signal(signal: NodeJS.Signals): void {
     const child = this.#child;
-    if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
+    if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, signal);
   }
 
   async stop(): Promise<void> {

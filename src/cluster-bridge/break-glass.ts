@@ -38,6 +38,13 @@ export interface BreakGlassDeps {
   readonly threshold: number;
 }
 
+/** What somebody wants to run without the signatures for it. */
+export interface AskedImage {
+  /** Must be {@link toPinned}'s spelling: by its digest alone. */
+  readonly image: string;
+  readonly environment: string;
+}
+
 export interface BreakGlass {
   readonly kind: "break-glass";
   readonly repository: RepositoryName;
@@ -54,7 +61,7 @@ export interface BreakGlass {
 export async function breakGlass(
   deps: BreakGlassDeps,
   envelope: Uint8Array,
-  { image, environment }: { readonly image: string; readonly environment: string },
+  { image, environment }: AskedImage,
 ): Promise<BreakGlass | Refusal> {
   try {
     const now = deps.clock.read();

@@ -1,5 +1,5 @@
 import { BodyTooLargeError } from "../http/body.ts";
-import { empty, json } from "../http/reply.ts";
+import { bytes, empty, json } from "../http/reply.ts";
 import { type Handler, type Protocol, type Route, route } from "../http/route.ts";
 import type { Bridge } from "./bridge.ts";
 import { BridgeRequestError, problem, problemOf } from "./bridge-problem.ts";
@@ -10,16 +10,22 @@ export type BridgeDoor = Pick<Bridge, "order" | "findFaults" | "routes">;
 
 const OPEN = { kind: "open" } as const;
 
-export const bridgeRoutes = (bridge: BridgeDoor): Route[] => [
+/** The figures in Prometheus' text format. */
+export type MetricsText = () => Promise<string>;
+
+export const bridgeRoutes = (bridge: BridgeDoor, metricsText: MetricsText): Route[] => [
   route("bridge-health", "GET", "/healthz", OPEN, async () => empty(200)),
   route("bridge-ready", "GET", "/readyz", OPEN, getReady(bridge)),
+  route("bridge-metrics", "GET", "/metrics", OPEN, async () =>
+    bytes(200, "text/plain; version=0.0.4; charset=utf-8", Buffer.from(await metricsText())),
+  ),
   ...orderRoutes(bridge),
   ...bridge.routes,
 ];
 
-export const bridgeProtocol = (bridge: BridgeDoor): Protocol => ({
+export const bridgeProtocol = (bridge: BridgeDoor, metricsText: MetricsText): Protocol => ({
   prefix: "/",
-  routes: bridgeRoutes(bridge),
+  routes: bridgeRoutes(bridge, metricsText),
   errorReply: (error) =>
     error instanceof BodyTooLargeError ? problem(413, "too-large", error.message) : problemOf(error),
   notFound: () => new BridgeRequestError(404, "there is no such resource"),

@@ -14,10 +14,13 @@ export class BridgeRequestError extends Error {
 
 const STATUS: Readonly<Record<RefusalCode, number>> = {
   CLOCK: 503,
+  CONFLICT: 409,
   ENGINE: 502,
   IMAGE: 400,
+  MISSING: 404,
   ORDER: 403,
   PIN: 403,
+  PLACEMENT: 409,
   POLICY: 403,
   REGISTRY: 502,
   SILENT: 502,

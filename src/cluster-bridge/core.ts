@@ -1,19 +1,27 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Log } from "../http/log.ts";
+import type { Metrics } from "../http/metrics.ts";
+import { breakGlass } from "./break-glass.ts";
 import { BridgeClock } from "./bridge-clock.ts";
 import type { BridgeConfig } from "./bridge-config.ts";
 import { ClusterStates } from "./cluster-states.ts";
 import { Deployer } from "./deployer.ts";
+import type { Judges } from "./deployment-run.ts";
+import { DigestReport } from "./digest-report.ts";
 import { Engines } from "./engines.ts";
 import type { PassPoint } from "./failpoint.ts";
 import { readIdentities } from "./image-identities.ts";
 import { Journal } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
+import { Placer } from "./placement/placer.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
+import { PullKeeper } from "./pull-keeper.ts";
+import { PullSecrets } from "./pull-secrets.ts";
+import { PullStates } from "./pull-states.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { ReplayStore } from "./replay-store.ts";
-import { type Decision, type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
+import { type DecisionDeps, resolveSignedDigest } from "./signed-digest.ts";
 import { Swarm } from "./swarm.ts";
 import { TrustReader } from "./trust-reader.ts";
 import { TrustStore } from "./trust-store.ts";
@@ -25,10 +33,11 @@ export interface BridgeTools {
   readonly now: () => Date;
   readonly failpoint: PassPoint;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, "addGauge">;
 }
 
 /** The parts of the bridge that its features share. */
-export interface Core extends BridgeTools {
+export interface Core extends BridgeTools, Judges {
   readonly config: BridgeConfig;
   readonly decisions: DecisionDeps;
   readonly policy: PolicyKeeper;
@@ -39,34 +48,51 @@ export interface Core extends BridgeTools {
   readonly engines: Engines;
   readonly swarm: Swarm;
   readonly deployer: Deployer;
+  /** What nodes pull with. */
+  readonly pulls: PullKeeper;
+  /** What the registry is told of what runs. */
+  readonly report: DigestReport;
   readonly ledger: Ledger;
   /** What the watch saw last. */
   readonly watch: ClusterStates;
-  /** {@link resolveSignedDigest} of this bridge. */
-  readonly resolve: (image: string, environment: string) => Promise<Decision>;
 }
 
 /** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
 export async function openCore(config: BridgeConfig, tools: BridgeTools): Promise<Core> {
   const { authority, store, policyKeys, pins } = config;
-  const { now, failpoint } = tools;
+  const { now, failpoint, log } = tools;
   const registry = await openRegistry(config);
   const policy = await PolicyKeeper.open({ store, registry, ...policyKeys });
   const trust = new TrustReader({ authority, pins, registry, store: new TrustStore(store) });
   const decisions = { authority, clock: await BridgeClock.open(store, now), policy, trust, registry };
   const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
   const engines = await Engines.open(config);
-  const swarm = new Swarm(engines);
-  const resolve = (image: string, environment: string): Promise<Decision> =>
-    resolveSignedDigest(decisions, image, environment);
-  const ledger = new Ledger(journal);
+  const [swarm, ledger] = [new Swarm(engines), new Ledger(journal)];
+  const judges = openJudges(decisions, journal, policyKeys);
+  const placer = new Placer({ engines, policy, registry, authority });
+  const report = new DigestReport({ swarm, journal, registry, authority, now, log });
+  const pulls = new PullKeeper({
+    ...{ swarm, journal, now, log, announce: (coming) => report.announce(coming) },
+    states: await PullStates.open(store),
+    secrets: new PullSecrets({ registry, authority, now }),
+  });
   const deployer = new Deployer({
-    ...{ swarm, journal, ledger, resolve, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    ...{ swarm, journal, ledger, ...judges, pulls, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
     identify: (pinned) => readIdentities(registry, pinned, authority),
+    place: (ask) => placer.place(ask),
   });
   return {
-    ...{ ...tools, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer, resolve },
+    ...{ ...tools, ...judges, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer },
+    ...{ pulls, report },
     watch: new ClusterStates(),
+  };
+}
+
+function openJudges(decisions: DecisionDeps, journal: Journal, policyKeys: BridgeConfig["policyKeys"]): Judges {
+  const { authority, clock } = decisions;
+  return {
+    resolve: (image, environment) => resolveSignedDigest(decisions, image, environment),
+    breakGlass: (envelope, asked) => breakGlass({ authority, clock, journal, ...policyKeys }, envelope, asked),
   };
 }
 

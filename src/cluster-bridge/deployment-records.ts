@@ -14,22 +14,40 @@ export interface Intent {
   readonly user: string;
   /** Who signed, or why nobody had to. */
   readonly because: string;
-  /** The intent that failed; undefined: somebody ordered this. */
+  /** The intent that is taken back; undefined: somebody ordered just this. */
   readonly rollbackOf: string | undefined;
+  /** The statement (DSSE, base64) that stood in for signatures; undefined: it was signed. */
+  readonly breakGlass: string | undefined;
 }
 
-export const intentSchema = z.object({
+/** That a service shall be no more; in the journal before the engine hears of it. */
+export interface Removal {
+  readonly id: string;
+  readonly environment: string;
+  readonly service: string;
+  readonly user: string;
+}
+
+const intentSchema = z.object({
   event: z.literal("intent"),
   ...{ id: z.string(), environment: z.string(), service: z.string(), pinned: z.string(), spec: z.string() },
-  ...{ user: z.string(), because: z.string(), rollbackOf: z.string().optional() },
+  ...{ user: z.string(), because: z.string(), rollbackOf: z.string().optional(), breakGlass: z.string().optional() },
+});
+const removalSchema = z.object({
+  event: z.literal("remove"),
+  ...{ id: z.string(), environment: z.string(), service: z.string(), user: z.string() },
 });
 
-function intentsOf(records: readonly JsonObject[]): Intent[] {
-  return records.flatMap((record) => {
-    const parsed = intentSchema.safeParse(record);
-    return parsed.success ? [{ ...parsed.data, rollbackOf: parsed.data.rollbackOf }] : [];
-  });
+/** Undefined for a record of something else. */
+export function findIntent(record: JsonObject): Intent | undefined {
+  const parsed = intentSchema.safeParse(record);
+  if (!parsed.success) return undefined;
+  const { event: _, rollbackOf, breakGlass, ...rest } = parsed.data;
+  return { ...rest, rollbackOf, breakGlass };
 }
+
+const intentsOf = (records: readonly JsonObject[]): Intent[] =>
+  records.map(findIntent).filter((intent) => intent !== undefined);
 
 const idsOf = (records: readonly JsonObject[], ...events: readonly string[]): Set<unknown> =>
   new Set(records.filter(({ event }) => events.includes(String(event))).map(({ id }) => id));
@@ -38,24 +56,50 @@ const idsOf = (records: readonly JsonObject[], ...events: readonly string[]): Se
 export type Stage = "intent" | "applied" | "failed";
 
 /**
- * What a bridge that was killed left undone: the last intent of each service, unless it ended. Whatever came before it in the
- * same service is past.
+ * What was begun and is not at its end: the last intent of each service, unless it ended or the service was to be removed
+ * since. Whatever came before it in the same service is past.
  */
 export function findOpen(records: readonly JsonObject[]): { readonly intent: Intent; readonly stage: Stage }[] {
   const [ended, failed] = [idsOf(records, "converged", "abandoned", "ended"), idsOf(records, "failed")];
   const applied = idsOf(records, "applied");
   const last = new Map(intentsOf(records).map((intent) => [intent.service, intent]));
   return [...last.values()]
-    .filter(({ id }) => !ended.has(id))
+    .filter(({ id, service }) => !ended.has(id) && sinceRemoval(records, service).some((record) => record.id === id))
     .map((intent) => ({
       intent,
       stage: failed.has(intent.id) ? "failed" : applied.has(intent.id) ? "applied" : "intent",
     }));
 }
 
-/** What ran well in this service, newest first: candidates to roll back to, which must be verified anew. */
-export function findConverged(records: readonly JsonObject[], { environment, service }: Intent): Intent[] {
+/** The removals that were begun and are not at their end; one that something newer was ordered after is past. */
+export function findOpenRemovals(records: readonly JsonObject[]): Removal[] {
+  const ended = idsOf(records, "removed", "abandoned");
+  const open = new Map<string, Removal>();
+  for (const record of records) {
+    if (record.event === "intent") open.delete(String(record.service));
+    const parsed = removalSchema.safeParse(record);
+    if (parsed.success && !ended.has(parsed.data.id)) open.set(parsed.data.service, parsed.data);
+  }
+  return [...open.values()];
+}
+
+/** A service that is made again under the name of one that was removed begins anew. */
+function sinceRemoval(records: readonly JsonObject[], service: string): readonly JsonObject[] {
+  const last = records.findLastIndex((record) => record.event === "remove" && record.service === service);
+  return records.slice(last + 1);
+}
+
+/**
+ * What ran well in this service and was not taken back, newest first: candidates to roll back to, which must be verified
+ * anew.
+ */
+export function findConverged(
+  records: readonly JsonObject[],
+  { environment, service }: Pick<Intent, "environment" | "service">,
+): Intent[] {
   const converged = idsOf(records, "converged");
-  const own = intentsOf(records).filter((intent) => intent.environment === environment && intent.service === service);
-  return own.filter(({ id }) => converged.has(id)).reverse();
+  const all = intentsOf(sinceRemoval(records, service));
+  const own = all.filter((intent) => intent.environment === environment && intent.service === service);
+  const takenBack = new Set(own.map(({ rollbackOf }) => rollbackOf));
+  return own.filter(({ id }) => converged.has(id) && !takenBack.has(id)).reverse();
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { Endpoint } from "./bridge-config.ts";
 import { type EngineAnswer, type EngineAsk, EngineSocket, type EngineWire } from "./engine-wire.ts";
@@ -7,6 +7,7 @@ import { BridgeError } from "./errors.ts";
 export interface CallOptions {
   /** What is sent are these bytes, so that a hash of them can be known beforehand. */
   readonly body?: Uint8Array;
+  readonly headers?: OutgoingHttpHeaders;
   /** Statuses that are answers too, beside 2xx. */
   readonly expected?: readonly number[];
   readonly timeoutMs?: number;
@@ -34,15 +35,17 @@ export class EngineClient {
   async call(
     method: EngineAsk["method"],
     path: string,
-    { body, expected = [], timeoutMs = TIMEOUT_MS }: CallOptions = {},
+    { body, headers, expected = [], timeoutMs = TIMEOUT_MS }: CallOptions = {},
   ): Promise<EngineAnswer> {
-    const asked = this.#wire.exchange({ method, path, body, timeoutMs });
+    const asked = this.#wire.exchange({ method, path, body, headers, timeoutMs });
     const answer = await asked.catch((cause: unknown) => {
       throw silent(`${method} ${path}`, cause);
     });
     if ((answer.status >= 200 && answer.status < 300) || expected.includes(answer.status)) return answer;
     const message = isJsonObject(answer.body) ? String(answer.body.message ?? "") : "";
-    throw new BridgeError("ENGINE", `${method} ${path} was answered ${answer.status}: ${message.slice(0, 500)}`);
+    // 503: this one is no manager now, or they have no leader; another time they may.
+    const code = answer.status === 503 ? "SILENT" : "ENGINE";
+    throw new BridgeError(code, `${method} ${path} was answered ${answer.status}: ${message.slice(0, 500)}`);
   }
 
   /** @throws BridgeError ENGINE, also where the answer is no object */

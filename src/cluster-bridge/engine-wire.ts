@@ -12,6 +12,7 @@ export interface EngineAsk {
   /** With its query, below the API's version. */
   readonly path: string;
   readonly body?: Uint8Array | undefined;
+  readonly headers?: OutgoingHttpHeaders | undefined;
   /** From the first byte sent to the last one received. */
   readonly timeoutMs: number;
 }
@@ -72,8 +73,8 @@ export class EngineSocket implements EngineWire {
     return new EngineSocket(tls as RequestOptions, true, notes);
   }
 
-  async exchange({ method, path, body, timeoutMs }: EngineAsk): Promise<EngineAnswer> {
-    const incoming = await this.#open({ method, path, body }, AbortSignal.timeout(timeoutMs));
+  async exchange({ timeoutMs, ...ask }: EngineAsk): Promise<EngineAnswer> {
+    const incoming = await this.#open(ask, AbortSignal.timeout(timeoutMs));
     return { status: incoming.statusCode ?? 0, body: toJson(await readBody(incoming)) };
   }
 
@@ -82,10 +83,10 @@ export class EngineSocket implements EngineWire {
   }
 
   async #open(
-    { method, path, body }: Pick<EngineAsk, "method" | "path" | "body">,
+    { method, path, body, headers: more }: Omit<EngineAsk, "timeoutMs">,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
-    const headers: OutgoingHttpHeaders = { host: "engine" };
+    const headers: OutgoingHttpHeaders = { host: "engine", ...more };
     if (body !== undefined)
       Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
     const uri = `${API}${path}`;
@@ -114,7 +115,9 @@ export class EngineSocket implements EngineWire {
 
 /** What a plug-in compares a note with is its machine's clock. */
 async function openNotes({ allowKeyFile }: Endpoint): Promise<NoteWriter | undefined> {
-  return allowKeyFile === undefined ? undefined : new NoteWriter(await readFile(allowKeyFile, "utf8"), () => new Date());
+  return allowKeyFile === undefined
+    ? undefined
+    : new NoteWriter(await readFile(allowKeyFile, "utf8"), () => new Date());
 }
 
 async function readBody(incoming: IncomingMessage): Promise<Buffer> {

@@ -3,19 +3,24 @@ import { OciError } from "../oci/error.ts";
 import { TrustError } from "../trust/error.ts";
 
 /**
- * Why the bridge does nothing. `CLOCK`: this machine's clock went back; `ENGINE`: the cluster's engine refuses, or shows
- * something else than was ordered; `IMAGE`: the name is none that can be verified;
- * `ORDER`: nobody who may has asked for it; `PIN`: no pin speaks for the collection; `POLICY`: the policy document forbids
- * it, or there is none that counts; `REGISTRY`: it does not answer, or not as it must; `SILENT`: the engine does not answer, so what it was told may be done; `SPEC`: the service asks for what the
+ * Why the bridge does nothing. `CLOCK`: this machine's clock went back; `CONFLICT`: the cluster is such that it cannot be
+ * done now, because something is there already, or is used; `ENGINE`: the cluster's engine refuses, or shows
+ * something else than was ordered; `IMAGE`: the name is none that can be verified; `MISSING`: there is no such thing to
+ * change; `ORDER`: nobody who may has asked for it; `PIN`: no pin speaks for the collection; `PLACEMENT`: no node can run it
+ * as it is asked for; `POLICY`: the policy document forbids it, or there is none that counts; `REGISTRY`: it does not answer,
+ * or not as it must; `SILENT`: the engine does not answer, so what it was told may be done; `SPEC`: the service asks for what the
  * environment does not let it; `STORE`: what the bridge wrote itself cannot be read; `TRUST`: trust data that does not hold;
  * `UNSIGNED`: the required people have not signed.
  */
 export type RefusalCode =
   | "CLOCK"
+  | "CONFLICT"
   | "ENGINE"
   | "IMAGE"
+  | "MISSING"
   | "ORDER"
   | "PIN"
+  | "PLACEMENT"
   | "POLICY"
   | "REGISTRY"
   | "SILENT"

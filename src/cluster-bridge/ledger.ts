@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isJsonObject, type JsonObject } from "../oci/json.ts";
-import { type Intent, intentSchema } from "./deployment-records.ts";
+import { findIntent, type Intent } from "./deployment-records.ts";
 import type { Journal } from "./journal.ts";
 
 /** An intent, and what the journal says came of it. */
@@ -17,13 +17,17 @@ export interface Deployment extends Intent {
 
 type Mutable = { -readonly [name in keyof Deployment]: Deployment[name] };
 
-const recordSchema = z.object({ event: z.string(), id: z.string().optional(), service: z.string().optional() });
+const recordSchema = z.object({
+  event: z.string(),
+  ...{ id: z.string().optional(), name: z.string().optional(), service: z.string().optional() },
+});
 
 /** What the journal says, by what is asked for; it reads each record once. */
 export class Ledger {
   readonly #journal: Pick<Journal, "records">;
   readonly #byId = new Map<string, Mutable>();
   readonly #byService = new Map<string, Mutable[]>();
+  readonly #everByService = new Map<string, Mutable[]>();
   readonly #identities = new Map<string, ReadonlySet<string>>();
   /** Why, by service. */
   readonly #frozen = new Map<string, string>();
@@ -40,6 +44,11 @@ export class Ledger {
   /** Oldest first. */
   of(service: string): readonly Deployment[] {
     return this.#upToDate().#byService.get(service) ?? [];
+  }
+
+  /** Also of services of this name that were removed. Oldest first. */
+  everOf(service: string): readonly Deployment[] {
+    return this.#upToDate().#everByService.get(service) ?? [];
   }
 
   services(): readonly string[] {
@@ -70,6 +79,11 @@ export class Ledger {
     return this.#upToDate().#frozen.get(service);
   }
 
+  /** Names of services. */
+  frozen(): readonly string[] {
+    return [...this.#upToDate().#frozen.keys()];
+  }
+
   #upToDate(): this {
     const { records } = this.#journal;
     for (; this.#read < records.length; this.#read++) this.#take(records[this.#read] as JsonObject);
@@ -77,12 +91,13 @@ export class Ledger {
   }
 
   #take(record: JsonObject): void {
-    const { event, id = "", service = "" } = recordSchema.parse(record);
+    const { event, id = "", name = "", service = "" } = recordSchema.parse(record);
     if (event === "intent") this.#begin(record);
     if (event === "image" && typeof record.pinned === "string")
       this.#identities.set(record.pinned, new Set(Array.isArray(record.digests) ? record.digests.map(String) : []));
-    if (event === "frozen") this.#frozen.set(service, String(record.reason));
-    if (event === "thawed") this.#frozen.delete(service);
+    if (event === "removed") this.#forget(service);
+    if (event === "frozen") this.#frozen.set(name, String(record.reason));
+    if (event === "thawed") this.#frozen.delete(name);
     const deployment = this.#byId.get(id);
     if (deployment === undefined) return;
     if (event === "sent" && isJsonObject(record.definition)) deployment.definition = record.definition;
@@ -92,16 +107,20 @@ export class Ledger {
     if (OVER.includes(event)) deployment.isOver = true;
   }
 
+  /** A service that is made again under the name begins anew. */
+  #forget(service: string): void {
+    this.#byService.delete(service);
+    this.#frozen.delete(service);
+  }
+
   #begin(record: JsonObject): void {
-    const parsed = intentSchema.safeParse(record);
-    if (!parsed.success) return;
-    const intent = { ...parsed.data, rollbackOf: parsed.data.rollbackOf };
+    const intent = findIntent(record);
+    if (intent === undefined) return;
     const nothingYet = { isConverged: false, isFailed: false, isAbandoned: false, isOver: false };
     const deployment = { ...intent, definition: undefined, ...nothingYet };
     this.#byId.set(intent.id, deployment);
-    const others = this.#byService.get(intent.service);
-    if (others === undefined) this.#byService.set(intent.service, [deployment]);
-    else others.push(deployment);
+    for (const map of [this.#byService, this.#everByService])
+      map.set(intent.service, [...(map.get(intent.service) ?? []), deployment]);
   }
 }
 

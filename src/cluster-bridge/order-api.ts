@@ -38,10 +38,10 @@ async function carryOut(bridge: Pick<Bridge, "order">, request: Request, action:
   const environment = request.query("environment") ?? "";
   const order = request.header("goldseal-order");
   if (order === undefined) throw request.badRequest("header Goldseal-Order is missing");
-  const body = await request.body();
+  const breakGlass = readBreakGlass(request, action);
+  const ask = { environment, action, order, breakGlass, body: await request.body() };
 
   const lines = new ProgressLines();
-  const ask = { environment, action, order, body, breakGlass: undefined };
   const outcome = bridge.order(ask, (progress) => lines.add({ progress }));
   const done = outcome.then(
     (end) => lines.end({ outcome: end }),
@@ -51,4 +51,14 @@ async function carryOut(bridge: Pick<Bridge, "order">, request: Request, action:
 
   if (first !== undefined && first.kind === "refuse") return refused(first);
   return bytes(200, "application/x-ndjson", lines.stream(done));
+}
+
+/** `Goldseal-Break-Glass`: a DSSE envelope in base64url. What is in it is for the bridge to judge. */
+function readBreakGlass(request: Request, action: OrderAction): Buffer | undefined {
+  const text = request.header("goldseal-break-glass");
+  if (text === undefined) return undefined;
+  if (action !== "service.deploy") throw request.badRequest("Goldseal-Break-Glass goes with service.deploy alone");
+  const bytes = Buffer.from(text, "base64url");
+  if (bytes.toString("base64url") !== text) throw request.badRequest("Goldseal-Break-Glass is not base64url");
+  return bytes;
 }

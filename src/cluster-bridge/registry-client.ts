@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import { readObject, readParameter } from "../oci/token-exchange.ts";
 import { BridgeError } from "./errors.ts";
-import { type Answer, HttpsExchange, type Outgoing, type Telling } from "./https-exchange.ts";
+import { type Answer, HttpsExchange, type Outgoing } from "./https-exchange.ts";
 
 export interface RegistryOptions {
   readonly origin: string;
@@ -21,6 +21,22 @@ type Challenge =
   | { readonly kind: "none" };
 
 const MAX_TOKEN_BYTES = 64 * 1024;
+
+/** A call of REST, as the account. */
+export interface RestCall {
+  readonly method: "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** A call that was not carried out, and would not be the next time either. */
+export interface Declined {
+  readonly refused: string;
+  /** Undefined: nobody was asked. */
+  readonly status: number | undefined;
+}
+
+const MAX_REST_BYTES = 4 * 1024 * 1024;
 
 /** Reads at the registry as any client does. What it answers is evidence to be judged, and at most bytes. */
 export class RegistryClient {
@@ -47,15 +63,21 @@ export class RegistryClient {
     throw this.#refused(ask.path, answer.status);
   }
 
-  /**
-   * Changes something there, signed in as the account itself (REST). Undefined: 404.
-   * @throws BridgeError REGISTRY for every other answer than 2xx
-   */
-  async tell(telling: Telling): Promise<Answer | undefined> {
-    const answer = await this.#exchange.tell({ ...telling, headers: { ...telling.headers, ...this.#basic() } });
-    if (answer.status === 404) return undefined;
+  /** Or why not: nobody signs in, the account may not, the registry has no such thing. @throws BridgeError REGISTRY */
+  async tryCall({ method, path, body }: RestCall): Promise<Answer | Declined> {
+    if (this.#account === undefined)
+      return { refused: "the bridge has no account at the registry", status: undefined };
+    const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const answer = await this.#exchange.tell({
+      ...{ method, path, body: sent, maxBytes: MAX_REST_BYTES, headers: this.#basic() },
+    });
     if (answer.status >= 200 && answer.status < 300) return answer;
-    throw this.#refused(telling.path, answer.status);
+    const { status } = answer;
+    const refusal = this.#refused(path, status);
+    if (![401, 403, 404].includes(status)) throw refusal;
+    const { detail } = readObject(answer.body);
+    const { message } = refusal;
+    return { refused: typeof detail === "string" ? `${message}: ${detail.slice(0, 300)}` : message, status };
   }
 
   close(): void {

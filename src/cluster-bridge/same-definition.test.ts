@@ -17,7 +17,8 @@ const spec = parseServiceSpec(
 );
 const pinned = `r/ops/web@sha256:${"a".repeat(64)}`;
 const ids = { networks: new Map([["front", "n1"]]), secrets: new Map([["db", "s1"]]), configs: new Map() };
-const sent = toDefinition({ spec, pinned, ids, labels: { "goldseal.environment": "prod" } });
+const placement = { Constraints: ["node.role==worker"] };
+const sent = toDefinition({ spec, pinned, ids, placement, labels: { "goldseal.environment": "prod" } });
 
 /** As an engine answers it, changed. */
 function held(change: (held: Record<string, never>) => void = () => undefined): JsonObject {

@@ -13,6 +13,8 @@ export interface Definition {
   /** `host:port/org/app@sha256:…` */
   readonly pinned: string;
   readonly ids: ClusterIds;
+  /** `TaskTemplate.Placement`. */
+  readonly placement: JsonObject;
   /** The bridge's own, under `goldseal.`. */
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -22,7 +24,7 @@ export interface Definition {
  * pause when they fail, because what the engine would roll back to may have been revoked.
  * @see Docker Engine API 1.41, ServiceSpec; issue 7, number 2
  */
-export function toDefinition({ spec, pinned, ids, labels }: Definition): JsonObject {
+export function toDefinition({ spec, pinned, ids, labels, placement }: Definition): JsonObject {
   const { replicas } = spec;
   return {
     Name: spec.name,
@@ -30,10 +32,7 @@ export function toDefinition({ spec, pinned, ids, labels }: Definition): JsonObj
     TaskTemplate: {
       ContainerSpec: toContainer(spec, pinned, ids),
       Resources: { Limits: toAmount(spec.limits), Reservations: toAmount(spec.reservations) },
-      Placement: {
-        ...(spec.constraints.length > 0 ? { Constraints: spec.constraints } : {}),
-        ...(spec.maxPerNode > 0 ? { MaxReplicas: spec.maxPerNode } : {}),
-      },
+      Placement: placement,
       Networks: spec.networks.map((name) => ({ Target: ids.networks.get(name) ?? "" })),
     },
     Mode: replicas === "global" ? { Global: {} } : { Replicated: { Replicas: replicas } },
@@ -87,7 +86,12 @@ const given = (name: string, value: Json | undefined): JsonObject => (value === 
 
 function toMount(mount: ServiceSpec["mounts"][number]): JsonObject {
   const { type, target } = mount;
-  if (mount.type !== "tmpfs") return { Type: type, Source: mount.source, Target: target, ReadOnly: mount.readOnly };
+  const driver = mount.type === "volume" && mount.driver && { DriverConfig: { Name: mount.driver } };
+  if (mount.type !== "tmpfs")
+    return {
+      ...{ Type: type, Source: mount.source, Target: target, ReadOnly: mount.readOnly },
+      ...given("VolumeOptions", driver || undefined),
+    };
   return { Type: type, Target: target, ...given("TmpfsOptions", mount.sizeBytes && { SizeBytes: mount.sizeBytes }) };
 }
 

@@ -1,30 +1,88 @@
-import type { ActionHandler } from "./actions.ts";
+import { z } from "zod";
+import { describeError } from "../http/log.ts";
+import type { ActionHandler, Ordered } from "./actions.ts";
 import type { Core } from "./core.ts";
+import type { Refusal } from "./errors.ts";
 import type { OpenFeature } from "./feature.ts";
 import { toPinned } from "./image-reference.ts";
-import { parseServiceSpec } from "./service-spec.ts";
+import { readBody } from "./order-body.ts";
+import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
+import { signersOf } from "./signed-digest.ts";
 import { requireWithin } from "./spec-limits.ts";
 
+const RECOVER_MS = 5_000;
+
+const namedSchema = z.strictObject({ name: z.string().min(1).max(63) });
+
 /** Single services. */
-export const openServices: OpenFeature = (core) => ({
-  actions: { "service.deploy": deploy(core) },
-  // What was begun before the bridge was killed.
-  start: () => core.deployer.recover(),
-});
+export const openServices: OpenFeature = (core) => {
+  const { deployer, log } = core;
+  let timer: NodeJS.Timeout | undefined;
+  const recoverLeft = (): void =>
+    void deployer.recoverLeft().catch((error: unknown) => log.error("bridge.recover", describeError(error)));
+  return {
+    actions: { "service.deploy": deploy(core), "service.rollback": rollBack(core), "service.remove": remove(core) },
+    // What was begun before the bridge was killed; then, what the engine leaves open.
+    start: () => {
+      timer = setInterval(recoverLeft, RECOVER_MS);
+      return deployer.recover();
+    },
+    close: async () => clearInterval(timer),
+  };
+};
 
 /** `service.deploy` with the specification of a service: it is created, or updated. */
-function deploy({ decisions, deployer, resolve, failpoint }: Core): ActionHandler {
-  return async ({ environment, rules, user }, body, tell) => {
+function deploy(core: Core): ActionHandler {
+  return async (order, body, tell) => {
+    const { environment, rules, user } = order;
     const parsed = parseServiceSpec(body);
     requireWithin(parsed, rules.specLimits, environment);
-    const decision = await resolve(parsed.image, environment);
-    if (decision.kind === "refuse") return decision;
-    failpoint("bridge.afterVerify");
+    const judged = await judge(core, order, parsed);
+    if ("kind" in judged) return judged;
+    core.failpoint("bridge.afterVerify");
 
-    const { authority } = decisions;
-    const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);
-    const because = decision.verdict.rows.flatMap(({ who }) => who).join(", ");
-    const plan = { environment, service: parsed.name, pinned, spec: Buffer.from(body).toString(), user };
-    return deployer.deploy({ ...plan, because, parsed }, tell);
+    const spec = Buffer.from(body).toString();
+    const plan = { environment, service: parsed.name, spec, user, parsed, ...judged };
+    return parsed.dryRun ? core.deployer.preview(plan) : core.deployer.deploy(plan, tell);
+  };
+}
+
+interface Judged {
+  readonly pinned: string;
+  readonly because: string;
+  readonly breakGlass?: string;
+}
+
+/** By its signatures; or by a statement of the holders of the policy keys, where one came along. */
+async function judge(core: Core, order: Ordered, { image }: ServiceSpec): Promise<Judged | Refusal> {
+  const { environment, breakGlass: envelope } = order;
+  const { authority } = core.decisions;
+  if (envelope !== undefined) {
+    const broken = await core.breakGlass(envelope, { image, environment });
+    if (broken.kind === "refuse") return broken;
+    const because = `break-glass: ${broken.reason}`;
+    return { pinned: toPinned({ authority, ...broken }, broken.digest), because, breakGlass: toBase64(envelope) };
+  }
+  const decision = await core.resolve(image, environment);
+  if (decision.kind === "refuse") return decision;
+  const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);
+  return { pinned, because: signersOf(decision) };
+}
+
+const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+
+/** `service.rollback` with `{name}`: to the newest that ran before and verifies now. */
+function rollBack({ deployer }: Core): ActionHandler {
+  return async ({ environment, user }, body, tell) => {
+    const { name: service } = readBody(body, namedSchema, "the rollback");
+    return deployer.rollBack({ environment, service, user }, tell);
+  };
+}
+
+/** `service.remove` with `{name}`. */
+function remove({ deployer }: Core): ActionHandler {
+  return async ({ environment, user }, body) => {
+    const { name: service } = readBody(body, namedSchema, "the removal");
+    return deployer.remove({ environment, service, user });
   };
 }

@@ -1,8 +1,7 @@
 import { z } from "zod";
-import { TrustError } from "../trust/error.ts";
+import { constraintSchema } from "../trust/constraint.ts";
 import { durationSchema } from "../trust/require.ts";
-import { readStrict } from "../trust/strict-json.ts";
-import { BridgeError } from "./errors.ts";
+import { readBody } from "./order-body.ts";
 
 const word = z.string().min(1).max(1024);
 const text = z.string().max(65_536);
@@ -34,8 +33,17 @@ const mounted = z.strictObject({
 });
 
 /** A volume has no driver options: with those of the local driver it would be any folder of the node. */
+const volume = z.strictObject({
+  ...{ type: z.literal("volume"), source: name, target: path, readOnly: z.boolean().default(false) },
+  /** Must be on the node; the engine's own is `local`. */
+  driver: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_./:-]{0,254}$/, "a volume driver's name")
+    .optional(),
+});
+
 const mount = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("volume"), source: name, target: path, readOnly: z.boolean().default(false) }),
+  volume,
   z.strictObject({ type: z.literal("bind"), source: path, target: path, readOnly: z.boolean().default(false) }),
   z.strictObject({ type: z.literal("tmpfs"), target: path, sizeBytes: z.int().min(1).optional() }),
 ]);
@@ -96,8 +104,19 @@ export const serviceSchema = z.strictObject({
     .optional(),
   limits: amount.default({}),
   reservations: amount.default({}),
-  constraints: z.array(word).max(64).default([]),
+  constraints: z.array(constraintSchema).max(64).default([]),
   maxPerNode: count.default(0),
+  /** `spread` is the engine's own; `binpack` and `random`: the bridge chooses the nodes, and the engine spreads over those. */
+  strategy: z.enum(["spread", "binpack", "random"]).default("spread"),
+  /** A node label: first evenly over its values. */
+  spreadOver: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,255}$/, "a node label's name, such as zone")
+    .optional(),
+  /** Of the lots of `random`; without it they are drawn anew each time. */
+  seed: z.int().min(0).max(0xffff_ffff).optional(),
+  /** Says what would be done, and does nothing. It is among what is signed: no one between can take it out. */
+  dryRun: z.boolean().default(false),
   stopGrace: span.optional(),
   update: z
     .strictObject({
@@ -112,11 +131,4 @@ export const serviceSchema = z.strictObject({
 export type ServiceSpec = z.output<typeof serviceSchema>;
 
 /** @throws BridgeError SPEC with everything that is wrong */
-export function parseServiceSpec(bytes: Uint8Array): ServiceSpec {
-  try {
-    return readStrict(bytes, serviceSchema, "the service");
-  } catch (cause) {
-    if (!(cause instanceof TrustError)) throw cause;
-    throw new BridgeError("SPEC", cause.message, { cause });
-  }
-}
+export const parseServiceSpec = (bytes: Uint8Array): ServiceSpec => readBody(bytes, serviceSchema, "the service");

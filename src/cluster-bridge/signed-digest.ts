@@ -28,6 +28,9 @@ export interface Deploy {
 
 export type Decision = Deploy | Refusal;
 
+/** Whose signatures counted, for the record. */
+export const signersOf = ({ verdict }: Deploy): string => verdict.rows.flatMap(({ who }) => who).join(", ");
+
 export interface DecisionDeps {
   readonly authority: string;
   readonly clock: Pick<BridgeClock, "read" | "saw">;

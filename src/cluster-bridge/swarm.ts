@@ -56,13 +56,44 @@ export class Swarm {
     return found && toService(found);
   }
 
-  async create(definition: Uint8Array): Promise<void> {
-    await this.#engine.call("POST", "/services/create", { body: definition });
+  async services(): Promise<HeldService[]> {
+    return (await this.#engine.list("/services")).map(toService);
   }
 
-  /** @throws BridgeError ENGINE also when somebody else changed it meanwhile */
-  async update({ id, version }: Pick<HeldService, "id" | "version">, definition: Uint8Array): Promise<void> {
-    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, { body: definition });
+  /** @param auth what nodes shall pull with (`X-Registry-Auth`) */
+  async create(definition: Uint8Array, auth?: string): Promise<void> {
+    await this.#engine.call("POST", "/services/create", { body: definition, headers: toHeaders(auth) });
+  }
+
+  /**
+   * Without `auth` nodes go on with what they had.
+   * @throws BridgeError ENGINE also when somebody else changed it meanwhile
+   */
+  async update(
+    { id, version }: Pick<HeldService, "id" | "version">,
+    definition: Uint8Array,
+    auth?: string,
+  ): Promise<void> {
+    const options = { body: definition, headers: toHeaders(auth) };
+    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, options);
+  }
+
+  /**
+   * What a manager is given when it asks for an image, as a node would: a node that may not pull says only that there is no
+   * such image, and tries for ever.
+   * @throws BridgeError REGISTRY with what the registry told it; ENGINE
+   */
+  async requirePullable(pinned: string, auth?: string): Promise<void> {
+    const options = { headers: toHeaders(auth), expected: [400, 401, 403, 404, 500] };
+    const { status, body } = await this.#engine.call("GET", `/distribution/${pinned}/json`, options);
+    const { message, Descriptor } = isJsonObject(body) ? body : {};
+    if (status !== 200) {
+      const why = String(message ?? "").slice(0, 500);
+      throw new BridgeError("REGISTRY", `the cluster cannot pull ${pinned}: ${why} (${status})`);
+    }
+    const digest = isJsonObject(Descriptor) ? Descriptor.digest : undefined;
+    if (typeof digest !== "string" || !pinned.endsWith(`@${digest}`))
+      throw new BridgeError("REGISTRY", `the cluster would pull ${String(digest).slice(0, 100)} as ${pinned}`);
   }
 
   async remove(id: string): Promise<void> {
@@ -111,6 +142,8 @@ export class Swarm {
     };
   }
 }
+
+const toHeaders = (auth: string | undefined) => (auth === undefined ? {} : { "x-registry-auth": auth });
 
 function pick(
   what: string,

@@ -72,9 +72,9 @@ function toOperation(operation: RestOperation): Record<string, unknown> {
 }
 
 function toAnswer(schema: z.ZodType | undefined, lines: z.ZodType | undefined) {
-  if (schema === undefined) return { description: "done" };
+  if (schema === undefined && lines === undefined) return { description: "done" };
   const inLines = lines === undefined ? {} : { "application/x-ndjson": { schema: toSchema(lines) } };
-  return { description: "done", content: { ...jsonContent(schema, "output"), ...inLines } };
+  return { description: "done", content: { ...(schema && jsonContent(schema, "output")), ...inLines } };
 }
 
 function toQueryParameters(query: z.ZodObject | undefined) {

@@ -4,7 +4,7 @@ export class ProblemError extends Error {
   /** Stable, for programs. */
   readonly code: string;
 
-  constructor(status: 400 | 403 | 404 | 409 | 412, code: string, message: string, options?: ErrorOptions) {
+  constructor(status: 400 | 403 | 404 | 409 | 412 | 502 | 503, code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "ProblemError";
     this.status = status;

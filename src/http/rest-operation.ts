@@ -19,7 +19,7 @@ export interface RestOperation {
   readonly answers: Readonly<Record<number, z.ZodType | undefined>>;
   /** Whether it takes `If-Match` and `If-None-Match`: see precondition.ts. */
   readonly conditional?: boolean;
-  /** What 200 holds for whoever asks for NDJSON: one of these a line. */
+  /** What 200 holds for whoever asks for NDJSON, or for everybody where `answers` has no other form: one of these a line. */
   readonly lines?: z.ZodType;
 }
 

@@ -181,6 +181,6 @@ function withDescription(headers: OciError["headers"], message: string): OciErro
 const ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789";
 
 /** 80 random bits: nobody guesses another one's. */
-function newDecisionId(): string {
+export function newDecisionId(): string {
   return Array.from(randomBytes(16), (byte) => ALPHABET[byte % ALPHABET.length]).join("");
 }

@@ -6,18 +6,22 @@ import type { AuditEntry } from "./audit-store.ts";
 export interface Finding {
   readonly at: Date;
   readonly action: string;
-  /** A repository. */
+  /** A repository, unless a namespace says whose it is. */
   readonly target: string;
+  /** Empty: nobody's but the installation's. */
+  readonly namespace?: string;
   readonly detail: JsonObject;
 }
 
 /** With the request that came upon it, where there is one; else the server itself did. */
-export function toEntry({ at, action, target, detail }: Finding, request?: Request): AuditEntry {
+export function toEntry(
+  { at, action, target, namespace = target.split("/", 1)[0] ?? "", detail }: Finding,
+  request?: Request,
+): AuditEntry {
   return {
-    ...{ at, action, target, detail, outcome: "done", decisionId: undefined },
+    ...{ at, action, target, namespace, detail, outcome: "done", decisionId: undefined },
     actor: request?.actor.name ?? "goldseal",
     actorId: request?.actor.id ?? 0,
-    namespace: target.split("/", 1)[0] ?? "",
     source: request?.remoteAddress ?? "",
     requestId: request?.id ?? "",
   };

@@ -10,6 +10,7 @@ import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import type { AuditEntry } from "./audit-store.ts";
+import { newDecisionId } from "./audit-witness.ts";
 import { Authenticator } from "./authenticator.ts";
 import { createAuthorize, createListable, type Listable } from "./authorize.ts";
 import {
@@ -93,6 +94,8 @@ export interface Orgs {
   readonly recordFinding: (sql: Sql, finding: Finding) => Promise<void>;
   /** The same of something that a request was given, which needs no transaction. */
   readonly noteFinding: (request: Request, finding: Omit<Finding, "at">) => void;
+  /** The same of something that was refused elsewhere than here; returns the id to ask about. */
+  readonly noteRefusal: (request: Request, finding: Omit<Finding, "at">) => string;
   readonly findPeopleWhoSign: (who: WhoMaySign) => Promise<readonly KeyOfPerson[]>;
   readonly protocols: readonly Protocol[];
   /** Of the change that a request makes: see confirm.ts. */
@@ -209,6 +212,12 @@ export async function openOrgs({
     maySign: createMaySign(findAccess, rules),
     recordFinding: (sql, finding) => auditStore.insertWithin(sql, toEntry(finding)),
     noteFinding: (request, finding) => audit.note(toEntry({ ...finding, at: now() }, request)),
+    noteRefusal: (request, finding) => {
+      const decisionId = newDecisionId();
+      audit.note({ ...toEntry({ ...finding, at: now() }, request), outcome: "refused", decisionId });
+      request.notes.decision = decisionId;
+      return decisionId;
+    },
     findPeopleWhoSign: (who) => findPeopleWhoSign(database, who),
     protocols: [
       tokenProtocol({

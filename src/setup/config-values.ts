@@ -45,6 +45,14 @@ export function parsePublicUrl(text: string): string {
   return url.origin;
 }
 
+/** What goes there in the clear must not leave this machine: it says who looks, and by which secret. */
+export function parseBridgeUrl(text: string): string {
+  const origin = parsePublicUrl(text);
+  const { protocol, hostname } = new URL(origin);
+  if (protocol === "https:" || /^(127\.|\[::1\]$|localhost$)/.test(hostname)) return origin;
+  throw new Error("must be https://…, or http on this machine, like http://127.0.0.1:5444");
+}
+
 export function parseTls(text: string): TlsConfig {
   if (text === "auto" || text === "off") return { kind: text };
   const [certFile, keyFile, ...more] = text.split(",").map((part) => part.trim());

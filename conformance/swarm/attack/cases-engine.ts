@@ -10,12 +10,17 @@ interface Raw {
 }
 
 /** The bytes as they are given. */
-function send(stage: Stage, { method = "POST", path, body, type = "application/json" }: Raw): Promise<{ status: number; text: string }> {
+function send(
+  stage: Stage,
+  { method = "POST", path, body, type = "application/json" }: Raw,
+): Promise<{ status: number; text: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
   const headers = { host: "engine", ...(body === undefined ? {} : { "content-type": type }) };
   const sent = request({ socketPath: stage.world.engine, method, path: `/v1.41${path}`, headers, agent: false });
   sent.once("error", reject).once("response", (incoming) => {
-    incoming.toArray().then((pieces) => resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(pieces).toString() }), reject);
+    incoming
+      .toArray()
+      .then((pieces) => resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(pieces).toString() }), reject);
   });
   sent.end(body);
   return promise;
@@ -31,7 +36,8 @@ const round = (name: string, make: (stage: Stage, evil: string, good: string) =>
     const path = decodeURIComponent(raw.path.split("?")[0] ?? "");
     const why = reason ?? `${raw.method ?? "POST"} ${path} is for the Goldseal bridge alone`;
     const expected = JSON.stringify({ message: `authorization denied by plugin goldseal: ${why}` });
-    if (status !== 403 || text.trim() !== expected) throw new Error(`expected 403 ${expected}\n   found ${status} ${text}`);
+    if (status !== 403 || text.trim() !== expected)
+      throw new Error(`expected 403 ${expected}\n   found ${status} ${text}`);
   },
 });
 
@@ -41,7 +47,10 @@ const service = (image: string, more: object = {}): object => ({
 });
 
 export const ENGINE: readonly Case[] = [
-  round("a service of an unsigned image", (_stage, evil) => ({ path: "/services/create", body: JSON.stringify(service(evil)) })),
+  round("a service of an unsigned image", (_stage, evil) => ({
+    path: "/services/create",
+    body: JSON.stringify(service(evil)),
+  })),
   round("a service of a signed image with a mount of /", (_stage, _evil, good) => ({
     path: "/services/create",
     body: JSON.stringify(service(good, { Mounts: [{ Type: "bind", Source: "/", Target: "/host" }] })),
@@ -58,14 +67,25 @@ export const ENGINE: readonly Case[] = [
     path: "/services/create",
     body: `{"Name":"evil","TaskTemplate":{"ContainerSpec":{"Image":"${evil}"}},"TaskTemplate":{"ContainerSpec":{"Image":"${good}"}}}`,
   })),
-  round(
-    "the engine's own rollback (bypass 4)",
-    () => ({ path: "/services/x/update?version=1&rollback=previous", body: "{}" }),
-  ),
-  round("an imported root file system (bypass 5)", () => ({ path: "/images/create?fromSrc=-&repo=evil", body: "x", type: "application/x-tar" })),
+  round("the engine's own rollback (bypass 4)", () => ({
+    path: "/services/x/update?version=1&rollback=previous",
+    body: "{}",
+  })),
+  round("an imported root file system (bypass 5)", () => ({
+    path: "/images/create?fromSrc=-&repo=evil",
+    body: "x",
+    type: "application/x-tar",
+  })),
   round("a container", (_stage, evil) => ({ path: "/containers/create", body: JSON.stringify({ Image: evil }) })),
-  round("a path that is spelled otherwise", (_stage, evil) => ({ path: "/containers/cre%61te", body: JSON.stringify({ Image: evil }) })),
-  round("a body that the plug-in is not shown", (_stage, evil) => ({ path: "/services/create", body: JSON.stringify(service(evil)), type: "text/plain" })),
+  round("a path that is spelled otherwise", (_stage, evil) => ({
+    path: "/containers/cre%61te",
+    body: JSON.stringify({ Image: evil }),
+  })),
+  round("a body that the plug-in is not shown", (_stage, evil) => ({
+    path: "/services/create",
+    body: JSON.stringify(service(evil)),
+    type: "text/plain",
+  })),
   round("a join token for a manager of their own", () => ({ method: "GET", path: "/swarm" })),
   round("a command in a container that runs", () => ({ path: "/containers/x/exec", body: '{"Cmd":["sh"]}' })),
 ];

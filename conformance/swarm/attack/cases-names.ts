@@ -30,8 +30,7 @@ export const NAMES: readonly Case[] = [
   },
   {
     name: "a repository that the environment does not run",
-    run: (stage) =>
-      stage.mustRefuse(`${stage.world.host}/bob/app:1`, [403, "policy", "TODO"]),
+    run: (stage) => stage.mustRefuse(`${stage.world.host}/bob/app:1`, [403, "policy", "TODO"]),
   },
   {
     name: "an environment that there is not",

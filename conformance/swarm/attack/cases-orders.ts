@@ -38,7 +38,11 @@ const ORDER_CASES: readonly OrderCase[] = [
     ordering: ({ world }) => ({ by: world.onlooker }),
     expected: says("gus is in no team that may deploy in prod"),
   },
-  { name: "for another specification", ordering: () => ({ signedSpec: "{}" }), expected: says("the order is for another specification") },
+  {
+    name: "for another specification",
+    ordering: () => ({ signedSpec: "{}" }),
+    expected: says("the order is for another specification"),
+  },
   {
     name: "for another environment",
     ordering: () => ({ environment: "two", at: "prod" }),

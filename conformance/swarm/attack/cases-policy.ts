@@ -4,7 +4,11 @@ import type { Case, Refusal } from "./stage.ts";
 import type { Document } from "./world.ts";
 
 /** @param envelope what the registry shows from now on */
-const shown = (name: string, envelope: (world: Parameters<Case["run"]>[0]["world"]) => Promise<string> | string, expected: (version: number) => Refusal): Case => ({
+const shown = (
+  name: string,
+  envelope: (world: Parameters<Case["run"]>[0]["world"]) => Promise<string> | string,
+  expected: (version: number) => Refusal,
+): Case => ({
   name: `the policy rewritten: ${name}`,
   run: async (stage) => {
     await stage.seen();
@@ -29,8 +33,16 @@ const mine = (document: Document): void => {
 };
 
 export const POLICY: readonly Case[] = [
-  shown("by its thief's key", (world) => world.policy(mine, makeKey()), () => [403, "policy", "TODO"]),
-  shown("the operator's key signed it", (world) => world.policy(mine, world.operator), () => [403, "policy", "TODO"]),
+  shown(
+    "by its thief's key",
+    (world) => world.policy(mine, makeKey()),
+    () => [403, "policy", "TODO"],
+  ),
+  shown(
+    "the operator's key signed it",
+    (world) => world.policy(mine, world.operator),
+    () => [403, "policy", "TODO"],
+  ),
   shown(
     "other words under the officer's signature",
     (world) => {

@@ -3,7 +3,11 @@ import { ecdsa, inCertificate } from "../../notary/tuf-files.ts";
 import type { Case, Stage } from "./stage.ts";
 
 /** Three rotations, and what `spoil` makes of the second; it answers how to undo that. */
-const between = (name: string, spoil: (stage: Stage) => Promise<() => Promise<unknown>>, reason: (stage: Stage) => string): Case => ({
+const between = (
+  name: string,
+  spoil: (stage: Stage) => Promise<() => Promise<unknown>>,
+  reason: (stage: Stage) => string,
+): Case => ({
   name: `${name} rotation in the middle`,
   run: async (stage) => {
     await stage.seen();
@@ -56,8 +60,14 @@ export const ROOTS: readonly Case[] = [
       await stage.seen();
       const { thief } = stage.world;
       const evil = await stage.push("evil", "1");
-      await thief.query("delete from trust_current where collection_id = (select id from trust_collections where gun = $1)", [stage.gun]);
-      await thief.query("delete from trust_files where collection_id = (select id from trust_collections where gun = $1)", [stage.gun]);
+      await thief.query(
+        "delete from trust_current where collection_id = (select id from trust_collections where gun = $1)",
+        [stage.gun],
+      );
+      await thief.query(
+        "delete from trust_files where collection_id = (select id from trust_collections where gun = $1)",
+        [stage.gun],
+      );
       await stage.found({ ann: { 1: evil } }, ecdsa());
       await stage.mustRefuse("1", [403, "trust", "TODO"]);
     },

@@ -38,7 +38,11 @@ const rollback = (role: string): Case => ({
       const { snapshot = Buffer.alloc(0) } = old;
       await thief.write(stage.gun, { snapshot, timestamp: await thief.timestamp(stage.gun, snapshot) });
     } else await thief.forge(stage.gun, only(old, role));
-    await stage.mustRefuse("1", [403, "trust", `${role} went back from version ${seen} to ${await stage.version(role)}`]);
+    await stage.mustRefuse("1", [
+      403,
+      "trust",
+      `${role} went back from version ${seen} to ${await stage.version(role)}`,
+    ]);
   },
 });
 
@@ -79,7 +83,8 @@ export const TRUST: readonly Case[] = [
     run: async (stage) => {
       const { old } = await seenTwice(stage);
       const { snapshot } = old;
-      stage.world.front.attack = (path, response) => /\/snapshot\.[0-9a-f]{64}\.json$/.test(path) && Boolean(response.end(snapshot));
+      stage.world.front.attack = (path, response) =>
+        /\/snapshot\.[0-9a-f]{64}\.json$/.test(path) && Boolean(response.end(snapshot));
       // Nothing new is asked for while the timestamp is the one that was seen.
       await stage.sign({ ann: { 1: await stage.push("best", "1") } });
       await stage.mustRefuse("1", [403, "trust", "TODO"]);
@@ -91,7 +96,8 @@ export const TRUST: readonly Case[] = [
       await stage.seen();
       const evil = stage.forged({ 1: await stage.push("evil", "1") }, stage.world.signers.stranger)["targets/ann"];
       await stage.sign({ ann: { 1: await stage.push("better", "1") } });
-      stage.world.front.attack = (path, response) => /\/targets\/ann\.[0-9a-f]{64}\.json$/.test(path) && Boolean(response.end(evil));
+      stage.world.front.attack = (path, response) =>
+        /\/targets\/ann\.[0-9a-f]{64}\.json$/.test(path) && Boolean(response.end(evil));
       await stage.mustRefuse("1", [403, "trust", "TODO"]);
     },
   },
@@ -128,7 +134,9 @@ export const TRUST: readonly Case[] = [
       await stage.seen();
       const at = inDays(-1);
       const targets = await stage.signed("targets");
-      const part = stage.collection.targetsPart(2, (signed) => Object.assign(signed, targets, { version: 2, expires: at }));
+      const part = stage.collection.targetsPart(2, (signed) =>
+        Object.assign(signed, targets, { version: 2, expires: at }),
+      );
       await stage.world.thief.forge(stage.gun, { targets: part.bytes });
       await stage.mustRefuse("1", [403, "trust", `targets expired at ${at}`]);
     },
@@ -178,14 +186,19 @@ export const TRUST: readonly Case[] = [
         `update manifests set content = (select content from manifests where ${where} and digest = $3) where ${where} and digest = $2`,
         [stage.repository, image.digest, evil.digest],
       );
-      await stage.mustRefuse("1", [502, "registry", `what the registry gave as ${stage.repository}@${image.digest} is ${evil.digest}`]);
+      await stage.mustRefuse("1", [
+        502,
+        "registry",
+        `what the registry gave as ${stage.repository}@${image.digest} is ${evil.digest}`,
+      ]);
     },
   },
   {
     name: "the signed manifest is not shown",
     run: async (stage) => {
       const image = await stage.seen();
-      stage.world.front.attack = (path, response) => path.includes("/manifests/") && Boolean(response.writeHead(404).end("{}"));
+      stage.world.front.attack = (path, response) =>
+        path.includes("/manifests/") && Boolean(response.writeHead(404).end("{}"));
       await stage.mustRefuse("1", [502, "registry", `${stage.repository}@${image.digest} is not in the registry`]);
     },
   },

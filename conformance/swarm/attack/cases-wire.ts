@@ -1,6 +1,7 @@
 /** Whoever has the registry's TLS key and stands before it: what comes over the wire is no more than bytes. */
-import { createServer } from "node:http";
+
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { gzipSync } from "node:zlib";
 import type { Attack } from "./front.ts";
 import type { Case, Refusal, Stage } from "./stage.ts";
@@ -50,7 +51,11 @@ const WIRE_CASES: readonly WireCase[] = [
       on(/timestamp\.json$/, (_path, response) => {
         response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("{}"));
       }),
-    expected: (stage) => [502, "registry", `/v2/${stage.gun}/_trust/tuf/timestamp.json came with the coding gzip, unasked`],
+    expected: (stage) => [
+      502,
+      "registry",
+      `/v2/${stage.gun}/_trust/tuf/timestamp.json came with the coding gzip, unasked`,
+    ],
   },
   {
     name: "a redirect to another host",
@@ -96,7 +101,11 @@ export const WIRE: readonly Case[] = [
       stage.world.front.attack = on(/^\/v2\//, (_path, response) => {
         response.writeHead(401, { "www-authenticate": `Bearer realm="${realm}",service="evil"` }).end();
       });
-      await stage.mustRefuse(`${stage.world.host}/ann/new-one:1`, [502, "registry", `${origin(stage)} sends callers elsewhere to sign in: ${realm}`]);
+      await stage.mustRefuse(`${stage.world.host}/ann/new-one:1`, [
+        502,
+        "registry",
+        `${origin(stage)} sends callers elsewhere to sign in: ${realm}`,
+      ]);
       elsewhere.close();
       if (asked > 0) throw new Error("it went there");
     },
@@ -109,10 +118,11 @@ export const WIRE: readonly Case[] = [
       let moved: Promise<unknown> | undefined;
       stage.world.front.attack = (path) => {
         // The manifest is the last thing that is verified, and the first that the engine asks for.
-        if (path.includes("/manifests/")) moved ??= stage.world.thief.query(
-          "update tags set manifest_digest = $2 where name = '1' and repository_id = (select id from repositories where name = $1)",
-          [stage.repository, evil.digest],
-        );
+        if (path.includes("/manifests/"))
+          moved ??= stage.world.thief.query(
+            "update tags set manifest_digest = $2 where name = '1' and repository_id = (select id from repositories where name = $1)",
+            [stage.repository, evil.digest],
+          );
         return false;
       };
       await stage.mustDeploy("1", image);

@@ -17,7 +17,10 @@ export interface Front {
 export const nothing: Attack = () => false;
 
 export async function openFront(server: RunningServer, where: { host: string; port: number }): Promise<Front> {
-  const stolen = { cert: readFileSync(join(server.data, "server.crt")), key: readFileSync(join(server.data, "server.key")) };
+  const stolen = {
+    cert: readFileSync(join(server.data, "server.crt")),
+    key: readFileSync(join(server.data, "server.key")),
+  };
   const agent = new Agent({ keepAlive: true, ca: readFileSync(server.caPath) });
   const front: { attack: Attack } = { attack: nothing };
   const pass = (incoming: IncomingMessage, outgoing: ServerResponse): void => {

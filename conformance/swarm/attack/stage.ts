@@ -29,7 +29,12 @@ export interface Ordering extends OrderOptions {
 interface Last {
   readonly code?: string;
   readonly detail?: string;
-  readonly outcome?: { readonly kind: string; readonly pinned?: string; readonly reason?: string; readonly rolledBackTo?: string };
+  readonly outcome?: {
+    readonly kind: string;
+    readonly pinned?: string;
+    readonly reason?: string;
+    readonly rolledBackTo?: string;
+  };
 }
 
 export class Stage {
@@ -74,7 +79,12 @@ export class Stage {
     const { ann, host, signers } = this.world;
     const collection = await Collection.open({ client: ann, prefix: `${host}/ann` }, this.name);
     collection.root = inCertificate(root, { cn: this.gun });
-    const role = (name: SignerName) => ({ name: `targets/${name}`, keyids: [idOf(signers[name])], paths: [""], threshold: 1 });
+    const role = (name: SignerName) => ({
+      name: `targets/${name}`,
+      keyids: [idOf(signers[name])],
+      paths: [""],
+      threshold: 1,
+    });
     const delegate = (signed: Loose): void => {
       const keys = Object.fromEntries(SIGNERS.map((name) => [idOf(signers[name]), keyOf(signers[name])]));
       signed.delegations = { keys, roles: SIGNERS.map(role) };
@@ -126,7 +136,9 @@ export class Stage {
 
   /** ann's delegation (or another's) as she would write it next, by whom a case likes. */
   forged(tags: Tags, by: Signer, role = "targets/ann", version = (this.#versions[role] ?? 0) + 1): Files {
-    return { [role]: this.collection.rolePart(role, version, (signed) => void (signed.targets = targetsOf(tags)), [by]).bytes };
+    return {
+      [role]: this.collection.rolePart(role, version, (signed) => void (signed.targets = targetsOf(tags)), [by]).bytes,
+    };
   }
 
   /** The usual beginning: `1` is signed by ann, and the bridge has seen it. */

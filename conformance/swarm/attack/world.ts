@@ -88,7 +88,8 @@ export class World {
     await this.server.stop();
     await this.lab.close();
     await this.#plugIn.stop();
-    for (const folder of [this.folder, this.server.data]) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    for (const folder of [this.folder, this.server.data])
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   get engine(): string {
@@ -103,7 +104,11 @@ export class World {
   /** Changes made to the document by its officer, or somebody else's. */
   policy(change: (document: Document) => void = () => undefined, by = this.officer): string {
     const require = (team: string, k: number) => [{ team, k }];
-    const common = { images: ["ann/*", "else/*"], maxTimestampAge: "48h", operators: [this.operator.keyId, this.onlooker.keyId] };
+    const common = {
+      images: ["ann/*", "else/*"],
+      maxTimestampAge: "48h",
+      operators: [this.operator.keyId, this.onlooker.keyId],
+    };
     const rules = { ...common, specLimits: {}, rights: { ops: "deploy", guests: "view" } };
     const people = SIGNERS.filter((name) => name !== "stranger").map((name) => {
       const { publicBytes } = this.signers[name];
@@ -148,7 +153,10 @@ export class World {
     writeFileSync(password, `${this.server.admin.password}\n`, { mode: 0o600 });
     const config = {
       ...{ registry: `https://${this.host}`, ca: this.server.caPath, engine: this.lab.node("m1").socket },
-      ...{ account: { name: this.server.admin.name, passwordFile: password }, allowKey: join(this.folder, "allow.key") },
+      ...{
+        account: { name: this.server.admin.name, passwordFile: password },
+        allowKey: join(this.folder, "allow.key"),
+      },
       policyKeys: { keys: [this.officer.spki], threshold: 1 },
       pins: [{ gun: `${this.host}/ann/*`, rootKeys: [idOf(this.root)] }],
     };

@@ -100,7 +100,14 @@ async function checkOthers(report: Report, world: World): Promise<void> {
     });
   }
   await report.check("plug-in: whoever looks may look", async () => {
-    for (const args of [["ps"], ["service", "ls"], ["service", "ps", "guarded"], ["node", "ls"], ["info"], ["images"]]) {
+    for (const args of [
+      ["ps"],
+      ["service", "ls"],
+      ["service", "ps", "guarded"],
+      ["node", "ls"],
+      ["info"],
+      ["images"],
+    ]) {
       const { status, stderr } = await docker(...args);
       if (status !== 0) throw new Error(`docker ${args.join(" ")} exited ${status}: ${stderr}`);
     }
@@ -116,14 +123,17 @@ interface Faulty {
 async function checkFaults(report: Report, world: World, { plugIn, socket, one }: Faulty): Promise<void> {
   const engine = world.lab.node("m1").socketPath;
   const sly = { Name: "sly", TaskTemplate: { ContainerSpec: { Image: world.pin(one) } } };
-  await report.check("plug-in stopped in the middle: nothing passes until it goes on, and then only what the bridge says", async () => {
-    plugIn.signal("SIGSTOP");
-    const asked = callEngine(engine, "POST", "/services/create", sly);
-    const waiting = await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 2000, "waits"))]);
-    plugIn.signal("SIGCONT");
-    equal(waiting, "waits");
-    equal((await asked).status, 403);
-  });
+  await report.check(
+    "plug-in stopped in the middle: nothing passes until it goes on, and then only what the bridge says",
+    async () => {
+      plugIn.signal("SIGSTOP");
+      const asked = callEngine(engine, "POST", "/services/create", sly);
+      const waiting = await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 2000, "waits"))]);
+      plugIn.signal("SIGCONT");
+      equal(waiting, "waits");
+      equal((await asked).status, 403);
+    },
+  );
   await plugIn.stop();
   for (const garbage of ["{", "{}", '{"Allow":"yes"}', ""]) {
     await report.check(`plug-in that answers ${garbage || "nothing"}: denied, not passed`, async () => {
@@ -154,6 +164,9 @@ async function checkFaults(report: Report, world: World, { plugIn, socket, one }
     const { last } = await world.deploy(spec(world.image("p1")));
     equal(last, { outcome: { kind: "deployed", pinned: world.pin(one) } });
     const names = Object.keys(await world.services());
-    equal(names.filter((name) => name === "sly" || name === "late"), []);
+    equal(
+      names.filter((name) => name === "sly" || name === "late"),
+      [],
+    );
   });
 }

@@ -1,8 +1,8 @@
 /** Goldseal ships itself: its own image is built, pushed to itself, signed, and deployed by its own bridge. */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
-import { once } from "node:events";
 import { join } from "node:path";
 import { ANN } from "../../clients/world.ts";
 import { startPostgres } from "../../harness/postgres.ts";
@@ -67,7 +67,10 @@ async function checkShipped(report: Report, world: World, { archive, id }: Shipp
     const { last } = await world.deploy(spec(world));
     equal(last, { outcome: { kind: "deployed", pinned: world.pin(digest, REPOSITORY) } });
     const found = await running(world, "goldseal");
-    equal(found.map(({ image }) => image), [world.pin(digest, REPOSITORY), world.pin(digest, REPOSITORY)]);
+    equal(
+      found.map(({ image }) => image),
+      [world.pin(digest, REPOSITORY), world.pin(digest, REPOSITORY)],
+    );
     for (const { node, id: container } of found) await mustBeHealthy(world, node, container);
   });
   await report.check("shipping: what is pushed to one replica is pulled from the other", async () => {
@@ -77,7 +80,15 @@ async function checkShipped(report: Report, world: World, { archive, id }: Shipp
     const bytes = randomBytes(1000).toString("hex");
     const hash = (await mustRun("sha256sum", [], { input: bytes })).slice(0, 64);
     const curl = (...args: readonly string[]) => mustRun("curl", ["-sS", "--fail-with-body", "-u", ADMIN, ...args]);
-    await curl("-X", "POST", "-H", "content-type: application/octet-stream", "--data-binary", bytes, path(one, `blobs/uploads/?digest=sha256:${hash}`));
+    await curl(
+      "-X",
+      "POST",
+      "-H",
+      "content-type: application/octet-stream",
+      "--data-binary",
+      bytes,
+      path(one, `blobs/uploads/?digest=sha256:${hash}`),
+    );
     equal(await curl(path(two, `blobs/sha256:${hash}`)), bytes);
   });
 }
@@ -109,7 +120,9 @@ async function push(world: World, archive: string): Promise<string> {
   const file = join(world.folder, "digest");
   const args = ["--dest-cert-dir", certificates, "--dest-creds", `${ANN.name}:${ANN.password}`, "--digestfile", file];
   const to = `docker://${world.image("1", REPOSITORY)}`;
-  await mustRun(getTool("skopeo"), ["copy", "--quiet", ...args, `docker-archive:${archive}`, to], { timeoutSeconds: 300 });
+  await mustRun(getTool("skopeo"), ["copy", "--quiet", ...args, `docker-archive:${archive}`, to], {
+    timeoutSeconds: 300,
+  });
   return readFileSync(file, "utf8").trim();
 }
 

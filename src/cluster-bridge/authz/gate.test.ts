@@ -49,7 +49,9 @@ describe("Gate", () => {
     const uri = "/v1.41/services/web/update?version=3&rollback=previous";
 
     for (const spelled of [uri, uri.replace("rollback", "r%6fllback"), uri.replace("rollback", "Rollback")])
-      expect(gate.judge(asked({ uri: spelled, note: noted(spelled) }))).toBe("a rollback by the engine is never let pass");
+      expect(gate.judge(asked({ uri: spelled, note: noted(spelled) }))).toBe(
+        "a rollback by the engine is never let pass",
+      );
   });
 
   it("denies a note for another call", () => {

@@ -42,7 +42,8 @@ export class Gate {
     if (isOpen(call.method, path)) return undefined;
     if (call.note === undefined) return `${call.method} ${path} is for the Goldseal bridge alone`;
     // The bridge never asks for it: what ran before may have been revoked since.
-    if (/^\/services\/[^/]+\/update$/.test(path) && asksForRollback(call.uri)) return "a rollback by the engine is never let pass";
+    if (/^\/services\/[^/]+\/update$/.test(path) && asksForRollback(call.uri))
+      return "a rollback by the engine is never let pass";
     return this.#judgeNote(call.note, call);
   }
 

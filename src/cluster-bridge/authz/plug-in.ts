@@ -43,7 +43,12 @@ export async function startPlugIn({
   if (await isAnswered(socket)) throw new Error(`another plug-in listens on ${socket} already`);
   await rm(socket, { force: true });
   // The engine keeps its connection and believes that it lives.
-  const limits = { keepAliveTimeout: 0, requestTimeout: patienceMs, headersTimeout: patienceMs, connectionsCheckingInterval: patienceMs / 10 };
+  const limits = {
+    keepAliveTimeout: 0,
+    requestTimeout: patienceMs,
+    headersTimeout: patienceMs,
+    connectionsCheckingInterval: patienceMs / 10,
+  };
   const server = createServer(limits);
   server.on("request", (request, response) => {
     answer(request, { gate, log }).then(

@@ -1,10 +1,11 @@
 /** A bridge with its own folder, at a simulated registry, with people who sign. */
 // First: what parses a certificate before this is loaded leaves Node 26.10 without TLS servers.
 import "node:https";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
+import { createLog } from "../../http/log.ts";
 import { canonicalKeyId } from "../../notary/tuf/key.ts";
 import { parseGun, parseRoleName } from "../../notary/tuf/names.ts";
 import { parseSignedFile } from "../../notary/tuf/signed-file.ts";
@@ -19,13 +20,16 @@ import { POLICY_TYPE } from "../../trust/policy.ts";
 import type { Artifact } from "../../trust/subject.ts";
 import { alice, bob, carol, signerOf, spkiText } from "../../trust/testing/signers.ts";
 import { entryOf, image, indexOf, manifestOf, other } from "../../trust/testing/world.ts";
+import { Bridge } from "../bridge.ts";
 import { BridgeClock } from "../bridge-clock.ts";
-import type { Pin } from "../bridge-config.ts";
+import { type Pin, parseBridgeConfig } from "../bridge-config.ts";
+import type { PassPoint } from "../failpoint.ts";
 import { PolicyKeeper } from "../policy-keeper.ts";
 import { RegistryClient } from "../registry-client.ts";
 import { type Decision, type DecisionDeps, resolveSignedDigest } from "../signed-digest.ts";
 import { TrustReader } from "../trust-reader.ts";
 import { TrustStore } from "../trust-store.ts";
+import type { EngineSimulator } from "./engine-simulator.ts";
 import { RegistrySimulator } from "./registry-simulator.ts";
 
 export { roleKeys };
@@ -86,6 +90,22 @@ export class BridgeLab {
       policy: await PolicyKeeper.open({ store: this.folder, registry, keys: [officer.key, deputy.key], threshold: 2 }),
       trust: new TrustReader({ authority, pins: this.pins, registry, store }),
     };
+  }
+
+  /** The whole bridge, without its listener. */
+  async open(engine: EngineSimulator, failpoint: PassPoint = () => undefined): Promise<Bridge> {
+    const { authority, ca } = this.registry;
+    await writeFile(join(this.folder, "ca.crt"), ca);
+    const file = {
+      ...{ registry: `https://${authority}`, ca: "ca.crt", engine: `unix://${engine.socket}`, store: "." },
+      policyKeys: { threshold: 2, keys: [officer, deputy].map(spkiText) },
+      pins: this.pins.map(({ pattern, ...pin }) => ({ ...pin, gun: `${authority}/${pattern}` })),
+    };
+    const config = parseBridgeConfig(JSON.stringify(file), join(this.folder, "bridge.yaml"));
+    return Bridge.open(config, {
+      ...{ now: () => this.now, failpoint, log: createLog({ level: "off" }) },
+      metrics: { addGauge: () => undefined },
+    });
   }
 
   /** Of a bridge that starts for this question. */

@@ -1,7 +1,7 @@
-import type { RepositoryName } from "../oci/repository-name.ts";
-import type { SignedPolicy } from "../trust/policy.ts";
-import { type DecisionDeps, type Weighed, weighSignedDigest } from "./signed-digest.ts";
-import type { ReadCollection } from "./trust-reader.ts";
+import type { RepositoryName } from "../../oci/repository-name.ts";
+import type { SignedPolicy } from "../../trust/policy.ts";
+import { type DecisionDeps, type Weighed, weighSignedDigest } from "../signed-digest.ts";
+import type { ReadCollection } from "../trust-reader.ts";
 
 /** An image where it runs. */
 export interface Placed {
@@ -20,8 +20,15 @@ export interface Standing {
 }
 
 interface Known extends Standing {
-  /** When it was last certain, ms of `now`; undefined: never. */
+  /** When it was last certain, by a clock that nobody sets; undefined: never. */
   readonly certainMs: number | undefined;
+  readonly certainAt: Date | undefined;
+}
+
+export interface Time {
+  readonly now: () => Date;
+  /** Milliseconds since some moment, however the clock is set meanwhile. */
+  readonly elapsedMs: () => number;
 }
 
 /** So long an answer holds when no other comes: a registry that is started again is no news. */
@@ -39,12 +46,12 @@ const nameOf = ({ pinned, environment }: Placed): string => `${environment} ${pi
  */
 export class Standings {
   readonly #deps: DecisionDeps;
-  readonly #now: () => Date;
+  readonly #time: Time;
   #known = new Map<string, Known>();
 
-  constructor(deps: DecisionDeps, now: () => Date) {
+  constructor(deps: DecisionDeps, time: Time) {
     this.#deps = deps;
-    this.#now = now;
+    this.#time = time;
   }
 
   of(placed: Placed): Standing {
@@ -58,23 +65,24 @@ export class Standings {
     const weighed = await mapLimited(wanted, WIDTH, async (placed) => {
       const found = await weighSignedDigest(deps, placed.pinned, placed.environment);
       const name = nameOf(placed);
-      return [name, toKnown(found, this.#known.get(name), this.#now().getTime())] as const;
+      return [name, toKnown(found, this.#known.get(name), this.#time)] as const;
     });
     this.#known = new Map(weighed);
   }
 }
 
-function toKnown({ decision, isCertain }: Weighed, before: Known | undefined, nowMs: number): Known {
-  const isTrusted = decision.kind === "deploy";
+function toKnown({ decision, isCertain }: Weighed, before: Known | undefined, { now, elapsedMs }: Time): Known {
   const count = (kind: Standing["kind"]) => (before?.kind === kind ? before.rounds : 0) + 1;
-  if (isTrusted) return { kind: "trusted", reason: "", rounds: count("trusted"), certainMs: nowMs };
+  const certain = { certainMs: elapsedMs(), certainAt: now() };
+  if (decision.kind === "deploy") return { kind: "trusted", reason: "", rounds: count("trusted"), ...certain };
   const { reason } = decision;
-  if (isCertain) return { kind: "lost", reason, rounds: count("lost"), certainMs: nowMs };
-  const { certainMs } = before ?? {};
-  // Rounds are not counted on: nothing is done because of what was so once.
-  if (before !== undefined && certainMs !== undefined && nowMs - certainMs < HOLDS_MS) return { ...before, rounds: 0 };
-  const since = certainMs === undefined ? "" : `; last known at ${new Date(certainMs).toISOString()}`;
-  return { kind: "unknown", reason: `${reason}${since}`, rounds: count("unknown"), certainMs };
+  if (isCertain) return { kind: "lost", reason, rounds: count("lost"), ...certain };
+  const { certainMs, certainAt } = before ?? {};
+  // The rounds begin anew: nothing is done because of what was so once.
+  if (before !== undefined && certainMs !== undefined && elapsedMs() - certainMs < HOLDS_MS)
+    return { ...before, rounds: 0 };
+  const since = certainAt === undefined ? "" : `; last known at ${certainAt.toISOString()}`;
+  return { kind: "unknown", reason: `${reason}${since}`, rounds: count("unknown"), certainMs, certainAt };
 }
 
 /** The time, the policy and each collection are read once. */

@@ -1,5 +1,5 @@
-import type { Answer } from "./https-exchange.ts";
-import type { Ask, RegistryClient } from "./registry-client.ts";
+import type { Answer } from "../https-exchange.ts";
+import type { Ask, RegistryClient } from "../registry-client.ts";
 
 const MAX_BYTES = 32 * 1024 * 1024;
 const BY_DIGEST = /\/manifests\/sha256:[0-9a-f]{64}$/;

@@ -1,9 +1,9 @@
-import { isJsonObject, type JsonObject } from "../oci/json.ts";
-import type { NodeState } from "./cluster-states.ts";
-import type { EngineClient } from "./engine-client.ts";
-import type { Engines } from "./engines.ts";
-import { toRefusal } from "./errors.ts";
-import { type HeldService, toService } from "./swarm.ts";
+import { isJsonObject, type JsonObject } from "../../oci/json.ts";
+import type { NodeState } from "../cluster-states.ts";
+import type { EngineClient } from "../engine-client.ts";
+import type { Engines } from "../engines.ts";
+import { toRefusal } from "../errors.ts";
+import { type HeldService, toService } from "../swarm.ts";
 
 export interface SeenService extends HeldService {
   readonly name: string;

@@ -1,0 +1,152 @@
+import type { Log } from "../http/log.ts";
+import { isJsonObject, type Json } from "../oci/json.ts";
+import { readObject } from "../oci/token-exchange.ts";
+import { findConverged, type Intent } from "./deployment-records.ts";
+import { toRefusal } from "./errors.ts";
+import type { Journal } from "./journal.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
+import { keyOf } from "./pull-states.ts";
+import type { RegistryClient } from "./registry-client.ts";
+import type { HeldService, Swarm } from "./swarm.ts";
+
+export interface DigestReportDeps {
+  readonly swarm: Pick<Swarm, "services" | "tasks">;
+  readonly journal: Pick<Journal, "records">;
+  readonly registry: Pick<RegistryClient, "tryCall">;
+  /** What images of the registry begin with: `host:port`. */
+  readonly authority: string;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+interface Entry {
+  readonly environment: string;
+  readonly service: string;
+  readonly repository: string;
+  readonly digest: string;
+  readonly state: "running" | "rollback";
+}
+
+interface Managed {
+  readonly held: HeldService;
+  readonly environment: string;
+  readonly service: string;
+}
+
+type Coming = Pick<Intent, "environment" | "service" | "pinned"> & { readonly untilMs: number };
+
+const PATH = "/api/v1/cluster-agent/digests";
+/** The registry keeps for seven days what it was told. */
+const REPEAT_MS = 6 * 3_600_000;
+const LATE_MS = 24 * 3_600_000;
+/** A deployment takes five minutes at most; its rollback, too. */
+const COMING_MS = 15 * 60_000;
+/** Images of a service to go back to. */
+const MAX_ROLLBACKS = 5;
+
+/** Tells the registry what runs, or may be rolled back to: it keeps that, and says so to whoever would delete it. */
+export class DigestReport {
+  readonly #deps: DigestReportDeps;
+  readonly #turns = new OneAtATime();
+  /** What the engine may not know yet, by service. */
+  readonly #coming = new Map<string, Coming>();
+  #running: readonly Entry[] | undefined;
+  #last: { readonly text: string; readonly at: Date } | undefined;
+  #fault: string | undefined;
+
+  constructor(deps: DigestReportDeps) {
+    this.#deps = deps;
+  }
+
+  /** An image that a service is to have; the registry knows when this resolves, if it can be told. */
+  async announce({ environment, service, pinned }: Pick<Intent, "environment" | "service" | "pinned">): Promise<void> {
+    const untilMs = this.#deps.now().getTime() + COMING_MS;
+    this.#coming.set(keyOf({ environment, service }), { environment, service, pinned, untilMs });
+    await this.#turns.run("report", () => this.#report(this.#running));
+  }
+
+  /** Looks at the cluster, and tells what is new, or what was told long ago. */
+  async refresh(): Promise<void> {
+    await this.#turns.run("report", () => this.#report(undefined));
+  }
+
+  /** That the registry heard nothing for so long that it may soon let go of what runs. */
+  findFaults(): string[] {
+    const ageMs = this.#last === undefined ? 0 : this.#deps.now().getTime() - this.#last.at.getTime();
+    return this.#fault !== undefined && ageMs > LATE_MS ? [`the registry is not told what runs: ${this.#fault}`] : [];
+  }
+
+  async #report(known: readonly Entry[] | undefined): Promise<void> {
+    const { log } = this.#deps;
+    try {
+      this.#running = known ?? (await this.#look());
+      await this.#send(this.#withComing(this.#running));
+      this.#fault = undefined;
+    } catch (error) {
+      const { reason } = toRefusal(error);
+      if (this.#fault !== reason) log.warn("bridge.digests", { why: reason });
+      this.#fault = reason;
+    }
+  }
+
+  async #send(deployed: readonly Entry[]): Promise<void> {
+    const { registry, now, log } = this.#deps;
+    const text = JSON.stringify(deployed);
+    const isOld = this.#last === undefined || now().getTime() - this.#last.at.getTime() > REPEAT_MS;
+    if (text === this.#last?.text && !isOld) return;
+    const answer = await registry.tryCall({ method: "PUT", path: PATH, body: { deployed } });
+    this.#last = { text, at: now() };
+    if ("refused" in answer) return log.warn("bridge.digests", { why: answer.refused });
+    const { missing } = readObject(answer.body);
+    if (Array.isArray(missing) && missing.length > 0) log.warn("bridge.digests", { missing: JSON.stringify(missing) });
+  }
+
+  async #look(): Promise<Entry[]> {
+    const { swarm } = this.#deps;
+    const held = (await swarm.services()).flatMap((service) => {
+      const { Labels, Name } = service.spec;
+      const environment = isJsonObject(Labels) ? Labels["goldseal.environment"] : undefined;
+      return typeof environment === "string" ? [{ held: service, environment, service: String(Name) }] : [];
+    });
+    const nowMs = this.#deps.now().getTime();
+    for (const [key, { untilMs }] of this.#coming) if (untilMs < nowMs) this.#coming.delete(key);
+    return (await Promise.all(held.map((one) => this.#entriesOf(one)))).flat();
+  }
+
+  /** Also what tasks are of that are not updated yet. */
+  async #entriesOf({ held, environment, service }: Managed): Promise<Entry[]> {
+    const { swarm, journal } = this.#deps;
+    const tasks = await swarm.tasks(held.id);
+    const running = [imageOf(held.spec.TaskTemplate), ...tasks.map(({ container }) => container.Image)];
+    const before = findConverged(journal.records, { environment, service }).map(({ pinned }) => pinned);
+    const isRunning = new Set<unknown>(running);
+    const rollbacks = [...new Set(before)].filter((pinned) => !isRunning.has(pinned)).slice(0, MAX_ROLLBACKS);
+    const of = (state: Entry["state"]) => (image: unknown) => this.#toEntry({ environment, service, state }, image);
+    return [...[...isRunning].flatMap(of("running")), ...rollbacks.flatMap(of("rollback"))];
+  }
+
+  /** In an order of its own: the same again is the same text. */
+  #withComing(entries: readonly Entry[]): Entry[] {
+    const coming = [...this.#coming.values()].flatMap(({ environment, service, pinned }) =>
+      this.#toEntry({ environment, service, state: "running" }, pinned),
+    );
+    const byKey = new Map([...entries, ...coming].map((entry) => [identityOf(entry), entry]));
+    return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  }
+
+  /** None for what is not of the registry. */
+  #toEntry(of: Omit<Entry, "repository" | "digest">, image: unknown): Entry[] {
+    const { authority } = this.#deps;
+    if (typeof image !== "string" || !image.startsWith(`${authority}/`)) return [];
+    const [, repository, digest] = /^([^:@]+)@(sha256:[0-9a-f]{64})$/.exec(image.slice(authority.length + 1)) ?? [];
+    return repository === undefined || digest === undefined ? [] : [{ ...of, repository, digest }];
+  }
+}
+
+const identityOf = ({ environment, service, repository, digest }: Entry): string =>
+  [environment, service, repository, digest].join(" ");
+
+function imageOf(template: Json | undefined): Json | undefined {
+  const container = isJsonObject(template) ? template.ContainerSpec : undefined;
+  return isJsonObject(container) ? container.Image : undefined;
+}

@@ -1,0 +1,63 @@
+import type { JsonObject } from "../oci/json.ts";
+import type { Intent } from "./deployment-records.ts";
+import type { PassPoint } from "./failpoint.ts";
+import type { Journal } from "./journal.ts";
+import { ENVIRONMENT_LABEL, INTENT_LABEL } from "./managed-service.ts";
+import type { Placed, PlaceAsk } from "./placement/placer.ts";
+import type { PullKeeper } from "./pull-keeper.ts";
+import { findDifference } from "./same-definition.ts";
+import { toDefinition } from "./service-definition.ts";
+import type { ServiceSpec } from "./service-spec.ts";
+import type { HeldService, Swarm } from "./swarm.ts";
+
+export interface ServiceWriterDeps {
+  readonly swarm: Swarm;
+  readonly journal: Journal;
+  /** {@link Placer.place} of this bridge. */
+  readonly place: (ask: PlaceAsk) => Promise<Placed>;
+  readonly pulls: Pick<PullKeeper, "prepare" | "applied">;
+  readonly failpoint: PassPoint;
+}
+
+/** What the engine is to be told of a service. */
+export interface Composed {
+  readonly definition: JsonObject;
+  readonly placed: Placed;
+}
+
+/** What the engine is to be told, by the cluster as it is now; it hears nothing yet. @throws BridgeError PLACEMENT, SPEC */
+export async function composeService(
+  { swarm, place }: Pick<ServiceWriterDeps, "swarm" | "place">,
+  { id, environment, pinned }: Intent,
+  { spec, held }: { readonly spec: ServiceSpec; readonly held: HeldService | undefined },
+): Promise<Composed> {
+  const [placed, ids] = await Promise.all([
+    place({ id, environment, pinned, spec, serviceId: held?.id }),
+    swarm.resolveIds(spec),
+  ]);
+  const labels = { [ENVIRONMENT_LABEL]: environment, [INTENT_LABEL]: id };
+  return { placed, definition: toDefinition({ spec, pinned, labels, ids, placement: placed.fields }) };
+}
+
+/** Tells the engine, and looks at what it holds then: where that is something else. On record before and after. */
+export async function writeService(
+  { swarm, journal, pulls, failpoint }: ServiceWriterDeps,
+  intent: Intent,
+  { definition, placed }: Composed,
+  held: HeldService | undefined,
+): Promise<string | undefined> {
+  const { id, service } = intent;
+  await placed.prepare();
+  const body = Buffer.from(JSON.stringify(definition));
+  const auth = await pulls.prepare(intent);
+  await journal.append({ event: "sent", id, definition });
+  if (held === undefined) await swarm.create(body, auth);
+  else await swarm.update(held, body, auth);
+  await pulls.applied(intent);
+  failpoint("bridge.afterDockerCall");
+  const now = await swarm.findService(service);
+  const difference = now === undefined ? "the service is not there" : findDifference(definition, now.spec);
+  failpoint("bridge.afterReread");
+  await journal.append({ event: "applied", id, ...(difference === undefined ? {} : { difference }) });
+  return difference;
+}

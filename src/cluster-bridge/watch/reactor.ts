@@ -1,0 +1,90 @@
+import { describeError, type Log } from "../../http/log.ts";
+import type { PolicyDocument } from "../../trust/policy-document.ts";
+import { toRefusal } from "../errors.ts";
+import type { Journal } from "../journal.ts";
+import type { Ledger } from "../ledger.ts";
+import type { Reaction, Reactions } from "./reactions.ts";
+import { findReactions } from "./reaction-plan.ts";
+import type { Judged } from "./watch.ts";
+
+export interface ReactorDeps {
+  readonly journal: Pick<Journal, "records" | "append">;
+  readonly ledger: Pick<Ledger, "whyFrozen" | "frozen">;
+  readonly reactions: Reactions;
+  readonly newId: () => string;
+  readonly log: Log;
+}
+
+/** After so many acts on one thing in ten minutes the next ones come a minute apart: two automata must not race. */
+const MANY = 3;
+const WINDOW_MS = 600_000;
+const APART_MS = 60_000;
+
+/**
+ * Does what the policy says is done about what was found: once for each finding, in the journal before and after.
+ * @see docs/decisions/0051
+ */
+export class Reactor {
+  readonly #deps: ReactorDeps;
+  /** When each finding was acted on, as long as it stands. */
+  readonly #done = new Map<string, Date>();
+  /** When the bridge acted on each scope, oldest first. */
+  readonly #acts = new Map<string, Date[]>();
+  readonly #running = new Set<Promise<void>>();
+
+  /** What a bridge that was killed was about to do is looked at anew, like everything else. */
+  constructor(deps: ReactorDeps) {
+    this.#deps = deps;
+    for (const { event, scope, at } of deps.journal.records)
+      if (event === "reaction" && typeof scope === "string") this.#note(scope, new Date(String(at)));
+  }
+
+  /** @param policy what is in force, read just now; undefined: nobody can say, and nothing is done */
+  async consider(judged: Judged, policy: PolicyDocument | undefined, at: Date): Promise<void> {
+    if (policy === undefined || policy.expiresAt <= at) return;
+    const { ledger, journal } = this.#deps;
+    for (const name of ledger.frozen())
+      if (!judged.services.some(({ seen }) => seen.name === name)) await journal.append({ event: "thawed", name });
+    const due = findReactions(judged, policy, { at, whyFrozen: (service) => ledger.whyFrozen(service) });
+    const keys = new Set(due.map(({ key }) => key));
+    for (const [key, done] of this.#done)
+      if (!keys.has(key) || at.getTime() - done.getTime() > WINDOW_MS) this.#done.delete(key);
+    for (const reaction of due) if (this.#mayBegin(reaction, at)) this.#begin(reaction, at);
+  }
+
+  /** Waits for what was begun. */
+  async close(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
+  #mayBegin({ key, scope }: Reaction, at: Date): boolean {
+    if (this.#done.has(key)) return false;
+    if (scope === undefined) return true;
+    const ages = (this.#acts.get(scope) ?? []).map((act) => at.getTime() - act.getTime());
+    return ages.filter((age) => age < WINDOW_MS).length < MANY || (ages.at(-1) ?? 0) >= APART_MS;
+  }
+
+  #begin(reaction: Reaction, at: Date): void {
+    this.#done.set(reaction.key, at);
+    if (reaction.scope !== undefined) this.#note(reaction.scope, at);
+    const acting = this.#act(reaction).catch((error: unknown) =>
+      this.#deps.log.error("watch.reaction", describeError(error)),
+    );
+    this.#running.add(acting);
+    void acting.finally(() => this.#running.delete(acting));
+  }
+
+  async #act(reaction: Reaction): Promise<void> {
+    const { journal, log, newId, reactions } = this.#deps;
+    const { kind, name, action, reason, scope } = reaction;
+    const facts = { id: newId(), kind, name, action };
+    await journal.append({ event: "reaction", ...facts, reason, scope });
+    const outcome = await reactions.act(reaction).catch((error: unknown) => `failed: ${toRefusal(error).reason}`);
+    log.warn("watch.reaction", { ...facts, reason, outcome });
+    await journal.append({ event: "reacted", ...facts, outcome });
+  }
+
+  #note(scope: string, at: Date): void {
+    this.#acts.set(scope, [...(this.#acts.get(scope) ?? []).slice(1 - MANY), at]);
+  }
+}
