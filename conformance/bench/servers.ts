@@ -128,13 +128,17 @@ function readyUrl(child: ChildProcess, log: string): Promise<URL> {
     fail(`was not ready within ${READY_SECONDS} s`);
   }, READY_SECONDS * 1000);
   let text = "";
-  child.once("error", reject).once("exit", (status) => fail(`exited with ${status} before it was ready`));
+  const exited = (status: number | null) => fail(`exited with ${status} before it was ready`);
+  child.once("error", reject).once("exit", exited);
   child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
     text += chunk;
     const url = /^ready (\S+)$/m.exec(text)?.[1];
     if (url) resolve(new URL(url));
   });
-  return promise.finally(() => clearTimeout(timer));
+  return promise.finally(() => {
+    clearTimeout(timer);
+    child.removeListener("exit", exited);
+  });
 }
 
 export async function answers(url: URL, child: ChildProcess): Promise<void> {

@@ -3,7 +3,7 @@ import type { Reference } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { Database } from "./database.ts";
 import { RIGHTS, type Seen, toSeen } from "./rights-row.ts";
-import { WATCH, WATCH_JOIN } from "./watch-column.ts";
+import { toWatch, WATCH, WATCH_JOIN } from "./watch-column.ts";
 
 export interface ManifestRow {
   readonly digest: Digest;
@@ -50,11 +50,11 @@ export async function findRows(database: Database, keys: readonly ManifestKey[])
       keys.map(({ reference }) => (reference.kind === "digest" ? reference.digest : null)),
     ],
   });
-  return toSeen(rows, ([, id, size, digest, mediaType, quarantined, watch]) => {
+  return toSeen(rows, ([, id, size, digest, mediaType, quarantined, watch, people]) => {
     if (digest === null) return undefined;
     return {
       ...{ repositoryId: Number(id), digest: digest as Digest, mediaType: mediaType ?? "", size: Number(size) },
-      ...{ quarantined: quarantined === "2", doubtful: quarantined === "1", watch: watch ?? undefined },
+      ...{ quarantined: quarantined === "2", doubtful: quarantined === "1", watch: toWatch(watch, people) },
     };
   });
 }
