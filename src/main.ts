@@ -66,15 +66,12 @@ environment
   GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
   GOLDSEAL_BRIDGE_CONFIG      none              file that describes the bridge to a Swarm; start starts it too
-<<<<<<< HEAD
   GOLDSEAL_AUTHZ_KEYS         none              authz-plugin: PEM files of the bridge's public keys
   GOLDSEAL_AUTHZ_SOCKET       /run/docker/plugins/goldseal.sock
                                                 authz-plugin: where the engine looks for it
-=======
   GOLDSEAL_BRIDGE_URL         none              where a bridge listens: orders and questions about the cluster go there
   GOLDSEAL_BRIDGE_CA_FILE     well-known CAs    its CA
   GOLDSEAL_BRIDGE_SECRET_FILE none              what it believes who looks by; without it nobody is shown the cluster
->>>>>>> watch
   GOLDSEAL_BRIDGE_ACCOUNT     none              user that the bridge to a Swarm signs in as
 `;
 
