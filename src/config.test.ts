@@ -26,6 +26,7 @@ describe("parseConfig", () => {
       blobRedirect: "off",
       masterKeyFile: resolve("data/master.key"),
       authChallenge: "bearer",
+      authzSocket: "/run/docker/plugins/goldseal.sock",
       workers: undefined,
       tokenTtlSeconds: 300,
       trustKeys: "ed25519",

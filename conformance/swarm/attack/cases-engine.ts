@@ -28,9 +28,10 @@ function send(
 
 const round = (name: string, make: (stage: Stage, evil: string, good: string) => Raw, reason?: string): Case => ({
   name: `round the bridge: ${name}`,
+  isStanding: true,
   run: async (stage) => {
     const image = await stage.seen();
-    const evil = await stage.push("evil", "2");
+    const evil = await stage.evil();
     const raw = make(stage, `${stage.gun}@${evil.digest}`, `${stage.gun}@${image.digest}`);
     const { status, text } = await send(stage, raw);
     const path = decodeURIComponent(raw.path.split("?")[0] ?? "");

@@ -3,7 +3,7 @@ import type { Case, Stage } from "./stage.ts";
 
 const other = (stage: Stage, text: string): readonly [number, string, string] => [
   ...([400, "image"] as const),
-  `${text} is no image of ${stage.world.host}`,
+  `"${text}" is no image of ${stage.world.host}`,
 ];
 
 const names: readonly (readonly [what: string, name: (stage: Stage) => string])[] = [
@@ -25,12 +25,17 @@ export const NAMES: readonly Case[] = [
     name: "an image's id on the engine",
     run: async (stage) => {
       const { digest } = await stage.seen();
-      await stage.mustRefuse(digest, [400, "image", "TODO"]);
+      await stage.mustRefuse(digest, other(stage, digest));
     },
   },
   {
     name: "a repository that the environment does not run",
-    run: (stage) => stage.mustRefuse(`${stage.world.host}/bob/app:1`, [403, "policy", "TODO"]),
+    run: (stage) =>
+      stage.mustRefuse(`${stage.world.host}/bob/app:1`, [
+        403,
+        "policy",
+        "bob/app is none of the images of prod: ann/*, else/*",
+      ]),
   },
   {
     name: "an environment that there is not",

@@ -1,7 +1,7 @@
 /** The registry is owned: its rows are rewritten, and snapshot and timestamp are signed anew with its own keys. */
 import { ecdsa, type Loose, toFile } from "../../notary/tuf-files.ts";
 import type { Pushed } from "../../story/images.ts";
-import type { Case, Stage } from "./stage.ts";
+import { type Case, equal, type Refusal, type Stage } from "./stage.ts";
 import type { Files } from "./thief.ts";
 
 const DAY_MS = 86_400_000;
@@ -19,6 +19,20 @@ async function seenTwice(stage: Stage): Promise<{ readonly old: Files; readonly 
   await stage.collection.push([next]);
   await stage.mustVerify("1");
   return { old, recent };
+}
+
+/** `Sun Nov 22 06:59:53 UTC 2026` */
+function unixDate(at: string): string {
+  const [weekday, day, month, year, time] = new Date(at).toUTCString().replace(",", "").split(" ");
+  return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${time} UTC ${year}`;
+}
+
+/** What is said of bytes that are not the role's: they are too many, or others. */
+async function mismatch(stage: Stage, role: string, given: Buffer): Promise<Refusal> {
+  const { length, hash } = await stage.served(role);
+  const file = `https://${stage.world.host}/v2/${stage.gun}/_trust/tuf/${role}.${hash}.json`;
+  if (given.length > length) return [502, "registry", `${file}: an answer of more than ${length} bytes`];
+  return [403, "trust", `sha256 checksum for ${role} did not match: expected ${hash}`];
 }
 
 function only(files: Files, role: string): Files {
@@ -63,7 +77,7 @@ export const TRUST: readonly Case[] = [
       const evil = await stage.push("evil", "1");
       const key = await stage.world.thief.serverKey(stage.gun, "snapshot");
       await stage.world.thief.forge(stage.gun, stage.forged({ 1: evil }, key, "targets", 2));
-      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+      await stage.mustRefuse("1", [403, "trust", "valid signatures did not meet threshold for targets"]);
     },
   },
   {
@@ -74,7 +88,7 @@ export const TRUST: readonly Case[] = [
       const next = await stage.signed("timestamp");
       next.version = Number(next.version) + 1;
       await thief.write(stage.gun, { timestamp: toFile(next, [ecdsa()]) });
-      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+      await stage.mustRefuse("1", [403, "trust", "valid signatures did not meet threshold for timestamp"]);
     },
   },
   ...["timestamp", "snapshot", "targets", "targets/ann"].map(rollback),
@@ -82,23 +96,24 @@ export const TRUST: readonly Case[] = [
     name: "mix-and-match: another snapshot than the timestamp speaks of",
     run: async (stage) => {
       const { old } = await seenTwice(stage);
-      const { snapshot } = old;
+      const { snapshot = Buffer.alloc(0) } = old;
       stage.world.front.attack = (path, response) =>
         /\/snapshot\.[0-9a-f]{64}\.json$/.test(path) && Boolean(response.end(snapshot));
       // Nothing new is asked for while the timestamp is the one that was seen.
       await stage.sign({ ann: { 1: await stage.push("best", "1") } });
-      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+      await stage.mustRefuse("1", await mismatch(stage, "snapshot", snapshot));
     },
   },
   {
     name: "mix-and-match: another delegation than the snapshot speaks of",
     run: async (stage) => {
       await stage.seen();
-      const evil = stage.forged({ 1: await stage.push("evil", "1") }, stage.world.signers.stranger)["targets/ann"];
+      const { stranger } = stage.world.signers;
+      const { "targets/ann": evil = Buffer.alloc(0) } = stage.forged({ 1: await stage.push("evil", "1") }, stranger);
       await stage.sign({ ann: { 1: await stage.push("better", "1") } });
       stage.world.front.attack = (path, response) =>
         /\/targets\/ann\.[0-9a-f]{64}\.json$/.test(path) && Boolean(response.end(evil));
-      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+      await stage.mustRefuse("1", await mismatch(stage, "targets/ann", evil));
     },
   },
   {
@@ -107,7 +122,7 @@ export const TRUST: readonly Case[] = [
       await stage.seen();
       const snapshot = (signed: Loose): void => void delete (signed.meta as Loose)["targets/ann"];
       await stage.world.thief.forge(stage.gun, {}, { snapshot });
-      await stage.mustRefuse("1", [403, "trust", "TODO"]);
+      await stage.mustRefuse("1", [403, "trust", "targets/ann has vanished, of which version 1 was seen"]);
     },
   },
   {
@@ -116,7 +131,7 @@ export const TRUST: readonly Case[] = [
       await stage.seen();
       const at = inDays(-1);
       await stage.world.thief.forge(stage.gun, {}, { timestamp: expires(at) });
-      await stage.mustRefuse("1", [403, "trust", `timestamp expired at ${at}`]);
+      await stage.mustRefuse("1", [403, "trust", `timestamp expired at ${unixDate(at)}`]);
     },
   },
   {
@@ -125,7 +140,7 @@ export const TRUST: readonly Case[] = [
       await stage.seen();
       const at = inDays(-1);
       await stage.world.thief.forge(stage.gun, {}, { snapshot: expires(at) });
-      await stage.mustRefuse("1", [403, "trust", `snapshot expired at ${at}`]);
+      await stage.mustRefuse("1", [403, "trust", `snapshot expired at ${unixDate(at)}`]);
     },
   },
   {
@@ -138,7 +153,7 @@ export const TRUST: readonly Case[] = [
         Object.assign(signed, targets, { version: 2, expires: at }),
       );
       await stage.world.thief.forge(stage.gun, { targets: part.bytes });
-      await stage.mustRefuse("1", [403, "trust", `targets expired at ${at}`]);
+      await stage.mustRefuse("1", [403, "trust", `targets expired at ${unixDate(at)}`]);
     },
   },
   {
@@ -148,7 +163,12 @@ export const TRUST: readonly Case[] = [
       await stage.found({ ann: { 1: image } });
       const [at, seen] = [inDays(11), inDays(-3)];
       await stage.world.thief.forge(stage.gun, {}, { timestamp: expires(at) });
-      await stage.mustRefuse("1", [403, "unsigned", `TODO ${seen}`]);
+      const stale = `has a timestamp from ${seen}, which is too old here`;
+      const advice = `goldseal trust sign ${stage.gun}:1`;
+      const tag = `the trust data of ${stage.gun}:1 ${stale}; sign it: ${advice}`;
+      const who = `must be signed by one person of team qa with their own key, and is by nobody (a signature of ann ${stale})`;
+      const reason = `${tag}; ${image.digest} ${who}; one of them signs it with: ${advice}`;
+      await stage.mustRefuse("1", [403, "unsigned", reason]);
     },
   },
   {
@@ -160,7 +180,11 @@ export const TRUST: readonly Case[] = [
       await victim.push("evil", "1");
       await victim.found();
       await thief.write(victim.gun, await stage.files());
-      await victim.mustRefuse("1", [403, "trust", "TODO"]);
+      await victim.mustRefuse("1", [
+        403,
+        "trust",
+        "could not validate the path to a trusted root: unable to retrieve valid leaf certificates",
+      ]);
     },
   },
   {
@@ -180,17 +204,16 @@ export const TRUST: readonly Case[] = [
   {
     name: "database rewritten: another manifest in the row of the signed one",
     run: async (stage) => {
-      const [image, evil] = [await stage.seen(), await stage.push("evil", "2")];
+      const [image, evil] = [await stage.push("good", "1"), await stage.push("evil", "2")];
+      await stage.found({ ann: { 1: image } });
       const where = "repository_id = (select id from repositories where name = $1)";
+      // Nobody has read it yet: what is known by its digest is not asked for again.
       await stage.world.thief.query(
         `update manifests set content = (select content from manifests where ${where} and digest = $3) where ${where} and digest = $2`,
         [stage.repository, image.digest, evil.digest],
       );
-      await stage.mustRefuse("1", [
-        502,
-        "registry",
-        `what the registry gave as ${stage.repository}@${image.digest} is ${evil.digest}`,
-      ]);
+      // The registry's own program sees it, and shows nothing.
+      await stage.mustRefuse("1", [502, "registry", `${stage.repository}@${image.digest} is not in the registry`]);
     },
   },
   {
@@ -200,6 +223,24 @@ export const TRUST: readonly Case[] = [
       stage.world.front.attack = (path, response) =>
         path.includes("/manifests/") && Boolean(response.writeHead(404).end("{}"));
       await stage.mustRefuse("1", [502, "registry", `${stage.repository}@${image.digest} is not in the registry`]);
+    },
+  },
+  {
+    name: "blob store rewritten: another command under the digest of the signed one's",
+    run: async (stage) => {
+      const image = await stage.push("good", "1");
+      await stage.found({ ann: { 1: image } });
+      await stage.mustDeploy("1", image);
+      const next = await stage.push("better", "2");
+      await stage.sign({ ann: { 1: image, 2: next } });
+      stage.world.thief.spoilBlob(await stage.configOf(next), (bytes) =>
+        bytes.map((byte) => (byte === 0x65 ? 0x66 : byte)),
+      );
+      // Everything that people signed holds; it is the engine that finds out what the registry gives it.
+      const { last } = await stage.order("2");
+
+      equal([last.outcome?.kind, last.outcome?.rolledBackTo], ["failed", `${stage.gun}@${image.digest}`]);
+      if (!/rejected: No such image/.test(last.outcome?.reason ?? "")) throw new Error(last.outcome?.reason);
     },
   },
 ];

@@ -3,13 +3,15 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { gzipSync } from "node:zlib";
+import { sha256 } from "../../harness/registry-client.ts";
+import type { Pushed } from "../../story/images.ts";
 import type { Attack } from "./front.ts";
 import type { Case, Refusal, Stage } from "./stage.ts";
 
 interface WireCase {
   readonly name: string;
   readonly attack: (stage: Stage) => Attack;
-  readonly expected: (stage: Stage) => Refusal;
+  readonly expected: (stage: Stage, image: Pushed) => Refusal;
 }
 
 const timestamp = (stage: Stage): string => `${origin(stage)}/v2/${stage.gun}/_trust/tuf/timestamp.json`;
@@ -34,7 +36,7 @@ const WIRE_CASES: readonly WireCase[] = [
         response.on("drain", more);
         more();
       }),
-    expected: () => [502, "registry", "TODO"],
+    expected: (stage) => [502, "registry", `${timestamp(stage)}: an answer of more than 1048576 bytes`],
   },
   {
     name: "an answer that is cut short",
@@ -43,7 +45,7 @@ const WIRE_CASES: readonly WireCase[] = [
         response.writeHead(200, { "content-length": 1000 });
         response.write("{", () => response.destroy());
       }),
-    expected: () => [502, "registry", "TODO"],
+    expected: (stage) => [502, "registry", `${timestamp(stage)}: aborted`],
   },
   {
     name: "a content coding that nobody asked for",
@@ -68,12 +70,16 @@ const WIRE_CASES: readonly WireCase[] = [
   {
     name: "two answers to two questions: the manifest that is given is another one's",
     attack: () => on(/\/manifests\//, (_path, response) => void response.writeHead(200).end("{}")),
-    expected: () => [502, "registry", "TODO"],
+    expected: (stage, image) => [
+      502,
+      "registry",
+      `what the registry gave as ${stage.repository}@${image.digest} is ${sha256("{}")}`,
+    ],
   },
   {
     name: "the registry is away",
     attack: () => on(/./, (_path, response) => void response.destroy()),
-    expected: () => [502, "registry", "TODO"],
+    expected: (stage) => [502, "registry", `${origin(stage)}/api/v1/policies/bridge: socket hang up`],
   },
 ];
 
@@ -81,9 +87,9 @@ export const WIRE: readonly Case[] = [
   ...WIRE_CASES.map(({ name, attack, expected }) => ({
     name: `on the wire: ${name}`,
     run: async (stage: Stage) => {
-      await stage.seen();
+      const image = await stage.seen();
       stage.world.front.attack = attack(stage);
-      await stage.mustRefuse("1", expected(stage));
+      await stage.mustRefuse("1", expected(stage, image));
     },
   })),
   {

@@ -49,10 +49,11 @@ async function main(): Promise<number> {
 async function attack(report: Report, world: World): Promise<void> {
   const chosen = CASES.filter(({ name }) => name.includes(values.only));
   const honest: Stage[] = [];
+  const standing = new Stage(world, "standing");
   let strangers = 0;
   for (let count = 0; count < Number(values.cases); count++) {
-    const { name, run } = chosen[count % chosen.length] as Case;
-    await report.check(name, () => run(new Stage(world, `c-${count}`)));
+    const { name, isStanding = false, run } = chosen[count % chosen.length] as Case;
+    await report.check(name, () => run(isStanding ? standing : new Stage(world, `c-${count}`)));
     world.front.attack = nothing;
     const found = await world.findStrangers();
     strangers += found.length;

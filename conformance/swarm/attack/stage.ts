@@ -1,6 +1,6 @@
 /** One case: a repository of its own, images in it, trust data that people signed, and what the bridge makes of an order. */
 import { Collection } from "../../notary/collection.ts";
-import { ecdsa, idOf, inCertificate, keyOf, type Loose, type Signer } from "../../notary/tuf-files.ts";
+import { ecdsa, idOf, inCertificate, keyOf, type Loose, type Signer, sha256Hex } from "../../notary/tuf-files.ts";
 import type { Pushed } from "../../story/images.ts";
 import { listOf } from "../lab/engine.ts";
 import { makeOrder, type OrderOptions, type SigningKey } from "../signing.ts";
@@ -10,11 +10,13 @@ import { imageOf, must, SIGNERS, type SignerName, type World } from "./world.ts"
 
 export interface Case {
   readonly name: string;
+  /** It tampers with nothing, and shares one repository with others like it. */
+  readonly isStanding?: boolean;
   run(stage: Stage): Promise<void>;
 }
 
 /** Status, code and the whole reason; the registry's name and digests in it are the case's to fill in. */
-export type Refusal = readonly [status: number, code: string, reason: string];
+export type Refusal = readonly [status: number, code: string, reason: string | RegExp];
 
 export interface Ordering extends OrderOptions {
   /** Where it is sent to; default: the environment that it is for. */
@@ -44,6 +46,8 @@ export class Stage {
   #collection: Collection | undefined;
   #versions: Record<string, number> = {};
   #rootVersion = 1;
+  #seen: Promise<Pushed> | undefined;
+  #evil: Promise<Pushed> | undefined;
 
   constructor(world: World, name: string) {
     [this.world, this.name] = [world, name];
@@ -127,6 +131,7 @@ export class Stage {
 
   #parts(entries: Entries) {
     return Object.entries(entries).map(([name, tags]) => {
+      if (MAY.includes(name)) for (const { digest } of Object.values(tags)) this.world.honest.add(digest);
       const role = `targets/${name}`;
       this.#versions[role] = (this.#versions[role] ?? 0) + 1;
       const says = (signed: Loose): void => void (signed.targets = targetsOf(tags));
@@ -142,11 +147,28 @@ export class Stage {
   }
 
   /** The usual beginning: `1` is signed by ann, and the bridge has seen it. */
-  async seen(): Promise<Pushed> {
+  seen(): Promise<Pushed> {
+    this.#seen ??= this.#see();
+    return this.#seen;
+  }
+
+  async #see(): Promise<Pushed> {
     const image = await this.push("good", "1");
     await this.found({ ann: { 1: image } });
     await this.mustVerify("1");
     return image;
+  }
+
+  /** `evil`, which nobody signed. */
+  evil(): Promise<Pushed> {
+    this.#evil ??= this.push("evil", "evil");
+    return this.#evil;
+  }
+
+  /** Of an image's configuration: what it runs. */
+  async configOf({ digest }: Pushed): Promise<string> {
+    const { body } = await this.world.ann.manifest(this.repository, digest);
+    return JSON.parse(body.toString()).config.digest;
   }
 
   /** The bridge finds that it may run, and only then that it cannot be: quicker than to wait until it does. */
@@ -158,6 +180,12 @@ export class Stage {
   /** What is served now. */
   files(): Promise<Files> {
     return this.world.thief.read(this.gun);
+  }
+
+  /** As the snapshot describes the file that is served: its length in bytes, and its SHA-256 in hex. */
+  async served(role: string): Promise<{ readonly length: number; readonly hash: string }> {
+    const bytes = (await this.files())[role] ?? Buffer.alloc(0);
+    return { length: bytes.length, hash: sha256Hex(bytes) };
   }
 
   async version(role: string): Promise<number> {
@@ -190,14 +218,15 @@ export class Stage {
   async mustRefuse(image: string, expected: Refusal, ordering: Ordering = {}): Promise<void> {
     const before = await this.services();
     const { status, last } = await this.order(image, ordering);
-    equal([status, last.code, last.detail], expected);
+    const [wanted, code, reason] = expected;
+    const isSo = reason instanceof RegExp && reason.test(last.detail ?? "");
+    equal([status, last.code, isSo ? undefined : last.detail], [wanted, code, isSo ? undefined : String(reason)]);
     equal(await this.services(), before);
   }
 
   /** It runs, by this digest: not by what the bridge says of it alone. */
   async mustDeploy(image: string, { digest }: Pushed, ordering: Ordering = {}): Promise<void> {
     const { world } = this;
-    world.honest.add(digest);
     const { last } = await this.order(image, ordering);
     const pinned = `${this.gun}@${digest}`;
     equal(last, { outcome: { kind: "deployed", pinned } });
@@ -214,6 +243,9 @@ export class Stage {
     return Object.fromEntries(named.sort(([a], [b]) => a.localeCompare(b)));
   }
 }
+
+/** Whose signature is enough somewhere. */
+const MAY: readonly string[] = ["ann", "ann2", "andy"];
 
 export type Tags = Readonly<Record<string, Pushed>>;
 export type Entries = Partial<Readonly<Record<SignerName, Tags>>>;

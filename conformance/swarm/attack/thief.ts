@@ -1,6 +1,6 @@
 /** Who owns the registry: the superuser of its database and its key ring. Signs what the server signs, and rewrites rows. */
 import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "pg";
 import nacl from "tweetnacl";
@@ -17,9 +17,10 @@ export type Files = Readonly<Record<string, Buffer>>;
 export class Thief {
   readonly #client: Client;
   readonly #ring: ReadonlyMap<string, Buffer>;
+  readonly #blobs: string;
 
-  private constructor(client: Client, ring: ReadonlyMap<string, Buffer>) {
-    [this.#client, this.#ring] = [client, ring];
+  private constructor(client: Client, ring: ReadonlyMap<string, Buffer>, blobs: string) {
+    [this.#client, this.#ring, this.#blobs] = [client, ring, blobs];
   }
 
   static async open(data: string): Promise<Thief> {
@@ -27,7 +28,11 @@ export class Thief {
     await client.connect();
     const lines = readFileSync(join(data, "master.key"), "utf8").split("\n");
     const keys = lines.map((line) => line.trim().split(/\s+/)).filter(([id, key]) => id && key && !id.startsWith("#"));
-    return new Thief(client, new Map(keys.map(([id = "", key = ""]) => [id, Buffer.from(key, "base64")])));
+    return new Thief(
+      client,
+      new Map(keys.map(([id = "", key = ""]) => [id, Buffer.from(key, "base64")])),
+      join(data, "blobs"),
+    );
   }
 
   close(): Promise<void> {
@@ -103,6 +108,16 @@ export class Thief {
     signed.version = Number(signed.version) + 1;
     change(signed);
     return toFile(signed, [await this.serverKey(gun, role)]);
+  }
+
+  /** Other bytes in the blob store's folder, as many as there were. */
+  spoilBlob(digest: string, change: (bytes: Buffer) => Uint8Array): void {
+    const hex = digest.slice("sha256:".length);
+    const found = readdirSync(this.#blobs, { recursive: true, encoding: "utf8" }).find((name) => name.endsWith(hex));
+    if (found === undefined) throw new Error(`the blob store has no ${digest}`);
+    const file = join(this.#blobs, found);
+    chmodSync(file, 0o600);
+    writeFileSync(file, change(readFileSync(file)));
   }
 
   async serverKey(gun: string, role: string): Promise<Signer> {

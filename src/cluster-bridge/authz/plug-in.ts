@@ -95,16 +95,15 @@ async function readAsk(request: IncomingMessage): Promise<Buffer> {
   let size = 0;
   for await (const piece of request) {
     size += piece.length;
-    if (size > MAX_ASK_BYTES) throw new Error("the engine asked with more than 4 MiB");
-    pieces.push(piece);
+    // Read to its end all the same: whoever is still sending would not hear the answer.
+    if (size <= MAX_ASK_BYTES) pieces.push(piece);
   }
+  if (size > MAX_ASK_BYTES) throw new Error("the engine asked with more than 4 MiB");
   return Buffer.concat(pieces);
 }
 
 function send(response: ServerResponse, what: Answer): void {
   const body = JSON.stringify(what);
-  // Leaving a body unread would hang the connection up before the answer is there.
-  response.req.resume();
   response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) }).end(body);
 }
 
