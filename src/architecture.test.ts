@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "notary/tuf": ["oci"],
   keys: ["oci", "storage"],
   trust: ["oci", "notary/tuf"],
+  compose: ["oci"],
   registry: FOUNDATION,
   orgs: FOUNDATION,
   notary: FOUNDATION,
@@ -29,7 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   relay: ["oci", "http"],
   setup: ["oci", "keys", "config.ts"],
   "cluster-bridge": ["oci", "http", "notary/tuf", "trust"],
-  cli: ["oci", "notary/tuf", "trust"],
+  cli: ["oci", "notary/tuf", "trust", "compose"],
   "config.ts": ["oci", "setup"],
   "app.ts": [...APP, "ground.ts", "image-trust.ts"],
   // Parts of the composition root.
@@ -69,7 +70,7 @@ const TABLES = [
 ];
 
 /** Rooms that compute and never reach out. */
-const WITHOUT_IO = /^src\/(oci|trust|notary\/tuf)\//;
+const WITHOUT_IO = /^src\/(oci|trust|compose|notary\/tuf)\//;
 const IO = /^node:(fs|net|tls|http|https|http2|dns|dgram|child_process|cluster|worker_threads)(\/|$)/;
 
 /** What else has one place. Each is looked for in the text without comments. */

@@ -29,6 +29,9 @@ commands
   policy          draft, sign, push, show, diff: the signed document that bridges obey
   promote, approve, promotions, history
                   the same image into the next repository, with approvals; what happened to it everywhere
+  deploy, rollback, services
+                  run a signed image on the cluster, go back to what ran before, remove a service
+  break-glass     draft, sign: let one image run that people have not signed
   trust-keys      list, rotate: keys that the server signs trust data with
   keyring         reseal: seal everything with the first key of the master key file
   directory       list, sync: the directories (LDAP) that users sign in by

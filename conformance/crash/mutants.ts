@@ -165,8 +165,8 @@ const KILL_MUTANTS: readonly CrashMutant[] = [
     edits: [
       {
         file: MANIFESTS,
-        find: `      await manifests.deleteTag(repository, reference.tag, confirm(request));`,
-        replace: `      setImmediate(() => void manifests.deleteTag(repository, reference.tag, confirm(request)).catch(() => undefined));`,
+        find: `    await manifests.deleteTag(repository, reference.tag, confirm(request));`,
+        replace: `    setImmediate(() => void manifests.deleteTag(repository, reference.tag, confirm(request)).catch(() => undefined));`,
       },
     ],
   },

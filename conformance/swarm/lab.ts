@@ -2,7 +2,7 @@
  * A Swarm of real engines on this machine, each in namespaces of its own, on a switch in another: made and removed by one
  * call, several at a time. Root alone can.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { missingTools } from "../harness/tools.ts";
@@ -37,6 +37,8 @@ export interface Lab {
   readonly workers: readonly LabNode[];
   /** @throws Error for a name that is no node's */
   node(name: string): LabNode;
+  /** The first that runs. @throws Error when none does */
+  manager(): LabNode;
   /** The engines believe a registry (`host:port`) by this CA (a PEM file), and it alone. */
   trustRegistry(host: string, caPath: string): void;
   /** As a running manager sees it. Resolves when all of these (default: all) are ready. */
@@ -46,7 +48,18 @@ export interface Lab {
 
 /** What the lab needs and this machine lacks, a line each. */
 export function findMissing(): string[] {
-  const tools = ["dockerd", "containerd", "runc", "docker-20.10", "ip", "iptables", "nsenter", "unshare", "setpriv", "openssl"];
+  const tools = [
+    "dockerd",
+    "containerd",
+    "runc",
+    "docker-20.10",
+    "ip",
+    "iptables",
+    "nsenter",
+    "unshare",
+    "setpriv",
+    "openssl",
+  ];
   const missing = missingTools([...tools, "busybox"]).map((tool) => `${tool} not found`);
   return [...missing, ...(process.getuid?.() === 0 ? [] : ["engines of our own need root"])];
 }
@@ -54,8 +67,7 @@ export function findMissing(): string[] {
 /** @throws Error with an engine's log when it does not come up; nothing is left then */
 export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const network = await openNetwork();
-  // What a lab of this name left that was killed.
-  await removeCgroups(network.name);
+  await removeRemains(network.name);
   const folder = mkdtempSync(join(tmpdir(), `${network.name}-`));
   const nodes = await makeNodes(options, network, folder);
   const lab = toLab(network, folder, nodes);
@@ -70,11 +82,23 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   }
 }
 
+/** Of a lab of this name that was killed, and could not: its nodes went along. */
+async function removeRemains(name: string): Promise<void> {
+  await removeCgroups(name);
+  const folders = readdirSync(tmpdir()).filter((entry) => entry.startsWith(`${name}-`));
+  for (const folder of folders) rmSync(join(tmpdir(), folder), { recursive: true, force: true });
+}
+
 function toLab(network: Network, folder: string, nodes: readonly LabNode[]): Lab {
   const { name, gateway } = network;
   const managers = nodes.filter((node) => node.name.startsWith("m"));
+  const manager = (): LabNode => {
+    const found = managers.find(({ isRunning }) => isRunning);
+    if (found === undefined) throw new Error("no manager of the lab runs");
+    return found;
+  };
   return {
-    ...{ name, folder, gateway, nodes, managers },
+    ...{ name, folder, gateway, nodes, managers, manager },
     workers: nodes.filter((node) => !managers.includes(node)),
     node: (wanted) => {
       const found = nodes.find((node) => node.name === wanted);
@@ -84,7 +108,7 @@ function toLab(network: Network, folder: string, nodes: readonly LabNode[]): Lab
     trustRegistry: (host, caPath) => {
       for (const node of nodes) node.trustRegistry(host, caPath);
     },
-    ready: (names = nodes.map((node) => node.name)) => untilReady(managers, names),
+    ready: (names = nodes.map((node) => node.name)) => untilReady(manager, names),
     close: async () => {
       await Promise.all(nodes.map((node) => node.kill()));
       await network.close();
@@ -129,10 +153,9 @@ async function makeSwarm(nodes: readonly LabNode[]): Promise<void> {
   await Promise.all(others.filter(({ name }) => name.startsWith("w")).map(join));
 }
 
-function untilReady(managers: readonly LabNode[], names: readonly string[]): Promise<unknown> {
-  return until(`${names.join(", ")} are ready`, async () => {
-    const [asked] = managers.filter(({ isRunning }) => isRunning);
-    const seen = await listOf(asked?.socketPath ?? "", "/nodes");
+async function untilReady(manager: () => LabNode, names: readonly string[]): Promise<void> {
+  await until(`${names.join(", ")} are ready`, async () => {
+    const seen = await listOf(manager().socketPath, "/nodes");
     const ready = seen.filter(({ Status }) => (Status as { State?: string }).State === "ready");
     const hostnames = ready.map(({ Description }) => (Description as { Hostname?: string }).Hostname);
     return names.every((name) => hostnames.includes(name));

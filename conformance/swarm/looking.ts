@@ -44,8 +44,7 @@ export const filters = (value: Readonly<Record<string, readonly string[]>>): str
 
 /** A service as the manager has it. @throws Error when there is none */
 export async function inspectService({ lab }: Pick<World, "lab">, name: string): Promise<Loose> {
-  const manager = lab.managers.find(({ isRunning }) => isRunning);
-  return (await askEngine(manager?.socketPath ?? "", "GET", `/services/${name}`)) as Loose;
+  return (await askEngine(lab.manager().socketPath, "GET", `/services/${name}`)) as Loose;
 }
 
 export interface JournalLine extends Loose {

@@ -7,13 +7,22 @@ import { Report } from "../harness/report.ts";
 import { findLeft, footprint } from "./lab/leftovers.ts";
 import { findMissing } from "./lab.ts";
 import type { Part } from "./looking.ts";
+import { credentials } from "./parts/credentials.ts";
 import { deploying } from "./parts/deploying.ts";
+import { placement } from "./parts/placement.ts";
 import { plugIn } from "./parts/plug-in.ts";
 import { shipping } from "./parts/shipping.ts";
+import { stacks } from "./parts/stacks.ts";
+import { story } from "./parts/story.ts";
+import { views } from "./parts/views.ts";
+import { watch } from "./parts/watch.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. The first sets it up. */
-const PARTS: Readonly<Record<string, Part>> = { deploying, "plug-in": plugIn, shipping };
+const PARTS: Readonly<Record<string, Part>> = {
+  ...{ deploying, story, placement, views, stacks, credentials, watch },
+  ...{ "plug-in": plugIn, shipping },
+};
 
 process.exitCode = await main(process.argv.slice(2));
 

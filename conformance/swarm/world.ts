@@ -1,9 +1,11 @@
 /** A Swarm of several engines, a registry in its network, images that run, somebody who signs them, and the bridge between. */
+import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ANN, addUser } from "../clients/world.ts";
 import { freePort } from "../harness/port.ts";
+import type { Credentials } from "../harness/registry-client.ts";
 import { freshFolder, launcher, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
 import { getTool, mustRun } from "../harness/tools.ts";
 import { BridgeProcess } from "./bridge-process.ts";
@@ -11,6 +13,8 @@ import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
 import { keyIdOf, makeKey, makeOrder, type OrderOptions, type SigningKey, toEnvelope } from "./signing.ts";
 
 const ROOT_PASSPHRASE = "rootpass-123";
+/** By which the bridge believes who looks. */
+const RELAY_SECRET = randomBytes(24).toString("hex");
 
 export class World {
   readonly folder: string;
@@ -34,12 +38,13 @@ export class World {
     [this.officer, this.operator] = [makeKey(), makeKey()];
   }
 
-  /** The engines speak TLS to the bridge, the registry TLS to the engines. */
+  /** The registry speaks TLS to the engines. */
   static async open(options: LabOptions = {}): Promise<World> {
-    const lab = await openLab({ tls: true, ...options });
+    const lab = await openLab(options);
     const [data, folder] = [freshFolder(), mkdtempSync(join(tmpdir(), "goldseal-swarm-"))];
+    let server: RunningServer | undefined;
     try {
-      const server = await startServer({ data, workers: 1, env: { GOLDSEAL_LISTEN: `${lab.gateway}:0` } });
+      server = await startServer({ data, workers: 1, env: { GOLDSEAL_LISTEN: `${lab.gateway}:0` } });
       const world = new World({ folder, lab, server, data, bridgePort: await freePort() });
       lab.trustRegistry(server.host, server.caPath);
       await addUser(server, ANN);
@@ -47,6 +52,7 @@ export class World {
       return world;
     } catch (error) {
       await lab.close();
+      await server?.stop();
       throw error;
     }
   }
@@ -73,9 +79,9 @@ export class World {
     this.#server = await startServer({ data: this.#data, workers: 1, env });
   }
 
-  /** Docker's client at the first manager, signed in as ann. */
+  /** Docker's client at a manager that runs, signed in as ann. */
   docker(...args: readonly string[]): Promise<string> {
-    return this.dockerOn(this.lab.node("m1"), ...args);
+    return this.dockerOn(this.lab.manager(), ...args);
   }
 
   async dockerOn(node: LabNode, ...args: readonly string[]): Promise<string> {
@@ -86,18 +92,27 @@ export class World {
   async #login(): Promise<void> {
     const args = ["login", "--username", ANN.name, "--password-stdin", this.#server.host];
     const env = { DOCKER_CONFIG: join(this.folder, "docker") };
-    const engine = ["--host", this.lab.node("m1").socket];
+    const engine = ["--host", this.lab.manager().socket];
     await mustRun(getTool("docker-20.10"), [...engine, ...args], { env, input: ANN.password });
   }
 
-  /** As ann, who signs. */
+  /** Our command line as ann, who signs. What it printed. */
   goldseal(...args: readonly string[]): Promise<string> {
+    return this.#goldseal(ANN, args);
+  }
+
+  /** Our command line as the registry's administrator. */
+  admin(...args: readonly string[]): Promise<string> {
+    return this.#goldseal(this.server.admin, args);
+  }
+
+  #goldseal(who: Credentials, args: readonly string[]): Promise<string> {
     const env = {
-      ...{ DOCKER_CONFIG: join(this.folder, "docker"), GOLDSEAL_PASSWORD: ANN.password },
+      ...{ DOCKER_CONFIG: join(this.folder, "docker"), GOLDSEAL_PASSWORD: who.password },
       DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE: ROOT_PASSPHRASE,
       DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE: ROOT_PASSPHRASE,
     };
-    const where = ["--url", this.server.url, "--ca", this.server.caPath, "--as", ANN.name];
+    const where = ["--url", this.server.url, "--ca", this.server.caPath, "--as", who.name];
     return mustRun("node", [launcher, ...args, ...where], { cwd: projectRoot, env });
   }
 
@@ -178,12 +193,14 @@ export class World {
     const { admin, url, caPath } = this.server;
     const passwordFile = join(this.folder, "password");
     writeFileSync(passwordFile, `${admin.password}\n`, { mode: 0o600 });
+    const secretFile = join(this.folder, "relay-secret");
+    writeFileSync(secretFile, `${RELAY_SECRET}\n`, { mode: 0o600 });
     const endpoint = ({ tls, socket }: LabNode) => tls ?? socket;
     const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {
       ...{ registry: url, ca: caPath, engine: endpoint(this.lab.node("m1")), engines },
       ...(this.allowKey === undefined ? {} : { allowKey: this.allowKey }),
-      account: { name: admin.name, passwordFile },
+      ...{ account: { name: admin.name, passwordFile }, relay: { secretFile } },
       policyKeys: { keys: [this.officer.spki], threshold: 1 },
       pins: await Promise.all(this.#pinned.map((repository) => this.#pin(repository))),
     };
@@ -209,9 +226,9 @@ export class World {
   }
 
   /** As olga, who may. */
-  deploy(spec: object, environment = "prod"): Promise<Answer> {
+  deploy(spec: object, environment = "prod", lifeSeconds = 240): Promise<Answer> {
     const text = JSON.stringify(spec);
-    return this.order(text, this.makeOrder(text, { environment }), environment);
+    return this.order(text, this.makeOrder(text, { environment, lifeSeconds }), environment);
   }
 
   /** Any other change of the cluster, ordered by olga. */
@@ -222,7 +239,11 @@ export class World {
   }
 
   async #post(path: string, body: string, order: string): Promise<Answer> {
-    const answer = await fetch(`${this.bridge.url}${path}`, { method: "POST", headers: { "goldseal-order": order }, body });
+    const answer = await fetch(`${this.bridge.url}${path}`, {
+      method: "POST",
+      headers: { "goldseal-order": order },
+      body,
+    });
     const lines = (await answer.text())
       .trimEnd()
       .split("\n")
@@ -232,6 +253,13 @@ export class World {
 
   async bridgeGet(path: string): Promise<{ readonly status: number; readonly text: string }> {
     const answer = await fetch(`${this.bridge.url}${path}`);
+    return { status: answer.status, text: await answer.text() };
+  }
+
+  /** Below `/api/v1/cluster/`, as the registry's relay asks for olga, or somebody else. */
+  async view(path: string, user = "olga"): Promise<{ readonly status: number; readonly text: string }> {
+    const headers = { "goldseal-user": user, "goldseal-relay": RELAY_SECRET };
+    const answer = await fetch(`${this.bridge.url}/api/v1/cluster/${path}`, { headers });
     return { status: answer.status, text: await answer.text() };
   }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isJsonObject, type Json, type JsonObject, parseJson } from "../oci/json.ts";
+import { linesOf } from "../oci/lines.ts";
 import { CliError } from "./errors.ts";
 import { basicAuth, exchange, readBody, type Server, unreachable } from "./exchange.ts";
 
@@ -110,6 +111,32 @@ export class ApiClient {
       throw cause instanceof CliError ? cause : unreachable(url, cause);
     } finally {
       done?.();
+    }
+  }
+
+  /**
+   * Sends bytes whose answer comes line by line, each an object of JSON. Resolves to the answer of a request that was refused, else
+   * when the last line is there.
+   * @throws CliError where nobody answers, or no longer
+   */
+  async postLines(
+    {
+      path,
+      body,
+      headers,
+    }: { readonly path: string; readonly body: Uint8Array; readonly headers: OutgoingHttpHeaders },
+    onLine: (line: JsonObject) => void,
+  ): Promise<Answer | undefined> {
+    try {
+      const incoming = await this.#request("POST", path, Buffer.from(body), headers);
+      if (incoming.statusCode !== 200) return await readAnswer(incoming);
+      for await (const line of linesOf(incoming)) {
+        const value = parseJson(line);
+        if (isJsonObject(value)) onLine(value);
+      }
+      return undefined;
+    } catch (cause) {
+      throw unreachable(this.#options.url, cause);
     }
   }
 

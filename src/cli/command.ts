@@ -12,6 +12,8 @@ export interface CommandCall {
 
 export interface CommandOption {
   readonly type: "boolean" | "string";
+  /** One letter: `-c`. */
+  readonly short?: string;
   /** What a string stands for in the help, such as `TIME`. */
   readonly value?: string;
   readonly help: string;

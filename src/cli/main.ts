@@ -1,6 +1,10 @@
 import { parseArgs } from "node:util";
 import { auditCommands } from "./audit-commands.ts";
 import { autoSignCommands } from "./auto-sign-commands.ts";
+import { breakGlassCommands } from "./break-glass/break-glass-commands.ts";
+import { clusterCommands } from "./cluster/cluster-commands.ts";
+import { deployCommands } from "./cluster/deploy-commands.ts";
+import { stackCommands } from "./cluster/stack-commands.ts";
 import type { Command } from "./command.ts";
 import { bashCompletion } from "./completion.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
@@ -39,12 +43,16 @@ const COMMANDS: readonly Command[] = [
   ...trustKeysCommands,
   ...autoSignCommands,
   ...policyCommands,
+  ...deployCommands,
+  ...breakGlassCommands,
   ...registryPolicyCommands,
+  ...clusterCommands,
   ...directoryCommands,
   ...auditCommands,
   ...gcCommands,
   ...fsckCommands,
   ...whyCommands,
+  ...stackCommands,
   {
     noun: "completion",
     verb: "bash",
@@ -85,7 +93,9 @@ async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: 
 /** `commands` differ in how many arguments they take. */
 async function run(commands: readonly Command[], argv: readonly string[], env: Env, io: CliIo): Promise<number> {
   const ownOptions = commands.flatMap((command) => Object.entries(command.options ?? {}));
-  const own = Object.fromEntries(ownOptions.map(([name, { type }]) => [name, { type }]));
+  const own = Object.fromEntries(
+    ownOptions.map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]),
+  );
   const options = { ...connectionOptions, ...own, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   if (values.help === true) return show(io, commands);
@@ -110,8 +120,8 @@ function isCount({ args }: Command, count: number): boolean {
 function show({ stdout }: CliIo, commands: readonly Command[]): number {
   const texts = commands.map((command) => {
     const options = Object.entries(command.options ?? {}).map(
-      ([name, { value, help }]) =>
-        `      --${[name, value].filter((part) => part !== undefined).join(" ")}   ${help}\n`,
+      ([name, { short, value, help }]) =>
+        `      ${short ? `-${short}, ` : ""}--${[name, value].filter((part) => part !== undefined).join(" ")}   ${help}\n`,
     );
     return `  goldseal ${usageOf(command)}\n      ${command.help}\n${options.join("")}`;
   });

@@ -5,7 +5,13 @@ import type { Order, OrderAction } from "./orders.ts";
 /** What came of an order; the last line that whoever ordered it is told. */
 export type Outcome =
   | { readonly kind: "deployed"; readonly pinned: string }
-  | { readonly kind: "failed"; readonly reason: string; readonly rolledBackTo: string | undefined }
+  | {
+      readonly kind: "failed";
+      readonly reason: string;
+      readonly rolledBackTo: string | undefined;
+      /** Of a stack: what became of each. */
+      readonly services?: { readonly [service: string]: Json };
+    }
   /** It is as was ordered, and what there is to say of it. */
   | ({ readonly kind: "done" } & { readonly [detail: string]: Json })
   | Refusal;

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { put } from "../notary/tuf/testing/loose.ts";
 import type { TestKey } from "../notary/tuf/testing/test-key.ts";
+import { BREAK_GLASS_TYPE } from "../trust/break-glass-statement.ts";
 import { signEnvelope } from "../trust/dsse.ts";
 import { alice, signerOf } from "../trust/testing/signers.ts";
 import { image, other } from "../trust/testing/world.ts";
-import { BREAK_GLASS_TYPE, breakGlass } from "./break-glass.ts";
+import { breakGlass } from "./break-glass.ts";
 import { Journal } from "./journal.ts";
 import { deputy, officer, useBridgeLab } from "./testing/bridge-lab.ts";
 

@@ -1,38 +1,21 @@
-import { z } from "zod";
 import type { Key } from "../notary/tuf/key.ts";
 import { sha256Of } from "../notary/tuf/signed-file.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
+import { BREAK_GLASS_TYPE, MAX_BREAK_GLASS_MS, parseBreakGlassStatement } from "../trust/break-glass-statement.ts";
 import { parseEnvelope, verifyEnvelope } from "../trust/dsse.ts";
-import { nameSchema } from "../trust/require.ts";
-import { readStrict } from "../trust/strict-json.ts";
 import type { BridgeClock } from "./bridge-clock.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
 import { parseImageReference, toPinned } from "./image-reference.ts";
 import type { Journal } from "./journal.ts";
 
-/** The `payloadType` of a break-glass statement. */
-export const BREAK_GLASS_TYPE = "goldseal.breakglass/v1";
-
-const MAX_LIFE_MS = 24 * 3_600_000;
 /** Whoever signed may have a clock that is ahead of ours. */
 const SKEW_MS = 300_000;
 
-const time = z.iso.datetime({ offset: true });
-const statementSchema = z.strictObject({
-  environment: nameSchema,
-  /** `host:port/org/app@sha256:…`: these bytes and no others. */
-  image: z.string().max(1024),
-  /** For whoever reads the journal. */
-  reason: z.string().min(10).max(2000),
-  issued: time,
-  expires: time,
-});
-
 export interface BreakGlassDeps {
   readonly authority: string;
-  readonly clock: BridgeClock;
-  readonly journal: Journal;
+  readonly clock: Pick<BridgeClock, "read" | "saw">;
+  readonly journal: Pick<Journal, "append">;
   /** Those that decide what the bridge asks for. */
   readonly keys: readonly Key[];
   readonly threshold: number;
@@ -82,11 +65,11 @@ export async function breakGlass(
 function readStatement({ authority, keys, threshold }: BreakGlassDeps, bytes: Uint8Array, now: Date) {
   const envelope = parseEnvelope(bytes);
   verifyEnvelope(envelope, { payloadType: BREAK_GLASS_TYPE, keys, threshold });
-  const statement = readStrict(envelope.payload, statementSchema, "the break-glass statement");
+  const statement = parseBreakGlassStatement(envelope.payload);
   const [issuedMs, expiresMs, nowMs] = [Date.parse(statement.issued), Date.parse(statement.expires), now.getTime()];
   if (!(nowMs < expiresMs)) throw new BridgeError("POLICY", `the statement expired at ${statement.expires}`);
   if (!(issuedMs <= nowMs + SKEW_MS)) throw new BridgeError("POLICY", "the statement was issued in the future");
-  if (!(expiresMs - issuedMs <= MAX_LIFE_MS))
+  if (!(expiresMs - issuedMs <= MAX_BREAK_GLASS_MS))
     throw new BridgeError("POLICY", "a statement is good for 24 hours at most");
   const { repository, digest, tag } = parseImageReference(statement.image, authority);
   if (digest === undefined || tag !== undefined)

@@ -53,6 +53,8 @@ export interface BridgeConfig {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** Folder of what was trusted, of nonces and of the journal. */
   readonly store: string;
+  /** What a registry shows that relays whoever looks; undefined: nobody may look. */
+  readonly relay: { readonly secretFile: string } | undefined;
   readonly policyKeys: { readonly keys: readonly Key[]; readonly threshold: number };
   /** The first that fits counts. */
   readonly pins: readonly Pin[];
@@ -119,6 +121,7 @@ function toConfig(wire: WireConfig, folder: string): BridgeConfig {
     listen: wire.listen,
     tls: wire.tls && { certFile: path(wire.tls.cert), keyFile: path(wire.tls.key) },
     store: path(wire.store),
+    relay: wire.relay && { secretFile: path(wire.relay.secretFile) },
     policyKeys: wire.policyKeys,
     pins: wire.pins.map(({ gun, ...pin }) => ({ ...pin, pattern: gun.pattern })),
   };

@@ -1,3 +1,4 @@
+import { ProblemError } from "../http/problem.ts";
 import { bytes, type Reply } from "../http/reply.ts";
 import { BridgeError, type Refusal, type RefusalCode } from "./errors.ts";
 
@@ -41,6 +42,7 @@ export function problem(status: number, code: string, detail: string): Reply {
 
 /** Undefined for what is no answer but a fault of ours. */
 export function problemOf(error: unknown): Reply | undefined {
+  if (error instanceof ProblemError) return problem(error.status, error.code, error.message);
   if (error instanceof BridgeRequestError) return problem(error.status, "request", error.message);
   return error instanceof BridgeError ? refused({ code: error.code, reason: error.message }) : undefined;
 }

@@ -69,6 +69,7 @@ export const fileSchema = z.strictObject({
   listen: listen.prefault("127.0.0.1:5444"),
   tls: z.strictObject({ cert: path, key: path }).optional(),
   store: path,
+  relay: z.strictObject({ secretFile: path }).optional(),
   policyKeys: z.strictObject({ keys: z.array(publicKey).min(1).max(64), threshold }),
   pins: z
     .array(

@@ -1,9 +1,10 @@
 import { describeError } from "../http/log.ts";
 import type { Core } from "./core.ts";
 import type { OpenFeature } from "./feature.ts";
-import { keyOf, type ServiceKey } from "./pull-states.ts";
+import type { ServiceOfEnvironment } from "./managed-service.ts";
+import { keyOf } from "./pull-states.ts";
 
-const TEND_MS = 30_000;
+const TEND_MS = 15_000;
 
 /** What nodes pull with, and what the registry keeps for them. */
 export const openCredentials: OpenFeature = (core) => {
@@ -36,7 +37,7 @@ function tendRegularly({ pulls, deployer, report, log }: Core): () => Promise<vo
     await done;
     underWay.delete(done);
   };
-  const tend = (key: ServiceKey): void => {
+  const tend = (key: ServiceOfEnvironment): void => {
     const name = keyOf(key);
     if (waiting.has(name)) return;
     waiting.add(name);

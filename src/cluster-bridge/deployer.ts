@@ -1,6 +1,6 @@
 import type { Outcome } from "./actions.ts";
-import { DeploymentRun, type DeploymentRunDeps, type OnProgress, silent, specOf } from "./deployment-run.ts";
 import { findOpen, findOpenRemovals, type Intent } from "./deployment-records.ts";
+import { DeploymentRun, type DeploymentRunDeps, type OnProgress, silent, specOf } from "./deployment-run.ts";
 import { BridgeError, toRefusal } from "./errors.ts";
 import { INTENT_LABEL, labelsOf, requireOwn, type ServiceOfEnvironment } from "./managed-service.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
@@ -11,9 +11,12 @@ import { composeService } from "./service-writer.ts";
 export type DeployerDeps = Omit<DeploymentRunDeps, "onLeft">;
 
 /** What was ordered and judged, ready to be told the engine. */
-export interface Plan extends Omit<Intent, "id" | "rollbackOf" | "breakGlass"> {
+export interface Plan extends Omit<Intent, "id" | "stack" | "rollbackOf" | "breakGlass"> {
   readonly parsed: ServiceSpec;
+  /** Where whoever asks must find the intent again; else it is a new one. */
+  readonly id?: string;
   /** See {@link Intent}. */
+  readonly stack?: string | undefined;
   readonly breakGlass?: string | undefined;
 }
 
@@ -57,6 +60,13 @@ export class Deployer {
     return { kind: "done", dryRun: true, pinned: intent.pinned, placement: placed.report };
   }
 
+  /** Whether nodes are there for it; nothing is changed. @throws BridgeError PLACEMENT */
+  async requirePlace(plan: Plan): Promise<void> {
+    const { id, environment, service, pinned } = this.#toIntent(plan);
+    const held = await this.#deps.swarm.findService(service);
+    await this.#deps.place({ id, environment, pinned, spec: plan.parsed, serviceId: held?.id });
+  }
+
   /** To the newest that ran in the service before, was not taken back, and verifies now. */
   rollBack(change: ServiceChange, onProgress: OnProgress): Promise<Outcome> {
     return this.inTurn(change.service, () => this.#rollBack(change, onProgress));
@@ -85,9 +95,10 @@ export class Deployer {
   async restore(ordered: Intent, because: string): Promise<Outcome> {
     const decision = await this.#deps.resolve(ordered.pinned, ordered.environment);
     if (decision.kind === "refuse") return decision;
-    const { environment, service, pinned, spec, user } = ordered;
+    const { environment, service, stack, pinned, spec, user } = ordered;
     const parsed = specOf(ordered);
-    return this.#runs.run(this.#toIntent({ environment, service, pinned, spec, user, because, parsed }), parsed, silent);
+    const plan = { environment, service, stack, pinned, spec, user, because, parsed };
+    return this.#runs.run(this.#toIntent(plan), parsed, silent);
   }
 
   /** The newest that ran here and verifies now takes its place. In the service's turn. */
@@ -137,7 +148,7 @@ export class Deployer {
     throw new BridgeError(doubts[0]?.code ?? "MISSING", `nothing else that ran in ${service} may run now${why}`);
   }
 
-  #toIntent({ parsed: _, breakGlass, ...rest }: Plan): Intent {
-    return { ...rest, breakGlass, id: this.#deps.newId(), rollbackOf: undefined };
+  #toIntent({ parsed: _, id = this.#deps.newId(), stack, breakGlass, ...rest }: Plan): Intent {
+    return { ...rest, id, stack, breakGlass, rollbackOf: undefined };
   }
 }

@@ -14,6 +14,8 @@ export interface Intent {
   readonly user: string;
   /** Who signed, or why nobody had to. */
   readonly because: string;
+  /** That the service is part of; undefined: it stands alone. */
+  readonly stack: string | undefined;
   /** The intent that is taken back; undefined: somebody ordered just this. */
   readonly rollbackOf: string | undefined;
   /** The statement (DSSE, base64) that stood in for signatures; undefined: it was signed. */
@@ -32,6 +34,7 @@ const intentSchema = z.object({
   event: z.literal("intent"),
   ...{ id: z.string(), environment: z.string(), service: z.string(), pinned: z.string(), spec: z.string() },
   ...{ user: z.string(), because: z.string(), rollbackOf: z.string().optional(), breakGlass: z.string().optional() },
+  stack: z.string().optional(),
 });
 const removalSchema = z.object({
   event: z.literal("remove"),
@@ -42,8 +45,8 @@ const removalSchema = z.object({
 export function findIntent(record: JsonObject): Intent | undefined {
   const parsed = intentSchema.safeParse(record);
   if (!parsed.success) return undefined;
-  const { event: _, rollbackOf, breakGlass, ...rest } = parsed.data;
-  return { ...rest, rollbackOf, breakGlass };
+  const { event: _, stack, rollbackOf, breakGlass, ...rest } = parsed.data;
+  return { ...rest, stack, rollbackOf, breakGlass };
 }
 
 const intentsOf = (records: readonly JsonObject[]): Intent[] =>
@@ -100,6 +103,14 @@ export function findConverged(
   const converged = idsOf(records, "converged");
   const all = intentsOf(sinceRemoval(records, service));
   const own = all.filter((intent) => intent.environment === environment && intent.service === service);
-  const takenBack = new Set(own.map(({ rollbackOf }) => rollbackOf));
-  return own.filter(({ id }) => converged.has(id) && !takenBack.has(id)).reverse();
+  const takenBack = new Set<string>();
+  for (const intent of own) {
+    const before = own.find(({ id }) => id === intent.rollbackOf);
+    if (before !== undefined) takenBack.add(whatOf(before));
+    // Whoever orders it once more wants it.
+    if (intent.rollbackOf === undefined) takenBack.delete(whatOf(intent));
+  }
+  return own.filter((intent) => converged.has(intent.id) && !takenBack.has(whatOf(intent))).reverse();
 }
+
+const whatOf = ({ pinned, spec }: Intent): string => `${pinned} ${spec}`;

@@ -6,7 +6,7 @@ import { converge, type Progress } from "./convergence.ts";
 import { findConverged, type Intent } from "./deployment-records.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
-import { INTENT_LABEL, labelsOf, requireOwn } from "./managed-service.ts";
+import { INTENT_LABEL, labelsOf, requireOwn, requireStack } from "./managed-service.ts";
 import type { PlacementReport } from "./placement/placement.ts";
 import { findDifference } from "./same-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
@@ -63,6 +63,7 @@ export class DeploymentRun {
     const { swarm, journal, failpoint } = this.#deps;
     const held = await swarm.findService(intent.service);
     if (held !== undefined) requireOwn(held, intent);
+    if (held !== undefined) requireStack(held, intent);
     await this.#identify(intent.pinned);
     await journal.append({ event: "intent", ...intent });
     failpoint("bridge.afterIntent");

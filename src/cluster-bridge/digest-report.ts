@@ -4,6 +4,7 @@ import { readObject } from "../oci/token-exchange.ts";
 import { findConverged, type Intent } from "./deployment-records.ts";
 import { toRefusal } from "./errors.ts";
 import type { Journal } from "./journal.ts";
+import { ENVIRONMENT_LABEL, labelsOf } from "./managed-service.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { keyOf } from "./pull-states.ts";
 import type { RegistryClient } from "./registry-client.ts";
@@ -104,9 +105,9 @@ export class DigestReport {
   async #look(): Promise<Entry[]> {
     const { swarm } = this.#deps;
     const held = (await swarm.services()).flatMap((service) => {
-      const { Labels, Name } = service.spec;
-      const environment = isJsonObject(Labels) ? Labels["goldseal.environment"] : undefined;
-      return typeof environment === "string" ? [{ held: service, environment, service: String(Name) }] : [];
+      const environment = labelsOf(service)[ENVIRONMENT_LABEL];
+      const name = String(service.spec.Name);
+      return typeof environment === "string" ? [{ held: service, environment, service: name }] : [];
     });
     const nowMs = this.#deps.now().getTime();
     for (const [key, { untilMs }] of this.#coming) if (untilMs < nowMs) this.#coming.delete(key);

@@ -86,7 +86,7 @@ export class EngineSocket implements EngineWire {
     { method, path, body, headers: more }: Omit<EngineAsk, "timeoutMs">,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
-    const headers: OutgoingHttpHeaders = { host: "engine", ...more };
+    const headers: OutgoingHttpHeaders = { ...more };
     if (body !== undefined)
       Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
     const uri = `${API}${path}`;

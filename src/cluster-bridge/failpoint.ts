@@ -3,7 +3,9 @@ export type BridgeFailpoint =
   | "bridge.afterVerify"
   | "bridge.afterIntent"
   | "bridge.afterDockerCall"
-  | "bridge.afterReread";
+  | "bridge.afterReread"
+  | "bridge.afterStackParts"
+  | "bridge.afterStackServices";
 
 /** Called as each point is passed. */
 export type PassPoint = (name: BridgeFailpoint) => void;

@@ -36,4 +36,5 @@ export async function readIdentities(
   return [digest, ...(await Promise.all(children)).flat()];
 }
 
-const configOf = ({ blobs }: ReturnType<typeof parseManifest>): string[] => blobs.slice(0, 1).map(({ digest }) => digest);
+const configOf = ({ blobs }: ReturnType<typeof parseManifest>): string[] =>
+  blobs.slice(0, 1).map(({ digest }) => digest);

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../oci/json.ts";
 import { BridgeError } from "./errors.ts";
+import { STACK } from "./service-definition.ts";
 import type { HeldService } from "./swarm.ts";
 
 /** The labels by which the bridge knows its own. */
@@ -8,6 +9,12 @@ export const [ENVIRONMENT_LABEL, INTENT_LABEL] = ["goldseal.environment", "golds
 export interface ServiceOfEnvironment {
   readonly environment: string;
   readonly service: string;
+}
+
+export interface ServiceOfStack {
+  readonly service: string;
+  /** Undefined: it stands alone. */
+  readonly stack: string | undefined;
 }
 
 export function labelsOf({ spec }: HeldService): JsonObject {
@@ -20,4 +27,12 @@ export function requireOwn(held: HeldService, { environment, service }: ServiceO
   if (owner === environment) return;
   const whose = owner === undefined ? "was not made by the bridge" : `belongs to ${owner}`;
   throw new BridgeError("SPEC", `there is a service ${service} already, and it ${whose}`);
+}
+
+/** A service does not go from one stack to another, or out of one, by an order for another. @throws BridgeError CONFLICT */
+export function requireStack(held: HeldService, { service, stack }: ServiceOfStack): void {
+  const present = labelsOf(held)[STACK];
+  if (present === stack) return;
+  const where = present === undefined ? "no stack" : `the stack ${present}`;
+  throw new BridgeError("CONFLICT", `there is a service ${service} already, and it is part of ${where}`);
 }

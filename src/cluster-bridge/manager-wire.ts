@@ -50,14 +50,13 @@ export class ManagerWire implements EngineWire {
   }
 
   async stream(path: string, signal: AbortSignal): Promise<IncomingMessage> {
-    let error: unknown = new UnsentError("there is no manager");
+    const errors: unknown[] = [];
     for (const manager of this.#inOrder()) {
-      const incoming = await manager.stream(path, signal).catch((cause: unknown) => void (error = cause));
+      const incoming = await manager.stream(path, signal).catch((error: unknown) => void errors.push(error));
       if (incoming?.statusCode === 200) return incoming;
       incoming?.destroy();
-      if (incoming !== undefined) error = new Error(`${path} was answered ${incoming.statusCode}`);
     }
-    throw error;
+    throw errors[0] ?? new UnsentError("there is no manager");
   }
 
   /** Each of them once, until one answers. */

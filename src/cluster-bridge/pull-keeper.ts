@@ -3,8 +3,9 @@ import { isJsonObject, type JsonObject } from "../oci/json.ts";
 import type { Intent } from "./deployment-records.ts";
 import { BridgeError, toRefusal } from "./errors.ts";
 import type { Journal } from "./journal.ts";
+import { ENVIRONMENT_LABEL, INTENT_LABEL, labelsOf, type ServiceOfEnvironment } from "./managed-service.ts";
 import type { PullSecret, PullSecrets } from "./pull-secrets.ts";
-import { keyOf, type PullState, type PullStates, type ServiceKey } from "./pull-states.ts";
+import { keyOf, type PullState, type PullStates } from "./pull-states.ts";
 import { findDifference } from "./same-definition.ts";
 import type { HeldService, Swarm } from "./swarm.ts";
 
@@ -62,19 +63,19 @@ export class PullKeeper {
   }
 
   /** The engine took it. */
-  async applied(key: ServiceKey): Promise<void> {
+  async applied(key: ServiceOfEnvironment): Promise<void> {
     const state = this.#deps.states.find(key);
     if (state !== undefined) await this.#deps.states.put({ ...state, isApplied: true });
     this.#faults.delete(keyOf(key));
   }
 
   /** Those whose service may be gone, or whose time may have come: to be tended in the turn of their service. */
-  due(): readonly ServiceKey[] {
+  due(): readonly ServiceOfEnvironment[] {
     return this.#deps.states.all();
   }
 
   /** In the service's turn. It never throws: what fails is said, and tried again. */
-  async tend(key: ServiceKey): Promise<void> {
+  async tend(key: ServiceOfEnvironment): Promise<void> {
     const name = keyOf(key);
     try {
       const warning = await this.#tend(key);
@@ -103,19 +104,21 @@ export class PullKeeper {
   }
 
   /** What keeps it from being renewed though nothing failed; undefined: all is well. */
-  async #tend(key: ServiceKey): Promise<string | undefined> {
+  async #tend(key: ServiceOfEnvironment): Promise<string | undefined> {
     const { states, swarm, now } = this.#deps;
     const state = states.find(key);
     if (state === undefined) return undefined;
     const held = await swarm.findService(key.service);
-    if (held === undefined || labelOf(held, "goldseal.environment") !== key.environment) return this.#revoke(key);
+    if (held === undefined || labelsOf(held)[ENVIRONMENT_LABEL] !== key.environment) return this.#revoke(key);
     if (state.isApplied && now() < state.renewAt) return undefined;
     if (!BUSY.has(held.updateState)) return this.#renew(state, held);
     const endsSoon = state.expiresAt.getTime() - now().getTime() < WARN_MS;
-    return endsSoon ? `its update is ${held.updateState}, and the secret ends ${state.expiresAt.toISOString()}` : undefined;
+    return endsSoon
+      ? `its update is ${held.updateState}, and the secret ends ${state.expiresAt.toISOString()}`
+      : undefined;
   }
 
-  async #revoke(key: ServiceKey): Promise<undefined> {
+  async #revoke(key: ServiceOfEnvironment): Promise<undefined> {
     await this.#deps.secrets.revoke(key);
     await this.#deps.states.delete(key);
     await this.#deps.journal.append({ event: "pull-secret-revoked", ...pick(key) });
@@ -136,12 +139,17 @@ export class PullKeeper {
       throw new BridgeError("ENGINE", "the engine holds another task template than it was sent");
     await states.put({ ...toState(state, secret), isApplied: true });
     const { username, expiresAt } = secret;
-    await journal.append({ event: "pull-secret-renewed", ...pick(state), username, expiresAt: expiresAt.toISOString() });
+    await journal.append({
+      event: "pull-secret-renewed",
+      ...pick(state),
+      username,
+      expiresAt: expiresAt.toISOString(),
+    });
   }
 
   /** What somebody else made of a service is not sent in the bridge's name. @throws BridgeError ENGINE */
   #requireUnchanged(held: HeldService): void {
-    const id = labelOf(held, "goldseal.intent");
+    const id = labelsOf(held)[INTENT_LABEL];
     const sent = this.#deps.journal.records.findLast((record) => record.id === id && isJsonObject(record.definition));
     if (sent === undefined) throw new BridgeError("ENGINE", "the journal does not know what the engine was told");
     const difference = findDifference(sent.definition, held.spec);
@@ -149,26 +157,25 @@ export class PullKeeper {
       throw new BridgeError("ENGINE", `the service is not as the bridge made it: ${difference}`);
   }
 
-  #fail(key: ServiceKey, why: string): void {
+  #fail(key: ServiceOfEnvironment, why: string): void {
     const isNew = this.#faults.get(keyOf(key)) !== why;
     this.#faults.set(keyOf(key), why);
     if (isNew) this.#deps.log.error("bridge.pull-secret", { ...pick(key), why });
   }
 }
 
-const pick = ({ environment, service }: ServiceKey): ServiceKey => ({ environment, service });
+const pick = ({ environment, service }: ServiceOfEnvironment): ServiceOfEnvironment => ({ environment, service });
 
-function toState(key: ServiceKey, { username, renewAt, expiresAt }: PullSecret): Omit<PullState, "isApplied"> {
+function toState(
+  key: ServiceOfEnvironment,
+  { username, renewAt, expiresAt }: PullSecret,
+): Omit<PullState, "isApplied"> {
   return { ...pick(key), username, renewAt, expiresAt };
 }
 
 /** `host:port/org/app@sha256:…` → `org/app` */
 function repositoryOf(pinned: string): string {
   return pinned.slice(pinned.indexOf("/") + 1, pinned.lastIndexOf("@"));
-}
-
-function labelOf({ spec }: HeldService, name: string): unknown {
-  return isJsonObject(spec.Labels) ? spec.Labels[name] : undefined;
 }
 
 const templateOf = ({ spec }: HeldService): string => JSON.stringify(spec.TaskTemplate);

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { TrustError } from "../trust/error.ts";
 import { readStrict } from "../trust/strict-json.ts";
 import { BridgeError } from "./errors.ts";
-import { keyOf, type ServiceKey } from "./pull-states.ts";
+import type { ServiceOfEnvironment } from "./managed-service.ts";
+import { keyOf } from "./pull-states.ts";
 import type { Declined, RegistryClient } from "./registry-client.ts";
 
 /** What nodes can pull one service's image with. */
@@ -41,14 +42,14 @@ export class PullSecrets {
   }
 
   /** The one that was given last, while it is in the first half of its life, or another. @throws BridgeError REGISTRY */
-  async get(key: ServiceKey, repository: string): Promise<PullSecret | Declined> {
+  async get(key: ServiceOfEnvironment, repository: string): Promise<PullSecret | Declined> {
     const known = this.#known.get(keyOf(key));
     if (known?.repository === repository && this.#deps.now() < known.renewAt) return known;
     return this.#issue(key, repository);
   }
 
   /** The one before stays good for its time. */
-  async #issue({ environment, service }: ServiceKey, repository: string): Promise<PullSecret | Declined> {
+  async #issue({ environment, service }: ServiceOfEnvironment, repository: string): Promise<PullSecret | Declined> {
     const { registry, authority, now } = this.#deps;
     const body = { environment, service, repositories: [repository] };
     const answer = await registry.tryCall({ method: "POST", path: PATH, body });
@@ -65,7 +66,7 @@ export class PullSecrets {
   }
 
   /** That there are none is well, too. @throws BridgeError REGISTRY */
-  async revoke(key: ServiceKey): Promise<void> {
+  async revoke(key: ServiceOfEnvironment): Promise<void> {
     this.#known.delete(keyOf(key));
     const path = `${PATH}/${key.environment}/${key.service}`;
     const answer = await this.#deps.registry.tryCall({ method: "DELETE", path });

@@ -6,6 +6,7 @@ import { TrustError } from "../trust/error.ts";
 import { readStrict } from "../trust/strict-json.ts";
 import { findFile, syncFolder, writeDurably } from "./durable-file.ts";
 import { BridgeError } from "./errors.ts";
+import type { ServiceOfEnvironment } from "./managed-service.ts";
 
 const time = z.iso.datetime().transform((text) => new Date(text));
 
@@ -23,7 +24,6 @@ const stateSchema = z.strictObject({
 });
 
 export type PullState = z.output<typeof stateSchema>;
-export type ServiceKey = Pick<PullState, "environment" | "service">;
 
 /** One file for each service, written as a whole. */
 export class PullStates {
@@ -47,7 +47,7 @@ export class PullStates {
     return [...this.#states.values()];
   }
 
-  find(key: ServiceKey): PullState | undefined {
+  find(key: ServiceOfEnvironment): PullState | undefined {
     return this.#states.get(keyOf(key));
   }
 
@@ -56,20 +56,20 @@ export class PullStates {
     this.#states.set(keyOf(state), state);
   }
 
-  async delete(key: ServiceKey): Promise<void> {
+  async delete(key: ServiceOfEnvironment): Promise<void> {
     const path = this.#pathOf(key);
     if (!this.#states.delete(keyOf(key))) return;
     await rm(path, { force: true });
     await syncFolder(dirname(path));
   }
 
-  #pathOf(key: ServiceKey): string {
+  #pathOf(key: ServiceOfEnvironment): string {
     return join(this.#folder, `${sha256Of(Buffer.from(keyOf(key))).toString("hex")}.json`);
   }
 }
 
 /** Neither of them has a slash. */
-export const keyOf = ({ environment, service }: ServiceKey): string => `${environment}/${service}`;
+export const keyOf = ({ environment, service }: ServiceOfEnvironment): string => `${environment}/${service}`;
 
 async function read(path: string): Promise<PullState> {
   try {

@@ -65,8 +65,7 @@ export class RegistryClient {
 
   /** Or why not: nobody signs in, the account may not, the registry has no such thing. @throws BridgeError REGISTRY */
   async tryCall({ method, path, body }: RestCall): Promise<Answer | Declined> {
-    if (this.#account === undefined)
-      return { refused: "the bridge has no account at the registry", status: undefined };
+    if (this.#account === undefined) return { refused: "the bridge has no account at the registry", status: undefined };
     const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     const answer = await this.#exchange.tell({
       ...{ method, path, body: sent, maxBytes: MAX_REST_BYTES, headers: this.#basic() },

@@ -17,29 +17,41 @@ export interface Definition {
   readonly placement: JsonObject;
   /** The bridge's own, under `goldseal.`. */
   readonly labels: Readonly<Record<string, string>>;
+  /** That the service is part of. */
+  readonly stack?: string | undefined;
 }
+
+/** What docker, and whoever asks it, knows a stack's parts by. */
+export const STACK = "com.docker.stack.namespace";
 
 /**
  * A service as the engine's API has it. Everything is said, so that what the engine answers can be compared with it; updates
  * pause when they fail, because what the engine would roll back to may have been revoked.
  * @see Docker Engine API 1.41, ServiceSpec; issue 7, number 2
  */
-export function toDefinition({ spec, pinned, ids, labels, placement }: Definition): JsonObject {
+export function toDefinition({ spec, pinned, ids, labels, placement, stack }: Definition): JsonObject {
   const { replicas } = spec;
+  const ofStack = stack === undefined ? {} : { [STACK]: stack, "com.docker.stack.image": spec.image };
   return {
     Name: spec.name,
-    Labels: { ...spec.labels, ...labels },
+    Labels: { ...spec.labels, ...labels, ...ofStack },
     TaskTemplate: {
-      ContainerSpec: toContainer(spec, pinned, ids),
-      Resources: { Limits: toAmount(spec.limits), Reservations: toAmount(spec.reservations) },
+      ContainerSpec: toContainer(spec, pinned, ids, stack),
+      Resources: toResources(spec),
+      ...given("RestartPolicy", spec.restart && toRestart(spec.restart)),
+      ...given("LogDriver", spec.logging && { Name: spec.logging.driver, Options: spec.logging.options }),
       Placement: placement,
-      Networks: spec.networks.map((name) => ({ Target: ids.networks.get(name) ?? "" })),
+      Networks: spec.networks.map((name) => ({
+        Target: ids.networks.get(name) ?? "",
+        ...given("Aliases", spec.networkAliases[name]),
+      })),
     },
     Mode: replicas === "global" ? { Global: {} } : { Replicated: { Replicas: replicas } },
     UpdateConfig: {
       Parallelism: spec.update.parallelism,
       ...(spec.update.delay === undefined ? {} : { Delay: toNanoseconds(spec.update.delay) }),
       FailureAction: "pause",
+      ...given("MaxFailureRatio", spec.update.maxFailureRatio),
       Monitor: toNanoseconds(spec.update.monitor),
       Order: spec.update.order,
     },
@@ -53,7 +65,8 @@ export function toDefinition({ spec, pinned, ids, labels, placement }: Definitio
   };
 }
 
-function toContainer(spec: ServiceSpec, pinned: string, ids: ClusterIds): JsonObject {
+function toContainer(spec: ServiceSpec, pinned: string, ids: ClusterIds, stack: string | undefined): JsonObject {
+  const ofStack = stack === undefined ? {} : { [STACK]: stack };
   return {
     Image: pinned,
     ...given("Command", spec.entrypoint),
@@ -61,10 +74,10 @@ function toContainer(spec: ServiceSpec, pinned: string, ids: ClusterIds): JsonOb
     ...given("User", spec.user),
     ...given("Dir", spec.workingDirectory),
     ...given("Hostname", spec.hostname),
-    Labels: spec.containerLabels,
+    Labels: { ...spec.containerLabels, ...ofStack },
     Env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
     ReadOnly: spec.readOnly,
-    Mounts: spec.mounts.map(toMount),
+    Mounts: spec.mounts.map((mount) => toMount(mount, ofStack)),
     Secrets: spec.secrets.map((entry) => ({
       ...toMounted(entry),
       SecretID: ids.secrets.get(entry.source) ?? "",
@@ -79,37 +92,87 @@ function toContainer(spec: ServiceSpec, pinned: string, ids: ClusterIds): JsonOb
     CapabilityDrop: spec.capabilities.drop,
     ...given("StopGracePeriod", spec.stopGrace && toNanoseconds(spec.stopGrace)),
     ...given("Healthcheck", spec.health && toHealth(spec.health)),
+    ...given("Init", spec.init),
+    ...given("StopSignal", spec.stopSignal),
+    ...(spec.tty ? { TTY: true } : {}),
+    ...(spec.openStdin ? { OpenStdin: true } : {}),
+    ...givenList("Hosts", spec.hosts.map(toHost)),
+    ...given(
+      "DNSConfig",
+      spec.dns && { Nameservers: spec.dns.servers, Search: spec.dns.search, Options: spec.dns.options },
+    ),
+    ...(Object.keys(spec.sysctls).length > 0 ? { Sysctls: spec.sysctls } : {}),
+    ...givenList(
+      "Ulimits",
+      Object.entries(spec.ulimits).map(([name, { soft, hard }]) => ({ Name: name, Soft: soft, Hard: hard })),
+    ),
   };
 }
 
 const given = (name: string, value: Json | undefined): JsonObject => (value === undefined ? {} : { [name]: value });
 
-function toMount(mount: ServiceSpec["mounts"][number]): JsonObject {
+const givenList = (name: string, entries: readonly Json[]): JsonObject => (entries.length === 0 ? {} : { [name]: entries });
+
+/** `db:10.0.0.1` → `10.0.0.1 db`, as in a hosts file. */
+function toHost(host: string): string {
+  const at = host.indexOf(":");
+  return `${host.slice(at + 1)} ${host.slice(0, at)}`;
+}
+
+/** @param ofStack labels of a volume that the stack has of its own */
+function toMount(mount: ServiceSpec["mounts"][number], ofStack: JsonObject): JsonObject {
   const { type, target } = mount;
-  const driver = mount.type === "volume" && mount.driver && { DriverConfig: { Name: mount.driver } };
-  if (mount.type !== "tmpfs")
-    return {
-      ...{ Type: type, Source: mount.source, Target: target, ReadOnly: mount.readOnly },
-      ...given("VolumeOptions", driver || undefined),
-    };
-  return { Type: type, Target: target, ...given("TmpfsOptions", mount.sizeBytes && { SizeBytes: mount.sizeBytes }) };
+  if (mount.type === "tmpfs") {
+    const options = { ...given("SizeBytes", mount.sizeBytes), ...given("Mode", mount.mode) };
+    return { Type: type, Target: target, ...(Object.keys(options).length > 0 ? { TmpfsOptions: options } : {}) };
+  }
+  const plain = { Type: type, ...given("Source", mount.source), Target: target, ReadOnly: mount.readOnly };
+  if (mount.type === "bind") return plain;
+  const options = {
+    ...given("Labels", mount.labels && { ...mount.labels, ...ofStack }),
+    ...(mount.noCopy ? { NoCopy: true } : {}),
+    ...given("DriverConfig", mount.driver && { Name: mount.driver }),
+  };
+  return { ...plain, ...(Object.keys(options).length > 0 ? { VolumeOptions: options } : {}) };
 }
 
 function toMounted({ source, target = source, uid, gid, mode }: ServiceSpec["secrets"][number]): JsonObject {
   return { File: { Name: target, UID: uid, GID: gid, Mode: mode } };
 }
 
-function toHealth({ test, interval, timeout, retries }: NonNullable<ServiceSpec["health"]>): JsonObject {
-  return { Test: test, Interval: toNanoseconds(interval), Timeout: toNanoseconds(timeout), Retries: retries };
+function toHealth({ test, interval, timeout, startPeriod, retries }: NonNullable<ServiceSpec["health"]>): JsonObject {
+  return {
+    ...given("Test", test),
+    ...given("Interval", interval && toNanoseconds(interval)),
+    ...given("Timeout", timeout && toNanoseconds(timeout)),
+    ...given("StartPeriod", startPeriod && toNanoseconds(startPeriod)),
+    ...given("Retries", retries),
+  };
 }
 
-function toAmount({ cpus, memoryBytes }: ServiceSpec["limits"]): JsonObject {
+function toRestart({ condition, delay, maxAttempts, window }: NonNullable<ServiceSpec["restart"]>): JsonObject {
+  return {
+    ...{ Condition: condition, Delay: toNanoseconds(delay), MaxAttempts: maxAttempts },
+    ...given("Window", window && toNanoseconds(window)),
+  };
+}
+
+function toResources({ limits, reservations }: ServiceSpec): JsonObject {
+  const generic = reservations.generic.map(({ kind, value }) => ({ DiscreteResourceSpec: { Kind: kind, Value: value } }));
+  return {
+    Limits: { ...toAmount(limits), ...given("Pids", limits.pids) },
+    Reservations: { ...toAmount(reservations), ...givenList("GenericResources", generic) },
+  };
+}
+
+function toAmount({ cpus, memoryBytes }: Pick<ServiceSpec["limits"], "cpus" | "memoryBytes">): JsonObject {
   return { ...given("NanoCPUs", cpus && Math.round(cpus * 1e9)), ...given("MemoryBytes", memoryBytes) };
 }
 
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const NANOSECONDS: Readonly<Record<string, number>> = { ms: 1e6, s: 1e9, m: 60e9, h: 3600e9, d: 86_400e9 };
 
 /** `5s` → 5,000,000,000. */
 function toNanoseconds(span: string): number {
-  return Number(span.slice(0, -1)) * (SECONDS[span.slice(-1)] ?? 1) * 1e9;
+  const [, count, unit = "s"] = /^(\d+)(\D+)$/.exec(span) ?? [];
+  return Number(count) * (NANOSECONDS[unit] ?? 0);
 }

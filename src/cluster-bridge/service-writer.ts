@@ -3,7 +3,7 @@ import type { Intent } from "./deployment-records.ts";
 import type { PassPoint } from "./failpoint.ts";
 import type { Journal } from "./journal.ts";
 import { ENVIRONMENT_LABEL, INTENT_LABEL } from "./managed-service.ts";
-import type { Placed, PlaceAsk } from "./placement/placer.ts";
+import type { PlaceAsk, Placed } from "./placement/placer.ts";
 import type { PullKeeper } from "./pull-keeper.ts";
 import { findDifference } from "./same-definition.ts";
 import { toDefinition } from "./service-definition.ts";
@@ -28,7 +28,7 @@ export interface Composed {
 /** What the engine is to be told, by the cluster as it is now; it hears nothing yet. @throws BridgeError PLACEMENT, SPEC */
 export async function composeService(
   { swarm, place }: Pick<ServiceWriterDeps, "swarm" | "place">,
-  { id, environment, pinned }: Intent,
+  { id, environment, pinned, stack }: Intent,
   { spec, held }: { readonly spec: ServiceSpec; readonly held: HeldService | undefined },
 ): Promise<Composed> {
   const [placed, ids] = await Promise.all([
@@ -36,7 +36,7 @@ export async function composeService(
     swarm.resolveIds(spec),
   ]);
   const labels = { [ENVIRONMENT_LABEL]: environment, [INTENT_LABEL]: id };
-  return { placed, definition: toDefinition({ spec, pinned, labels, ids, placement: placed.fields }) };
+  return { placed, definition: toDefinition({ spec, pinned, labels, ids, placement: placed.fields, stack }) };
 }
 
 /** Tells the engine, and looks at what it holds then: where that is something else. On record before and after. */

@@ -162,7 +162,8 @@ function pick(
 const filters = (value: Readonly<Record<string, readonly string[]>>): string =>
   encodeURIComponent(JSON.stringify(value));
 
-function isRecent(version: string): boolean {
+/** Whether an engine of this version encrypts what it says it encrypts. */
+export function isRecent(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split(/[.+~-]/).map(Number);
   const floor = FLOORS.find(([first]) => first === major);
   if (floor === undefined) return major > 23;

@@ -207,6 +207,8 @@ const NOT_A_CHANGE = [
   "/api/v1/fsck",
   "/policies/{policy}/simulate",
 ];
+/** The bridge makes these, and keeps a journal of its own: src/relay. */
+const NOT_OURS = ["/api/v1/deployments", "/api/v1/cluster/orders"];
 /** These need several people: src/promotion/decisions.test.ts. */
 const ELSEWHERE = ["approvals", "rejection", "reversal"].map((what) => `/api/v1/promotions/{promotion}/${what}`);
 
@@ -244,9 +246,9 @@ describe("a change of REST", () => {
       ({ method, path }) => `${method.toLowerCase()} /api/v1/${path.replace("/renamed", "/{repo}")}`,
     );
 
-    expect(all.filter((one) => ![...NOT_A_CHANGE, ...ELSEWHERE].some((path) => one.endsWith(path))).sort()).toEqual(
-      tried.sort(),
-    );
+    expect(
+      all.filter((one) => ![...NOT_A_CHANGE, ...NOT_OURS, ...ELSEWHERE].some((path) => one.endsWith(path))).sort(),
+    ).toEqual(tried.sort());
   });
 
   it("that is refused leaves no record of having been made", async () => {

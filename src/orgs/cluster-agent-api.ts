@@ -3,6 +3,7 @@ import { empty, json, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import { bodyOperation, operation, type RestOperation } from "../http/rest-operation.ts";
 import type { Access } from "../http/route.ts";
+import type { Authorize } from "../oci/access.ts";
 import { parseDigest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { namespaceOf, parseRepositoryName } from "../oci/repository-name.ts";
@@ -17,6 +18,7 @@ export interface ClusterAgentApiDeps extends ChangeDeps {
   readonly database: Database;
   readonly robots: RobotsStore;
   readonly judgeRights: HoldRights;
+  readonly authorize: Authorize;
 }
 
 const AGENT: Access = { kind: "cluster-agent" };
@@ -29,14 +31,16 @@ const maxListBytes = 4 * 1024 * 1024;
 const serviceSchema = z
   .string()
   .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$/, "1 to 63 letters, digits, - _ or .");
-const isParsedBy = (parse: (text: string) => unknown) => (text: string): boolean => {
-  try {
-    return parse(text) !== undefined;
-  } catch (error) {
-    if (error instanceof OciError) return false;
-    throw error;
-  }
-};
+const isParsedBy =
+  (parse: (text: string) => unknown) =>
+  (text: string): boolean => {
+    try {
+      return parse(text) !== undefined;
+    } catch (error) {
+      if (error instanceof OciError) return false;
+      throw error;
+    }
+  };
 const repositorySchema = z.string().refine(isParsedBy(parseRepositoryName), "a repository, such as acme/app");
 const digestSchema = z.string().refine(isParsedBy(parseDigest), "a digest, such as sha256:…");
 
@@ -115,26 +119,35 @@ function revokeCredentials({ robots, confirm }: ClusterAgentApiDeps) {
   };
 }
 
-/** @throws OrgsError invalid-request for one thing that stands there twice */
-function putDigests({ database, confirm }: ClusterAgentApiDeps) {
+function putDigests({ database, confirm, authorize }: ClusterAgentApiDeps) {
   return async (request: Request, body: z.infer<typeof listBody>): Promise<Reply> => {
-    const deployed = body.deployed.map((entry): Deployed => {
-      return { ...entry, repository: parseRepositoryName(entry.repository), digest: parseDigest(entry.digest) };
-    });
-    const seen = new Set<string>();
-    const twice = deployed
-      .map(({ environment, service, repository, digest }) => [environment, service, repository, digest].join(" "))
-      .find((key) => seen.size === seen.add(key).size);
-    if (twice !== undefined) throw invalidRequest(`deployed: ${twice} stands there twice`);
+    const deployed = toDeployed(body);
     // The list itself would be the better part of the audit log.
     request.asked = { asked: { deployed: deployed.length } };
+    const names = [...new Set(deployed.map(({ repository }) => repository))];
+    const judged = await Promise.all(names.map((name) => authorize(request.actor, name, "list")));
+    const shown = new Set(names.filter((_, index) => judged[index]?.allowed === true));
 
-    const missing = await database.transaction(async (sql) => {
+    const kept = deployed.filter(({ repository }) => shown.has(repository));
+    const gone = await database.transaction(async (sql) => {
       await confirm(request)(sql);
-      return replaceDeployments(sql, deployed);
+      return new Set(await replaceDeployments(sql, kept));
     });
 
+    // What is hidden from whoever asks is as good as missing.
+    const missing = deployed.filter((entry) => !shown.has(entry.repository) || gone.has(entry));
     const wire = missing.map(({ repository, digest }) => ({ repository, digest }));
     return json(200, { kept: deployed.length - missing.length, missing: wire });
   };
+}
+
+/** @throws OrgsError invalid-request for one thing that stands there twice */
+function toDeployed({ deployed }: z.infer<typeof listBody>): Deployed[] {
+  const known = new Set<string>();
+  return deployed.map(({ environment, service, repository, digest, state }) => {
+    const key = [environment, service, repository, digest].join(" ");
+    if (known.has(key)) throw invalidRequest(`deployed: ${key} stands there twice`);
+    known.add(key);
+    return { environment, service, state, repository: parseRepositoryName(repository), digest: parseDigest(digest) };
+  });
 }

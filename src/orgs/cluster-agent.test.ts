@@ -16,8 +16,7 @@ beforeAll(async () => {
     const place = { app, as: "admin", repository };
     expect((await putManifest(place, "v1", (await pushParts(place, repository)).manifest)).status).toBe(201);
   }
-  for (const repo of ["web", "api"])
-    await admin("PUT", `orgs/shop/teams/swarm/grants/${repo}`, { level: "read-only" });
+  for (const repo of ["web", "api"]) await admin("PUT", `orgs/shop/teams/swarm/grants/${repo}`, { level: "read-only" });
 });
 afterAll(async () => {
   expect(app.errors()).toEqual([]);
@@ -73,7 +72,7 @@ describe("POST /api/v1/cluster-agent/credentials", () => {
     expect(Math.abs(lifeSeconds - 24 * 3600)).toBeLessThan(60);
     expect(await reach(body.username, body.secret)).toEqual([200, 403]);
     expect(await reach(body.username, body.secret, "shop/api")).toEqual([200, 403]);
-    expect(await reach(body.username, body.secret, "bank/core")).toEqual([404, 404]);
+    expect(await reach(body.username, body.secret, "bank/core")).toEqual([404, 403]);
   });
 
   it("reaches what the last one was asked for, and no more", async () => {
@@ -82,7 +81,7 @@ describe("POST /api/v1/cluster-agent/credentials", () => {
 
     expect(second.username).toBe(first.username);
     expect(await reach(second.username, second.secret, "shop/api")).toEqual([200, 403]);
-    expect(await reach(second.username, second.secret)).toEqual([404, 404]);
+    expect(await reach(second.username, second.secret)).toEqual([404, 403]);
   });
 
   it("lets two secrets overlap, and keeps that of the two before which was used: nodes have it", async () => {
@@ -164,6 +163,22 @@ describe("DELETE /api/v1/cluster-agent/credentials/{environment}/{service}", () 
   });
 });
 
+describe("PUT /api/v1/cluster-agent/digests", () => {
+  it("takes what is hidden from the bridge for missing", async () => {
+    const rows = await app.database.query<{ digest: string; name: string }>(
+      "",
+      "select m.digest, r.name from manifests m join repositories r on r.id = m.repository_id order by r.name",
+    );
+    const deployed = rows.map(({ digest, name }) => {
+      return { environment: "prod", service: "web", repository: name, digest, state: "running" };
+    });
+
+    const { status, body } = await rest("PUT", "cluster-agent/digests", { deployed }, as("bridge"));
+
+    expect([status, body]).toEqual([200, { kept: 2, missing: [{ repository: "bank/core", digest: rows[0]?.digest }] }]);
+  });
+});
+
 describe("the routes of the bridge", () => {
   const routes = [
     ["POST", "credentials", { environment: "prod", service: "web", repositories: ["shop/web"] }],
@@ -192,7 +207,9 @@ describe("the routes of the bridge", () => {
     const another = await app.openAnother({ GOLDSEAL_BRIDGE_ACCOUNT: "somebody-else" });
 
     const body = JSON.stringify({ deployed: [] });
-    const answers = ["bridge", "admin"].map((name) => another.ask("PUT", "/api/v1/cluster-agent/digests", { as: name, body }));
+    const answers = ["bridge", "admin"].map((name) =>
+      another.ask("PUT", "/api/v1/cluster-agent/digests", { as: name, body }),
+    );
 
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([403, 200]);
     await another[Symbol.asyncDispose]();

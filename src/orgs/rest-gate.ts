@@ -14,7 +14,18 @@ import type { InTeam, TeamMember, TeamsStore } from "./teams-store.ts";
 /** What REST routes may ask for. */
 export type RestAccess = Extract<
   Access,
-  { readonly kind: "user" | "system-admin" | "cluster-agent" | "auditor" | "org" | "team" | "grant" | "org-admin" | "org-repository" }
+  {
+    readonly kind:
+      | "user"
+      | "system-admin"
+      | "cluster-agent"
+      | "auditor"
+      | "org"
+      | "team"
+      | "grant"
+      | "org-admin"
+      | "org-repository";
+  }
 >;
 
 export interface RestGateDeps {

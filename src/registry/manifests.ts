@@ -159,22 +159,28 @@ async function requireUnchanged(
  * @see distribution-spec v1.1 end-9
  */
 export function deleteManifest(deps: RegistryDeps): Handler {
-  const { manifests, authorize, confirm } = deps;
   return async (request) => {
     const repository = parseRepositoryName(request.param("name"));
     const reference = parseReference(request.param("reference"));
 
-    if (reference.kind === "tag") {
-      const deleted = manifests.deleteTag(repository, reference.tag, confirm(request));
-      await deleted.catch(runs(deps, request, repository, `what ${reference.tag} alone names`));
-      return empty(202);
-    }
-    const decision = await authorize(request.actor, repository, "delete");
-    if (!decision.allowed) throw new OciError("DENIED", { message: "you may delete tags here, but not manifests" });
-    const deleted = manifests.delete(repository, reference.digest, confirm(request, "delete"));
-    await deleted.catch(runs(deps, request, repository, reference.digest));
+    const what = reference.kind === "tag" ? `what ${reference.tag} alone names` : reference.digest;
+    await removeManifest(deps, request, { repository, reference }).catch(runs(deps, request, repository, what));
     return empty(202);
   };
+}
+
+async function removeManifest(
+  { manifests, authorize, confirm }: RegistryDeps,
+  request: Request,
+  { repository, reference }: Pick<Found, "repository" | "reference">,
+): Promise<void> {
+  if (reference.kind === "tag") {
+    await manifests.deleteTag(repository, reference.tag, confirm(request));
+    return;
+  }
+  const decision = await authorize(request.actor, repository, "delete");
+  if (!decision.allowed) throw new OciError("DENIED", { message: "you may delete tags here, but not manifests" });
+  await manifests.delete(repository, reference.digest, confirm(request, "delete"));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { bytes, type ByteStream, empty } from "../http/reply.ts";
+import { type ByteStream, bytes, empty } from "../http/reply.ts";
 import type { Handler } from "../http/route.ts";
 import type { RelayDeps } from "./deps.ts";
 import { forward, headersBack, problemReply, readProblem } from "./forward.ts";

@@ -23,7 +23,8 @@ export function parsePaths(text: string): string[] {
 }
 
 export function parseUserName(text: string): string {
-  if (!isNamespaceName(text)) throw new Error("must be a user name: 2 to 32 of a-z and 0-9, with single - or _ between");
+  if (!isNamespaceName(text))
+    throw new Error("must be a user name: 2 to 32 of a-z and 0-9, with single - or _ between");
   return text;
 }
 

@@ -38,7 +38,11 @@ const whereOf = async (digest: string) =>
 describe("PUT /api/v1/cluster-agent/digests", () => {
   it("keeps from the collector what no tag names, with all that an index lists, until the next list", async () => {
     const place = newPlace();
-    const [arm, amd, free] = [await pushImage(place, "arm"), await pushImage(place, "amd"), await pushImage(place, "free")];
+    const [arm, amd, free] = [
+      await pushImage(place, "arm"),
+      await pushImage(place, "amd"),
+      await pushImage(place, "free"),
+    ];
     const index = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [child(arm), child(amd)] });
     await putManifest(place, "both", index, { contentType: OCI_INDEX });
     for (const tag of ["arm", "amd", "free", "both"]) await untag(place, tag);
@@ -133,14 +137,15 @@ describe("PUT /api/v1/cluster-agent/digests", () => {
     expect(await whereOf(kept.digest)).toEqual(["runs in prod as web"]);
   });
 
-  it("takes ten thousand entries", async () => {
+  it("takes thousands of entries", async () => {
     const place = newPlace();
     const { digest } = await pushImage(place, "many");
-    const list = Array.from({ length: 10_000 }, (_, index) => entry({ place, digest, service: `s${index}` }));
+    const list = Array.from({ length: 3_000 }, (_, index) => entry({ place, digest, service: `s${index}` }));
 
-    const answer = await put(list);
-
-    expect(JSON.parse(answer.body.toString())).toEqual({ kept: 10_000, missing: [] });
+    for (const round of [1, 2]) {
+      const answer = await put(list);
+      expect([round, JSON.parse(answer.body.toString())]).toEqual([round, { kept: 3_000, missing: [] }]);
+    }
     await deploy();
   });
 
@@ -151,7 +156,10 @@ describe("PUT /api/v1/cluster-agent/digests", () => {
 
     await Promise.all([...lists, ...lists, ...lists].map((list) => put(list)));
 
-    const rows = await app().database.query<{ digest: string }>("", "select digest from deployments where ended_at is null");
+    const rows = await app().database.query<{ digest: string }>(
+      "",
+      "select digest from deployments where ended_at is null",
+    );
     expect(rows).toHaveLength(2);
     expect(new Set(rows.map(({ digest }) => digest)).size).toBe(1);
   });

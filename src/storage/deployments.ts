@@ -37,7 +37,9 @@ export function runsMessage(what: string, uses: readonly ServiceUse[] | undefine
   const next = "; remove the service there, or deploy another image, first";
   if (uses === undefined) return `${what} is in use on the cluster${next}`;
   const named = (state: DeploymentState): string =>
-    [...new Set(uses.filter((use) => use.state === state).map((use) => `${use.environment}/${use.service}`))].join(", ");
+    [...new Set(uses.filter((use) => use.state === state).map((use) => `${use.environment}/${use.service}`))].join(
+      ", ",
+    );
   const [running, rollback] = [named("running"), named("rollback")];
   const parts = [running && `runs as ${running}`, rollback && `is what ${rollback} would be rolled back to`];
   return `${what} ${parts.filter(Boolean).join(", and ")}${next}`;
@@ -74,7 +76,8 @@ async function holdManifests(sql: Sql, list: readonly Deployed[]): Promise<Reado
   return new Map(rows.map(({ id, place }) => [Number(place) - 1, Number(id)]));
 }
 
-const LISTED = "unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) k (id, digest, environment, service, state)";
+const LISTED =
+  "unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) k (id, digest, environment, service, state)";
 
 async function replaceRows(sql: Sql, held: readonly (Deployed & { readonly repositoryId: number })[]): Promise<void> {
   const columns = [

@@ -25,6 +25,13 @@ const specLimitsSchema = z.strictObject({
   bindMounts: z.array(z.string().regex(/^\/(?!.*(?:^|\/)\.{1,2}(?:\/|$)).*$/, "an absolute path")).optional(),
   capabilities: z.array(z.string().regex(/^[A-Z_]{1,64}$/, "a capability such as NET_ADMIN")).optional(),
   secrets: z.array(z.string().min(1).max(64)).optional(),
+  /** A config can lie on any file of the image, and be what runs. */
+  configs: z.array(z.string().min(1).max(64)).optional(),
+  /** Of the kernel, for the container's own namespaces. */
+  sysctls: z.array(z.string().regex(/^[a-z0-9_./-]{1,128}$/, "a name such as net.core.somaxconn")).optional(),
+  ulimits: z.boolean().optional(),
+  /** Those that send logs elsewhere. */
+  logDrivers: z.array(z.string().min(1).max(128)).optional(),
 });
 
 export type SpecLimits = z.infer<typeof specLimitsSchema>;

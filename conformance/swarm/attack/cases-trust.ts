@@ -6,7 +6,11 @@ import type { Files } from "./thief.ts";
 
 const DAY_MS = 86_400_000;
 const inDays = (days: number): string => new Date(Math.floor(Date.now() / 1000) * 1000 + days * DAY_MS).toISOString();
-const expires = (at: string) => (signed: Loose) => void (signed.expires = at);
+const expires =
+  (at: string) =>
+  (signed: Loose): void => {
+    signed.expires = at;
+  };
 
 /** `1` was the good image, then another one that is just as good; the bridge has seen both. */
 async function seenTwice(stage: Stage): Promise<{ readonly old: Files; readonly recent: Pushed }> {

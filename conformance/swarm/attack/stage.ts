@@ -134,15 +134,16 @@ export class Stage {
       if (MAY.includes(name)) for (const { digest } of Object.values(tags)) this.world.honest.add(digest);
       const role = `targets/${name}`;
       this.#versions[role] = (this.#versions[role] ?? 0) + 1;
-      const says = (signed: Loose): void => void (signed.targets = targetsOf(tags));
-      return this.collection.rolePart(role, this.#versions[role], says, [this.world.signers[name as SignerName]]);
+      return this.collection.rolePart(role, this.#versions[role], saying(tags), [
+        this.world.signers[name as SignerName],
+      ]);
     });
   }
 
   /** ann's delegation (or another's) as she would write it next, by whom a case likes. */
   forged(tags: Tags, by: Signer, role = "targets/ann", version = (this.#versions[role] ?? 0) + 1): Files {
     return {
-      [role]: this.collection.rolePart(role, version, (signed) => void (signed.targets = targetsOf(tags)), [by]).bytes,
+      [role]: this.collection.rolePart(role, version, saying(tags), [by]).bytes,
     };
   }
 
@@ -249,6 +250,12 @@ const MAY: readonly string[] = ["ann", "ann2", "andy"];
 
 export type Tags = Readonly<Record<string, Pushed>>;
 export type Entries = Partial<Readonly<Record<SignerName, Tags>>>;
+
+const saying =
+  (tags: Tags) =>
+  (signed: Loose): void => {
+    signed.targets = targetsOf(tags);
+  };
 
 function targetsOf(tags: Tags): Loose {
   const entry = ({ digest, size }: Pushed) => ({

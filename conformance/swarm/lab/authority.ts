@@ -24,7 +24,17 @@ export async function makeAuthority(folder: string): Promise<Authority> {
     await openssl("req", ...KEY, "-keyout", file(`${name}.key`), "-out", file(`${name}.csr`), "-subj", `/CN=${name}`);
     const serial = `0x${randomBytes(16).toString("hex")}`;
     const by = ["-CA", file("ca.crt"), "-CAkey", file("ca.key"), "-days", "30", "-set_serial", serial];
-    await openssl("x509", "-req", "-in", file(`${name}.csr`), ...by, "-out", file(`${name}.crt`), "-extfile", file(`${name}.ext`));
+    await openssl(
+      "x509",
+      "-req",
+      "-in",
+      file(`${name}.csr`),
+      ...by,
+      "-out",
+      file(`${name}.crt`),
+      "-extfile",
+      file(`${name}.ext`),
+    );
   };
   await certify("bridge", "extendedKeyUsage=clientAuth");
   return {

@@ -88,7 +88,14 @@ export class LabNode {
   async start(...more: readonly string[]): Promise<void> {
     const { network, name, host, folder, args } = this.#options;
     const script = join(import.meta.dirname, "node.sh");
-    const own = [folder, name, `${this.ip}/24`, network.gateway, `--cgroup-parent=/${network.name}/${name}`];
+    const own = [
+      folder,
+      name,
+      `${this.ip}/24`,
+      network.gateway,
+      `--cgroup-parent=/${network.name}/${name}`,
+      "--userland-proxy=false",
+    ];
     const child = spawn(getTool("setpriv"), [...NAMESPACES, "sh", script, ...own, ...args, ...more], {
       // No proxy, no other configuration of this machine's; containerd and runc stand beside dockerd.
       env: { PATH: `${cacheBin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`, HOME: folder },

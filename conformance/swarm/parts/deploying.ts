@@ -42,7 +42,7 @@ export async function deploying(world: World, report: Report): Promise<void> {
 }
 
 function spec(image: string, more: object = {}): object {
-  return { name: "web", image, replicas: 2, ...more };
+  return { name: "web", image, replicas: 2, update: { parallelism: 2, monitor: "2s" }, ...more };
 }
 
 async function prepare(world: World): Promise<string> {

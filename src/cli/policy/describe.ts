@@ -1,6 +1,12 @@
 /** A policy document in words for people. */
 import { toText } from "../../trust/constraint.ts";
-import type { Environment, EnvironmentRight, PlacementRules, PolicyDocument, SpecLimits } from "../../trust/policy-document.ts";
+import type {
+  Environment,
+  EnvironmentRight,
+  PlacementRules,
+  PolicyDocument,
+  SpecLimits,
+} from "../../trust/policy-document.ts";
 import type { RequireRow } from "../../trust/require.ts";
 import { whoOf } from "../../trust/sentences.ts";
 
@@ -37,12 +43,23 @@ export function describeKey(keyId: string, user: string): string {
   return `key ${keyId}: ${user}`;
 }
 
-function describeLimits({ bindMounts = [], capabilities = [], secrets = [], ...flags }: SpecLimits): string {
+function describeLimits({
+  bindMounts = [],
+  capabilities = [],
+  secrets = [],
+  configs = [],
+  sysctls = [],
+  logDrivers = [],
+  ...flags
+}: SpecLimits): string {
   const names = Object.entries(flags).flatMap(([name, value]) => (value === true ? [name] : []));
   const lists = [
     ...bindMounts.map((path) => `bind mount ${path}`),
     ...capabilities.map((capability) => `capability ${capability}`),
     ...secrets.map((secret) => `secret ${secret}`),
+    ...configs.map((config) => `config ${config}`),
+    ...sysctls.map((name) => `sysctl ${name}`),
+    ...logDrivers.map((driver) => `log driver ${driver}`),
   ];
   return [...names, ...lists].join(", ") || "nothing beside their image";
 }

@@ -151,7 +151,8 @@ async function showHistory(call: CommandCall): Promise<void> {
 
 function detailOf(detail: Json | undefined): string {
   if (!isJsonObject(detail)) return "-";
-  if (typeof detail.where === "string") return typeof detail.until === "string" ? `${detail.where} until ${detail.until}` : detail.where;
+  if (typeof detail.where === "string")
+    return typeof detail.until === "string" ? `${detail.where} until ${detail.until}` : detail.where;
   const words = ["role", "artifactType", "previous", "now", "reason", "policy", "promotion"];
   const shown = words.flatMap((word) =>
     detail[word] === undefined || detail[word] === "" ? [] : [`${word} ${toText(detail[word])}`],

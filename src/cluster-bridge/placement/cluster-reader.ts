@@ -20,7 +20,9 @@ export async function readCluster(engine: Pick<EngineClient, "list">): Promise<C
 
 export function toNode(node: JsonObject): Node {
   const [spec, description, status] = [node.Spec, node.Description, node.Status].map(toObject);
-  const [platform, resources, engine] = [description?.Platform, description?.Resources, description?.Engine].map(toObject);
+  const [platform, resources, engine] = [description?.Platform, description?.Resources, description?.Engine].map(
+    toObject,
+  );
   const id = toText(node.ID);
   if (id === "" || spec === undefined) throw new BridgeError("ENGINE", "the engine shows a node that is none");
   const [state, availability] = [toText(status?.State), toText(spec.Availability)];

@@ -72,7 +72,11 @@ describe("findDeadEnd", () => {
       ["engine.labels.rck==r7"],
       "engine.labels.rck==r7 matches 0 of 3 nodes (engine labels there are: rack)",
     ],
-    ["a node that would do, and is away", ["node.labels.disk==ssd"], "node.labels.disk==ssd matches 0 of 3 nodes (w3 is drain)"],
+    [
+      "a node that would do, and is away",
+      ["node.labels.disk==ssd"],
+      "node.labels.disk==ssd matches 0 of 3 nodes (w3 is drain)",
+    ],
     [
       "the hosts there are",
       ["node.hostname==w9"],

@@ -10,7 +10,7 @@ export interface Linted {
 
 /** As the engine does it: a label that is not there is empty, so that only `!=` matches it. @see swarmkit manager/constraint */
 export function matches(node: Node, { key, operator, value }: Constraint): boolean {
-  return isSameValue(valueOf(node, key), value) === (operator === "==");
+  return isSameValue(valueAt(node, key), value) === (operator === "==");
 }
 
 export function lint(constraints: readonly Constraint[], nodes: readonly Node[]): Linted[] {
@@ -29,11 +29,12 @@ export function findDeadEnd(constraints: readonly Constraint[], nodes: readonly 
   if (usable.some((node) => constraints.every((constraint) => matches(node, constraint)))) return undefined;
   const linted = lint(constraints, nodes);
   const dead = linted.filter((entry) => entry.matches === 0);
-  if (dead.length > 0) return dead.map((entry) => `${describe(entry)} (${explain(entry.constraint, nodes)})`).join("; ");
-  return `0 of ${usable.length} nodes match all of: ${linted.map(describe).join(", ")}`;
+  if (dead.length > 0)
+    return dead.map((entry) => `${toSentence(entry)} (${explain(entry.constraint, nodes)})`).join("; ");
+  return `0 of ${usable.length} nodes match all of: ${linted.map(toSentence).join(", ")}`;
 }
 
-export function describe({ constraint, matches: count, of }: Linted): string {
+function toSentence({ constraint, matches: count, of }: Linted): string {
   return `${toText(constraint)} matches ${count} of ${of} nodes`;
 }
 
@@ -59,7 +60,7 @@ const MAX_NAMED = 8;
 /** `prod on 2, test on 1`; what is not there is left out. */
 function valuesOf(nodes: readonly Node[], key: string): string {
   const counts = new Map<string, number>();
-  for (const value of nodes.map((node) => valueOf(node, key))) counts.set(value, (counts.get(value) ?? 0) + 1);
+  for (const value of nodes.map((node) => valueAt(node, key))) counts.set(value, (counts.get(value) ?? 0) + 1);
   counts.delete("");
   return [...counts]
     .sort(([, one], [, other]) => other - one)
@@ -70,9 +71,9 @@ function valuesOf(nodes: readonly Node[], key: string): string {
 
 /** @param labels at least one */
 export function nearest(label: string, labels: Iterable<string>): string {
-  const sorted = [...labels].map((one) => [distance(label.toLowerCase(), one.toLowerCase()), one] as const).sort(
-    ([one, a], [other, b]) => one - other || (a < b ? -1 : 1),
-  );
+  const sorted = [...labels]
+    .map((one) => [distance(label.toLowerCase(), one.toLowerCase()), one] as const)
+    .sort(([one, a], [other, b]) => one - other || (a < b ? -1 : 1));
   return sorted
     .slice(0, MAX_NAMED)
     .map(([, one]) => one)
@@ -95,7 +96,7 @@ function labelsOf(node: Node, kind: string): ReadonlyMap<string, string> {
   return kind === "node" ? node.labels : node.engineLabels;
 }
 
-export function valueOf(node: Node, key: string): string {
+export function valueAt(node: Node, key: string): string {
   const [, kind, label] = /^(node|engine)\.labels\.(.+)$/.exec(key) ?? [];
   if (kind !== undefined && label !== undefined) return labelsOf(node, kind).get(label) ?? "";
   return PLAIN[key]?.(node) ?? "";

@@ -1,6 +1,6 @@
 import { toText } from "../../trust/constraint.ts";
 import type { Cluster, Node, Occupant } from "./cluster.ts";
-import { findDeadEnd, matches, valueOf } from "./constraint-lint.ts";
+import { findDeadEnd, matches, valueAt } from "./constraint-lint.ts";
 import { type Need, type Platform, refusal } from "./need.ts";
 
 /** What of a node is free for a service, and how many of its tasks that is room for. */
@@ -74,7 +74,7 @@ function describeShortage({ nanoCpus, memoryBytes }: Need, { freeNanoCpus, freeM
 function findStandingLack(node: Node, need: Need, withUserns: ReadonlySet<string>): string | undefined {
   if (node.away !== undefined) return `is ${node.away}`;
   const broken = need.constraints.find((constraint) => !matches(node, constraint));
-  if (broken !== undefined) return `${toText(broken)}: it is ${valueOf(node, broken.key) || "not there"}`;
+  if (broken !== undefined) return `${toText(broken)}: it is ${valueAt(node, broken.key) || "not there"}`;
   if (!runsOn(node, need.platforms)) return `is ${nameOf(toPlatform(node))}, the image is not`;
   if (need.usernsOnly && !withUserns.has(node.id)) return "no user namespaces, by what its engine says";
   const driver = need.volumeDrivers.find((name) => !node.volumeDrivers.has(name));
@@ -95,7 +95,9 @@ export function requireSomewhere(need: Need, { nodes, withUserns }: Surroundings
   if (able.length === 0) throw refusal(`${need.service} can run nowhere: ${describePlatforms(need, matching)}`);
   const mapped = need.usernsOnly ? able.filter(({ id }) => withUserns.has(id)) : able;
   if (mapped.length === 0)
-    throw refusal(`${need.service} can run nowhere: of ${namesOf(able)} no engine says that it maps users (usernsOnly)`);
+    throw refusal(
+      `${need.service} can run nowhere: of ${namesOf(able)} no engine says that it maps users (usernsOnly)`,
+    );
   if (mapped.some((node) => need.volumeDrivers.every((driver) => node.volumeDrivers.has(driver)))) return;
   throw refusal(`${need.service} can run nowhere: ${describeDrivers(need, mapped, nodes)}`);
 }

@@ -17,7 +17,7 @@ const nodes: fc.Arbitrary<Node[]> = fc
       away: fc.constantFrom(undefined, undefined, undefined, undefined, "down", "drain"),
       nanoCpus: fc.constantFrom(1e9, 2e9, 4e9),
       memoryBytes: fc.constantFrom(GIB, 4 * GIB),
-      labels: fc.constantFrom({}, { zone: "a" }, { zone: "b" }, { zone: "a", tier: "prod" }),
+      labels: fc.constantFrom<Record<string, string>>({}, { zone: "a" }, { zone: "b" }, { zone: "a", tier: "prod" }),
     }),
     { minLength: 1, maxLength: 7 },
   )
@@ -61,7 +61,9 @@ function attempt(service: object, around: Surroundings, usernsOnly: boolean): Pl
 
 /** The bridge writes the label before the engine hears of the service. */
 const labelled = ({ nodes: all, withUserns }: Surroundings): Node[] =>
-  all.map((one) => (withUserns.has(one.id) ? { ...one, labels: new Map([...one.labels, ["goldseal.userns", "on"]]) } : one));
+  all.map((one) =>
+    withUserns.has(one.id) ? { ...one, labels: new Map([...one.labels, ["goldseal.userns", "on"] as const]) } : one,
+  );
 
 const matched = ({ fields }: Placement, around: Surroundings): string[] => {
   const constraints = ((fields.Constraints ?? []) as string[]).flatMap((text) => findConstraint(text) ?? []);
@@ -113,7 +115,9 @@ describe("a placement", () => {
       const chosen = new Set(placement.report.nodes.filter((row) => row.chosen).map(({ id }) => id));
       const used = (one: (typeof judged)[number]): number =>
         2 - one.freeNanoCpus / one.node.nanoCpus - one.freeMemoryBytes / one.node.memoryBytes;
-      const [inside, outside] = [true, false].map((isIn) => judged.filter(({ node: one }) => chosen.has(one.id) === isIn));
+      const [inside, outside] = [true, false].map((isIn) =>
+        judged.filter(({ node: one }) => chosen.has(one.id) === isIn),
+      );
       const emptiest = Math.min(...(inside ?? []).map(used));
       for (const one of outside ?? []) expect(used(one)).toBeLessThanOrEqual(emptiest + 1e-9);
       const room = (inside ?? []).reduce((sum, one) => sum + one.room, 0);

@@ -11,7 +11,12 @@ const three = [
   node("w1", { labels: { zone: "a" } }),
   node("w2", { labels: { zone: "b" } }),
 ];
-const put = (more: object, nodes: readonly Node[] = three, rest: Partial<Surroundings> = {}, need: Partial<Need> = {}) => {
+const put = (
+  more: object,
+  nodes: readonly Node[] = three,
+  rest: Partial<Surroundings> = {},
+  need: Partial<Need> = {},
+) => {
   const service = spec(more);
   return place(service, needOf(service, need), around(nodes, rest), 7);
 };
@@ -232,7 +237,11 @@ describe("toNeed", () => {
     const need = toNeed(spec({ constraints: own }), rules, asked);
     const twice = toNeed(spec({ constraints: [...own, "node.role!=manager"] }), rules, asked);
 
-    expect(need.constraints.map(toText)).toEqual(["node.labels.tier==PROD", "node.labels.zone==a", "node.role!=manager"]);
+    expect(need.constraints.map(toText)).toEqual([
+      "node.labels.tier==PROD",
+      "node.labels.zone==a",
+      "node.role!=manager",
+    ]);
     expect(twice.constraints).toHaveLength(3);
     expect(need.usernsOnly).toBe(true);
   });

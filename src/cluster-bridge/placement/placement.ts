@@ -118,7 +118,11 @@ function countsOf({ replicas }: Asked, chosen: readonly Fitness[], over: string 
   return expectSpread(chosen, replicas, over);
 }
 
-function toFields({ platforms, maxPerNode }: Need, constraints: readonly Constraint[], over: string | undefined): JsonObject {
+function toFields(
+  { platforms, maxPerNode }: Need,
+  constraints: readonly Constraint[],
+  over: string | undefined,
+): JsonObject {
   return {
     ...(constraints.length > 0 ? { Constraints: [...new Set(constraints.map(toText))] } : {}),
     ...(over === undefined ? {} : { Preferences: [{ Spread: { SpreadDescriptor: over } }] }),

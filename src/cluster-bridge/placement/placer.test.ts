@@ -10,6 +10,7 @@ import { readPlatforms } from "./image-platforms.ts";
 import { Placer } from "./placer.ts";
 import { spec } from "./testing/cluster.ts";
 import { EngineSimulator } from "./testing/engine-simulator.ts";
+import { refreshUserns } from "./userns.ts";
 
 const lab = useBridgeLab();
 const pinned = ({ digest }: Artifact) => `${lab().registry.authority}/ops/web@${digest}`;
@@ -47,7 +48,11 @@ describe("readPlatforms", () => {
       ],
       [{ os: "linux", arch: "arm64" }],
     ],
-    ["of arm, which nodes call by other names", [{ os: "linux", architecture: "arm", variant: "v7" }], [{ os: "linux", arch: "" }]],
+    [
+      "of arm, which nodes call by other names",
+      [{ os: "linux", architecture: "arm", variant: "v7" }],
+      [{ os: "linux", arch: "" }],
+    ],
     ["of an entry that says none: any", [{ os: "linux", architecture: "arm64" }, undefined], []],
   ])("reads those %s", async (_what, platforms, expected) => {
     expect(await read(index(...platforms))).toEqual(expected);
@@ -55,7 +60,11 @@ describe("readPlatforms", () => {
 
   it("reads that of an image from its configuration, if that is what the manifest names", async () => {
     const config = Buffer.from('{"os":"linux","architecture":"arm64"}');
-    const names = { mediaType: "application/vnd.oci.image.config.v1+json", digest: digestOf(config), size: config.length };
+    const names = {
+      mediaType: "application/vnd.oci.image.config.v1+json",
+      digest: digestOf(config),
+      size: config.length,
+    };
     const manifest = JSON.stringify({ schemaVersion: 2, mediaType: image.mediaType, config: names, layers: [] });
     const serve = (bytes: Buffer) => {
       lab().registry.attack = (path, response) => {
@@ -103,7 +112,7 @@ describe("Placer", () => {
   const place = async (more: object = {}, serviceId?: string) => {
     const decisions = await lab().start();
     const engines = await Engines.open({ engine: manager.endpoint, engines: new Map([["w1", worker.endpoint]]) });
-    const placer = new Placer({ ...decisions, policy: decisions.policy as never, engines });
+    const placer = new Placer({ ...decisions, engines });
     return placer.place({ spec: spec(more), environment: "prod", pinned: pinned(image), id: "intent-1", serviceId });
   };
   const usernsOnly = put(["environments", "prod", "placement"], { usernsOnly: true });
@@ -132,7 +141,10 @@ describe("Placer", () => {
 
     expect((await place(binpack, "web-id")).fields).toEqual({ Constraints: ["node.hostname==w1", "node.id==id-w1"] });
     for (const refused of [place(binpack), place({ ...binpack, update: { order: "start-first" } }, "web-id")])
-      await expect(refused).rejects.toMatchObject({ code: "PLACEMENT", message: expect.stringContaining("0 of 1 tasks") });
+      await expect(refused).rejects.toMatchObject({
+        code: "PLACEMENT",
+        message: expect.stringContaining("0 of 1 tasks"),
+      });
   });
 
   it("draws lots by the deployment's id, or by the seed that is asked for", async () => {
@@ -180,6 +192,17 @@ describe("Placer", () => {
 
     expect(manager.writes).toEqual(["POST /nodes/id-w1/update?version=1", "POST /nodes/id-w1/update?version=40"]);
     expect(manager.labelsOf("w1")).toEqual({ zone: "c", "goldseal.userns": "on" });
+  });
+
+  it("takes the label from a node that maps users no more, and leaves alone whoever is silent", async () => {
+    for (const name of ["m1", "w1", "w2"]) manager.addNode(name, { "goldseal.userns": "on" });
+    manager.addNode("w3");
+    const engines = await Engines.open({ engine: manager.endpoint, engines: new Map([["w1", worker.endpoint]]) });
+
+    await refreshUserns(engines);
+
+    expect(manager.writes).toEqual(["POST /nodes/id-m1/update?version=1"]);
+    expect([manager.labelsOf("m1"), manager.labelsOf("w2")]).toEqual([{}, { "goldseal.userns": "on" }]);
   });
 
   it.each([

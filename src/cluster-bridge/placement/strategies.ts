@@ -1,4 +1,4 @@
-import { valueOf } from "./constraint-lint.ts";
+import { valueAt } from "./constraint-lint.ts";
 import type { Fitness } from "./fitness.ts";
 
 /** How many tasks of a service a node is expected to get, by the node's id. */
@@ -12,7 +12,9 @@ export function fullnessOf({ node, freeNanoCpus, freeMemoryBytes }: Fitness): nu
 
 /** The fullest nodes that have room for all: tasks go to the fullest as long as it has room, then to the next; nothing moves without need. */
 export function pickFullest(nodes: readonly Fitness[], replicas: number): Fitness[] {
-  const fullest = nodes.filter(({ room }) => room > 0).sort((one, other) => fullnessOf(other) - fullnessOf(one) || other.own - one.own);
+  const fullest = nodes
+    .filter(({ room }) => room > 0)
+    .sort((one, other) => fullnessOf(other) - fullnessOf(one) || other.own - one.own);
   const picked: Fitness[] = [];
   let left = Math.max(1, replicas);
   for (const node of fullest) {
@@ -56,7 +58,7 @@ function drawer(seed: number): () => number {
 export function expectSpread(nodes: readonly Fitness[], replicas: number, over: string | undefined): Counts {
   const counts = new Map<string, number>();
   const countOf = ({ node }: Fitness): number => counts.get(node.id) ?? 0;
-  const groupOf = ({ node }: Fitness): string => (over === undefined ? "" : valueOf(node, over));
+  const groupOf = ({ node }: Fitness): string => (over === undefined ? "" : valueAt(node, over));
   const inGroup = new Map<string, number>();
   const isBefore = (one: Fitness, other: Fitness): boolean => {
     const byGroup = (inGroup.get(groupOf(one)) ?? 0) - (inGroup.get(groupOf(other)) ?? 0);

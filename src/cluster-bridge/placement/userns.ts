@@ -3,6 +3,7 @@ import type { EngineClient } from "../engine-client.ts";
 import type { Engines } from "../engines.ts";
 import { BridgeError } from "../errors.ts";
 import type { Node } from "./cluster.ts";
+import { toNode } from "./cluster-reader.ts";
 import { USERNS, USERNS_LABEL } from "./need.ts";
 
 const INFO_MS = 5_000;
@@ -12,7 +13,10 @@ const ATTEMPTS = 5;
 export type UsernsStates = ReadonlyMap<string, boolean | undefined>;
 
 /** Only a node's own engine tells it; the managers know nothing of it. @see docker userns-remap, `GET /info` */
-export async function readUserns(engines: Pick<Engines, "find" | "refresh">, nodes: readonly Node[]): Promise<UsernsStates> {
+export async function readUserns(
+  engines: Pick<Engines, "find" | "refresh">,
+  nodes: readonly Node[],
+): Promise<UsernsStates> {
   if (nodes.some((node) => engines.find(node) === undefined)) await engines.refresh();
   const ask = async (node: Node) => [node.id, await findUserns(engines.find(node)?.client, node.id)] as const;
   return new Map(await Promise.all(nodes.map(ask)));
@@ -38,6 +42,17 @@ export async function writeUserns(manager: EngineClient, nodes: readonly Node[],
     const isOn = states.get(id);
     if (isOn !== undefined && (labels.get(USERNS_LABEL) === USERNS) !== isOn) await writeLabel(manager, id, isOn);
   }
+}
+
+/**
+ * A node that maps users no more loses the label that says so, deployment or not; the engine then moves what must not run there.
+ * @throws BridgeError ENGINE, SILENT
+ */
+export async function refreshUserns(engines: Pick<Engines, "manager" | "find" | "refresh">): Promise<void> {
+  const manager = engines.manager();
+  const nodes = (await manager.list("/nodes")).map(toNode);
+  const labelled = nodes.filter(({ labels }) => labels.get(USERNS_LABEL) === USERNS);
+  if (labelled.length > 0) await writeUserns(manager, labelled, await readUserns(engines, labelled));
 }
 
 /** Somebody else may change the node meanwhile: it is read again then. */

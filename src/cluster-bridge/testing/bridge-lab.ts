@@ -22,7 +22,7 @@ import { alice, bob, carol, signerOf, spkiText } from "../../trust/testing/signe
 import { entryOf, image, indexOf, manifestOf, other } from "../../trust/testing/world.ts";
 import { Bridge } from "../bridge.ts";
 import { BridgeClock } from "../bridge-clock.ts";
-import { type Pin, parseBridgeConfig } from "../bridge-config.ts";
+import { type BridgeConfig, type Pin, parseBridgeConfig } from "../bridge-config.ts";
 import type { PassPoint } from "../failpoint.ts";
 import { PolicyKeeper } from "../policy-keeper.ts";
 import { RegistryClient } from "../registry-client.ts";
@@ -94,6 +94,14 @@ export class BridgeLab {
 
   /** The whole bridge, without its listener. */
   async open(engine: EngineSimulator, failpoint: PassPoint = () => undefined): Promise<Bridge> {
+    return Bridge.open(await this.config(engine), {
+      ...{ now: () => this.now, failpoint, log: createLog({ level: "off" }) },
+      metrics: { addGauge: () => undefined },
+    });
+  }
+
+  /** As its file has it. */
+  async config(engine: EngineSimulator): Promise<BridgeConfig> {
     const { authority, ca } = this.registry;
     await writeFile(join(this.folder, "ca.crt"), ca);
     const file = {
@@ -101,11 +109,7 @@ export class BridgeLab {
       policyKeys: { threshold: 2, keys: [officer, deputy].map(spkiText) },
       pins: this.pins.map(({ pattern, ...pin }) => ({ ...pin, gun: `${authority}/${pattern}` })),
     };
-    const config = parseBridgeConfig(JSON.stringify(file), join(this.folder, "bridge.yaml"));
-    return Bridge.open(config, {
-      ...{ now: () => this.now, failpoint, log: createLog({ level: "off" }) },
-      metrics: { addGauge: () => undefined },
-    });
+    return parseBridgeConfig(JSON.stringify(file), join(this.folder, "bridge.yaml"));
   }
 
   /** Of a bridge that starts for this question. */

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PartStore } from "./part-store.ts";
 
 /** What the engine is told of a service, as far as this one looks at it. */
 export interface EngineSpec {
@@ -21,8 +22,43 @@ interface Service {
   readonly UpdateStatus?: { readonly State: string; readonly Message: string };
 }
 
+export interface EngineContainer {
+  readonly Id: string;
+  readonly Name: string;
+  readonly image: string;
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+interface Task {
+  readonly ServiceID: string;
+  readonly Spec: EngineSpec["TaskTemplate"];
+  readonly Status: { readonly ContainerStatus: { readonly ContainerID: string } };
+}
+
+/** One node, on which everything fits. */
+const NODE = {
+  ...{ ID: "node-1", Version: { Index: 1 }, Status: { State: "ready" } },
+  Spec: { Labels: {}, Role: "manager", Availability: "active" },
+  Description: {
+    ...{ Hostname: "one", Platform: { OS: "linux", Architecture: "x86_64" } },
+    Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
+    Engine: { Plugins: [{ Type: "Volume", Name: "local" }] },
+  },
+};
+const MANAGER = { NodeID: "node-1", ControlAvailable: true, LocalNodeState: "active" };
+const FIXED: Readonly<Record<string, unknown>> = {
+  ...{ "/swarm": {}, "/nodes": [NODE], "/networks": [], "/secrets": [], "/configs": [] },
+};
+
 /** Answers itself, or returns false. */
 export type EngineAttack = (method: string, path: string, response: ServerResponse) => boolean;
+
+export type PullAnswer =
+  | { readonly status: 200; readonly digest: string }
+  | { readonly status: 401 | 403 | 404 | 500; readonly message: string };
+type Pull = (reference: string, auth: string | undefined) => Promise<PullAnswer>;
+
+const everythingIsThere: Pull = async (reference) => ({ status: 200, digest: reference.split("@")[1] ?? "" });
 
 export class EngineSimulator {
   readonly services = new Map<string, Service>();
@@ -30,9 +66,20 @@ export class EngineSimulator {
   readonly broken = new Set<string>();
   /** `METHOD /path`, without the query and the version of the API. */
   readonly asked: string[] = [];
+  /** What came along with that in `X-Registry-Auth`; undefined: nothing. */
+  readonly auths: (string | undefined)[] = [];
+  /** Asks the registry for an image, as a node would. */
+  pull: Pull = everythingIsThere;
+  readonly parts = new PartStore();
   attack: EngineAttack = () => false;
   /** Between what is sent and what is kept. */
   change: (spec: EngineSpec) => void = () => undefined;
+  /** Who it says that it is. */
+  facts = { ...MANAGER };
+  /** What somebody started on the node itself, beside the tasks of services. */
+  readonly containers = new Map<string, EngineContainer>();
+  /** Of which bytes an image is; where it is not said, `sha256:` and its name. */
+  readonly imageIds = new Map<string, string>();
   readonly #folder: string;
   readonly #server: Server;
 
@@ -63,9 +110,14 @@ export class EngineSimulator {
   /** As if it were new. */
   reset(): void {
     this.services.clear();
+    this.containers.clear();
+    this.imageIds.clear();
+    this.facts = { ...MANAGER };
     this.broken.clear();
     this.asked.length = 0;
-    [this.attack, this.change] = [() => false, () => undefined];
+    this.auths.length = 0;
+    this.parts.reset();
+    [this.attack, this.change, this.pull] = [() => false, () => undefined, everythingIsThere];
   }
 
   /** Images by name of the service. */
@@ -79,13 +131,19 @@ export class EngineSimulator {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "", "http://engine");
-    const [method, path] = [request.method ?? "", url.pathname.replace(/^\/v1\.41/, "")];
+    const [method, path] = [request.method ?? "", decodeURIComponent(url.pathname.replace(/^\/v1\.41/, ""))];
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
     const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
+    const auth = request.headers["x-registry-auth"]?.toString();
     this.asked.push(`${method} ${path}`);
+    this.auths.push(auth);
     if (this.attack(method, path, response)) return;
-    const [status, answer] = this.#act(method, path, url.searchParams, body);
+    const [, reference] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
+    const [status, answer] =
+      reference === undefined
+        ? (this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body))
+        : toAnswer(await this.pull(reference, auth));
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
@@ -93,7 +151,9 @@ export class EngineSimulator {
     const filters = JSON.parse(query.get("filters") ?? "{}");
     const [, id = "", verb] = /^\/services\/([^/]+)(\/update)?$/.exec(path) ?? [];
     if (method === "GET" && path === "/version") return [200, { Version: "20.10.24" }];
-    if (method === "GET" && path === "/swarm") return [200, {}];
+    if (method === "GET" && path === "/info") return [200, { Name: "one", Swarm: this.facts }];
+    if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
+    if (method === "GET" && Object.hasOwn(FIXED, path)) return [200, FIXED[path]];
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
     if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);
@@ -120,13 +180,50 @@ export class EngineSimulator {
     return names.length === 0 ? all : all.filter(({ Spec }) => names.some((name) => Spec.Name.startsWith(name)));
   }
 
-  #listTasks([id = ""]: readonly string[]): object[] {
+  /** All that run: those of tasks, too. */
+  #running(): EngineContainer[] {
+    const tasks = this.#listTasks([...this.services.keys()]) as Task[];
+    const ofTasks = tasks.map(({ ServiceID, Spec, Status }) => ({
+      Id: Status.ContainerStatus.ContainerID,
+      Name: `/task.${Status.ContainerStatus.ContainerID}`,
+      image: Spec.ContainerSpec.Image,
+      Labels: { "com.docker.swarm.service.id": ServiceID },
+    }));
+    return [...ofTasks, ...this.containers.values()];
+  }
+
+  #actOnContainer(method: string, path: string): [number, unknown] {
+    if (path === "/containers/json") return [200, this.#running().map(({ Id }) => ({ Id }))];
+    const [, kind, id = ""] = /^\/(containers|images)\/([^/]+)/.exec(path) ?? [];
+    if (kind === "images") return [200, []];
+    const found = this.#running().find(({ Id }) => Id === id);
+    if (found === undefined) return [404, { message: `No such container: ${id}` }];
+    if (method === "DELETE") return [204, this.containers.delete(id)];
+    const { Id, Name, image, Labels } = found;
+    return [200, { Id, Name, Image: this.imageIds.get(image) ?? `sha256:${image}`, Config: { Image: image, Labels } }];
+  }
+
+  #listTasks(ids: readonly string[]): object[] {
+    return (ids.length === 0 ? [...this.services.keys()] : ids).flatMap((id) => this.#tasksOf(id));
+  }
+
+  #tasksOf(id: string): object[] {
     const Spec = this.services.get(id)?.Spec;
     if (Spec === undefined || this.broken.has(imageOf(Spec))) return [];
     const { Replicas = 1 } = Spec.Mode.Replicated ?? {};
-    const task = { Status: { State: "running" }, Spec: Spec.TaskTemplate, NodeID: "node-1", DesiredState: "running" };
-    return Array.from({ length: Replicas }, () => task);
+    return Array.from({ length: Replicas }, (_, slot) => ({
+      ...{ Spec: Spec.TaskTemplate, ServiceID: id, NodeID: "node-1", DesiredState: "running" },
+      Status: {
+        State: "running",
+        ContainerStatus: { ContainerID: `${id}-${this.services.get(id)?.Version.Index}-${slot}` },
+      },
+    }));
   }
 }
 
 const imageOf = ({ TaskTemplate }: EngineSpec): string => TaskTemplate.ContainerSpec.Image;
+
+function toAnswer(pulled: PullAnswer): [number, unknown] {
+  if (pulled.status !== 200) return [pulled.status, { message: pulled.message }];
+  return [200, { Descriptor: { digest: pulled.digest }, Platforms: [] }];
+}

@@ -1,8 +1,8 @@
 import type { State } from "../cluster-states.ts";
-import { INTENT_LABEL } from "../managed-service.ts";
 import type { Deployment, Ledger } from "../ledger.ts";
-import { keyOf, type SeenContainer, type SeenService, type Sight } from "./lookout.ts";
+import { INTENT_LABEL } from "../managed-service.ts";
 import { findDifference } from "../same-definition.ts";
+import { keyOf, type SeenContainer, type SeenService, type Sight } from "./lookout.ts";
 import type { Placed, Standing } from "./standings.ts";
 
 export interface Finding {
@@ -68,7 +68,9 @@ function judgeService(seen: SeenService, { ledger, standingOf, inForceBefore }: 
   const own = possible.find(({ id }) => id === named.id);
   const difference = own && findDifference(own.definition, seen.spec);
   if (own !== undefined && difference === undefined) return { seen, ordered: own, ...toFinding(standingOf(own)) };
-  const reason = own ? `somebody changed ${difference}` : `it was put back by hand to an earlier order, ${named.pinned}`;
+  const reason = own
+    ? `somebody changed ${difference}`
+    : `it was put back by hand to an earlier order, ${named.pinned}`;
   return { seen, ordered, state: "drifted", reason, standing: standingOf(ordered) };
 }
 

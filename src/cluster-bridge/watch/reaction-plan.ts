@@ -41,7 +41,11 @@ function ofService(service: Service, policy: PolicyDocument, { at, whyFrozen }: 
 }
 
 /** Only what those say whose word counts, and said again. */
-function actionOn({ state, standing }: Service, mode: OnTrustLost, isFrozen: boolean): ServiceReaction["action"] | undefined {
+function actionOn(
+  { state, standing }: Service,
+  mode: OnTrustLost,
+  isFrozen: boolean,
+): ServiceReaction["action"] | undefined {
   const isSaid = standing !== undefined && standing.rounds >= ROUNDS;
   if (!isSaid || standing.kind === "unknown") return undefined;
   const isLost = standing.kind === "lost";

@@ -5,8 +5,8 @@ import type { Engines } from "../engines.ts";
 import { BridgeError } from "../errors.ts";
 import type { Journal } from "../journal.ts";
 import type { Deployment } from "../ledger.ts";
-import type { SeenContainer, SeenService } from "./lookout.ts";
 import type { HeldService, Swarm } from "../swarm.ts";
+import type { SeenContainer, SeenService } from "./lookout.ts";
 
 interface About {
   /** The same for the same finding. */
@@ -79,7 +79,9 @@ export class Reactions {
     if (ordered === undefined) throw new Error(`${action} of what was not ordered`);
     if (action === "replace") return deployer.replace(ordered);
     if (action === "restore") return deployer.restore(ordered, `put back: ${reason}`);
-    return (await scaleBack(swarm, held, ordered)) ? "scaled back to what was ordered" : "nothing: it has no more tasks";
+    return (await scaleBack(swarm, held, ordered))
+      ? "scaled back to what was ordered"
+      : "nothing: it has no more tasks";
   }
 
   async #keep(record: { event: string; name: string; reason?: string }, said: string): Promise<string> {
@@ -107,7 +109,11 @@ function describe(outcome: Outcome): string {
  * Of what may not be started any more somebody wanted more: it is as many again as were ordered. Never more, and nothing
  * else is changed.
  */
-async function scaleBack(swarm: Swarm, { id, version, spec }: HeldService, { definition }: Deployment): Promise<boolean> {
+async function scaleBack(
+  swarm: Swarm,
+  { id, version, spec }: HeldService,
+  { definition }: Deployment,
+): Promise<boolean> {
   const [held, ordered] = [replicasOf(spec), definition && replicasOf(definition)];
   if (held === undefined || ordered === undefined || held <= ordered) return false;
   const back = { ...spec, Mode: { Replicated: { Replicas: ordered } } };

@@ -3,8 +3,8 @@ import type { PolicyDocument } from "../../trust/policy-document.ts";
 import { toRefusal } from "../errors.ts";
 import type { Journal } from "../journal.ts";
 import type { Ledger } from "../ledger.ts";
-import type { Reaction, Reactions } from "./reactions.ts";
 import { findReactions } from "./reaction-plan.ts";
+import type { Reaction, Reactions } from "./reactions.ts";
 import type { Judged } from "./watch.ts";
 
 export interface ReactorDeps {
@@ -30,7 +30,7 @@ export class Reactor {
   readonly #done = new Map<string, Date>();
   /** When the bridge acted on each scope, oldest first. */
   readonly #acts = new Map<string, Date[]>();
-  readonly #running = new Set<Promise<void>>();
+  #isOver = false;
 
   /** What a bridge that was killed was about to do is looked at anew, like everything else. */
   constructor(deps: ReactorDeps) {
@@ -41,7 +41,7 @@ export class Reactor {
 
   /** @param policy what is in force, read just now; undefined: nobody can say, and nothing is done */
   async consider(judged: Judged, policy: PolicyDocument | undefined, at: Date): Promise<void> {
-    if (policy === undefined || policy.expiresAt <= at) return;
+    if (this.#isOver || policy === undefined || policy.expiresAt <= at) return;
     const { ledger, journal } = this.#deps;
     for (const name of ledger.frozen())
       if (!judged.services.some(({ seen }) => seen.name === name)) await journal.append({ event: "thawed", name });
@@ -52,9 +52,9 @@ export class Reactor {
     for (const reaction of due) if (this.#mayBegin(reaction, at)) this.#begin(reaction, at);
   }
 
-  /** Waits for what was begun. */
-  async close(): Promise<void> {
-    await Promise.all(this.#running);
+  /** Begins nothing any more. What was begun is looked after at the next start, as deployments are. */
+  close(): void {
+    this.#isOver = true;
   }
 
   #mayBegin({ key, scope }: Reaction, at: Date): boolean {
@@ -67,11 +67,9 @@ export class Reactor {
   #begin(reaction: Reaction, at: Date): void {
     this.#done.set(reaction.key, at);
     if (reaction.scope !== undefined) this.#note(reaction.scope, at);
-    const acting = this.#act(reaction).catch((error: unknown) =>
-      this.#deps.log.error("watch.reaction", describeError(error)),
-    );
-    this.#running.add(acting);
-    void acting.finally(() => this.#running.delete(acting));
+    this.#act(reaction).catch((error: unknown) => {
+      if (!this.#isOver) this.#deps.log.error("watch.reaction", describeError(error));
+    });
   }
 
   async #act(reaction: Reaction): Promise<void> {

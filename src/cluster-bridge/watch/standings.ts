@@ -8,12 +8,14 @@ export interface Placed {
   /** `host:port/org/app@sha256:…` */
   readonly pinned: string;
   readonly environment: string;
+  /** The statement that stood in for signatures (DSSE, base64). */
+  readonly breakGlass?: string | undefined;
 }
 
 export interface Standing {
   /** `lost`: those whose word counts say so. */
   readonly kind: "trusted" | "lost" | "unknown";
-  /** A sentence; empty where it is trusted. */
+  /** A sentence; empty where it is trusted by its signatures. */
   readonly reason: string;
   /** How many rounds said so in a row. */
   readonly rounds: number;
@@ -25,7 +27,13 @@ interface Known extends Standing {
   readonly certainAt: Date | undefined;
 }
 
-export interface Time {
+export interface StandingsDeps extends Time {
+  readonly decisions: DecisionDeps;
+  /** Why it may run without the signatures; undefined: no statement says so now. */
+  readonly excuse: (placed: Placed) => Promise<string | undefined>;
+}
+
+interface Time {
   readonly now: () => Date;
   /** Milliseconds since some moment, however the clock is set meanwhile. */
   readonly elapsedMs: () => number;
@@ -37,7 +45,7 @@ const HOLDS_MS = 20_000;
 const WIDTH = 4;
 const NOT_YET: Standing = { kind: "unknown", reason: "it was not judged yet", rounds: 0 };
 
-const nameOf = ({ pinned, environment }: Placed): string => `${environment} ${pinned}`;
+const nameOf = ({ pinned, environment, breakGlass = "" }: Placed): string => `${environment} ${pinned} ${breakGlass}`;
 
 /**
  * Whether what runs is signed now, by the same walk and rule as before a deployment. In one round each collection is walked
@@ -45,13 +53,11 @@ const nameOf = ({ pinned, environment }: Placed): string => `${environment} ${pi
  * @see docs/decisions/0051
  */
 export class Standings {
-  readonly #deps: DecisionDeps;
-  readonly #time: Time;
+  readonly #deps: StandingsDeps;
   #known = new Map<string, Known>();
 
-  constructor(deps: DecisionDeps, time: Time) {
+  constructor(deps: StandingsDeps) {
     this.#deps = deps;
-    this.#time = time;
   }
 
   of(placed: Placed): Standing {
@@ -61,20 +67,24 @@ export class Standings {
   /** Of these, and of no others any more. */
   async judge(all: readonly Placed[]): Promise<void> {
     const wanted = [...new Map(all.map((placed) => [nameOf(placed), placed])).values()];
-    const deps = forOneRound(this.#deps);
+    const decisions = forOneRound(this.#deps.decisions);
     const weighed = await mapLimited(wanted, WIDTH, async (placed) => {
-      const found = await weighSignedDigest(deps, placed.pinned, placed.environment);
+      const found = await weighSignedDigest(decisions, placed.pinned, placed.environment);
+      const excuse = found.decision.kind === "deploy" ? "" : await this.#deps.excuse(placed);
       const name = nameOf(placed);
-      return [name, toKnown(found, this.#known.get(name), this.#time)] as const;
+      return [name, toKnown({ ...found, excuse }, this.#known.get(name), this.#deps)] as const;
     });
     this.#known = new Map(weighed);
   }
 }
 
-function toKnown({ decision, isCertain }: Weighed, before: Known | undefined, { now, elapsedMs }: Time): Known {
+type Excused = Weighed & { readonly excuse: string | undefined };
+
+function toKnown({ decision, isCertain, excuse }: Excused, before: Known | undefined, { now, elapsedMs }: Time): Known {
   const count = (kind: Standing["kind"]) => (before?.kind === kind ? before.rounds : 0) + 1;
   const certain = { certainMs: elapsedMs(), certainAt: now() };
-  if (decision.kind === "deploy") return { kind: "trusted", reason: "", rounds: count("trusted"), ...certain };
+  if (decision.kind === "deploy" || excuse !== undefined)
+    return { kind: "trusted", reason: excuse ?? "", rounds: count("trusted"), ...certain };
   const { reason } = decision;
   if (isCertain) return { kind: "lost", reason, rounds: count("lost"), ...certain };
   const { certainMs, certainAt } = before ?? {};

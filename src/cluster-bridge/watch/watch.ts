@@ -1,14 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { describeError, type Log } from "../../http/log.ts";
 import type { SignedPolicy } from "../../trust/policy.ts";
-import type { Alarms } from "./alarms.ts";
 import type { ClusterStates, ContainerState, NodeState, ServiceState } from "../cluster-states.ts";
 import { toRefusal } from "../errors.ts";
-import { type JudgedContainer, type JudgedService, judgeSight } from "./judging.ts";
 import type { Deployment, Ledger } from "../ledger.ts";
-import { keyOf, type Lookout, type Sight } from "./lookout.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 import type { PolicyKeeper } from "../policy-keeper.ts";
+import type { Alarms } from "./alarms.ts";
+import { type JudgedContainer, type JudgedService, judgeSight } from "./judging.ts";
+import { keyOf, type Lookout, type Sight } from "./lookout.ts";
 import type { Reactor } from "./reactor.ts";
 import type { Placed, Standings } from "./standings.ts";
 
@@ -21,7 +21,22 @@ export interface WatchDeps {
   readonly alarms: Alarms;
   readonly reactor: Reactor;
   readonly now: () => Date;
+  /** Milliseconds since some moment, however the clock is set meanwhile. */
+  readonly elapsedMs: () => number;
   readonly log: Log;
+  readonly pace?: Pace;
+}
+
+/** In milliseconds. */
+export interface Pace {
+  /** From the end of one look to the next; what a manager tells of comes sooner. */
+  readonly lookMs: number;
+  /** At least between two looks. */
+  readonly calmMs: number;
+  /** From the end of one round of judging to the next; what was not judged yet comes sooner. */
+  readonly judgeMs: number;
+  /** At least between two rounds. */
+  readonly soonMs: number;
 }
 
 /** What there is to know of one moment. */
@@ -36,13 +51,10 @@ interface Since {
   readonly since: Date;
 }
 
-/** From the end of one look to the next; what a manager tells of comes at once. */
-const LOOK_MS = 2_000;
-const CALM_MS = 300;
-/** Between two rounds of judging; a round that takes long makes the next one later. */
-const JUDGE_MS = 4_000;
-const SOON_MS = 1_000;
+const PACE: Pace = { lookMs: 2_000, calmMs: 300, judgeMs: 4_000, soonMs: 1_000 };
+/** A round that takes long makes the next one later: so much of the time it may take. */
 const EASE = 4;
+const CLOSE_MS = 2_000;
 const NEW_MS = 5_000;
 const NEVER = new Promise<void>(() => undefined);
 
@@ -52,6 +64,7 @@ const NEVER = new Promise<void>(() => undefined);
  */
 export class Watch {
   readonly #deps: WatchDeps;
+  readonly #pace: Pace;
   readonly #ended = new AbortController();
   readonly #members = new Map<string, { readonly id: string; readonly name: string }>();
   readonly #firstSeenMs = new Map<string, number>();
@@ -66,6 +79,7 @@ export class Watch {
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
+    this.#pace = deps.pace ?? PACE;
   }
 
   start(): void {
@@ -81,16 +95,18 @@ export class Watch {
   }
 
   async close(): Promise<void> {
+    this.#deps.reactor.close();
     this.#ended.abort();
-    await this.#loops;
-    await this.#deps.reactor.close();
+    // An engine that is silent is not waited for.
+    await Promise.race([this.#loops, delay(CLOSE_MS, undefined, { ref: false })]);
   }
 
   async #repeat(name: string, act: () => Promise<void>): Promise<void> {
     while (!this.#ended.signal.aborted) {
       await act().catch(async (error: unknown) => {
+        if (this.#ended.signal.aborted) return;
         this.#deps.log.error(name, describeError(error));
-        await this.#pause(LOOK_MS, NEVER);
+        await this.#pause(this.#pace.lookMs, NEVER);
       });
     }
   }
@@ -107,8 +123,9 @@ export class Watch {
     } catch (error) {
       log.warn("watch.look", { reason: toRefusal(error).reason });
     }
-    await this.#pause(CALM_MS, NEVER);
-    await this.#pause(LOOK_MS - CALM_MS, this.#wakeLook.promise);
+    const { calmMs, lookMs } = this.#pace;
+    await this.#pause(calmMs, NEVER);
+    await this.#pause(lookMs - calmMs, this.#wakeLook.promise);
   }
 
   async #judge(): Promise<void> {
@@ -124,14 +141,15 @@ export class Watch {
     await standings.judge(this.#placed());
     await this.#conclude();
     const tookMs = performance.now() - begunMs;
-    await this.#pause(SOON_MS, NEVER);
-    await this.#pause(Math.max(JUDGE_MS - SOON_MS, EASE * tookMs), this.#wakeJudge.promise);
+    const { soonMs, judgeMs } = this.#pace;
+    await this.#pause(soonMs, NEVER);
+    await this.#pause(Math.max(judgeMs - soonMs, EASE * tookMs), this.#wakeJudge.promise);
   }
 
   /** Who belongs to what, as long as it runs. */
   #remember({ tasks, services, containers }: Sight): void {
     const names = new Map(services.map(({ id, name }) => [id, name]));
-    const nowMs = performance.now();
+    const nowMs = this.#deps.elapsedMs();
     const keys = new Set(containers.map(({ node, id }) => keyOf(node, id)));
     for (const key of keys) {
       const id = tasks.get(key);
@@ -162,7 +180,7 @@ export class Watch {
       standingOf: (placed) => standings.of(placed),
       inForceBefore: (service) => this.#inForceBefore.get(service) ?? [],
       members: this.#members,
-      isNew: (key) => performance.now() - (this.#firstSeenMs.get(key) ?? 0) < NEW_MS,
+      isNew: (key) => this.#deps.elapsedMs() - (this.#firstSeenMs.get(key) ?? 0) < NEW_MS,
     });
   }
 

@@ -1,0 +1,111 @@
+/**
+ * The honest story: pushed and signed by QA, promoted to operations, and deployed from there by whoever may. The environment
+ * `gold` runs what is in `ops/…`, and asks for QA's signature in the trust data of `qa/…`.
+ */
+import type { Report } from "../../harness/report.ts";
+import { until } from "../lab/engine.ts";
+import type { LabNode } from "../lab.ts";
+import { ask, equal, running } from "../looking.ts";
+import type { World } from "../world.ts";
+import { kindOf } from "./deploying.ts";
+
+const PORT = 18080;
+const [QA, OPS] = ["qa/shop", "ops/shop"] as const;
+
+/** Says its version and where it runs. */
+const saying = (version: string): string =>
+  `mkdir -p /www; echo "${version} on $NODE" >/www/index.html; httpd -f -p 80 -h /www & trap exit TERM; wait`;
+
+export async function story(world: World, report: Report): Promise<void> {
+  const one = await prepare(world, report);
+  await report.check("three replicas on three nodes, by digest, and each node answers for its own", async () => {
+    const { last } = await world.deploy(spec(world, "1", 3), "gold");
+    equal(last, { outcome: { kind: "deployed", pinned: world.pin(one, OPS) } });
+    equal(await placedOn(world), { m1: world.pin(one, OPS), w1: world.pin(one, OPS), w2: world.pin(one, OPS) });
+    await allAnswer(world, "one");
+  });
+  const two = await release(world, "2", saying("two"));
+  await report.check("an update rolls over all three", async () => {
+    const { last } = await world.deploy(spec(world, "2", 3), "gold");
+    equal(last, { outcome: { kind: "deployed", pinned: world.pin(two, OPS) } });
+    await allAnswer(world, "two");
+  });
+  await release(world, "3", "exit 3");
+  await report.check("an update that fails is rolled back by the bridge to the newest that verifies", async () => {
+    equal(kindOf((await world.deploy(spec(world, "3", 3), "gold")).last), ["failed", world.pin(two, OPS)]);
+    equal(new Set(Object.values(await placedOn(world))), new Set([world.pin(two, OPS)]));
+    await allAnswer(world, "two");
+  });
+  await report.check("a change of the number of replicas", async () => {
+    const { last } = await world.deploy(spec(world, "2", 2), "gold");
+    equal(last, { outcome: { kind: "deployed", pinned: world.pin(two, OPS) } });
+    await until("one has stopped", async () => Object.keys(await placedOn(world)).length === 2);
+  });
+  await checkPowerCut(world, report, world.pin(two, OPS));
+}
+
+/** QA's image becomes operations'; the bridge learns whose roots count for both, and of the environment. */
+async function prepare(world: World, report: Report): Promise<string> {
+  for (const org of ["qa", "ops"]) await world.admin("org", "create", org, "--owner", "ann", "--public");
+  const digest = await world.push("1", saying("one"), QA);
+  await world.goldseal("trust", "init", `${world.server.host}/${QA}`);
+  await report.check("pushed, signed by QA, and promoted to operations: the very same digest", async () => {
+    await world.sign("1", QA);
+    await world.goldseal("promote", `${QA}:1`, OPS);
+    const promotion = JSON.parse(await world.goldseal("promotions", "list", "--destination", OPS, "--json"));
+    equal([promotion.state, promotion.digest], ["done", digest]);
+  });
+  world.pinAlso(QA, OPS);
+  await world.setPolicy({}, { gold: { images: ["ops/*"], require: [{ team: "qa", k: 1, gun: "qa/{name}" }] } });
+  await world.stopBridge();
+  await world.startBridge();
+  return digest;
+}
+
+async function release(world: World, tag: string, command: string): Promise<string> {
+  const digest = await world.push(tag, command, QA);
+  await world.sign(tag, QA);
+  await world.goldseal("promote", `${QA}:${tag}`, OPS);
+  return digest;
+}
+
+/** There is no IPVS in many kernels: a port of each node, and names that DNS answers with all addresses. */
+function spec(world: World, tag: string, replicas: number): object {
+  return {
+    ...{ name: "shop", image: world.image(tag, OPS), replicas, endpointMode: "dnsrr", maxPerNode: 1 },
+    ports: [{ target: 80, published: PORT, mode: "host" }],
+    env: { NODE: "{{.Node.Hostname}}" },
+    update: { parallelism: 3, monitor: "2s" },
+  };
+}
+
+/** Its images by node. */
+async function placedOn(world: World): Promise<Record<string, string>> {
+  const found = (await running(world, "shop")).sort((a, b) => a.node.localeCompare(b.node));
+  return Object.fromEntries(found.map(({ node, image }) => [node, image]));
+}
+
+async function allAnswer(world: World, version: string): Promise<void> {
+  for (const { ip, name } of world.lab.nodes) await answers(ip, `${version} on ${name}`);
+}
+
+const answers = (ip: string, expected: string): Promise<unknown> =>
+  until(`${ip} says "${expected}"`, async () => (await ask(ip, PORT)) === expected, 20);
+
+/** The node that has none takes over from one whose power is cut. */
+async function checkPowerCut(world: World, report: Report, pinned: string): Promise<void> {
+  await report.check("a node's power is cut: its task starts elsewhere, by the same digest", async () => {
+    const before = await placedOn(world);
+    const isFree = ({ name }: LabNode): boolean => before[name] === undefined;
+    const free = world.lab.nodes.find(isFree);
+    const victim = world.lab.workers.find((node) => !isFree(node));
+    if (free === undefined || victim === undefined) throw new Error(JSON.stringify(before));
+    await victim.kill();
+    await answers(free.ip, `two on ${free.name}`);
+    equal((await placedOn(world))[free.name], pinned);
+    await victim.start();
+    await world.lab.ready();
+    await until("it is back, and two run", async () => Object.keys(await placedOn(world)).length === 2);
+    equal(Object.values(await placedOn(world)), [pinned, pinned]);
+  });
+}

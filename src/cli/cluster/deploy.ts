@@ -1,0 +1,52 @@
+import { isJsonObject } from "../../oci/json.ts";
+import { readStatement } from "../break-glass/statement-file.ts";
+import type { CommandCall } from "../command.ts";
+import { CliError } from "../errors.ts";
+import { toText } from "../table.ts";
+import { sendOrder } from "./order.ts";
+import { writePlacement } from "./placement-table.ts";
+import { readServiceSpec } from "./service-spec.ts";
+
+/** `goldseal deploy [IMAGE]`: prints the image that runs, by the digest that was signed; with `--dry-run`, why each node would. */
+export async function deploy(call: CommandCall): Promise<void> {
+  const { args, options, io } = call;
+  const statement =
+    typeof options["break-glass"] === "string" ? await readStatement(options["break-glass"]) : undefined;
+  if (statement !== undefined && statement.envelope === undefined)
+    throw new CliError(`${statement.name} is a draft; sign it first: goldseal break-glass sign ${statement.name}`);
+  const spec = await readServiceSpec(call, args[0] ?? statement?.statement.image);
+  const body = Buffer.from(JSON.stringify(spec));
+  const { name, image } = spec;
+  const outcome = await sendOrder(call, {
+    ...{ action: "service.deploy", doing: `deploy ${toText(image)} as ${toText(name)}`, body },
+    ...(statement === undefined ? {} : { breakGlass: statement.bytes }),
+  });
+  if (options.json === true) return;
+  if (outcome.dryRun === true) {
+    if (isJsonObject(outcome.placement)) writePlacement(call, outcome.placement);
+    io.stderr.write(`${toText(name)} would run as ${toText(outcome.pinned)}; nothing is changed\n`);
+    return;
+  }
+  io.stderr.write(`${toText(name)} runs\n`);
+  io.stdout.write(`${toText(outcome.pinned)}\n`);
+}
+
+/** `goldseal rollback SERVICE`: prints the image that runs now. */
+export async function rollBack(call: CommandCall): Promise<void> {
+  const { args, io, options } = call;
+  const [name = ""] = args;
+  const body = Buffer.from(JSON.stringify({ name }));
+  const outcome = await sendOrder(call, { action: "service.rollback", doing: `roll back the service ${name}`, body });
+  if (options.json === true) return;
+  io.stderr.write(`${name} is rolled back\n`);
+  io.stdout.write(`${toText(outcome.pinned)}\n`);
+}
+
+/** `goldseal services rm NAME`. */
+export async function removeService(call: CommandCall): Promise<void> {
+  const { args, io, options } = call;
+  const [name = ""] = args;
+  const body = Buffer.from(JSON.stringify({ name }));
+  await sendOrder(call, { action: "service.remove", doing: `remove the service ${name}`, body });
+  if (options.json !== true) io.stderr.write(`removed ${name}\n`);
+}

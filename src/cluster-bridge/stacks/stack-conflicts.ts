@@ -1,0 +1,80 @@
+import { isJsonObject, type JsonObject } from "../../oci/json.ts";
+import { STACK } from "../service-definition.ts";
+import { CONTENT, ENVIRONMENT, type HeldPart, type Owner } from "./stack-parts.ts";
+import { type Part, PART_KINDS, type StackPlan } from "./stack-plan.ts";
+
+/** A service of the cluster, by its name and labels. */
+export interface Named {
+  readonly name: string;
+  readonly labels: JsonObject;
+}
+
+/** What stands in the way of a stack before anything is made, a sentence each. */
+export function findConflicts(
+  plan: Pick<StackPlan, "parts" | "external" | "services">,
+  owner: Owner,
+  services: readonly Named[],
+  held: readonly HeldPart[],
+): string[] {
+  return [
+    ...findForeign(owner, services),
+    ...plan.services.flatMap(({ spec }) => findTaken(services.find(({ name }) => name === spec.name), `service ${spec.name}`, owner)),
+    ...PART_KINDS.flatMap((kind) =>
+      [...new Set(plan.external[kind])].flatMap((name) => {
+        const count = held.filter((one) => one.kind === kind && one.name === name).length;
+        return count === 1 ? [] : [`the cluster has ${count === 0 ? "no" : "more than one"} ${kind.slice(0, -1)} ${name}`];
+      }),
+    ),
+    ...plan.parts.flatMap((part) => {
+      const there = held.filter(({ kind, name }) => kind === part.kind && name === part.name);
+      return there.flatMap((one) => findPartConflict(part, one, owner));
+    }),
+  ];
+}
+
+/** Services that go by the stack's name without being of this bridge's environment: the stack is somebody else's. */
+export function findForeign({ environment, stack }: Owner, services: readonly Named[]): string[] {
+  const strange = services.filter(({ labels }) => labels[STACK] === stack && labels[ENVIRONMENT] !== environment);
+  return strange.map(({ name, labels }) => `the stack ${stack} has a service ${name} that ${whose(labels)}`);
+}
+
+function findTaken(there: Named | undefined, what: string, { environment, stack }: Owner): string[] {
+  if (there === undefined || there.labels[STACK] === stack) return [];
+  const { labels } = there;
+  const why = labels[ENVIRONMENT] === environment ? `is ${partOf(labels)}` : whose(labels);
+  return [`there is a ${what} already, and it ${why}`];
+}
+
+function findPartConflict(part: Part, there: HeldPart, owner: Owner): string[] {
+  const what = `${part.kind.slice(0, -1)} ${part.name}`;
+  const { labels } = there;
+  const taken = findTaken(there, what, owner);
+  if (taken.length > 0) return taken;
+  if (labels[ENVIRONMENT] !== owner.environment) return [`there is a ${what} already, and it ${whose(labels)}`];
+  if (part.hash !== undefined && labels[CONTENT] !== part.hash)
+    return [`the ${what} holds something else, and what it holds cannot be changed: leave its name to the bridge, or give it another`];
+  if (part.kind === "networks" && !isSameNetwork(part.settings, there.settings))
+    return [`the ${what} is there with other settings, which cannot be changed: remove the stack first`];
+  return [];
+}
+
+function whose(labels: JsonObject): string {
+  const owner = labels[ENVIRONMENT];
+  return owner === undefined ? "was not made by the bridge" : `belongs to ${owner}`;
+}
+
+const partOf = (labels: JsonObject): string =>
+  labels[STACK] === undefined ? "part of no stack" : `part of the stack ${labels[STACK]}`;
+
+/** Of what was not asked for the engine takes its own: subnets, and the id of an overlay. */
+function isSameNetwork(wanted: JsonObject, there: JsonObject): boolean {
+  const [own, other] = [wanted.Options, there.Options].map((options) => (isJsonObject(options) ? options : {}));
+  const names = new Set([...Object.keys(own ?? {}), ...("encrypted" in (other ?? {}) ? ["encrypted"] : [])]);
+  const subnets = Array.isArray(wanted.Subnets) && wanted.Subnets.length > 0 ? wanted.Subnets : there.Subnets;
+  return (
+    [...names].every((name) => own?.[name] === other?.[name]) &&
+    Boolean(wanted.Attachable) === Boolean(there.Attachable) &&
+    Boolean(wanted.Internal) === Boolean(there.Internal) &&
+    JSON.stringify(subnets) === JSON.stringify(there.Subnets)
+  );
+}

@@ -1,0 +1,301 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Json } from "../../oci/json.ts";
+import type { Outcome, Tell } from "../actions.ts";
+import type { Deployer } from "../deployer.ts";
+import { BridgeError, type Refusal, refuse, toRefusal } from "../errors.ts";
+import type { PassPoint } from "../failpoint.ts";
+import type { Journal } from "../journal.ts";
+import { labelsOf } from "../managed-service.ts";
+import { OneAtATime } from "../one-at-a-time.ts";
+import { STACK } from "../service-definition.ts";
+import { parseServiceSpec } from "../service-spec.ts";
+import type { Decision } from "../signed-digest.ts";
+import type { Swarm } from "../swarm.ts";
+import { findConflicts, findForeign, type Named } from "./stack-conflicts.ts";
+import { ENVIRONMENT, type HeldPart, type Owner, type StackParts } from "./stack-parts.ts";
+import { contentKey, type Part, PART_KINDS, type StackPlan } from "./stack-plan.ts";
+import {
+  findEnd,
+  findOpenStacks,
+  isOver,
+  memberId,
+  type OpenStack,
+  type StackIntent,
+  type StackMember,
+  type StackRemoval,
+} from "./stack-records.ts";
+
+export interface StackDeps {
+  readonly swarm: Pick<Swarm, "services">;
+  readonly parts: StackParts;
+  readonly deployer: Deployer;
+  readonly journal: Journal;
+  readonly resolve: (image: string, environment: string) => Promise<Decision>;
+  readonly newId: () => string;
+  readonly failpoint: PassPoint;
+  /** How long it is waited until nothing uses what shall be removed. */
+  readonly removalMs: number;
+}
+
+/** A stack that somebody who may has ordered, with every image judged. */
+export interface JudgedStack extends Omit<StackIntent, "id" | "parts" | "prune"> {
+  readonly plan: StackPlan;
+}
+
+const POLL_MS = 200;
+
+interface Run {
+  /** Of secrets and configs, by {@link contentKey}. */
+  readonly contents: ReadonlyMap<string, Uint8Array>;
+  /** Every image was judged just now. */
+  readonly isFresh: boolean;
+  readonly tell: Tell;
+}
+
+/** Nobody waits for what is finished after a start. */
+const LATER: Run = { contents: new Map(), isFresh: false, tell: () => undefined };
+
+/**
+ * Makes stacks and takes them away. All that is in the way is found before anything is made; then secrets, configs and networks, then
+ * all services at once, each of which is rolled back by itself when it fails. In the journal before and after; what secrets hold is
+ * not, so what a bridge that was killed had not made yet of them is not made later, and the stack given up before any service changed.
+ */
+export class StackDeployer {
+  readonly #deps: StackDeps;
+  readonly #turns = new OneAtATime();
+  /** Stacks of which something is open that is in nobody's hands. */
+  readonly #loose = new Set<string>();
+
+  constructor(deps: StackDeps) {
+    this.#deps = deps;
+  }
+
+  deploy({ plan, ...judged }: JudgedStack, tell: Tell): Promise<Outcome> {
+    const intent = { ...judged, id: this.#deps.newId(), prune: plan.prune, parts: plan.parts };
+    return this.#inTurn(intent.stack, async () => {
+      const held = await this.#deps.parts.list();
+      const conflicts = findConflicts(plan, intent, await this.#services(), held);
+      if (conflicts.length > 0) throw new BridgeError("CONFLICT", conflicts.join("; "));
+      await this.#deps.journal.append({ event: "stack", ...intent });
+      this.#deps.failpoint("bridge.afterIntent");
+      return this.#carryOut(intent, { contents: plan.contents, isFresh: true, tell });
+    });
+  }
+
+  remove(asked: Omit<StackRemoval, "id">): Promise<Outcome> {
+    const removal = { ...asked, id: this.#deps.newId() };
+    return this.#inTurn(asked.stack, async () => {
+      const services = await this.#services();
+      const foreign = findForeign(removal, services);
+      if (foreign.length > 0) throw new BridgeError("CONFLICT", foreign.join("; "));
+      const isThere = services.some((one) => isOf(removal, one)) || (await this.#partsOf(removal)).length > 0;
+      if (!isThere) throw new BridgeError("MISSING", `there is no stack ${asked.stack}`);
+      await this.#deps.journal.append({ event: "stack-remove", ...removal });
+      return this.#takeAway(removal);
+    });
+  }
+
+  /** After a start: what was begun when the bridge was killed. Its services are brought to their end first. */
+  async recover(): Promise<void> {
+    await this.#deps.deployer.recover();
+    await this.#finishAll(findOpenStacks(this.#deps.journal.records));
+  }
+
+  /** The same for what was left while it ran, because the engine did not answer. */
+  async recoverLoose(): Promise<void> {
+    const stacks = new Set(this.#loose);
+    this.#loose.clear();
+    const open = findOpenStacks(this.#deps.journal.records);
+    await this.#finishAll(open.filter((one) => stacks.has(stackOf(one))));
+  }
+
+  async #finishAll(open: readonly OpenStack[]): Promise<void> {
+    await Promise.all(open.map((one) => this.#inTurn(stackOf(one), () => this.#finish(stackOf(one)))));
+  }
+
+  /** What is open now: something newer may have taken its place while this waited for its turn. */
+  async #finish(stack: string): Promise<Outcome> {
+    const open = findOpenStacks(this.#deps.journal.records).find((one) => stackOf(one) === stack);
+    if (open === undefined) return { kind: "done" };
+    return open.kind === "remove" ? this.#takeAway(open.removal) : this.#carryOut(open.intent, LATER);
+  }
+
+  #inTurn(stack: string, act: () => Promise<Outcome>): Promise<Outcome> {
+    return this.#turns.run(stack, () =>
+      act().catch((error: unknown) => {
+        const refusal = toRefusal(error);
+        if (isPassing(refusal)) this.#loose.add(stack);
+        return refusal;
+      }),
+    );
+  }
+
+  async #carryOut(intent: StackIntent, run: Run): Promise<Outcome> {
+    const { journal, failpoint } = this.#deps;
+    try {
+      await this.#make(intent, run);
+    } catch (error) {
+      const refusal = toRefusal(error);
+      if (isPassing(refusal)) throw error;
+      return this.#giveUp(intent, refusal);
+    }
+    failpoint("bridge.afterStackParts");
+    const deployed = intent.members.map(
+      async (member) => [member.service, await this.#deployMember(intent, member, run)] as const,
+    );
+    const outcomes = new Map(await Promise.all(deployed));
+    const ends = [...outcomes.values()];
+    failpoint("bridge.afterStackServices");
+    if (ends.some((end) => end.kind === "refuse" && isPassing(end))) {
+      this.#loose.add(intent.stack);
+      return toOutcome(intent, outcomes, []);
+    }
+    const isWell = ends.every(({ kind }) => kind === "deployed");
+    const removed = isWell && intent.prune ? await this.#prune(intent) : [];
+    await journal.append({ event: "stack-ended", id: intent.id, services: summarize(outcomes), removed });
+    return toOutcome(intent, outcomes, removed);
+  }
+
+  /** What is there already was there before, or is what a bridge made that was killed. */
+  async #make(intent: StackIntent, { contents, tell }: Run): Promise<void> {
+    const { parts, journal, failpoint } = this.#deps;
+    const held = await parts.list();
+    const missing = intent.parts.filter((part) => !held.some((one) => isSame(part, one)));
+    const lost = missing.filter((part) => part.kind !== "networks" && !contents.has(contentKey(part)));
+    if (lost.length > 0)
+      throw new BridgeError("SPEC", `what ${lost.map(({ name }) => name).join(", ")} holds came with the order alone: order it again`);
+    for (const part of PART_KINDS.flatMap((kind) => missing.filter((one) => one.kind === kind))) {
+      await parts.create(part, intent, contents);
+      failpoint("bridge.afterDockerCall");
+      await journal.append({ event: "stack-made", id: intent.id, kind: part.kind, name: part.name });
+      tell({ made: `${part.kind.slice(0, -1)} ${part.name}` });
+    }
+  }
+
+  /** No service was touched. What was made of this is taken back, if nothing uses it. */
+  async #giveUp(intent: StackIntent, refusal: Refusal): Promise<Refusal> {
+    const { journal, parts } = this.#deps;
+    const own = journal.records.filter(({ event, id }) => event === "stack-made" && id === intent.id);
+    const made = (await parts.list()).filter((held) => own.some(({ kind, name }) => kind === held.kind && name === held.name));
+    for (const part of made) await this.#removePart(part);
+    await journal.append({ event: "stack-ended", id: intent.id, reason: refusal.reason });
+    return refusal;
+  }
+
+  async #deployMember(intent: StackIntent, member: StackMember, { isFresh, tell }: Run): Promise<Outcome> {
+    const { id, environment, stack, user } = intent;
+    const { deployer, journal, resolve } = this.#deps;
+    const own = memberId(id, member.service);
+    const end = findEnd(journal.records, own);
+    if (end !== undefined) return toEnd(end, member);
+    // Time has passed since it was judged: what was signed then may have been revoked.
+    const decision = isFresh ? undefined : await resolve(member.pinned, environment);
+    if (decision?.kind === "refuse") return decision;
+    const plan = { ...member, id: own, environment, stack, user, parsed: parseServiceSpec(Buffer.from(member.spec)) };
+    return deployer.deploy(plan, (progress) => tell({ service: member.service, ...progress }));
+  }
+
+  /** What the stack had and has no longer. @returns what was removed */
+  async #prune(intent: StackIntent): Promise<string[]> {
+    const kept = new Set(intent.members.map(({ service }) => service));
+    const services = (await this.#services()).filter((one) => isOf(intent, one) && !kept.has(one.name));
+    const removed = await this.#removeServices(intent, services);
+    const spare = (await this.#partsOf(intent)).filter((held) => !intent.parts.some((part) => isSame(part, held)));
+    const { gone } = await this.#removeParts(spare);
+    return [...removed, ...gone];
+  }
+
+  async #takeAway(removal: StackRemoval): Promise<Outcome> {
+    const services = (await this.#services()).filter((one) => isOf(removal, one));
+    const removed = await this.#removeServices(removal, services);
+    this.#deps.failpoint("bridge.afterStackServices");
+    const { gone, left } = await this.#removeParts(await this.#partsOf(removal));
+    await this.#deps.journal.append({ event: "stack-ended", id: removal.id, removed: [...removed, ...gone], left });
+    return { kind: "done", stack: removal.stack, removed: [...removed, ...gone], left };
+  }
+
+  /** @throws BridgeError for what could not be removed */
+  async #removeServices(owner: Owner & { readonly user: string }, services: readonly Named[]): Promise<string[]> {
+    const { environment, user } = owner;
+    for (const { name } of services) {
+      const outcome = await this.#deps.deployer.remove({ environment, service: name, user });
+      if (outcome.kind === "refuse" && outcome.code !== "MISSING") throw new BridgeError(outcome.code, outcome.reason);
+    }
+    return services.map(({ name }) => `service ${name}`);
+  }
+
+  /** Tasks that end use their networks a while longer; what somebody else uses stays. */
+  async #removeParts(parts: readonly HeldPart[]): Promise<{ readonly gone: string[]; readonly left: string[] }> {
+    const endsMs = performance.now() + this.#deps.removalMs;
+    const results = parts.map(async (part) => {
+      let why = await this.#removePart(part);
+      while (why !== undefined && performance.now() < endsMs) {
+        await delay(POLL_MS);
+        why = await this.#removePart(part);
+      }
+      return { what: `${part.kind.slice(0, -1)} ${part.name}`, why };
+    });
+    const all = await Promise.all(results);
+    const [gone, left] = [all.filter(({ why }) => why === undefined), all.filter(({ why }) => why !== undefined)];
+    return { gone: gone.map(({ what }) => what), left: left.map(({ what, why }) => `${what}: ${why}`) };
+  }
+
+  /** Why not; undefined: it is gone. */
+  async #removePart(part: HeldPart): Promise<string | undefined> {
+    try {
+      await this.#deps.parts.remove(part);
+      return undefined;
+    } catch (error) {
+      const refusal = toRefusal(error);
+      if (isPassing(refusal)) throw error;
+      return refusal.reason;
+    }
+  }
+
+  async #services(): Promise<Named[]> {
+    const services = await this.#deps.swarm.services();
+    return services.map((held) => ({ name: String(held.spec.Name), labels: labelsOf(held) }));
+  }
+
+  async #partsOf(owner: Owner): Promise<HeldPart[]> {
+    return (await this.#deps.parts.list()).filter((held) => isOf(owner, held));
+  }
+}
+
+/** What may be over by itself: what was begun is not given up for it. */
+const isPassing = ({ code }: Refusal): boolean => code === "SILENT" || code === "REGISTRY";
+
+const stackOf = (open: OpenStack): string => (open.kind === "remove" ? open.removal.stack : open.intent.stack);
+
+function isOf({ environment, stack }: Owner, { labels }: Pick<Named, "labels">): boolean {
+  return labels[STACK] === stack && labels[ENVIRONMENT] === environment;
+}
+
+const isSame = ({ kind, name }: Part, held: HeldPart): boolean => held.kind === kind && held.name === name;
+
+/** Of a service whose intent is brought to its end without this. */
+function toEnd(end: string, { pinned }: StackMember): Outcome {
+  if (end === "converged") return { kind: "deployed", pinned };
+  if (!isOver(end)) return refuse("SILENT", "it is not over yet");
+  return { kind: "failed", reason: `it ${end} while nobody waited: the journal says why`, rolledBackTo: undefined };
+}
+
+function summarize(outcomes: ReadonlyMap<string, Outcome>): Record<string, string> {
+  return Object.fromEntries([...outcomes].map(([service, { kind }]) => [service, kind]));
+}
+
+/** What became of each service; the stack failed where one of them did. */
+function toOutcome({ stack }: StackIntent, outcomes: ReadonlyMap<string, Outcome>, removed: string[]): Outcome {
+  const services = Object.fromEntries(outcomes) as unknown as { readonly [service: string]: Json };
+  const failed = [...outcomes].filter(([, { kind }]) => kind !== "deployed");
+  if (failed.length === 0) return { kind: "done", stack, services, removed };
+  const reason = failed.map(([service, outcome]) => `${service}: ${whyOf(outcome)}`).join("; ");
+  return { kind: "failed", reason, rolledBackTo: undefined, services };
+}
+
+function whyOf(outcome: Outcome): string {
+  if (outcome.kind === "refuse") return outcome.reason;
+  if (outcome.kind !== "failed") return outcome.kind;
+  const { reason, rolledBackTo } = outcome;
+  return `${reason} (${rolledBackTo === undefined ? "there was nothing to roll back to" : `rolled back to ${rolledBackTo}`})`;
+}

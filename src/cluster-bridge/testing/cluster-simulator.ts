@@ -1,0 +1,175 @@
+/** The engines of a Swarm as the bridge sees them, each on a unix socket: they hold what a test puts there, and what orders make. */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Loose } from "../../notary/tuf/testing/loose.ts";
+
+/** What all managers hold. */
+export class ClusterSimulator {
+  readonly lists: Record<string, Loose[]> = {};
+  readonly nodes: NodeSimulator[] = [];
+
+  constructor() {
+    this.reset();
+  }
+
+  reset(): void {
+    for (const name of ["nodes", "services", "tasks", "networks", "secrets", "configs"]) this.lists[name] = [];
+    for (const node of this.nodes) node.reset();
+  }
+
+  /** One more engine. Its node is `ready` and `active`. */
+  async addNode(name: string, role: "manager" | "worker"): Promise<NodeSimulator> {
+    const node = await NodeSimulator.start(this, name, role);
+    this.nodes.push(node);
+    node.reset();
+    return node;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()));
+  }
+
+  add(list: string, ...entries: Loose[]): void {
+    this.lists[list]?.push(...entries);
+  }
+}
+
+/** Answers itself, or returns false. */
+export type NodeAttack = (method: string, path: string, response: ServerResponse) => boolean;
+
+export class NodeSimulator {
+  readonly id: string;
+  readonly name: string;
+  readonly role: "manager" | "worker";
+  /** `METHOD /path?query`, without the version of the API. */
+  readonly asked: string[] = [];
+  volumes: Loose[] = [];
+  containers: Loose[] = [];
+  /** What it says of itself beside its name. */
+  info: Loose = {};
+  attack: NodeAttack = () => false;
+  /** Told what came with each change. */
+  onBody: (line: string, body: Loose) => void = () => undefined;
+  readonly #cluster: ClusterSimulator;
+  readonly #folder: string;
+  readonly #server: Server;
+
+  private constructor(cluster: ClusterSimulator, folder: string, name: string, role: "manager" | "worker") {
+    [this.#cluster, this.#folder, this.name, this.role, this.id] = [cluster, folder, name, role, `id-of-${name}`];
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  static async start(cluster: ClusterSimulator, name: string, role: "manager" | "worker"): Promise<NodeSimulator> {
+    const node = new NodeSimulator(cluster, await mkdtemp(join(tmpdir(), "goldseal-node-")), name, role);
+    node.#server.listen(node.socket);
+    await once(node.#server, "listening");
+    return node;
+  }
+
+  get socket(): string {
+    return join(this.#folder, "docker.sock");
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+    await rm(this.#folder, { recursive: true });
+  }
+
+  /** As if it had just joined. */
+  reset(): void {
+    [this.volumes, this.containers, this.info] = [[], [], {}];
+    [this.attack, this.onBody] = [() => false, () => undefined];
+    this.asked.length = 0;
+    this.#cluster.add("nodes", toEntry(this));
+  }
+
+  /** As the managers have it. */
+  get entry(): Loose {
+    const found = this.#cluster.lists.nodes?.find(({ ID }) => ID === this.id);
+    if (found === undefined) throw new Error(`${this.name} has left`);
+    return found;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "", "http://engine");
+    const [method, path] = [request.method ?? "", url.pathname.replace(/^\/v1\.41/, "")];
+    const pieces: Buffer[] = [];
+    for await (const piece of request) pieces.push(piece);
+    const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
+    this.asked.push(`${method} ${path}${url.search}`);
+    if (method !== "GET") this.onBody(`${method} ${path}`, body);
+    if (this.attack(method, path, response)) return;
+    const [status, answer] = method === "GET" ? this.#read(path, url.searchParams) : this.#change(method, path, body);
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+  }
+
+  #read(path: string, query: URLSearchParams): [number, unknown] {
+    const isManager = this.role === "manager";
+    const Swarm = { NodeID: this.id, ControlAvailable: isManager };
+    if (path === "/info") return [200, { Name: this.name, Swarm, SecurityOptions: [], ...this.info }];
+    if (path === "/volumes") return [200, { Volumes: this.volumes, Warnings: null }];
+    if (path === "/containers/json") return [200, this.containers];
+    if (!isManager) return [503, { message: "This node is not a swarm manager." }];
+    if (path === "/swarm") return [200, { TLSInfo: { TrustRoot: "root" } }];
+    const list = this.#cluster.lists[path.slice(1)];
+    if (list === undefined) return [404, { message: "page not found" }];
+    return [200, list.filter((entry) => fits(entry, JSON.parse(query.get("filters") ?? "{}")))];
+  }
+
+  #change(method: string, path: string, body: Loose): [number, unknown] {
+    const [, list = "", id = "", verb] = /^\/(\w+)\/([^/]+)(?:\/(update))?$/.exec(path) ?? [];
+    const entries = this.#cluster.lists[list];
+    if (entries === undefined) return [404, { message: "page not found" }];
+    if (method === "POST" && id === "create") {
+      const made = { ID: randomBytes(12).toString("hex"), CreatedAt: "2026-11-22T00:00:00Z" };
+      entries.push(
+        list === "networks" ? { ...body, Id: made.ID, Scope: "swarm" } : { ...made, Spec: withoutData(body) },
+      );
+      return [201, made];
+    }
+    const at = entries.findIndex((entry) => (entry.ID ?? entry.Id) === id);
+    if (at < 0) return [404, { message: `${id} not found` }];
+    if (verb === "update") entries[at] = { ...entries[at], Spec: body };
+    else entries.splice(at, 1);
+    return [200, {}];
+  }
+}
+
+const withoutData = ({ Data: _, ...rest }: Loose): Loose => rest;
+
+function fits(entry: Loose, { service, "desired-state": desired }: Record<string, unknown[]>): boolean {
+  if (service !== undefined && !service.includes(entry.ServiceID)) return false;
+  return desired === undefined || desired.includes(entry.DesiredState);
+}
+
+const GIB = 1024 ** 3;
+
+function toEntry({ id, name, role }: NodeSimulator): Loose {
+  return {
+    ID: id,
+    Version: { Index: 7 },
+    Spec: { Labels: {}, Role: role, Availability: "active" },
+    Description: {
+      Hostname: name,
+      Platform: { Architecture: "x86_64", OS: "linux" },
+      Resources: { NanoCPUs: 2e9, MemoryBytes: 4 * GIB },
+      Engine: {
+        EngineVersion: "20.10.24+dfsg1",
+        Plugins: [
+          { Type: "Volume", Name: "local" },
+          { Type: "Log", Name: "x" },
+        ],
+      },
+      TLSInfo: { TrustRoot: "root" },
+    },
+    Status: { State: "ready", Addr: "10.0.0.1" },
+    ...(role === "manager" ? { ManagerStatus: { Leader: name === "m1", Reachability: "reachable" } } : {}),
+  };
+}
