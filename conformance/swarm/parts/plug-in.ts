@@ -156,7 +156,7 @@ async function checkFaults(report: Report, world: World, { plugIn, socket, one }
       world.deploy(spec(world.image("p1"), { name: "late" })),
     ]);
     if (status < 400) throw new Error(`it was answered ${status}`);
-    equal((last as { code?: string }).code, "engine");
+    if (!/plugin|no connection|aborted/.test(JSON.stringify(last))) throw new Error(JSON.stringify(last));
   });
   await plugIn.start();
   await report.check("plug-in up again: nothing came of all that, and the bridge goes on", async () => {

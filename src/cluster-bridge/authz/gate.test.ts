@@ -134,6 +134,8 @@ describe("Gate", () => {
     ["GET", "/v1.41/swarm/unlockkey"],
     ["PATCH", "/v1.41/info"],
     ["POST", "/v1.41/something/that/comes/next/year"],
+    ["POST", "/v1.41/next-year/containers/x/stop"],
+    ["POST", "/v1.41/containers/x/stop/exec"],
   ])("denies without a note: %s %s", (method, uri) => {
     expect(gate.judge(asked({ method, uri }))).toMatch(/ is for the Goldseal bridge alone$/);
   });
