@@ -51,8 +51,40 @@ describe("the bridge's listener", () => {
     ]);
   });
 
+  it("tells its figures", async () => {
+    const answer = await fetch(`${bridge.url}/metrics`);
+
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([
+      200,
+      "text/plain; version=0.0.4; charset=utf-8",
+    ]);
+    expect(await answer.text()).toMatch(/^goldseal_bridge_pull_secrets\{state="failing"\} 0$/m);
+  });
+
   it.each<[string, string, RequestInit, number, string]>([
     ["without an order", "/api/v1/deployments?environment=prod", { method: "POST", body: "{}" }, 400, "request"],
+    ["without an action", "/api/v1/cluster/orders?environment=prod", { method: "POST", body: "{}" }, 400, "request"],
+    [
+      "for an action that is none",
+      "/api/v1/cluster/orders?environment=prod&action=constructor",
+      { method: "POST", body: "{}", headers: { "goldseal-order": "a.b.c" } },
+      400,
+      "request",
+    ],
+    [
+      "with a break-glass statement that is none",
+      "/api/v1/deployments?environment=prod",
+      { method: "POST", body: "{}", headers: { "goldseal-order": "a.b.c", "goldseal-break-glass": "a+b" } },
+      400,
+      "request",
+    ],
+    [
+      "with a break-glass statement for something else than a deployment",
+      "/api/v1/cluster/orders?environment=prod&action=service.remove",
+      { method: "POST", body: "{}", headers: { "goldseal-order": "a.b.c", "goldseal-break-glass": "e30" } },
+      400,
+      "request",
+    ],
     ["of nothing", "/api/v1/services", {}, 404, "request"],
     ["by a method that is none", "/api/v1/deployments", { method: "DELETE" }, 405, "request"],
     [

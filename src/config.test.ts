@@ -168,6 +168,28 @@ describe("parseConfig", () => {
     ).toEqual([]);
   });
 
+  it("hands nothing to a bridge in the clear but on this machine, and needs to know where it is", () => {
+    const url = (text: string) => mistakesOf({ GOLDSEAL_BRIDGE_URL: text });
+    for (const good of [
+      "http://127.0.0.1:5444",
+      "http://[::1]:5444",
+      "http://localhost:5444",
+      "https://bridge.example.org",
+    ])
+      expect([good, url(good)]).toEqual([good, []]);
+    for (const bad of [
+      "http://bridge.example.org:5444",
+      "http://127.evil.example.org",
+      "https://bridge/path",
+      "bridge:5444",
+    ])
+      expect([bad, url(bad).length]).toEqual([bad, 1]);
+    expect(mistakesOf({ GOLDSEAL_BRIDGE_SECRET_FILE: "/s", GOLDSEAL_BRIDGE_CA_FILE: "/c" })).toEqual([
+      "GOLDSEAL_BRIDGE_CA_FILE: says nothing without GOLDSEAL_BRIDGE_URL",
+      "GOLDSEAL_BRIDGE_SECRET_FILE: says nothing without GOLDSEAL_BRIDGE_URL",
+    ]);
+  });
+
   it("knows where the bridge's own file is", () => {
     expect(parseConfig({ GOLDSEAL_BRIDGE_CONFIG: "/etc/goldseal/bridge.yaml" }).bridgeConfigFile).toBe(
       "/etc/goldseal/bridge.yaml",

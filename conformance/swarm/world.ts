@@ -7,11 +7,12 @@ import { ANN, addUser } from "../clients/world.ts";
 import { freePort } from "../harness/port.ts";
 import type { Credentials } from "../harness/registry-client.ts";
 import { freshFolder, launcher, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
-import { getTool, mustRun } from "../harness/tools.ts";
+import { getTool, mustRun, type RunResult, run } from "../harness/tools.ts";
 import { BridgeProcess } from "./bridge-process.ts";
 import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
 import { keyIdOf, makeKey, makeOrder, type OrderOptions, type SigningKey, toEnvelope } from "./signing.ts";
 
+const OLGA: Credentials = { name: "olga", password: "olga-secret-1" };
 const ROOT_PASSPHRASE = "rootpass-123";
 /** By which the bridge believes who looks. */
 const RELAY_SECRET = randomBytes(24).toString("hex");
@@ -30,6 +31,8 @@ export class World {
   /** By environment: what the policy document says beside {@link World.environment}'s own words. */
   #environments: Readonly<Record<string, object>> = {};
   #pinned: readonly string[] = ["ann/web"];
+  /** As their roots were when they were pinned. */
+  readonly #pins = new Map<string, object>();
 
   private constructor(parts: { folder: string; lab: Lab; server: RunningServer; data: string; bridgePort: number }) {
     const { folder, lab, server, data, bridgePort } = parts;
@@ -44,10 +47,12 @@ export class World {
     const [data, folder] = [freshFolder(), mkdtempSync(join(tmpdir(), "goldseal-swarm-"))];
     let server: RunningServer | undefined;
     try {
-      server = await startServer({ data, workers: 1, env: { GOLDSEAL_LISTEN: `${lab.gateway}:0` } });
-      const world = new World({ folder, lab, server, data, bridgePort: await freePort() });
+      const bridgePort = await freePort();
+      const env = { GOLDSEAL_LISTEN: `${lab.gateway}:0`, ...relayTo(bridgePort, folder) };
+      server = await startServer({ data, workers: 1, env });
+      const world = new World({ folder, lab, server, data, bridgePort });
       lab.trustRegistry(server.host, server.caPath);
-      await addUser(server, ANN);
+      for (const user of [ANN, OLGA]) await addUser(server, user);
       await world.#login();
       return world;
     } catch (error) {
@@ -75,7 +80,7 @@ export class World {
   }
 
   async startRegistry(): Promise<void> {
-    const env = { GOLDSEAL_LISTEN: this.#server.host };
+    const env = { GOLDSEAL_LISTEN: this.#server.host, ...relayTo(this.bridge.port, this.folder) };
     this.#server = await startServer({ data: this.#data, workers: 1, env });
   }
 
@@ -98,22 +103,34 @@ export class World {
 
   /** Our command line as ann, who signs. What it printed. */
   goldseal(...args: readonly string[]): Promise<string> {
+    return must(this.#goldseal(ANN, args));
+  }
+
+  /** The same, whatever came of it. */
+  tryGoldseal(...args: readonly string[]): Promise<RunResult> {
     return this.#goldseal(ANN, args);
   }
 
   /** Our command line as the registry's administrator. */
   admin(...args: readonly string[]): Promise<string> {
-    return this.#goldseal(this.server.admin, args);
+    return must(this.#goldseal(this.server.admin, args));
   }
 
-  #goldseal(who: Credentials, args: readonly string[]): Promise<string> {
+  /** Our command line as olga, who deploys: her order goes through the registry to the bridge. */
+  operate(environment: string, ...args: readonly string[]): Promise<string> {
+    const file = join(this.folder, "olga.pem");
+    writeFileSync(file, this.operator.privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+    return must(this.#goldseal(OLGA, [...args, "--environment", environment, "--key", file]));
+  }
+
+  #goldseal(who: Credentials, args: readonly string[]): Promise<RunResult> {
     const env = {
       ...{ DOCKER_CONFIG: join(this.folder, "docker"), GOLDSEAL_PASSWORD: who.password },
       DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE: ROOT_PASSPHRASE,
       DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE: ROOT_PASSPHRASE,
     };
     const where = ["--url", this.server.url, "--ca", this.server.caPath, "--as", who.name];
-    return mustRun("node", [launcher, ...args, ...where], { cwd: projectRoot, env });
+    return run("node", [launcher, ...args, ...where], { cwd: projectRoot, env });
   }
 
   image(tag: string, repository = "ann/web"): string {
@@ -183,7 +200,7 @@ export class World {
     return this.bridge.store;
   }
 
-  /** The repositories whose roots the bridge believes from its next start on, as they are then. */
+  /** The repositories whose roots the bridge believes from its next start on, as they were at the first. */
   pinAlso(...repositories: readonly string[]): void {
     this.#pinned = [...this.#pinned, ...repositories];
   }
@@ -193,8 +210,7 @@ export class World {
     const { admin, url, caPath } = this.server;
     const passwordFile = join(this.folder, "password");
     writeFileSync(passwordFile, `${admin.password}\n`, { mode: 0o600 });
-    const secretFile = join(this.folder, "relay-secret");
-    writeFileSync(secretFile, `${RELAY_SECRET}\n`, { mode: 0o600 });
+    const secretFile = secretFileIn(this.folder);
     const endpoint = ({ tls, socket }: LabNode) => tls ?? socket;
     const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {
@@ -208,8 +224,12 @@ export class World {
   }
 
   async #pin(repository: string): Promise<object> {
+    const known = this.#pins.get(repository);
+    if (known !== undefined) return known;
     const inspected = await this.goldseal("trust", "inspect", `${this.server.host}/${repository}`, "--json");
-    return { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
+    const pin = { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
+    this.#pins.set(repository, pin);
+    return pin;
   }
 
   stopBridge(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
@@ -272,6 +292,22 @@ export class World {
     return Object.fromEntries(await Promise.all(found));
   }
 }
+
+/** @throws Error with all that was printed when it failed */
+async function must(running: Promise<RunResult>): Promise<string> {
+  const { status, stdout, stderr } = await running;
+  if (status !== 0) throw new Error(`goldseal exited ${status}\n${stdout}${stderr}`.trimEnd());
+  return stdout;
+}
+
+/** What `serve` must know to hand orders and looks on to the bridge. */
+function relayTo(bridgePort: number, folder: string): Record<string, string> {
+  const secretFile = secretFileIn(folder);
+  writeFileSync(secretFile, `${RELAY_SECRET}\n`, { mode: 0o600 });
+  return { GOLDSEAL_BRIDGE_URL: `http://127.0.0.1:${bridgePort}`, GOLDSEAL_BRIDGE_SECRET_FILE: secretFile };
+}
+
+const secretFileIn = (folder: string): string => join(folder, "relay-secret");
 
 export interface Answer {
   readonly status: number;

@@ -1,13 +1,13 @@
 import { describeError } from "../http/log.ts";
 import type { Route } from "../http/route.ts";
-import { sha256Of } from "../notary/tuf/signed-file.ts";
-import { type ActionTable, mergeActions, type Outcome, type Tell } from "./actions.ts";
+import { type ActionTable, mergeActions, type Ordered, type Outcome, type Tell } from "./actions.ts";
 import type { BridgeConfig } from "./bridge-config.ts";
 import { type BridgeTools, type Core, closeCore, openCore } from "./core.ts";
-import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
+import { BridgeError, toRefusal } from "./errors.ts";
 import type { Feature } from "./feature.ts";
 import { FEATURES } from "./features.ts";
-import { acceptOrder, type OrderAction, type OrderDeps } from "./orders.ts";
+import { acceptOrder, type Order, type OrderAction, type OrderDeps, type Wanted } from "./orders.ts";
+import { RefusalLog } from "./refusal-log.ts";
 
 export interface Ask {
   readonly environment: string;
@@ -25,10 +25,12 @@ export class Bridge {
   readonly #core: Core;
   readonly #features: readonly Feature[];
   readonly #actions: ActionTable;
+  readonly #refusals: RefusalLog;
 
   private constructor(core: Core, features: readonly Feature[]) {
     this.#core = core;
     this.#features = features;
+    this.#refusals = new RefusalLog(core.journal, core.now);
     this.#actions = mergeActions(features.map(({ actions = {} }) => actions));
   }
 
@@ -52,21 +54,27 @@ export class Bridge {
 
   /** Nothing is believed before the order is: not even that what came with it can be read. */
   async order(ask: Ask, tell: Tell): Promise<Outcome> {
-    const outcome = await this.#carryOut(ask, tell).catch(toRefusal);
-    if (outcome.kind === "refuse") await this.#record(ask, outcome);
+    const { environment, action, body: spec } = ask;
+    const wanted = { environment, action, spec };
+    const accepted = await this.#accept(wanted, ask.order).catch(toRefusal);
+    const [outcome, user] =
+      "kind" in accepted
+        ? [accepted, undefined]
+        : [await this.#carryOut({ ...accepted, breakGlass: ask.breakGlass }, tell).catch(toRefusal), accepted.user];
+    if (outcome.kind === "refuse") await this.#refusals.record(wanted, outcome, user);
     return outcome;
   }
 
-  async #carryOut({ environment, action, order, body, breakGlass }: Ask, tell: Tell): Promise<Outcome> {
-    const handler = this.#actions[action];
-    if (handler === undefined) throw new BridgeError("ORDER", `this bridge does not do ${action}`);
-    const accepted = await acceptOrder(await this.#orderDeps(), order, { environment, action, spec: body });
-    return handler({ ...accepted, breakGlass }, body, tell);
+  async #accept(wanted: Wanted, jws: string): Promise<Order> {
+    if (this.#actions[wanted.action] === undefined)
+      throw new BridgeError("ORDER", `this bridge does not do ${wanted.action}`);
+    return acceptOrder(await this.#orderDeps(), jws, wanted);
   }
 
-  async #record({ environment, action, body }: Ask, { code, reason }: Refusal): Promise<void> {
-    const spec = sha256Of(body).toString("hex");
-    await this.#core.journal.append({ event: "refused", environment, action, spec, code, reason });
+  async #carryOut(ordered: Ordered, tell: Tell): Promise<Outcome> {
+    const handler = this.#actions[ordered.action];
+    if (handler === undefined) throw new Error(`an order for ${ordered.action} was accepted that nobody carries out`);
+    return handler(ordered, ordered.spec, tell);
   }
 
   /** Why it could not deploy now, a sentence each. */

@@ -70,7 +70,8 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const [swarm, ledger] = [new Swarm(engines), new Ledger(journal)];
   const judges = openJudges(decisions, journal, policyKeys);
   const placer = new Placer({ engines, policy, registry, authority });
-  const report = new DigestReport({ swarm, journal, registry, authority, now, log });
+  const watch = new ClusterStates();
+  const report = new DigestReport({ swarm, journal, registry, watch, authority, now, log });
   const pulls = new PullKeeper({
     ...{ swarm, journal, now, log, announce: (coming) => report.announce(coming) },
     states: await PullStates.open(store),
@@ -84,7 +85,7 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   return {
     ...{ ...tools, ...judges, config, decisions, policy, registry, replays, journal, engines, swarm, ledger, deployer },
     ...{ pulls, report },
-    watch: new ClusterStates(),
+    watch,
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../oci/json.ts";
-import { findConverged, findOpen, type Intent } from "./deployment-records.ts";
+import { findConverged, findOpen, findOpenRemovals, type Intent } from "./deployment-records.ts";
 
 const intent = (id: string, service = "web", more: JsonObject = {}): JsonObject => ({
   ...{
@@ -54,5 +54,44 @@ describe("findConverged", () => {
       "3",
       "1",
     ]);
+  });
+});
+
+const removal = (id: string, service = "web"): JsonObject => ({
+  ...{ event: "remove", id, environment: "prod", service, user: "olga" },
+});
+const candidates = (records: readonly JsonObject[]) =>
+  findConverged(records, { environment: "prod", service: "web" }).map(({ id }) => id);
+const ran = (id: string, more: JsonObject = {}) => [intent(id, "web", more), mark("converged", id)];
+
+describe("findOpenRemovals", () => {
+  it("answers what was begun and is not over, and nothing that something newer was ordered after", () => {
+    const open = (records: readonly JsonObject[]) => findOpenRemovals(records).map(({ id }) => id);
+
+    expect(open([...ran("1"), removal("2")])).toEqual(["2"]);
+    expect(open([removal("2"), mark("removed", "2")])).toEqual([]);
+    expect(open([removal("2"), mark("abandoned", "2")])).toEqual([]);
+    expect(open([removal("2"), intent("3")])).toEqual([]);
+    expect(open([removal("2"), intent("3", "db")])).toEqual(["2"]);
+  });
+
+  it("ends what was open in the service", () => {
+    expect(found([intent("1"), removal("2")])).toEqual([]);
+    expect(found([intent("1"), removal("2", "db")])).toEqual(["1 intent"]);
+    expect(found([removal("2"), intent("3")])).toEqual(["3 intent"]);
+  });
+});
+
+describe("findConverged", () => {
+  it("forgets what ran before the service was removed", () => {
+    expect(candidates([...ran("1"), removal("2"), mark("removed", "2"), ...ran("3")])).toEqual(["3"]);
+    expect(candidates([...ran("1"), removal("2", "db")])).toEqual(["1"]);
+  });
+
+  it("leaves out what was taken back, under any id, until somebody orders it once more", () => {
+    const back = [...ran("1"), ...ran("2"), ...ran("3", { pinned: "r/a/b@1", rollbackOf: "2" })];
+
+    expect(candidates(back)).toEqual(["3", "1"]);
+    expect(candidates([...back, ...ran("4", { pinned: "r/a/b@2" })])).toEqual(["4", "3", "2", "1"]);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createLog } from "../http/log.ts";
 import type { JsonObject } from "../oci/json.ts";
+import { ClusterStates } from "./cluster-states.ts";
 import { DigestReport } from "./digest-report.ts";
 import { BridgeError } from "./errors.ts";
 import type { RestCall } from "./registry-client.ts";
@@ -24,6 +25,7 @@ function makeLab() {
     refused: "",
     body: "{}",
   };
+  const watch = new ClusterStates();
   const report = new DigestReport({
     swarm: {
       services: async () => services,
@@ -38,6 +40,7 @@ function makeLab() {
         return { status: 200, headers: {}, body: Buffer.from(state.body) };
       },
     },
+    watch,
     authority: HOST,
     now: () => state.now,
     log: createLog({ write: (line) => lines.push(line) }),
@@ -52,7 +55,7 @@ function makeLab() {
     const of = { environment: "prod", service, pinned: pinned(letter), spec: "{}", user: "olga", because: "ann" };
     records.push({ event: "intent", id, ...of }, { event: "converged", id });
   };
-  return { report, add, ran, told, lines, state, services };
+  return { report, add, ran, told, lines, state, services, watch };
 }
 
 const PROD = { "goldseal.environment": "prod" };
@@ -77,6 +80,30 @@ describe("the registry is told", () => {
         ...["a", "b"].map((letter) => entry("web", letter)),
       ),
     ]);
+  });
+
+  it("what runs on the nodes themselves, each once, whoever started it", async () => {
+    const { report, add, told, watch } = makeLab();
+    add("web", pinned("a"), [pinned("a")]);
+    const judged = { node: "n", state: "unmanaged" as const, reason: "", since: new Date(0), service: undefined };
+    const stray = { ...judged, environment: undefined, image: pinned("b") };
+    watch.put({
+      lookedAt: new Date(0),
+      services: [{ ...judged, id: "s1", name: "web", environment: "prod", pinned: pinned("a") }],
+      containers: [
+        { ...judged, id: "1", name: "web.1", service: "s1", environment: "prod", image: pinned("a") },
+        { ...stray, id: "2", name: "by-hand" },
+        { ...stray, id: "3", name: "_odd" },
+        { ...stray, id: "4", name: "other", image: "busybox" },
+      ],
+      nodes: [],
+    });
+
+    await report.refresh();
+
+    const unmanaged = (service: string) => ({ ...entry(service, "b"), environment: "unmanaged" });
+    expect(told).toEqual([put(entry("web", "a"), unmanaged("by-hand"), unmanaged("unmanaged"))]);
+    expect(report.toldAt).toEqual(new Date("2026-11-23T07:00:00Z"));
   });
 
   it("of an image before the engine is, and again when it was told long ago or something changed", async () => {

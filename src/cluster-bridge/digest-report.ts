@@ -1,6 +1,7 @@
 import type { Log } from "../http/log.ts";
 import { isJsonObject, type Json } from "../oci/json.ts";
 import { readObject } from "../oci/token-exchange.ts";
+import type { ClusterStates } from "./cluster-states.ts";
 import { findConverged, type Intent } from "./deployment-records.ts";
 import { toRefusal } from "./errors.ts";
 import type { Journal } from "./journal.ts";
@@ -14,6 +15,8 @@ export interface DigestReportDeps {
   readonly swarm: Pick<Swarm, "services" | "tasks">;
   readonly journal: Pick<Journal, "records">;
   readonly registry: Pick<RegistryClient, "tryCall">;
+  /** What every node's own engine shows. */
+  readonly watch: Pick<ClusterStates, "states">;
   /** What images of the registry begin with: `host:port`. */
   readonly authority: string;
   readonly now: () => Date;
@@ -45,6 +48,10 @@ const COMING_MS = 15 * 60_000;
 /** Images of a service to go back to. */
 const MAX_ROLLBACKS = 5;
 
+/** What belongs to no environment, or has a name that no service could have. */
+const UNMANAGED = "unmanaged";
+const SERVICE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$/;
+
 /** Tells the registry what runs, or may be rolled back to: it keeps that, and says so to whoever would delete it. */
 export class DigestReport {
   readonly #deps: DigestReportDeps;
@@ -53,6 +60,7 @@ export class DigestReport {
   readonly #coming = new Map<string, Coming>();
   #running: readonly Entry[] | undefined;
   #last: { readonly text: string; readonly at: Date } | undefined;
+  #toldAt: Date | undefined;
   #fault: string | undefined;
 
   constructor(deps: DigestReportDeps) {
@@ -69,6 +77,11 @@ export class DigestReport {
   /** Looks at the cluster, and tells what is new, or what was told long ago. */
   async refresh(): Promise<void> {
     await this.#turns.run("report", () => this.#report(undefined));
+  }
+
+  /** When it was last told, and took it; undefined: never since this bridge was started. */
+  get toldAt(): Date | undefined {
+    return this.#toldAt;
   }
 
   /** That the registry heard nothing for so long that it may soon let go of what runs. */
@@ -98,6 +111,7 @@ export class DigestReport {
     const answer = await registry.tryCall({ method: "PUT", path: PATH, body: { deployed } });
     this.#last = { text, at: now() };
     if ("refused" in answer) return log.warn("bridge.digests", { why: answer.refused });
+    this.#toldAt = now();
     const { missing } = readObject(answer.body);
     if (Array.isArray(missing) && missing.length > 0) log.warn("bridge.digests", { missing: JSON.stringify(missing) });
   }
@@ -111,7 +125,18 @@ export class DigestReport {
     });
     const nowMs = this.#deps.now().getTime();
     for (const [key, { untilMs }] of this.#coming) if (untilMs < nowMs) this.#coming.delete(key);
-    return (await Promise.all(held.map((one) => this.#entriesOf(one)))).flat();
+    const ofServices = (await Promise.all(held.map((one) => this.#entriesOf(one)))).flat();
+    return [...ofServices, ...this.#entriesOfContainers()];
+  }
+
+  /** Also what was started round the bridge: it is no less deleted under somebody's feet. */
+  #entriesOfContainers(): Entry[] {
+    const { containers, services } = this.#deps.watch.states();
+    const names = new Map(services.map(({ id, name }) => [id, name]));
+    return containers.flatMap(({ image, environment = UNMANAGED, service = "", name }) => {
+      const its = names.get(service) ?? (SERVICE_NAME.test(name) ? name : UNMANAGED);
+      return this.#toEntry({ environment, service: its, state: "running" }, image);
+    });
   }
 
   /** Also what tasks are of that are not updated yet. */

@@ -1,9 +1,15 @@
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { EngineClient } from "./engine-client.ts";
 import { Engines } from "./engines.ts";
 import { EngineSimulator } from "./testing/engine-simulator.ts";
+import { makePair, type Pair } from "./testing/tls-pair.ts";
 
 const engines: EngineSimulator[] = [];
 
@@ -105,6 +111,15 @@ describe("the manager", () => {
     expect(at(0).asked).toEqual(["POST /services/create"]);
   });
 
+  it("is not asked again because of a registry that is away", async () => {
+    const manager = (await open()).manager();
+    at(0).attack = says(500, "Get https://registry/v2/: dial tcp 10.0.0.1:5443: connect: connection refused");
+
+    await expect(manager.list("/distribution/registry/json")).rejects.toMatchObject({ code: "ENGINE" });
+
+    expect(at(0).asked.length).toBe(1);
+  });
+
   it("is none that was made a worker", async () => {
     const manager = (await open()).manager();
     at(0).attack = says(
@@ -136,5 +151,37 @@ describe("the manager", () => {
     expect(String(piece)).toBe("{}\n");
     stream.once("error", () => undefined);
     ended.abort();
+  });
+});
+
+describe("an engine over TLS", () => {
+  it("is known by its own certificate and the name in the configuration, and asks for ours", async () => {
+    const [own, ours, strangers] = [makePair("localhost"), makePair("bridge"), makePair("stranger")];
+    const server = createServer(
+      { cert: own.cert, key: own.key, ca: ours.cert, requestCert: true, rejectUnauthorized: true },
+      (_request, response) => response.writeHead(200, { "content-type": "application/json" }).end('{"Name":"far"}'),
+    ).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const folder = await mkdtemp(join(tmpdir(), "goldseal-engine-tls-"));
+    const { port } = server.address() as AddressInfo;
+    const ask = async (ca: string, { cert, key }: Pair, host: string): Promise<unknown> => {
+      const files = { ca, cert, key };
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+      const paths = { ca: join(folder, "ca"), cert: join(folder, "cert"), key: join(folder, "key") };
+      return (await EngineClient.open({ kind: "tcp", host, port, ...paths })).getObject("/info");
+    };
+
+    try {
+      expect(await ask(own.cert, ours, "localhost")).toEqual({ Name: "far" });
+      await expect(ask(own.cert, strangers, "localhost")).rejects.toMatchObject({ code: "SILENT" });
+      await expect(ask(ours.cert, ours, "localhost")).rejects.toMatchObject({ code: "SILENT" });
+      await expect(ask(own.cert, ours, "127.0.0.1")).rejects.toMatchObject({
+        message: expect.stringContaining("does not match certificate"),
+      });
+    } finally {
+      server.close();
+      server.closeAllConnections();
+      await rm(folder, { recursive: true });
+    }
   });
 });

@@ -103,5 +103,6 @@ async function tryOne(manager: EngineWire, ask: EngineAsk): Promise<Attempt> {
   }
 }
 
-/** What 20.10 and later say while there is none, or while it goes. */
-const LEADERLESS = /leader|raft|deadline exceeded|code = Unavailable|connection (refused|error)|transport is closing/i;
+/** What 20.10 and later say while there is none, or while it goes; not what they say of a registry that is away. */
+const LEADERLESS =
+  /does not have a leader|lost leader|leadership|raft:|rpc error: code = (Unavailable|DeadlineExceeded)|rpc error: .*(connection error|transport is closing|deadline exceeded)/i;

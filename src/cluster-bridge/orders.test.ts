@@ -190,3 +190,30 @@ describe("a replay", () => {
     await store.close();
   });
 });
+
+describe("acceptOrder for a node, which belongs to every environment", () => {
+  const wanted: Wanted = { environment: "prod", action: "node.update", spec };
+  /** With an environment of its own beside prod. */
+  const policyWith = (test: Record<string, unknown>): PolicyDocument =>
+    policyOf((document) => {
+      const { prod } = document.environments as Record<string, Record<string, unknown>>;
+      put(["environments", "test"], { ...prod, ...test })(document);
+    });
+
+  it("takes what is by an operator of all of them", async () => {
+    expect(await accept(await signed({}, wanted), policyWith({}), NOW, wanted)).toMatchObject({
+      action: "node.update",
+    });
+  });
+
+  it("refuses a key that one of them does not list, and a user who may not operate in one", async () => {
+    const noKey = accept(await signed({}, wanted), policyWith({ operators: [] }), NOW, wanted);
+    await expect(noKey).rejects.toEqual(refusal("this key of alice is none of the operators of test"));
+    const noRight = accept(await signed({}, wanted), policyWith({ rights: { qa: "view" } }), NOW, wanted);
+    await expect(noRight).rejects.toEqual(refusal("alice is in no team that may operate in test"));
+  });
+
+  it("asks of all else for the one environment alone", async () => {
+    expect(await accept(await signed(), policyWith({ operators: [] }))).toMatchObject({ user: "alice" });
+  });
+});

@@ -13,7 +13,7 @@ export class ProgressLines {
   #error: unknown;
 
   constructor(quietMs = QUIET_MS) {
-    this.#quiet = setInterval(() => this.add({ waiting: true }), quietMs);
+    this.#quiet = setInterval(() => this.add({ waiting: true }), quietMs).unref();
   }
 
   /** Resolves with the first line. */

@@ -111,7 +111,8 @@ function toContainer(spec: ServiceSpec, pinned: string, ids: ClusterIds, stack: 
 
 const given = (name: string, value: Json | undefined): JsonObject => (value === undefined ? {} : { [name]: value });
 
-const givenList = (name: string, entries: readonly Json[]): JsonObject => (entries.length === 0 ? {} : { [name]: entries });
+const givenList = (name: string, entries: readonly Json[]): JsonObject =>
+  entries.length === 0 ? {} : { [name]: entries };
 
 /** `db:10.0.0.1` → `10.0.0.1 db`, as in a hosts file. */
 function toHost(host: string): string {
@@ -158,7 +159,9 @@ function toRestart({ condition, delay, maxAttempts, window }: NonNullable<Servic
 }
 
 function toResources({ limits, reservations }: ServiceSpec): JsonObject {
-  const generic = reservations.generic.map(({ kind, value }) => ({ DiscreteResourceSpec: { Kind: kind, Value: value } }));
+  const generic = reservations.generic.map(({ kind, value }) => ({
+    DiscreteResourceSpec: { Kind: kind, Value: value },
+  }));
   return {
     Limits: { ...toAmount(limits), ...given("Pids", limits.pids) },
     Reservations: { ...toAmount(reservations), ...givenList("GenericResources", generic) },

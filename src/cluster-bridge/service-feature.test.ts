@@ -166,5 +166,27 @@ describe("an order that is refused", () => {
       expect.objectContaining({ event: "refused", action: "service.deploy", environment: "prod", code: "UNSIGNED" }),
       expect.objectContaining({ event: "refused", code: "ORDER", reason: expect.stringContaining("bob") }),
     ]);
+    const [ours, theirs] = await lab().journal();
+    expect([ours?.user, theirs?.user]).toEqual(["alice", undefined]);
   });
+
+  it("is in the journal a hundred times a minute where nobody knows whose it is, and then as a number", async () => {
+    for (let count = 0; count < 105; count++) await lab().order("service.deploy", { name: "web" }, { by: bob });
+    expect((await lab().journal()).length).toBe(100);
+    lab().lab.now = new Date(lab().lab.now.getTime() + 60_000);
+
+    await lab().deploy("4");
+
+    expect((await lab().journal()).at(-1)).toMatchObject({ event: "refused", user: "alice", unrecorded: 5 });
+  });
+
+  it.each(["secret.create", "stack.deploy"] as const)(
+    "%s leaves nothing by which a guess of a secret could be told",
+    async (action) => {
+      await lab().order(action, { name: "key", data: "aHVudGVyMg==" }, { by: bob });
+
+      expect((await lab().journal())[0]).toMatchObject({ event: "refused", action });
+      expect((await lab().journal())[0]).not.toHaveProperty("spec");
+    },
+  );
 });

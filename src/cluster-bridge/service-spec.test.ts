@@ -36,6 +36,12 @@ describe("parseServiceSpec", () => {
     ],
     ["a label of the bridge's", { containerLabels: { "goldseal.environment": "x" } }, "abels.*Invalid key"],
     ["a name that is none", { name: "../web" }, "1 to 63"],
+    [
+      "aliases where it is not",
+      { networkAliases: { front: ["www"] } },
+      "networkAliases.front: it is not on this network",
+    ],
+    ["what no host is called", { networks: ["front"], networkAliases: { front: ["a b"] } }, "a name of one host"],
   ])("refuses %s", (_what, more, reason) => {
     expect(() => parse(more)).toThrow(refused(reason));
   });
@@ -63,6 +69,9 @@ describe("requireWithin", () => {
       { type: "volume", source: "data", target: "/data" },
     ],
     capabilities: { add: ["SYS_ADMIN"], drop: ["ALL"] },
+    configs: [{ source: "shop_conf_0123456789abcdef", target: "/bin/sh" }],
+    ...{ ulimits: { nofile: { soft: 1, hard: 2 } }, sysctls: { "net.core.somaxconn": "1" } },
+    logging: { driver: "syslog", options: {} },
   });
 
   it("lets pass what adds nothing to the image", () => {
@@ -73,7 +82,8 @@ describe("requireWithin", () => {
     expect(() => requireWithin(everything, {}, "prod")).toThrow(
       refused(
         "^prod does not let a service have a command of its own, a health check of its own, an entrypoint of its own, " +
-          "a user of its own, the node's network, the node's /, the capability SYS_ADMIN, the secret db \\(specLimits\\)$",
+          "a user of its own, ulimits of its own, the node's network, the node's /, the capability SYS_ADMIN, the secret db, " +
+          "the config shop_conf_0123456789abcdef, the kernel's net.core.somaxconn, the log driver syslog \\(specLimits\\)$",
       ),
     );
   });
@@ -81,7 +91,8 @@ describe("requireWithin", () => {
   it("lets pass what the environment lets it, each by itself", () => {
     const limits = {
       ...{ command: true, entrypoint: true, user: true, hostNetwork: true },
-      ...{ bindMounts: ["/"], capabilities: ["SYS_ADMIN"], secrets: ["db"] },
+      ...{ bindMounts: ["/"], capabilities: ["SYS_ADMIN"], secrets: ["db"], configs: ["shop_conf"] },
+      ...{ ulimits: true, sysctls: ["net.core.somaxconn"], logDrivers: ["syslog"] },
     };
     expect(() => requireWithin(everything, limits, "prod")).not.toThrow();
 

@@ -95,7 +95,10 @@ const restart = z.strictObject({
 const alias = z.string().regex(/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?$/, "a name of one host");
 const ulimit = z.strictObject({ soft: z.int().min(-1), hard: z.int().min(-1) });
 const dns = z.strictObject({
-  servers: z.array(z.union([z.ipv4(), z.ipv6()], "an IP address")).max(16).default([]),
+  servers: z
+    .array(z.union([z.ipv4(), z.ipv6()], "an IP address"))
+    .max(16)
+    .default([]),
   search: z.array(word).max(32).default([]),
   options: z.array(word).max(32).default([]),
 });

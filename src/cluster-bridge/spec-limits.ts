@@ -39,7 +39,9 @@ function findExcesses(spec: ServiceSpec, limits: SpecLimits): string[] {
     ...Object.keys(spec.sysctls)
       .filter((name) => !sysctls.includes(name))
       .map((name) => `the kernel's ${name}`),
-    ...[spec.logging?.driver ?? "none"].filter((driver) => !logs.includes(driver)).map((driver) => `the log driver ${driver}`),
+    ...[spec.logging?.driver ?? "none"]
+      .filter((driver) => !logs.includes(driver))
+      .map((driver) => `the log driver ${driver}`),
   ];
 }
 

@@ -17,7 +17,7 @@ import type { StackMember } from "./stacks/stack-records.ts";
 import { stackName, stackSchema } from "./stacks/stack-spec.ts";
 
 const RECOVER_MS = 5_000;
-const REMOVAL_MS = 60_000;
+const REMOVAL_MS = 30_000;
 
 const namedSchema = z.strictObject({ name: stackName });
 
@@ -77,7 +77,13 @@ async function requireEach<T extends Pick<PlannedService, "spec">, R>(
   const found = (await Promise.all(results)).flat();
   const [first] = faults;
   if (first === undefined) return found;
-  throw new BridgeError(first.code, faults.map(({ reason }) => reason).toSorted().join("; "));
+  throw new BridgeError(
+    first.code,
+    faults
+      .map(({ reason }) => reason)
+      .toSorted()
+      .join("; "),
+  );
 }
 
 /** @throws BridgeError for what may not run */

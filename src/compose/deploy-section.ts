@@ -4,7 +4,9 @@ import { bytes, decimal, labels, oneOrMore, section, span, text, texts, whole } 
 const updateConfig = {
   parallelism: whole.optional(),
   delay: span.optional(),
-  failure_action: z.enum(["pause", "rollback"], "pause or rollback: the bridge does not go on with what fails").optional(),
+  failure_action: z
+    .enum(["pause", "rollback"], "pause or rollback: the bridge does not go on with what fails")
+    .optional(),
   monitor: span.optional(),
   max_failure_ratio: decimal.optional(),
   order: z.enum(["stop-first", "start-first"]).optional(),
@@ -48,12 +50,11 @@ export const deploySection = section({
 export type DeploySection = z.output<typeof deploySection>;
 
 const ulimit = z.union(
-  [
-    whole.transform((both) => ({ soft: both, hard: both })),
-    z.strictObject({ soft: whole, hard: whole }),
-  ],
+  [whole.transform((both) => ({ soft: both, hard: both })), z.strictObject({ soft: whole, hard: whole })],
   "a whole number, or soft and hard",
 );
 
 export const ulimits = z.record(z.string(), ulimit);
-export const capabilities = oneOrMore.transform((names) => names.map((name) => name.toUpperCase().replace(/^CAP_/, "")));
+export const capabilities = oneOrMore.transform((names) =>
+  names.map((name) => name.toUpperCase().replace(/^CAP_/, "")),
+);

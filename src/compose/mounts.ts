@@ -3,7 +3,13 @@ import { bytes, forms, oneOrMore, section, whole, yesOrNo } from "./shapes.ts";
 
 /** As a compose file means it: `source` of a volume is a name under the file's `volumes`. */
 export type Mount =
-  | { readonly type: "volume"; readonly source?: string; readonly target: string; readonly readOnly: boolean; readonly noCopy: boolean }
+  | {
+      readonly type: "volume";
+      readonly source?: string;
+      readonly target: string;
+      readonly readOnly: boolean;
+      readonly noCopy: boolean;
+    }
   | { readonly type: "bind"; readonly source: string; readonly target: string; readonly readOnly: boolean }
   | { readonly type: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number };
 
@@ -53,7 +59,8 @@ function toMount(written: string): Mount | string {
   const odd = flags.find((flag) => !["ro", "rw", "nocopy"].includes(flag));
   if (odd !== undefined) return `Swarm does not have the option ${odd}`;
   const [readOnly, noCopy] = [flags.includes("ro"), flags.includes("nocopy")];
-  if (source === undefined || !/^[./~]/.test(source)) return { type: "volume", ...named(source), target, readOnly, noCopy };
+  if (source === undefined || !/^[./~]/.test(source))
+    return { type: "volume", ...named(source), target, readOnly, noCopy };
   if (!source.startsWith("/")) return RELATIVE;
   return noCopy ? "nocopy is of volumes alone" : { type: "bind", source, target, readOnly };
 }

@@ -9,7 +9,8 @@ export interface Port {
   readonly mode: "ingress" | "host";
 }
 
-const SHORT = /^(?:(?<address>.*):)?(?:(?<published>\d{1,5}(?:-\d{1,5})?):)?(?<target>\d{1,5}(?:-\d{1,5})?)(?:\/(?<protocol>tcp|udp|sctp))?$/;
+const SHORT =
+  /^(?:(?<address>.*):)?(?:(?<published>\d{1,5}(?:-\d{1,5})?):)?(?<target>\d{1,5}(?:-\d{1,5})?)(?:\/(?<protocol>tcp|udp|sctp))?$/;
 const MAX_RANGE = 256;
 
 const short = text.transform((written, context): Port[] => {
@@ -32,7 +33,8 @@ export const ports = z.array(forms(short, long)).transform((lists) => lists.flat
 function toPorts(written: string): Port[] | string {
   const { target = "", published, address, protocol = "tcp" } = SHORT.exec(written)?.groups ?? {};
   // `8080:80` fits with 8080 as an address too, and no address is digits alone.
-  const [host, outer] = published === undefined && /^[\d-]+$/.test(address ?? "") ? [undefined, address] : [address, published];
+  const [host, outer] =
+    published === undefined && /^[\d-]+$/.test(address ?? "") ? [undefined, address] : [address, published];
   if (target === "") return "a port is like 8080:80, 80 or 53:53/udp";
   if (host !== undefined) return "Swarm publishes at every address of a node: leave the address out";
   const [inside, outside] = [range(target), outer === undefined ? undefined : range(outer)];
@@ -40,7 +42,12 @@ function toPorts(written: string): Port[] | string {
   if (outside !== undefined && outside.length !== inside.length) return "both ranges have the same length";
   return inside.map((port, index) => {
     const there = outside?.[index];
-    return { target: port, ...(there === undefined ? {} : { published: there }), protocol: protocol as Port["protocol"], mode: "ingress" };
+    return {
+      target: port,
+      ...(there === undefined ? {} : { published: there }),
+      protocol: protocol as Port["protocol"],
+      mode: "ingress",
+    };
   });
 }
 

@@ -10,7 +10,8 @@ const WHY: Readonly<Record<string, string>> = {
   depends_on: "Swarm starts services in any order: let them wait for each other",
   devices: "Swarm gives a service no devices: see deploy.resources.reservations.generic_resources",
   domainname: "Swarm does not have it",
-  driver_opts: "the bridge passes no driver's options on but those of overlay networks: some make any folder of a node a volume",
+  driver_opts:
+    "the bridge passes no driver's options on but those of overlay networks: some make any folder of a node a volume",
   expose: "services of one network reach every port of each other",
   extends: "write it out: what is signed is this one file",
   external_links: "Swarm has no links: put both on one network",

@@ -12,17 +12,27 @@ const environment = pairs(
 /** A name under the file's `secrets` or `configs`. */
 const mounted = forms(
   z.string().transform((source) => ({ source })),
-  section({ source: z.string(), target: text.optional(), uid: text.optional(), gid: text.optional(), mode: whole.optional() }),
+  section({
+    source: z.string(),
+    target: text.optional(),
+    uid: text.optional(),
+    gid: text.optional(),
+    mode: whole.optional(),
+  }),
 );
 
 const member = z.preprocess((value) => value ?? {}, section({ aliases: texts.default([]) }));
 const networks = forms(
-  z.array(z.string()).transform((names) => Object.fromEntries(names.map((name) => [name, { aliases: [] as string[] }]))),
+  z
+    .array(z.string())
+    .transform((names) => Object.fromEntries(names.map((name) => [name, { aliases: [] as string[] }]))),
   z.record(z.string(), member),
 );
 
 const health = section({
-  test: z.union([texts, z.string().transform((line) => ["CMD-SHELL", line])], "a list, or a line for a shell").optional(),
+  test: z
+    .union([texts, z.string().transform((line) => ["CMD-SHELL", line])], "a list, or a line for a shell")
+    .optional(),
   interval: span.optional(),
   timeout: span.optional(),
   start_period: span.optional(),

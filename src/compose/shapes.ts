@@ -28,8 +28,26 @@ export function isMap(value: unknown): value is Readonly<Record<string, unknown>
 }
 
 export const text = z.union([z.string(), z.number().transform(String)], "text");
-export const whole = z.union([z.int(), z.string().regex(/^-?\d{1,15}$/).transform(Number)], "a whole number");
-export const decimal = z.union([z.number(), z.string().regex(/^\d{1,9}(\.\d{1,9})?$/).transform(Number)], "a number");
+export const whole = z.union(
+  [
+    z.int(),
+    z
+      .string()
+      .regex(/^-?\d{1,15}$/)
+      .transform(Number),
+  ],
+  "a whole number",
+);
+export const decimal = z.union(
+  [
+    z.number(),
+    z
+      .string()
+      .regex(/^\d{1,9}(\.\d{1,9})?$/)
+      .transform(Number),
+  ],
+  "a number",
+);
 export const yesOrNo = z.union(
   [z.boolean(), z.enum(["true", "false"]).transform((word) => word === "true")],
   "true or false",
@@ -44,7 +62,10 @@ export const bytes = z.union(
   "a size such as 50M or 1gb",
 );
 /** A list, or a line as a shell has it. */
-export const words = z.union([texts, z.string().transform(orIssue(findWords, "a line"))], "a list, or a line whose quotes end");
+export const words = z.union(
+  [texts, z.string().transform(orIssue(findWords, "a line"))],
+  "a list, or a line whose quotes end",
+);
 
 /** `{a: b}` or `[a=b, c]`; undefined: no value was given. A number is what it looks like. */
 export function pairs(value: z.ZodType<string | undefined>) {

@@ -33,7 +33,10 @@ export function toService(name: string, section: ServiceSection, around: Surroun
     ...given("containerLabels", section.labels),
     ...given("secrets", section.secrets.map(toMounted)),
     ...given("configs", section.configs.map(toMounted)),
-    ...given("ports", section.ports.map((port) => ({ ...port }))),
+    ...given(
+      "ports",
+      section.ports.map((port) => ({ ...port })),
+    ),
     ...toNetworks(path, section, around),
     ...given("mounts", toMounts(path, section, around)),
     ...given("capabilities", { ...given("add", section.cap_add), ...given("drop", section.cap_drop) }),
@@ -52,13 +55,20 @@ export function toService(name: string, section: ServiceSection, around: Surroun
     }),
     ...given("sysctls", section.sysctls),
     ...given("ulimits", section.ulimits),
-    ...given("logging", section.logging && { ...given("driver", section.logging.driver), ...given("options", section.logging.options) }),
+    ...given(
+      "logging",
+      section.logging && { ...given("driver", section.logging.driver), ...given("options", section.logging.options) },
+    ),
     ...toDeployment(`${path}.deploy`, section.deploy, around),
   };
 }
 
 /** What files say, and over it what stands in the compose file. A variable without a value is that of whoever deploys, if it is set. */
-function toEnv(path: string, { environment, env_file: files }: ServiceSection, around: Surroundings): Record<string, string> {
+function toEnv(
+  path: string,
+  { environment, env_file: files }: ServiceSection,
+  around: Surroundings,
+): Record<string, string> {
   const lines = files.flatMap((file, index) => readEnvFile(`${path}.env_file.${index}`, file, around));
   const all = [...lines, ...Object.entries(environment)];
   const known = all.map(([name, value]) => [name, value ?? around.variable(name)] as const);
@@ -67,7 +77,11 @@ function toEnv(path: string, { environment, env_file: files }: ServiceSection, a
 
 /** Lines `NAME=value`, as they are; docker's format, which knows no quotes. */
 function readEnvFile(path: string, file: string, around: Surroundings): [string, string | undefined][] {
-  const lines = around.read(path, file).toString().replace(/^\ufeff/, "").split(/\r?\n/);
+  const lines = around
+    .read(path, file)
+    .toString()
+    .replace(/^\ufeff/, "")
+    .split(/\r?\n/);
   const meant = lines.map((line) => line.trimStart()).filter((line) => line !== "" && !line.startsWith("#"));
   return meant.map((line) => {
     const at = line.indexOf("=");
@@ -83,13 +97,16 @@ function toMounted({ source, ...rest }: ServiceSection["secrets"][number]): Json
 function toNetworks(path: string, { networks = {} }: ServiceSection, around: Surroundings): JsonObject {
   const names = Object.keys(networks).length === 0 ? ["default"] : Object.keys(networks);
   for (const name of names) around.refer("networks", name, `${path}.networks.${name}`);
-  const aliases = Object.entries(networks).flatMap(([name, member]) => (member.aliases.length > 0 ? [[name, member.aliases]] : []));
+  const aliases = Object.entries(networks).flatMap(([name, member]) =>
+    member.aliases.length > 0 ? [[name, member.aliases]] : [],
+  );
   return { networks: names, ...given("networkAliases", Object.fromEntries(aliases)) };
 }
 
 function toMounts(path: string, { volumes, tmpfs }: ServiceSection, around: Surroundings): JsonObject[] {
   for (const [index, mount] of volumes.entries()) {
-    if (mount.type === "volume" && mount.source !== undefined) around.refer("volumes", mount.source, `${path}.volumes.${index}`);
+    if (mount.type === "volume" && mount.source !== undefined)
+      around.refer("volumes", mount.source, `${path}.volumes.${index}`);
   }
   return [...volumes, ...tmpfs].map(toMount);
 }
@@ -108,7 +125,11 @@ function toHealth(path: string, { healthcheck }: ServiceSection, around: Surroun
     if (test !== undefined) around.fault(`${path}.healthcheck.test`, "the health check is disabled");
     return { test: ["NONE"] };
   }
-  const spans = { ...givenSpan("interval", interval), ...givenSpan("timeout", timeout), ...givenSpan("startPeriod", startPeriod) };
+  const spans = {
+    ...givenSpan("interval", interval),
+    ...givenSpan("timeout", timeout),
+    ...givenSpan("startPeriod", startPeriod),
+  };
   return { ...given("test", test), ...spans, ...given("retries", retries) };
 }
 
@@ -120,18 +141,28 @@ function toDeployment(path: string, deploy: DeploySection | undefined, around: S
   return {
     ...given("replicas", mode === "global" ? "global" : replicas),
     ...given("endpointMode", deploy.endpoint_mode),
-    ...given("limits", { ...given("cpus", limits?.cpus), ...given("memoryBytes", limits?.memory), ...given("pids", limits?.pids) }),
+    ...given("limits", {
+      ...given("cpus", limits?.cpus),
+      ...given("memoryBytes", limits?.memory),
+      ...given("pids", limits?.pids),
+    }),
     ...given("reservations", {
       ...given("cpus", reservations?.cpus),
       ...given("memoryBytes", reservations?.memory),
-      ...given("generic", reservations?.generic_resources?.map((one) => ({ ...one }))),
+      ...given(
+        "generic",
+        reservations?.generic_resources?.map((one) => ({ ...one })),
+      ),
     }),
-    ...given("restart", restart && {
-      ...given("condition", restart.condition),
-      ...given("delay", restart.delay),
-      ...given("maxAttempts", restart.max_attempts),
-      ...givenSpan("window", restart.window),
-    }),
+    ...given(
+      "restart",
+      restart && {
+        ...given("condition", restart.condition),
+        ...given("delay", restart.delay),
+        ...given("maxAttempts", restart.max_attempts),
+        ...givenSpan("window", restart.window),
+      },
+    ),
     ...given("update", toUpdate(path, deploy, around)),
     ...given("constraints", placement?.constraints),
     ...given("maxPerNode", placement?.max_replicas_per_node),
@@ -139,7 +170,11 @@ function toDeployment(path: string, deploy: DeploySection | undefined, around: S
   };
 }
 
-function toUpdate(path: string, { update_config: update, rollback_config: rollback }: DeploySection, around: Surroundings): JsonObject {
+function toUpdate(
+  path: string,
+  { update_config: update, rollback_config: rollback }: DeploySection,
+  around: Surroundings,
+): JsonObject {
   const itself = "the bridge itself rolls back what fails, to the newest that verifies then";
   if (update?.failure_action === "pause") around.note(`${path}.update_config.failure_action`, itself);
   if (rollback !== undefined) around.note(`${path}.rollback_config`, `${itself}, at the pace of update_config`);
@@ -157,6 +192,7 @@ function toSpread(path: string, preferences: readonly { readonly spread: string 
   if (first === undefined) return {};
   if (second !== undefined) around.fault(`${path}.placement.preferences.1`, "the bridge spreads over one label");
   const [, label] = /^node\.labels\.(.+)$/.exec(first.spread) ?? [];
-  if (label === undefined) around.fault(`${path}.placement.preferences.0.spread`, "the bridge spreads over labels of nodes: node.labels.zone");
+  if (label === undefined)
+    around.fault(`${path}.placement.preferences.0.spread`, "the bridge spreads over labels of nodes: node.labels.zone");
   return { strategy: "spread", ...given("spreadOver", label) };
 }

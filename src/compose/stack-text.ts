@@ -1,9 +1,15 @@
 import type { Json, JsonObject } from "../oci/json.ts";
-import { type ComposeFile, type ContentEntry, type NetworkEntry, parseComposeFile, type VolumeEntry } from "./compose-file.ts";
+import {
+  type ComposeFile,
+  type ContentEntry,
+  type NetworkEntry,
+  parseComposeFile,
+  type VolumeEntry,
+} from "./compose-file.ts";
 import { ComposeError } from "./error.ts";
+import { given } from "./given.ts";
 import { interpolate, type Variables } from "./interpolation.ts";
 import { type Surroundings, toService } from "./stack-service.ts";
-import { given } from "./given.ts";
 import { readYaml } from "./yaml-text.ts";
 
 /** What a compose file says is taken from where it is deployed from. */
@@ -33,7 +39,9 @@ export function toStack(text: string, deployment: Deployment): StackText {
   const surroundings = new Collector(file, deployment);
   if (file.name !== undefined && file.name !== deployment.name)
     surroundings.fault("name", `the file is of ${file.name}, and the stack shall be ${deployment.name}`);
-  const services = Object.entries(file.services).map(([name, section]) => [name, toService(name, section, surroundings)] as const);
+  const services = Object.entries(file.services).map(
+    ([name, section]) => [name, toService(name, section, surroundings)] as const,
+  );
   if (services.length === 0) surroundings.fault("services", "there are none");
   const stack = {
     name: deployment.name,
@@ -88,10 +96,19 @@ class Collector implements Surroundings {
     const { networks, volumes, secrets, configs } = this.#file;
     const used = [...this.#networks].map((name) => [name, networks[name] ?? { external: false }] as const);
     const contents = (kind: "secrets" | "configs", entries: Readonly<Record<string, ContentEntry>>) =>
-      nonEmpty(kind, Object.entries(entries).map(([name, entry]) => [name, this.#content(`${kind}.${name}`, name, entry)]));
+      nonEmpty(
+        kind,
+        Object.entries(entries).map(([name, entry]) => [name, this.#content(`${kind}.${name}`, name, entry)]),
+      );
     return {
-      ...nonEmpty("networks", used.map(([name, entry]) => [name, this.#network(`networks.${name}`, name, entry as NetworkEntry)])),
-      ...nonEmpty("volumes", Object.entries(volumes).map(([name, entry]) => [name, this.#volume(`volumes.${name}`, name, entry)])),
+      ...nonEmpty(
+        "networks",
+        used.map(([name, entry]) => [name, this.#network(`networks.${name}`, name, entry as NetworkEntry)]),
+      ),
+      ...nonEmpty(
+        "volumes",
+        Object.entries(volumes).map(([name, entry]) => [name, this.#volume(`volumes.${name}`, name, entry)]),
+      ),
       ...contents("secrets", secrets),
       ...contents("configs", configs),
     };
@@ -104,7 +121,10 @@ class Collector implements Surroundings {
       ...given("attachable", attachable),
       ...given("internal", internal),
       ...given("labels", labels),
-      ...given("subnets", ipam?.config.map(({ subnet }) => subnet)),
+      ...given(
+        "subnets",
+        ipam?.config.map(({ subnet }) => subnet),
+      ),
     };
     return this.#entry(path, key, { name, external, own });
   }
@@ -116,7 +136,8 @@ class Collector implements Surroundings {
   #content(path: string, key: string, entry: ContentEntry): JsonObject {
     const { name, external, labels } = entry;
     const sources = [entry.file, entry.environment, entry.content].filter((source) => source !== undefined);
-    if (external !== false) return this.#entry(path, key, { name, external, own: sources.length > 0 ? { file: "" } : {} });
+    if (external !== false)
+      return this.#entry(path, key, { name, external, own: sources.length > 0 ? { file: "" } : {} });
     if (sources.length !== 1) this.fault(path, "its content is in one of file, environment and content");
     const data = this.#bytesOf(path, entry).toString("base64");
     return this.#entry(path, key, { name, external, own: { ...given("labels", labels), data } });
@@ -132,7 +153,8 @@ class Collector implements Surroundings {
 
   #entry(path: string, key: string, { name, external, own }: Entry): JsonObject {
     if (external === false) return { ...given("name", name), ...own };
-    if (Object.keys(own).length > 0) this.fault(path, "what is external is there already: it has a name and nothing else");
+    if (Object.keys(own).length > 0)
+      this.fault(path, "what is external is there already: it has a name and nothing else");
     return { external: typeof external === "string" ? external : (name ?? key) };
   }
 }

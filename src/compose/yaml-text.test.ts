@@ -34,9 +34,25 @@ describe("readYaml", () => {
     ["a0: &a0 {x: 1}", ...Array.from({ length: 30 }, (_, index) => line(index + 1))].join("\n");
 
   it.each([
-    ["lists of it", (index: number) => `a${index}: &a${index} [${Array(9).fill(`*a${index - 1}`).join(",")}]`],
-    ["merges of it", (index: number) => `a${index}: &a${index} {<<: [${Array(9).fill(`*a${index - 1}`).join(",")}]}`],
-  ])("refuses a small file that is a huge one, by %s, at once", (_what, line) => {
-    expect(() => readYaml(nested(line))).toThrow(refused(/aliases make more than 100000 values/));
-  }, 2_000);
+    [
+      "lists of it",
+      (index: number) =>
+        `a${index}: &a${index} [${Array(9)
+          .fill(`*a${index - 1}`)
+          .join(",")}]`,
+    ],
+    [
+      "merges of it",
+      (index: number) =>
+        `a${index}: &a${index} {<<: [${Array(9)
+          .fill(`*a${index - 1}`)
+          .join(",")}]}`,
+    ],
+  ])(
+    "refuses a small file that is a huge one, by %s, at once",
+    (_what, line) => {
+      expect(() => readYaml(nested(line))).toThrow(refused(/aliases make more than 100000 values/));
+    },
+    2_000,
+  );
 });

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
+import { request, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -74,6 +74,20 @@ describe("an order", () => {
     });
   });
 
+  it.each(["secret.create", "stack.deploy"])(
+    "%s leaves nothing by which a guess of a secret could be told",
+    async (action) => {
+      bridge.answer = linesOf({ outcome: { kind: "done" } });
+
+      await app.ask("POST", `/api/v1/cluster/orders?environment=prod&action=${action}`, { as: "alice", body: SPEC });
+
+      const { body } = await app.ask("GET", "/api/v1/audit?limit=100", { as: "admin" });
+      const own = toJson(body).entries.filter((entry: object) => JSON.stringify(entry).includes(`"${action}"`));
+      expect(own.length).toBe(2);
+      expect(JSON.stringify(own)).not.toContain(digestOf(SPEC));
+    },
+  );
+
   it("that the bridge refuses is refused in its words, on record, with an id to ask about", async () => {
     bridge.answer = problemOf(403, "unsigned", "nothing is signed as the tag 1");
 
@@ -108,11 +122,13 @@ describe("an order", () => {
 
   it("is put on record to its end though nobody listens any more", async () => {
     const before = (await recorded("service.remove")).length;
-    const said = Promise.withResolvers<void>();
+    const answering = Promise.withResolvers<ServerResponse>();
     bridge.answer = (response) => {
       response.writeHead(200, { "content-type": "application/x-ndjson" }).write('{"waiting":true}\n');
-      said.promise.then(() => response.end('{"outcome":{"kind":"done","removed":"web"}}\n'));
+      answering.resolve(response);
     };
+    const ended = () => app.log.filter(({ event, route }) => event === "http" && route === "cluster-order").length;
+    const endedBefore = ended();
     const path = "/api/v1/cluster/orders?environment=prod&action=service.remove";
     const headers = { authorization: basic("alice"), "goldseal-order": "a.b.c" };
     const asking = request({ host: "127.0.0.1", port: app.port, method: "POST", path, headers });
@@ -121,7 +137,11 @@ describe("an order", () => {
     await new Promise((resolve) => asking.once("response", (incoming) => incoming.once("data", resolve)));
 
     asking.destroy();
-    said.resolve();
+    const telling = await answering.promise;
+    // Nobody can be told this, and the exchange with who went away is over.
+    telling.write('{"waiting":true}\n');
+    await expect.poll(ended).toBe(endedBefore + 1);
+    telling.end('{"outcome":{"kind":"done","removed":"web"}}\n');
 
     await expect.poll(async () => (await recorded("service.remove")).length).toBe(before + 1);
     expect((await recorded("service.remove"))[0]).toMatchObject({ detail: { outcome: { kind: "done" } } });

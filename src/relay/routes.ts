@@ -14,11 +14,6 @@ const ORDERED = `The order is a compact JWS by an operator's key in the header G
 
 const environment = z.string().describe("of the policy document");
 const orderQuery = z.object({ environment, action: z.string().describe("such as service.remove") });
-const viewQuery = z.object({
-  environment: environment.optional(),
-  after: z.string().optional().describe("where the page before ended"),
-  limit: z.coerce.number().int().min(1).max(1000).optional(),
-});
 /** What the bridge takes is for the bridge to say. */
 const bodySchema = z.looseObject({});
 const lines = z.union([
@@ -41,8 +36,8 @@ export const relayOperations = (deps: RelayDeps): RestOperation[] => [
     orderQuery,
     relayChange(deps, (request) => request.query("action") ?? ""),
   ),
-  ...Object.entries(VIEWS).map(([id, { path, summary }]) => ({
-    ...{ route: route(id, "GET", `${CLUSTER}/${path}`, USER, relayView(deps)), summary, query: viewQuery },
+  ...Object.entries(VIEWS).map(([id, { path, summary, query }]) => ({
+    ...{ route: route(id, "GET", `${CLUSTER}/${path}`, USER, relayView(deps)), summary, query },
     ...{ body: undefined, answers: { 200: z.looseObject({}) } },
   })),
 ];

@@ -50,7 +50,7 @@ export function parsePublicUrl(text: string): string {
 export function parseBridgeUrl(text: string): string {
   const origin = parsePublicUrl(text);
   const { protocol, hostname } = new URL(origin);
-  if (protocol === "https:" || /^(127\.|\[::1\]$|localhost$)/.test(hostname)) return origin;
+  if (protocol === "https:" || /^(127(?:\.\d{1,3}){3}|\[::1\]|localhost)$/.test(hostname)) return origin;
   throw new Error("must be https://…, or http on this machine, like http://127.0.0.1:5444");
 }
 

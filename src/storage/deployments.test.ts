@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { parseDigest } from "../oci/digest.ts";
+import { parseTag } from "../oci/reference.ts";
+import { parseRepositoryName } from "../oci/repository-name.ts";
 import { digestOf, OCI_INDEX, type Place, putManifest } from "../testing/images.ts";
+import { mustHaveTag, RunsError } from "./deployments.ts";
 import { ALL_GONE, ALL_THERE, useCollector } from "./gc/test-collector.ts";
+import { deleteTagRow } from "./tag-rows.ts";
 
 const { collect, newPlace, pushImage, statusOf, untag, statusesOf, child, app } = useCollector();
 
@@ -34,6 +39,12 @@ async function history(digest: string): Promise<{ kind: string; detail: { where:
 }
 const whereOf = async (digest: string) =>
   (await history(digest)).flatMap(({ detail }) => (detail.where === undefined ? [] : [detail.where]));
+
+/** For a row that another transaction holds. */
+async function somebodyWaits(): Promise<void> {
+  const text = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  while ((await app().database.query("", text)).length === 0);
+}
 
 describe("PUT /api/v1/cluster-agent/digests", () => {
   it("keeps from the collector what no tag names, with all that an index lists, until the next list", async () => {
@@ -207,16 +218,32 @@ describe("what the cluster runs", () => {
     expect(await statusOf(place, `manifests/${v1.digest}`)).toBe(200);
   });
 
-  it("keeps one of its tags when all are deleted at once", async () => {
+  it("keeps one of two tags that are deleted at the same moment", async () => {
     const place = newPlace();
-    const v1 = await pushImage(place, "v0");
-    const tags = ["v0", "v1", "v2", "v3", "v4"];
-    for (const tag of tags) await putManifest(place, tag, JSON.stringify(v1.image.manifest));
+    const v1 = await pushImage(place, "v1");
+    await putManifest(place, "v2", JSON.stringify(v1.image.manifest));
     await deploy({ place, digest: v1.digest });
+    const [repository, digest] = [parseRepositoryName(place.repository), parseDigest(v1.digest)];
+    const [checked, may] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const removeTag = (tag: string, wait: () => Promise<void>) =>
+      app().database.transaction(async (sql) => {
+        await deleteTagRow(sql, repository, parseTag(tag));
+        await mustHaveTag(sql, repository, digest);
+        await wait();
+      });
 
-    const answers = await Promise.all(tags.map((tag) => remove(`/v2/${place.repository}/manifests/${tag}`)));
+    const first = removeTag("v1", async () => {
+      checked.resolve();
+      await may.promise;
+    });
+    await checked.promise;
+    const second = removeTag("v2", async () => undefined);
+    second.catch(() => undefined);
+    await Promise.race([second, somebodyWaits()]).catch(() => undefined);
+    may.resolve();
 
-    expect(answers.map(({ status }) => status).sort()).toEqual([202, 202, 202, 202, 409]);
+    await first;
+    await expect(second).rejects.toBeInstanceOf(RunsError);
   });
 
   it("keeps its repository, and the repository's name", async () => {

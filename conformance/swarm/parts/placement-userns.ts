@@ -1,4 +1,5 @@
 /** Only nodes whose own engine maps users, where the environment asks for it: w2's is begun anew for a while, as such a node. */
+import { chmodSync } from "node:fs";
 import type { Report } from "../../harness/report.ts";
 import { askEngine, type Loose, listOf, until } from "../lab/engine.ts";
 import { equal } from "../looking.ts";
@@ -20,7 +21,7 @@ export async function checkUserns(report: Report, world: World): Promise<void> {
     const { last } = await world.deploy(own, "mapped");
     equal((last as { outcome?: Loose }).outcome?.kind, "deployed");
     equal(await tasksOf(world, "mapped"), { w2: 2 });
-    const nodes = await listOf(world.lab.node("m1").socketPath, "/nodes");
+    const nodes = await listOf(world.lab.manager().socketPath, "/nodes");
     const labelled = nodes.filter(({ Spec }) => (Spec as { Labels: Loose }).Labels["goldseal.userns"] === "on");
     equal(
       labelled.map(({ Description }) => (Description as Loose).Hostname),
@@ -34,9 +35,11 @@ export async function checkUserns(report: Report, world: World): Promise<void> {
 /** With user namespaces an engine has another folder, and so is another node: the one of before is down meanwhile. */
 async function rejoin({ lab }: World): Promise<void> {
   const node = lab.node("w2");
+  // The users of containers are nobody on this machine, and go through this folder.
+  chmodSync(lab.folder, 0o711);
   await node.stop();
   await node.start("--userns-remap=dockremap");
-  const manager = lab.node("m1");
+  const manager = lab.manager();
   const { JoinTokens } = (await askEngine(manager.socketPath, "GET", "/swarm")) as { JoinTokens: { Worker: string } };
   await askEngine(node.socketPath, "POST", "/swarm/join", {
     ...{ ListenAddr: "0.0.0.0:2377", AdvertiseAddr: node.ip },
@@ -44,12 +47,12 @@ async function rejoin({ lab }: World): Promise<void> {
   });
   await until(
     "w2 is there as another node",
-    async () => (await readyNamed(lab.node("m1").socketPath, "w2")).length === 1,
+    async () => (await readyNamed(lab.manager().socketPath, "w2")).length === 1,
   );
 }
 
 async function comeBack({ lab }: World, old: string): Promise<void> {
-  const [node, socket] = [lab.node("w2"), lab.node("m1").socketPath];
+  const [node, socket] = [lab.node("w2"), lab.manager().socketPath];
   const others = (await readyNamed(socket, "w2")).filter(({ ID }) => ID !== old);
   await node.stop();
   for (const { ID } of others) await askEngine(socket, "DELETE", `/nodes/${ID}?force=true`);
@@ -65,6 +68,6 @@ async function readyNamed(socket: string, hostname: string): Promise<Loose[]> {
 }
 
 async function nodeId({ lab }: World, hostname: string): Promise<string> {
-  const [found] = await readyNamed(lab.node("m1").socketPath, hostname);
+  const [found] = await readyNamed(lab.manager().socketPath, hostname);
   return String(found?.ID);
 }

@@ -56,7 +56,7 @@ export async function tasksOf(world: World, name: string): Promise<Record<string
 /** Versions of all that the managers know. */
 export async function state({ lab }: World): Promise<unknown[]> {
   const versions = (all: readonly Loose[]) => all.map(({ ID, Spec }) => JSON.stringify([ID, Spec])).sort();
-  const socket = lab.node("m1").socketPath;
+  const socket = lab.manager().socketPath;
   return [versions(await listOf(socket, "/nodes")), versions(await listOf(socket, "/services"))];
 }
 

@@ -21,7 +21,7 @@ export const watch: Part = async (world, report) => {
   await checkStates(world, report, digests);
   await checkAway(world, report);
   await checkReactions(world, report, digests);
-  await world.setPolicy({}, policyOf({ onTrustLost: "alert", onUnmanaged: "alert" }));
+  await world.setPolicy({}, policyOf({}));
   for (const name of ["seen-web", "seen-back"]) await world.docker("service", "rm", name).catch(() => "");
 };
 
@@ -194,7 +194,7 @@ async function checkReactions(world: World, report: Report, { one, two }: Digest
   await report.check(
     "onTrustLost replace: by the newest that verifies now, once, on record before and after",
     async () => {
-      await world.setPolicy({}, policyOf({ onTrustLost: "replace", onUnmanaged: "alert" }));
+      await world.setPolicy({}, policyOf({ onTrustLost: "replace" }));
       await world.goldseal("trust", "revoke", world.image("2", WATCHED));
       await until(
         "it runs the other",
@@ -215,19 +215,31 @@ async function checkReactions(world: World, report: Report, { one, two }: Digest
     },
   );
   await report.check("onTrustLost freeze: what somebody changed by hand is put back", async () => {
-    await world.setPolicy({}, policyOf({ onTrustLost: "freeze", onUnmanaged: "alert" }));
+    await world.setPolicy({}, policyOf({ onTrustLost: "freeze" }));
     await world.docker("service", "scale", "--detach", "seen-web=4");
-    const isBack = async () => (await running(world, "seen-web")).length === 2 && (await world.services())["seen-web"];
-    await until("two tasks again", isBack, 60);
+    const { outcome } = await until("it is put back", () => findReacted(world, "seen-web", "restore"), 60);
+    equal(outcome, `it is ${world.pin(one, WATCHED)}`);
+    equal((await running(world, "seen-web")).length, 2);
     equal((await world.services())["seen-web"], world.pin(one, WATCHED));
   });
   await report.check("onTrustLost remove: the service goes", async () => {
-    await world.setPolicy({}, policyOf({ onTrustLost: "remove", onUnmanaged: "alert" }));
+    await world.setPolicy({}, policyOf({ onTrustLost: "remove" }));
     equal((await deploy(world, "seen-web", "2")).last, deployed(world, two));
     await world.goldseal("trust", "revoke", world.image("2", WATCHED));
     await until("it is gone", async () => (await world.services())["seen-web"] === undefined, 30);
     equal((await world.services())["seen-back"], world.pin(one, WATCHED));
     await world.sign("2", WATCHED);
+  });
+  await report.check("onUnmanaged remove, where every environment says so: service and container go", async () => {
+    await setUnmanaged(world, "remove");
+    const worker = world.lab.node("w1");
+    await world.dockerOn(worker, "run", "-d", "--name", "go-away", "--network", "none", world.pin(one, WATCHED));
+    await world.docker("service", "create", "-q", "--detach", "--name", "go-too", world.pin(one, WATCHED));
+    await until("the service is gone", async () => !("go-too" in (await world.services())), 30);
+    const names = () => world.dockerOn(worker, "ps", "-a", "--format", "{{.Names}}");
+    await until("the container is gone", async () => !(await names()).includes("go-away"), 30);
+    equal((await world.services())["seen-back"], world.pin(one, WATCHED));
+    await setUnmanaged(world, "alert");
   });
   await report.check("the registry away: nothing is removed, whatever the policy says", async () => {
     await world.stopRegistry();
@@ -240,6 +252,19 @@ async function checkReactions(world: World, report: Report, { one, two }: Digest
     await seen(world, "service", "seen-back", "trusted");
   });
 }
+
+/** In every environment that there is, whoever brought it. */
+async function setUnmanaged(world: World, onUnmanaged: string): Promise<void> {
+  const { payload } = JSON.parse(await world.api("GET", "/api/v1/policies/bridge")) as { readonly payload: string };
+  const { environments } = JSON.parse(Buffer.from(payload, "base64").toString()) as {
+    readonly environments: Readonly<Record<string, object>>;
+  };
+  const next = Object.entries(environments).map(([name, own]) => [name, { ...own, onUnmanaged }]);
+  await world.setPolicy({}, Object.fromEntries(next));
+}
+
+const findReacted = (world: World, service: string, action: string): JournalLine | undefined =>
+  journal(world).findLast((line) => line.event === "reacted" && line.name === service && line.action === action);
 
 const deployed = (world: World, digest: string) => ({
   outcome: { kind: "deployed", pinned: world.pin(digest, WATCHED) },

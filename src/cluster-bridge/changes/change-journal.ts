@@ -29,6 +29,7 @@ export type Began = z.infer<typeof beganSchema>;
 export class ChangeJournal {
   readonly #core: Pick<Core, "journal">;
   readonly #turns = new OneAtATime();
+  #isRecovering = false;
 
   constructor(core: Pick<Core, "journal">) {
     this.#core = core;
@@ -41,12 +42,22 @@ export class ChangeJournal {
 
   /** What was begun when the bridge was killed, or the engine fell silent: `look` tells whether it is as was ordered. */
   async recover(look: (began: Began) => Promise<boolean>): Promise<void> {
+    if (this.#isRecovering) return;
+    this.#isRecovering = true;
+    try {
+      await this.#recover(look);
+    } finally {
+      this.#isRecovering = false;
+    }
+  }
+
+  async #recover(look: (began: Began) => Promise<boolean>): Promise<void> {
     const { journal } = this.#core;
     for (const began of findBegun(journal.records)) {
       await this.#turns.run(began.kind, async () => {
         if (!findBegun(journal.records).some(({ id }) => id === began.id)) return;
         const event = (await look(began)) ? "changed" : "not-changed";
-        await journal.append({ event, id: began.id, reason: "found at a start" });
+        await journal.append({ event, id: began.id, reason: "found afterwards" });
       });
     }
   }
@@ -88,6 +99,6 @@ function findBegun(records: readonly JsonObject[]): Began[] {
   const ended = new Set(
     records.filter(({ event }) => event === "changed" || event === "not-changed").map(({ id }) => id),
   );
-  const begun = records.flatMap((record) => beganSchema.safeParse(record).data ?? []);
-  return begun.filter(({ id }) => !ended.has(id));
+  const changes = records.filter(({ event, id }) => event === "change" && !ended.has(id));
+  return changes.flatMap((record) => beganSchema.safeParse(record).data ?? []);
 }

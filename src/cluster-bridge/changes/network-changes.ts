@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { JsonObject } from "../../oci/json.ts";
 import type { ActionHandler, ActionTable, Ordered, Outcome } from "../actions.ts";
 import type { Core } from "../core.ts";
@@ -13,6 +14,8 @@ import { type NetworkBody, networkSchema, removeSchema } from "./bodies.ts";
 import type { Change, ChangeJournal } from "./change-journal.ts";
 import { requireOwn } from "./own.ts";
 import { findSubnet, overlap } from "./subnet.ts";
+
+const [SET_UP_MS, POLL_MS] = [15_000, 100] as const;
 
 type Manager = ReturnType<Core["engines"]["manager"]>;
 
@@ -38,15 +41,24 @@ async function make(manager: Manager, order: Ordered, body: NetworkBody, change:
   const definition = toDefinition(body, { [ENVIRONMENT_LABEL]: order.environment, [INTENT_LABEL]: change.id });
   await change.tell(async () => {
     await manager.call("POST", "/networks/create", { body: Buffer.from(JSON.stringify(definition)) });
-    const made = (await readNetworks(manager)).find(
-      (network) => labelsAt(network, "Labels")[INTENT_LABEL] === change.id,
-    );
+    const made = await readMade(manager, change.id);
     const difference = made === undefined ? "it is not there" : findNetworkDifference(body, definition, made);
     if (difference === undefined) return;
     if (made !== undefined) await manager.call("DELETE", `/networks/${textAt(made, "Id")}`, { expected: [404] });
     throw new BridgeError("ENGINE", `the engine holds another network than was ordered: ${difference}`);
   });
   return { kind: "done", network: body.name };
+}
+
+/** Its addresses, and whether it is encrypted, are told once the managers have set them up: a moment later. */
+async function readMade(manager: Manager, id: string): Promise<JsonObject | undefined> {
+  const endsMs = performance.now() + SET_UP_MS;
+  for (;;) {
+    const made = (await readNetworks(manager)).find((network) => labelsAt(network, "Labels")[INTENT_LABEL] === id);
+    const isSetUp = listAt(made, "IPAM", "Config").length > 0;
+    if (isSetUp || performance.now() > endsMs) return made;
+    await delay(POLL_MS);
+  }
 }
 
 function toDefinition(body: NetworkBody, own: Readonly<Record<string, string>>) {

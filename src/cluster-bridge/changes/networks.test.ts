@@ -66,6 +66,23 @@ describe("network.create", () => {
     expect(plain).toMatchObject({ kind: "done" });
   });
 
+  it("waits until the managers have set it up", async () => {
+    const [manager] = lab().cluster.nodes;
+    let reads = 0;
+    if (manager !== undefined)
+      manager.attack = (method, path, response) => {
+        const isEarly = method === "GET" && path === "/networks" && networks().length > 0 && reads++ < 3;
+        if (!isEarly) return false;
+        const bare = networks().map((one) => ({ ...one, Options: null, IPAM: { Config: null } }));
+        return response.end(JSON.stringify(bare)) && true;
+      };
+
+    const outcome = await lab().order("network.create", { name: "vault", encrypted: true, subnets: ["10.20.0.0/24"] });
+
+    expect(outcome).toEqual({ kind: "done", network: "vault" });
+    expect(reads).toBeGreaterThan(3);
+  });
+
   it("takes away again what is another network than was ordered", async () => {
     const [manager] = lab().cluster.nodes;
     if (manager !== undefined)

@@ -19,7 +19,7 @@ const nodes: fc.Arbitrary<Node[]> = fc
       memoryBytes: fc.constantFrom(GIB, 4 * GIB),
       labels: fc.constantFrom<Record<string, string>>({}, { zone: "a" }, { zone: "b" }, { zone: "a", tier: "prod" }),
     }),
-    { minLength: 1, maxLength: 7 },
+    { minLength: 2, maxLength: 7, size: "max" },
   )
   .map((all) => all.map((one, index) => node(`n${index}`, one)));
 const surroundings: fc.Arbitrary<Surroundings> = nodes.chain((all) =>
@@ -31,6 +31,7 @@ const surroundings: fc.Arbitrary<Surroundings> = nodes.chain((all) =>
         service: fc.constantFrom("web-id", "other"),
         nanoCpus: fc.constantFrom(0, 1e8, 7e8),
         memoryBytes: fc.constantFrom(0, GIB / 4),
+        generic: fc.constant(new Map<string, number>()),
         hostPorts: fc.constantFrom([], [], ["8080/tcp"]),
       }),
       { maxLength: 10 },
@@ -41,11 +42,11 @@ const surroundings: fc.Arbitrary<Surroundings> = nodes.chain((all) =>
 );
 const asked = fc.record({
   strategy: fc.constantFrom("spread", "binpack", "random"),
-  replicas: fc.integer({ min: 0, max: 12 }),
-  maxPerNode: fc.constantFrom(0, 0, 1, 3),
-  reservations: fc.record({ cpus: fc.constantFrom(0.1, 0.5, 1.2), memoryBytes: fc.constantFrom(GIB / 8, GIB) }),
-  ports: fc.constantFrom([], [], [{ target: 80, published: 8080, mode: "host" }]),
-  constraints: fc.subarray(["node.role==worker", "node.labels.zone==a", "node.labels.tier!=prod"]),
+  replicas: fc.integer({ min: 0, max: 7 }),
+  maxPerNode: fc.constantFrom(0, 0, 0, 2),
+  reservations: fc.record({ cpus: fc.constantFrom(0.1, 0.3, 1.2), memoryBytes: fc.constantFrom(GIB / 16, GIB / 4) }),
+  ports: fc.constantFrom([], [], [], [], [{ target: 80, published: 8080, mode: "host" }]),
+  constraints: fc.subarray(["node.role==worker", "node.labels.zone!=a", "node.labels.tier!=prod"], { maxLength: 1 }),
 });
 
 /** Undefined where it is refused. */

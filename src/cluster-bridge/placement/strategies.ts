@@ -58,7 +58,8 @@ function drawer(seed: number): () => number {
 export function expectSpread(nodes: readonly Fitness[], replicas: number, over: string | undefined): Counts {
   const counts = new Map<string, number>();
   const countOf = ({ node }: Fitness): number => counts.get(node.id) ?? 0;
-  const groupOf = ({ node }: Fitness): string => (over === undefined ? "" : valueAt(node, over));
+  const groups = new Map(nodes.map((one) => [one, over === undefined ? "" : valueAt(one.node, over)]));
+  const groupOf = (one: Fitness): string => groups.get(one) ?? "";
   const inGroup = new Map<string, number>();
   const isBefore = (one: Fitness, other: Fitness): boolean => {
     const byGroup = (inGroup.get(groupOf(one)) ?? 0) - (inGroup.get(groupOf(other)) ?? 0);

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from "../../oci/json.ts";
 import { STACK } from "../service-definition.ts";
 import { CONTENT, ENVIRONMENT, type HeldPart, type Owner } from "./stack-parts.ts";
-import { type Part, PART_KINDS, type StackPlan } from "./stack-plan.ts";
+import { PART_KINDS, type Part, type StackPlan } from "./stack-plan.ts";
 
 /** A service of the cluster, by its name and labels. */
 export interface Named {
@@ -18,11 +18,19 @@ export function findConflicts(
 ): string[] {
   return [
     ...findForeign(owner, services),
-    ...plan.services.flatMap(({ spec }) => findTaken(services.find(({ name }) => name === spec.name), `service ${spec.name}`, owner)),
+    ...plan.services.flatMap(({ spec }) =>
+      findTaken(
+        services.find(({ name }) => name === spec.name),
+        `service ${spec.name}`,
+        owner,
+      ),
+    ),
     ...PART_KINDS.flatMap((kind) =>
       [...new Set(plan.external[kind])].flatMap((name) => {
         const count = held.filter((one) => one.kind === kind && one.name === name).length;
-        return count === 1 ? [] : [`the cluster has ${count === 0 ? "no" : "more than one"} ${kind.slice(0, -1)} ${name}`];
+        return count === 1
+          ? []
+          : [`the cluster has ${count === 0 ? "no" : "more than one"} ${kind.slice(0, -1)} ${name}`];
       }),
     ),
     ...plan.parts.flatMap((part) => {
@@ -52,7 +60,9 @@ function findPartConflict(part: Part, there: HeldPart, owner: Owner): string[] {
   if (taken.length > 0) return taken;
   if (labels[ENVIRONMENT] !== owner.environment) return [`there is a ${what} already, and it ${whose(labels)}`];
   if (part.hash !== undefined && labels[CONTENT] !== part.hash)
-    return [`the ${what} holds something else, and what it holds cannot be changed: leave its name to the bridge, or give it another`];
+    return [
+      `the ${what} holds something else, and what it holds cannot be changed: leave its name to the bridge, or give it another`,
+    ];
   if (part.kind === "networks" && !isSameNetwork(part.settings, there.settings))
     return [`the ${what} is there with other settings, which cannot be changed: remove the stack first`];
   return [];

@@ -1,8 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
-import type { Json } from "../../oci/json.ts";
 import type { Outcome, Tell } from "../actions.ts";
 import type { Deployer } from "../deployer.ts";
-import { BridgeError, type Refusal, refuse, toRefusal } from "../errors.ts";
+import { BridgeError, type Refusal, toRefusal } from "../errors.ts";
 import type { PassPoint } from "../failpoint.ts";
 import type { Journal } from "../journal.ts";
 import { labelsOf } from "../managed-service.ts";
@@ -11,13 +9,14 @@ import { STACK } from "../service-definition.ts";
 import { parseServiceSpec } from "../service-spec.ts";
 import type { Decision } from "../signed-digest.ts";
 import type { Swarm } from "../swarm.ts";
+import { type Removed, removeParts, whatIs } from "./part-removal.ts";
 import { findConflicts, findForeign, type Named } from "./stack-conflicts.ts";
+import { summarize, toEnd, toOutcome } from "./stack-outcome.ts";
 import { ENVIRONMENT, type HeldPart, type Owner, type StackParts } from "./stack-parts.ts";
-import { contentKey, type Part, PART_KINDS, type StackPlan } from "./stack-plan.ts";
+import { contentKey, PART_KINDS, type Part, type StackPlan } from "./stack-plan.ts";
 import {
   findEnd,
   findOpenStacks,
-  isOver,
   memberId,
   type OpenStack,
   type StackIntent,
@@ -42,7 +41,7 @@ export interface JudgedStack extends Omit<StackIntent, "id" | "parts" | "prune">
   readonly plan: StackPlan;
 }
 
-const POLL_MS = 200;
+const NOTHING: Removed = { gone: [], left: [] };
 
 interface Run {
   /** Of secrets and configs, by {@link contentKey}. */
@@ -148,12 +147,12 @@ export class StackDeployer {
     failpoint("bridge.afterStackServices");
     if (ends.some((end) => end.kind === "refuse" && isPassing(end))) {
       this.#loose.add(intent.stack);
-      return toOutcome(intent, outcomes, []);
+      return toOutcome(intent.stack, outcomes, NOTHING);
     }
     const isWell = ends.every(({ kind }) => kind === "deployed");
-    const removed = isWell && intent.prune ? await this.#prune(intent) : [];
-    await journal.append({ event: "stack-ended", id: intent.id, services: summarize(outcomes), removed });
-    return toOutcome(intent, outcomes, removed);
+    const removed = isWell && intent.prune ? await this.#prune(intent) : NOTHING;
+    await journal.append({ event: "stack-ended", id: intent.id, services: summarize(outcomes), ...removed });
+    return toOutcome(intent.stack, outcomes, removed);
   }
 
   /** What is there already was there before, or is what a bridge made that was killed. */
@@ -163,12 +162,15 @@ export class StackDeployer {
     const missing = intent.parts.filter((part) => !held.some((one) => isSame(part, one)));
     const lost = missing.filter((part) => part.kind !== "networks" && !contents.has(contentKey(part)));
     if (lost.length > 0)
-      throw new BridgeError("SPEC", `what ${lost.map(({ name }) => name).join(", ")} holds came with the order alone: order it again`);
+      throw new BridgeError(
+        "SPEC",
+        `what ${lost.map(({ name }) => name).join(", ")} holds came with the order alone: order it again`,
+      );
     for (const part of PART_KINDS.flatMap((kind) => missing.filter((one) => one.kind === kind))) {
       await parts.create(part, intent, contents);
       failpoint("bridge.afterDockerCall");
       await journal.append({ event: "stack-made", id: intent.id, kind: part.kind, name: part.name });
-      tell({ made: `${part.kind.slice(0, -1)} ${part.name}` });
+      tell({ made: whatIs(part) });
     }
   }
 
@@ -176,8 +178,10 @@ export class StackDeployer {
   async #giveUp(intent: StackIntent, refusal: Refusal): Promise<Refusal> {
     const { journal, parts } = this.#deps;
     const own = journal.records.filter(({ event, id }) => event === "stack-made" && id === intent.id);
-    const made = (await parts.list()).filter((held) => own.some(({ kind, name }) => kind === held.kind && name === held.name));
-    for (const part of made) await this.#removePart(part);
+    const made = (await parts.list()).filter((held) =>
+      own.some(({ kind, name }) => kind === held.kind && name === held.name),
+    );
+    await this.#removeParts(made);
     await journal.append({ event: "stack-ended", id: intent.id, reason: refusal.reason });
     return refusal;
   }
@@ -195,14 +199,14 @@ export class StackDeployer {
     return deployer.deploy(plan, (progress) => tell({ service: member.service, ...progress }));
   }
 
-  /** What the stack had and has no longer. @returns what was removed */
-  async #prune(intent: StackIntent): Promise<string[]> {
+  /** What the stack had and has no longer. */
+  async #prune(intent: StackIntent): Promise<Removed> {
     const kept = new Set(intent.members.map(({ service }) => service));
     const services = (await this.#services()).filter((one) => isOf(intent, one) && !kept.has(one.name));
     const removed = await this.#removeServices(intent, services);
     const spare = (await this.#partsOf(intent)).filter((held) => !intent.parts.some((part) => isSame(part, held)));
-    const { gone } = await this.#removeParts(spare);
-    return [...removed, ...gone];
+    const { gone, left } = await this.#removeParts(spare);
+    return { gone: [...removed, ...gone], left };
   }
 
   async #takeAway(removal: StackRemoval): Promise<Outcome> {
@@ -210,8 +214,9 @@ export class StackDeployer {
     const removed = await this.#removeServices(removal, services);
     this.#deps.failpoint("bridge.afterStackServices");
     const { gone, left } = await this.#removeParts(await this.#partsOf(removal));
-    await this.#deps.journal.append({ event: "stack-ended", id: removal.id, removed: [...removed, ...gone], left });
-    return { kind: "done", stack: removal.stack, removed: [...removed, ...gone], left };
+    const all = [...removed, ...gone];
+    await this.#deps.journal.append({ event: "stack-ended", id: removal.id, gone: all, left });
+    return { kind: "done", stack: removal.stack, removed: all, left };
   }
 
   /** @throws BridgeError for what could not be removed */
@@ -224,32 +229,8 @@ export class StackDeployer {
     return services.map(({ name }) => `service ${name}`);
   }
 
-  /** Tasks that end use their networks a while longer; what somebody else uses stays. */
-  async #removeParts(parts: readonly HeldPart[]): Promise<{ readonly gone: string[]; readonly left: string[] }> {
-    const endsMs = performance.now() + this.#deps.removalMs;
-    const results = parts.map(async (part) => {
-      let why = await this.#removePart(part);
-      while (why !== undefined && performance.now() < endsMs) {
-        await delay(POLL_MS);
-        why = await this.#removePart(part);
-      }
-      return { what: `${part.kind.slice(0, -1)} ${part.name}`, why };
-    });
-    const all = await Promise.all(results);
-    const [gone, left] = [all.filter(({ why }) => why === undefined), all.filter(({ why }) => why !== undefined)];
-    return { gone: gone.map(({ what }) => what), left: left.map(({ what, why }) => `${what}: ${why}`) };
-  }
-
-  /** Why not; undefined: it is gone. */
-  async #removePart(part: HeldPart): Promise<string | undefined> {
-    try {
-      await this.#deps.parts.remove(part);
-      return undefined;
-    } catch (error) {
-      const refusal = toRefusal(error);
-      if (isPassing(refusal)) throw error;
-      return refusal.reason;
-    }
+  #removeParts(parts: readonly HeldPart[]): Promise<Removed> {
+    return removeParts(this.#deps.parts, parts, this.#deps.removalMs);
   }
 
   async #services(): Promise<Named[]> {
@@ -272,30 +253,3 @@ function isOf({ environment, stack }: Owner, { labels }: Pick<Named, "labels">):
 }
 
 const isSame = ({ kind, name }: Part, held: HeldPart): boolean => held.kind === kind && held.name === name;
-
-/** Of a service whose intent is brought to its end without this. */
-function toEnd(end: string, { pinned }: StackMember): Outcome {
-  if (end === "converged") return { kind: "deployed", pinned };
-  if (!isOver(end)) return refuse("SILENT", "it is not over yet");
-  return { kind: "failed", reason: `it ${end} while nobody waited: the journal says why`, rolledBackTo: undefined };
-}
-
-function summarize(outcomes: ReadonlyMap<string, Outcome>): Record<string, string> {
-  return Object.fromEntries([...outcomes].map(([service, { kind }]) => [service, kind]));
-}
-
-/** What became of each service; the stack failed where one of them did. */
-function toOutcome({ stack }: StackIntent, outcomes: ReadonlyMap<string, Outcome>, removed: string[]): Outcome {
-  const services = Object.fromEntries(outcomes) as unknown as { readonly [service: string]: Json };
-  const failed = [...outcomes].filter(([, { kind }]) => kind !== "deployed");
-  if (failed.length === 0) return { kind: "done", stack, services, removed };
-  const reason = failed.map(([service, outcome]) => `${service}: ${whyOf(outcome)}`).join("; ");
-  return { kind: "failed", reason, rolledBackTo: undefined, services };
-}
-
-function whyOf(outcome: Outcome): string {
-  if (outcome.kind === "refuse") return outcome.reason;
-  if (outcome.kind !== "failed") return outcome.kind;
-  const { reason, rolledBackTo } = outcome;
-  return `${reason} (${rolledBackTo === undefined ? "there was nothing to roll back to" : `rolled back to ${rolledBackTo}`})`;
-}

@@ -65,7 +65,8 @@ const toBase64 = (data: Uint8Array = new Uint8Array()): string => Buffer.from(da
 
 function toNetworkBody({ Subnets, ...settings }: JsonObject): JsonObject {
   const subnets = Array.isArray(Subnets) ? Subnets : [];
-  const ipam = subnets.length === 0 ? {} : { IPAM: { Driver: "default", Config: subnets.map((Subnet) => ({ Subnet })) } };
+  const ipam =
+    subnets.length === 0 ? {} : { IPAM: { Driver: "default", Config: subnets.map((Subnet) => ({ Subnet })) } };
   return { CheckDuplicate: true, ...settings, ...ipam };
 }
 

@@ -104,8 +104,12 @@ class Naming {
   #aliases(key: string, { networks = [], networkAliases = {} }: StackService): Record<string, string[]> {
     const strange = Object.keys(networkAliases).filter((network) => !networks.includes(network));
     if (strange.length > 0) throw new BridgeError("SPEC", `networkAliases: it is not on ${strange.join(", ")}`);
-    const named = networks.map((network) => [this.#refer("networks", network), [...(networkAliases[network] ?? []), key]] as const);
-    return Object.fromEntries(named.filter(([network]) => network !== "host").map(([network, all]) => [network, [...new Set(all)]]));
+    const named = networks.map(
+      (network) => [this.#refer("networks", network), [...(networkAliases[network] ?? []), key]] as const,
+    );
+    return Object.fromEntries(
+      named.filter(([network]) => network !== "host").map(([network, all]) => [network, [...new Set(all)]]),
+    );
   }
 
   #mounted(kind: "secrets" | "configs", one: Mounted): Mounted {
@@ -118,7 +122,12 @@ class Naming {
     if (entry === undefined) throw new BridgeError("SPEC", `the stack has no ${mount.source} under volumes`);
     if ("external" in entry) return { ...mount, source: entry.external };
     const { driver, labels } = entry;
-    return { ...mount, source: this.#nameOf(mount.source, entry.name), labels, ...(driver === undefined ? {} : { driver }) };
+    return {
+      ...mount,
+      source: this.#nameOf(mount.source, entry.name),
+      labels,
+      ...(driver === undefined ? {} : { driver }),
+    };
   }
 
   #refer(kind: PartKind, key: string): string {

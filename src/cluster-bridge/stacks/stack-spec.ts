@@ -3,9 +3,7 @@ import { findBase64 } from "../../trust/strict-json.ts";
 import { clusterName, ownLabels, serviceShape } from "../service-spec.ts";
 
 /** Of a thing in its stack; in the cluster it is `STACK_KEY`. */
-const key = z
-  .string()
-  .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,38}[a-zA-Z0-9])?$/, "1 to 40 letters, digits, - _ or .");
+const key = z.string().regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,38}[a-zA-Z0-9])?$/, "1 to 40 letters, digits, - _ or .");
 export const stackName = z
   .string()
   .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9_-]{0,30}[a-zA-Z0-9])?$/, "1 to 32 letters, digits, - or _");
@@ -29,18 +27,30 @@ const network = entry({
   driverOptions: z
     .strictObject({
       encrypted: z.string().max(16).optional(),
-      "com.docker.network.driver.mtu": z.string().regex(/^\d{2,5}$/).optional(),
-      "com.docker.network.driver.overlay.vxlanid_list": z.string().regex(/^\d{1,8}(,\d{1,8})*$/).optional(),
+      "com.docker.network.driver.mtu": z
+        .string()
+        .regex(/^\d{2,5}$/)
+        .optional(),
+      "com.docker.network.driver.overlay.vxlanid_list": z
+        .string()
+        .regex(/^\d{1,8}(,\d{1,8})*$/)
+        .optional(),
     })
     .default({}),
   attachable: z.boolean().default(false),
   internal: z.boolean().default(false),
   labels: ownLabels.default({}),
-  subnets: z.array(z.union([z.cidrv4(), z.cidrv6()], "a subnet such as 10.9.0.0/24")).max(16).default([]),
+  subnets: z
+    .array(z.union([z.cidrv4(), z.cidrv6()], "a subnet such as 10.9.0.0/24"))
+    .max(16)
+    .default([]),
 });
 
 const volume = entry({
-  driver: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_./:-]{0,254}$/, "the name of a volume driver").optional(),
+  driver: z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9_./:-]{0,254}$/, "the name of a volume driver")
+    .optional(),
   labels: ownLabels.default({}),
 });
 
@@ -48,7 +58,9 @@ const content = (maxBytes: number) =>
   entry({
     labels: ownLabels.default({}),
     /** Standard base64. */
-    data: z.string().refine((text) => (findBase64(text)?.length ?? maxBytes + 1) <= maxBytes, `base64 of at most ${maxBytes} bytes`),
+    data: z
+      .string()
+      .refine((text) => (findBase64(text)?.length ?? maxBytes + 1) <= maxBytes, `base64 of at most ${maxBytes} bytes`),
   });
 
 const serviceEntry = serviceShape.omit({ name: true, dryRun: true });

@@ -129,6 +129,7 @@ export class NodeSimulator {
     if (entries === undefined) return [404, { message: "page not found" }];
     if (method === "POST" && id === "create") {
       const made = { ID: randomBytes(12).toString("hex"), CreatedAt: "2026-11-22T00:00:00Z" };
+      if (list === "networks") giveAddresses(body);
       entries.push(
         list === "networks" ? { ...body, Id: made.ID, Scope: "swarm" } : { ...made, Spec: withoutData(body) },
       );
@@ -140,6 +141,12 @@ export class NodeSimulator {
     else entries.splice(at, 1);
     return [200, {}];
   }
+}
+
+/** As managers do for whoever asked for none. */
+function giveAddresses({ IPAM }: Loose): void {
+  const { Config } = IPAM as { Config: Loose[] };
+  if (Config.length === 0) Config.push({ Subnet: "10.0.200.0/24", Gateway: "10.0.200.1" });
 }
 
 const withoutData = ({ Data: _, ...rest }: Loose): Loose => rest;

@@ -1,6 +1,6 @@
 import type { Core } from "../core.ts";
 
-type FigureDeps = Pick<Core, "journal" | "watch" | "metrics" | "now">;
+type FigureDeps = Pick<Core, "journal" | "watch" | "report" | "metrics" | "now">;
 
 /** A look is due every few seconds. */
 const LATE_MS = 60_000;
@@ -8,7 +8,7 @@ const RECORDS = ["intent", "converged", "failed", "abandoned", "passed-over", "r
 const STATES = ["trusted", "trust-lost", "drifted", "unmanaged", "unknown"];
 
 /** What operators' tools ask of the watch, and of what the bridge did. */
-export function addWatchGauges({ journal, watch, metrics, now }: FigureDeps): void {
+export function addWatchGauges({ journal, watch, report, metrics, now }: FigureDeps): void {
   const byEvent = countNew(journal, ({ event }) => String(event));
   const byCode = countNew(journal, ({ event, code }) => (event === "refused" ? String(code) : undefined));
   metrics.addGauge({
@@ -31,7 +31,7 @@ export function addWatchGauges({ journal, watch, metrics, now }: FigureDeps): vo
     });
   metrics.addGauge({
     ...{ name: "goldseal_bridge_age_seconds", label: "of" },
-    help: "How long ago the cluster was last looked at, and for how long the oldest `unknown` is that",
+    help: "How long ago the cluster was last looked at, the registry was told of it, and the oldest `unknown` became that",
     read: async () => {
       const { lookedAt, services } = watch.states();
       const unknown = services.filter(({ state }) => state === "unknown").map(({ since }) => since.getTime());
@@ -39,6 +39,7 @@ export function addWatchGauges({ journal, watch, metrics, now }: FigureDeps): vo
       const oldest = unknown.length === 0 ? 0 : age(Math.min(...unknown));
       return new Map([
         ["look", age(lookedAt?.getTime())],
+        ["report", age(report.toldAt?.getTime())],
         ["unknown", oldest],
       ]);
     },

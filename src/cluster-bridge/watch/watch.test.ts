@@ -167,7 +167,11 @@ describe("what nobody can tell", () => {
     expect(service()).toMatch(/last known at 20\d\d-/);
     lab().lab.registry.attack = answers;
 
-    await lab().until(() => lab().records("seen").some(({ what, state }) => what === "service" && state === "trusted"));
+    await lab().until(() =>
+      lab()
+        .records("seen")
+        .some(({ what, state }) => what === "service" && state === "trusted"),
+    );
     expect(service()).toBe("trusted: ");
     expect(lab().records("reaction")).toEqual([]);
   });

@@ -1,0 +1,116 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { generateSigningKey } from "../cli/docker-keys/signing-key.ts";
+import { pushImage } from "../cli/trust/testing/trust-lab.ts";
+import { CliLab } from "./testing/cli-lab.ts";
+
+const operator = generateSigningKey();
+let lab: CliLab;
+let digests: readonly string[];
+beforeAll(async () => {
+  lab = await CliLab.open();
+  const place = { app: lab.app, as: "alice", repository: "alice/app" };
+  digests = [await pushImage(place, "1"), await pushImage(place, "2")];
+  for (const line of ["init", "sign"])
+    for (const tag of line === "init" ? [""] : [":1", ":2"])
+      expect(await lab.goldseal("alice", `trust ${line} ${lab.authority}/alice/app${tag}`)).toMatchObject({
+        status: 0,
+      });
+  await lab.giveKey("bob", "bob", operator);
+  await lab.setPolicy({ bob: operator }, { specLimits: { secrets: ["shop_key"] } });
+  await lab.startBridge();
+});
+afterAll(async () => {
+  expect(lab.app.errors()).toEqual([]);
+  await lab.close();
+});
+beforeEach(() => lab.engine.reset());
+
+const bob = (line: string) => lab.goldseal("bob", `${line} --environment prod`);
+const pinned = (index: number) => `${lab.authority}/alice/app@${digests[index]}`;
+const image = (tag: string) => `${lab.authority}/alice/app:${tag}`;
+
+/** Its path. `%` stands for the dollar. */
+async function write(text: string): Promise<string> {
+  const file = join(lab.home, "compose.yml");
+  await writeFile(file, text.replaceAll("%", "$"));
+  await writeFile(join(lab.home, "key.txt"), "s3cret");
+  return file;
+}
+
+const two = (web: string, more = "") => `
+services:
+  web: {image: "${image(web)}", secrets: [key], environment: {DATA: "%GOLDSEAL_DATA"}}
+  db: {image: "${image("1")}"}
+${more}
+secrets: {key: {file: ./key.txt}}
+`;
+
+describe("goldseal stack", () => {
+  it("deploys a compose file with the files beside it and the variables of here, and removes it", async () => {
+    const run = await bob(`stack deploy -c ${await write(two("%{TAG:-2}"))} shop`);
+
+    expect(run).toMatchObject({ status: 0, out: `shop_web ${pinned(1)}\nshop_db ${pinned(0)}\n` });
+    expect(run.err).toMatch(/^made the secret shop_key_[0-9a-f]{16}\nmade the network shop_default\n/);
+    const spec = lab.engine.find("shop_web")?.Spec.TaskTemplate.ContainerSpec;
+    expect(spec).toMatchObject({ Env: ["DATA=/nonexistent"], Secrets: [{ File: { Name: "key" } }] });
+    expect(lab.engine.parts.parts.find(({ kind }) => kind === "secrets")?.body.Data).toBe(btoa("s3cret"));
+
+    const removal = await bob("stack rm shop");
+
+    expect(removal).toMatchObject({ status: 0, out: "" });
+    expect(removal.err).toMatch(/^removed the service shop_\w+\nremoved the service shop_\w+\n/);
+    expect([lab.engine.images, lab.engine.parts.names]).toEqual([{}, []]);
+  });
+
+  it("removes what the file has no longer with --prune", async () => {
+    await bob(`stack deploy -c ${await write(two("1", `  job: {image: "${image("1")}"}`))} shop`);
+
+    const run = await bob(`stack deploy --prune -c ${await write(two("1"))} shop`);
+
+    expect(run.err).toContain("removed the service shop_job\n");
+    expect(Object.keys(lab.engine.images).toSorted()).toEqual(["shop_db", "shop_web"]);
+  });
+
+  it("fails where one service does, and says what became of each", async () => {
+    await bob(`stack deploy -c ${await write(two("1"))} shop`);
+    lab.engine.broken.add(pinned(1));
+
+    const { status, out, err } = await bob(`stack deploy -c ${await write(two("2"))} shop`);
+
+    expect([status, out]).toEqual([1, ""]);
+    expect(err).toContain(`shop_web: update paused due to failure (rolled back to ${pinned(0)})\n`);
+    expect(err).toContain("shop_db is as it was ordered\n");
+  });
+
+  it("names everything in a file that a Swarm has not, and signs nothing", async () => {
+    const file = await write(`services: {web: {image: x, build: ., privileged: true}}\nfoo: 1\n`);
+
+    const { status, out, err } = await bob(`stack deploy -c ${file} shop`);
+
+    expect([status, out]).toEqual([1, ""]);
+    for (const path of ["services.web.build", "services.web.privileged", "foo"]) expect(err).toContain(`${path}: `);
+    expect(lab.engine.asked).toEqual([]);
+  });
+
+  it("prints what would be signed, and says what is done otherwise", async () => {
+    const more = "    deploy: {rollback_config: {parallelism: 2}}";
+    const file = await write(`services:\n  web:\n    image: r/a/b:1\n${more}\n`);
+
+    const { status, out, err } = await lab.goldseal("bob", `stack config -c ${file} shop`);
+
+    expect([status, err]).toEqual([0, expect.stringMatching(/^note: services.web.deploy.rollback_config: .*\n$/)]);
+    expect(JSON.parse(out)).toEqual({
+      ...{ name: "shop", networks: { default: {} } },
+      services: { web: { image: "r/a/b:1", networks: ["default"] } },
+    });
+  });
+
+  it("is wrong without a file, and says which file cannot be read", async () => {
+    expect(await bob("stack deploy shop")).toMatchObject({ status: 2, err: expect.stringContaining("of which file?") });
+    expect(await bob("stack deploy -c /nowhere shop")).toMatchObject({
+      ...{ status: 1, err: expect.stringContaining("cannot read /nowhere") },
+    });
+  });
+});

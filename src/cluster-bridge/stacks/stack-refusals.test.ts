@@ -1,0 +1,143 @@
+import { describe, expect, it } from "vitest";
+import { base64, useStackLab } from "../testing/stack-lab.ts";
+
+const { lab, service, deploy, told } = useStackLab();
+
+describe("stack.deploy, of what may not be", () => {
+  it("makes nothing when one image of it is not signed, and names each that is not", async () => {
+    const outcome = await deploy({
+      services: { web: service("3"), db: service("1"), job: service("4") },
+      networks: { front: {} },
+    });
+
+    expect(outcome).toMatchObject({ kind: "refuse", code: "UNSIGNED" });
+    expect(outcome).toMatchObject({ reason: expect.stringMatching(/^shop_job: .*; shop_web: /) });
+    expect(told()).toEqual([]);
+    expect(await lab().events()).toEqual(["refused"]);
+  });
+
+  it("makes nothing of what the environment does not let a service have, and says it of each", async () => {
+    const outcome = await deploy({
+      services: {
+        web: service("1", {
+          command: ["sh"],
+          configs: [{ source: "conf" }],
+          ulimits: { nofile: { soft: 1, hard: 2 } },
+        }),
+        db: service("1", { sysctls: { "net.core.somaxconn": "1" }, logging: { driver: "syslog" } }),
+      },
+      configs: { conf: { data: base64("x") } },
+    });
+
+    expect(outcome).toMatchObject({ kind: "refuse", code: "SPEC" });
+    expect(outcome).toMatchObject({
+      reason: expect.stringMatching(
+        /^shop_db: .*the kernel's net.core.somaxconn, the log driver syslog.*; shop_web: prod does not let a service have a command of its own, ulimits of its own, the config shop_conf_[0-9a-f]{16} \(specLimits\)$/,
+      ),
+    });
+    expect(lab().engine.parts.names).toEqual([]);
+  });
+
+  it.each<[string, object, string]>([
+    ["what nobody looked at", { services: { web: { image: "x", privileged: true } } }, "privileged"],
+    ["no service", { services: {} }, "at least one service"],
+    [
+      "a network that it has not",
+      { services: { web: { image: "x", networks: ["a"] } } },
+      "web: the stack has no a under networks",
+    ],
+    [
+      "a volume that it has not",
+      { services: { web: { image: "x", mounts: [{ type: "volume", source: "v", target: "/v" }] } } },
+      "has no v under volumes",
+    ],
+    [
+      "aliases where it is not",
+      { services: { web: { image: "x", networkAliases: { front: ["a"] } } } },
+      "it is not on front",
+    ],
+    [
+      "options of a driver that reach further",
+      { networks: { front: { driverOptions: { parent: "eth0" } } } },
+      "parent",
+    ],
+    ["options of a volume", { volumes: { v: { options: { o: "bind" } } } }, "options"],
+    ["external things with settings", { networks: { front: { external: "x", attachable: true } } }, "attachable"],
+    ["a name too long", { services: { [`w${"x".repeat(39)}`]: { image: "x" } }, name: "s".repeat(32) }, "1 to 63"],
+    [
+      "labels of the bridge's",
+      { networks: { front: { labels: { "goldseal.environment": "x" } } } },
+      "labels.goldseal.environment",
+    ],
+  ])("refuses %s", async (_what, more, reason) => {
+    expect(await deploy(more)).toMatchObject({ kind: "refuse", code: "SPEC", reason: expect.stringContaining(reason) });
+    expect(told()).toEqual([]);
+  });
+});
+
+describe("stack.deploy, where something stands in the way", () => {
+  const label = (name: string, labels: Record<string, string>) =>
+    Object.assign(lab().engine.find(name)?.Spec.Labels ?? {}, labels);
+
+  it.each<[string, () => unknown, RegExp]>([
+    [
+      "a service that stands alone",
+      () => lab().order("service.deploy", { name: "shop_web", image: lab().name("1") }),
+      /service shop_web already, and it is part of no stack/,
+    ],
+    [
+      "a service of somebody else's stack",
+      async () => {
+        await deploy({ services: { job: service("1") } });
+        delete lab().engine.find("shop_job")?.Spec.Labels["goldseal.environment"];
+      },
+      /the stack shop has a service shop_job that was not made by the bridge/,
+    ],
+    [
+      "the stack of another environment",
+      async () => {
+        await deploy({ services: { job: service("1") } });
+        label("shop_job", { "goldseal.environment": "test" });
+      },
+      /service shop_job that belongs to test/,
+    ],
+    [
+      "a network that is not the stack's",
+      () => lab().engine.parts.act("POST", "/networks/create", { Name: "shop_front" }),
+      /network shop_front already, and it was not made by the bridge/,
+    ],
+    [
+      "a network with other settings",
+      async () => {
+        await deploy({ networks: { front: { internal: true } } });
+      },
+      /network shop_front is there with other settings/,
+    ],
+  ])("refuses beside %s, before anything is made", async (_what, before, reason) => {
+    await before();
+    const asked = told().length;
+
+    expect(await deploy()).toMatchObject({ kind: "refuse", code: "CONFLICT", reason: expect.stringMatching(reason) });
+    expect(told().slice(asked)).toEqual([]);
+  });
+
+  it("refuses what shall be there and is not, and a name that holds something else, all at once", async () => {
+    const named = (text: string) => ({ key: { name: "own-name", data: base64(text) } });
+    await deploy({ secrets: named("a") });
+
+    const outcome = await deploy({ secrets: named("b"), networks: { front: {}, far: { external: "nowhere" } } });
+
+    expect(outcome).toMatchObject({
+      ...{ kind: "refuse", code: "CONFLICT" },
+      reason: expect.stringMatching(/^the cluster has no network nowhere; the secret own-name holds something else/),
+    });
+  });
+
+  it("does not let an order for one service take it out of its stack", async () => {
+    await deploy();
+
+    expect(await lab().order("service.deploy", { name: "shop_web", image: lab().name("1") })).toMatchObject({
+      ...{ kind: "refuse", code: "CONFLICT", reason: expect.stringContaining("part of the stack shop") },
+    });
+  });
+});
