@@ -11,6 +11,8 @@ import { credentials } from "./parts/credentials.ts";
 import { deploying, prepare } from "./parts/deploying.ts";
 import { door } from "./parts/door.ts";
 import { placement } from "./parts/placement.ts";
+import { plugIn } from "./parts/plug-in.ts";
+import { shipping } from "./parts/shipping.ts";
 import { stacks } from "./parts/stacks.ts";
 import { story } from "./parts/story.ts";
 import { views } from "./parts/views.ts";
@@ -18,7 +20,10 @@ import { watch } from "./parts/watch.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. Of some alone, `deploying` is left out but for what all begin with. */
-const PARTS: Readonly<Record<string, Part>> = { deploying, door, story, placement, views, stacks, credentials, watch };
+const PARTS: Readonly<Record<string, Part>> = {
+  ...{ deploying, door, story, placement, views, stacks, credentials, watch },
+  ...{ "plug-in": plugIn, shipping },
+};
 
 process.exitCode = await main(process.argv.slice(2));
 

@@ -23,6 +23,8 @@ export class World {
   readonly bridge: BridgeProcess;
   readonly officer: SigningKey;
   readonly operator: SigningKey;
+  /** The bridge's private key for notes to the managers' plug-in, from its next start on: a PEM file. */
+  allowKey: string | undefined;
   readonly #data: string;
   #server: RunningServer;
   #policyVersion = 0;
@@ -213,6 +215,7 @@ export class World {
     const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {
       ...{ registry: url, ca: caPath, engine: endpoint(this.lab.node("m1")), engines },
+      ...(this.allowKey === undefined ? {} : { allowKey: this.allowKey }),
       ...{ account: { name: admin.name, passwordFile }, relay: { secretFile } },
       policyKeys: { keys: [this.officer.spki], threshold: 1 },
       pins: await Promise.all(this.#pinned.map((repository) => this.#pin(repository))),
