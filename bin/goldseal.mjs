@@ -19,7 +19,7 @@ async function main(args) {
   if (isScript && args[1] === undefined) return fail("usage: goldseal run <file> [args]", 2);
   if (!isInstalled({ withDevelopment: isScript })) await install();
   const target = isScript ? [resolve(args[1]), ...args.slice(2)] : [join(ROOT, "src", "main.ts"), ...args];
-  await handOver(target, { isServer: ["start", "serve", "bridge"].includes(args[0]) });
+  await handOver(target, { isServer: ["start", "serve", "bridge", "authz-plugin"].includes(args[0]) });
 }
 
 /** True when node_modules holds what package-lock.json names. Also true after `npm ci --omit=dev`, unless tests are to run. */

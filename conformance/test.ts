@@ -23,6 +23,7 @@ const SUITES: readonly Suite[] = [
   { name: "clients", file: "conformance/clients/main.ts" },
   { name: "notary", file: "conformance/notary/main.ts" },
   { name: "swarm", file: "conformance/swarm/main.ts" },
+  { name: "attack:swarm", file: "conformance/swarm/attack/main.ts" },
   { name: "story", file: "conformance/story/main.ts" },
   { name: "replicas", file: "conformance/replicas/main.ts" },
   { name: "s3", file: "conformance/s3/main.ts" },

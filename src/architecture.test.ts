@@ -38,9 +38,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "image-trust.ts": [...APP, "ground.ts"],
   "prepare.ts": [...APP, "app.ts"],
   "bridge.ts": ["oci", "http", "notary/tuf", "trust", "cluster-bridge", "config.ts"],
+  "authz-plugin.ts": ["http", "notary/tuf", "cluster-bridge", "config.ts"],
   // The primary process opens no app: it prepares the machine and starts the workers that do.
   // It hands the door's listener and log to the set-up, which knows neither.
-  "main.ts": ["app.ts", "prepare.ts", "bridge.ts", "cli", "setup", "config.ts", "http"],
+  "main.ts": ["app.ts", "prepare.ts", "bridge.ts", "authz-plugin.ts", "cli", "setup", "config.ts", "http"],
 };
 
 /** One library, one door: the only files that may import it. */

@@ -26,6 +26,7 @@ describe("parseConfig", () => {
       blobRedirect: "off",
       masterKeyFile: resolve("data/master.key"),
       authChallenge: "bearer",
+      authzSocket: "/run/docker/plugins/goldseal.sock",
       workers: undefined,
       tokenTtlSeconds: 300,
       trustKeys: "ed25519",
@@ -193,6 +194,14 @@ describe("parseConfig", () => {
     expect(parseConfig({ GOLDSEAL_BRIDGE_CONFIG: "/etc/goldseal/bridge.yaml" }).bridgeConfigFile).toBe(
       "/etc/goldseal/bridge.yaml",
     );
+  });
+
+  it("knows where a plug-in's socket and keys are", () => {
+    expect(parseConfig({}).authzSocket).toBe("/run/docker/plugins/goldseal.sock");
+    expect(parseConfig({ GOLDSEAL_AUTHZ_KEYS: "/etc/a.pub, /etc/b.pub" }).authzKeyFiles).toEqual([
+      "/etc/a.pub",
+      "/etc/b.pub",
+    ]);
   });
 
   it("is frozen and shows no secret, printed, as JSON, in a message, or to the workers", () => {

@@ -10,6 +10,7 @@ import {
   parseFailpoint,
   parseListen,
   parsePath,
+  parsePaths,
   parsePublicUrl,
   parseRedirect,
   parseText,
@@ -77,6 +78,10 @@ export interface Config {
   readonly workers: number;
   /** GOLDSEAL_BRIDGE_CONFIG: the bridge's own YAML. */
   readonly bridgeConfigFile?: string;
+  /** GOLDSEAL_AUTHZ_KEYS: PEM files of the bridge's public keys, for a manager's authorization plug-in. */
+  readonly authzKeyFiles?: readonly string[];
+  /** GOLDSEAL_AUTHZ_SOCKET, default /run/docker/plugins/goldseal.sock: where the engine looks for that plug-in. */
+  readonly authzSocket: string;
   /** GOLDSEAL_BRIDGE_URL, an origin: where the bridge listens that orders and questions about the cluster are handed to. */
   readonly bridgeUrl?: string;
   /** GOLDSEAL_BRIDGE_CA_FILE: the only CA that counts for it; default: the well-known ones. */
@@ -135,6 +140,8 @@ const VARIABLES: ReadonlySet<string> = new Set([
   "GOLDSEAL_AUTH_CHALLENGE",
   "GOLDSEAL_WORKERS",
   "GOLDSEAL_BRIDGE_CONFIG",
+  "GOLDSEAL_AUTHZ_KEYS",
+  "GOLDSEAL_AUTHZ_SOCKET",
   "GOLDSEAL_BRIDGE_URL",
   "GOLDSEAL_BRIDGE_CA_FILE",
   "GOLDSEAL_BRIDGE_SECRET_FILE",
@@ -215,6 +222,8 @@ function readAll(read: Read): Config {
     authChallenge: read("GOLDSEAL_AUTH_CHALLENGE", oneOf("bearer", "basic"), "bearer"),
     workers: read("GOLDSEAL_WORKERS", wholeNumber(1, 256), availableParallelism()),
     ...defined("bridgeConfigFile", read("GOLDSEAL_BRIDGE_CONFIG", parsePath, undefined)),
+    ...defined("authzKeyFiles", read("GOLDSEAL_AUTHZ_KEYS", parsePaths, undefined)),
+    authzSocket: read("GOLDSEAL_AUTHZ_SOCKET", parsePath, "/run/docker/plugins/goldseal.sock"),
     ...defined("bridgeUrl", read("GOLDSEAL_BRIDGE_URL", parseBridgeUrl, undefined)),
     ...defined("bridgeCaFile", read("GOLDSEAL_BRIDGE_CA_FILE", parsePath, undefined)),
     ...defined("bridgeSecretFile", read("GOLDSEAL_BRIDGE_SECRET_FILE", parsePath, undefined)),

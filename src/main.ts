@@ -12,6 +12,7 @@ usage: npm start [-- options]       or: npm run goldseal -- <command> [options]
 commands
   start (serve)   start the registry; prints "ready https://host:port" when it takes connections
   bridge          start the bridge alone: deploys onto the Swarm what the right people signed
+  authz-plugin    start a manager's authorization plug-in: nothing starts there but by the bridge
   admin-password  give the user admin a new password and print it, once: on the server's machine, with its settings
   doctor          say what is wrong with this set-up, and how to mend it
   login, logout   sign in to a running registry once, for all commands below
@@ -68,6 +69,9 @@ environment
   GOLDSEAL_LDAP               none              file that describes directories (LDAP) users sign in by
   GOLDSEAL_LOG_LEVEL          info              info, warn, error or off
   GOLDSEAL_BRIDGE_CONFIG      none              file that describes the bridge to a Swarm; start starts it too
+  GOLDSEAL_AUTHZ_KEYS         none              authz-plugin: PEM files of the bridge's public keys
+  GOLDSEAL_AUTHZ_SOCKET       /run/docker/plugins/goldseal.sock
+                                                authz-plugin: where the engine looks for it
   GOLDSEAL_BRIDGE_URL         none              where a bridge listens: orders and questions about the cluster go there
   GOLDSEAL_BRIDGE_CA_FILE     well-known CAs    its CA
   GOLDSEAL_BRIDGE_SECRET_FILE none              what it believes who looks by; without it nobody is shown the cluster
@@ -79,6 +83,7 @@ const LOCAL: ReadonlyMap<string, (sources: Sources) => Promise<number>> = new Ma
   ["start", serve],
   ["serve", serve],
   ["bridge", bridge],
+  ["authz-plugin", authzPlugin],
   ["doctor", doctor],
   ["admin-password", adminPassword],
 ]);
@@ -190,13 +195,39 @@ async function bridge({ env, yamlText }: Sources): Promise<number> {
     failpoint,
   });
   process.stdout.write(`bridge ready ${running.url}\n`);
-  await new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, resolve);
-    if (process.connected) process.once("disconnect", resolve);
-  });
+  await untilStopped();
   await running.stop();
   if (process.connected) process.disconnect?.();
   return 0;
+}
+
+async function authzPlugin({ env, yamlText }: Sources): Promise<number> {
+  const [{ parseConfig }, { startAuthzPlugIn }, { createLog, flushLog }] = await Promise.all([
+    import("./config.ts"),
+    import("./authz-plugin.ts"),
+    import("./http/log.ts"),
+  ]);
+  process.on("exit", flushLog);
+  const { authzKeyFiles, authzSocket, logLevel } = parseConfig(env, yamlText);
+  if (authzKeyFiles === undefined) {
+    complain("GOLDSEAL_AUTHZ_KEYS: names no file; without the bridge's public key nothing could pass");
+    return 2;
+  }
+  const settings = { socket: authzSocket, keyFiles: authzKeyFiles };
+  const running = await startAuthzPlugIn(settings, createLog({ level: logLevel }));
+  process.stdout.write(`authz-plugin ready ${authzSocket}\n`);
+  await untilStopped();
+  await running.stop();
+  if (process.connected) process.disconnect?.();
+  return 0;
+}
+
+/** Told by a signal, or by whoever started this process and is gone. */
+function untilStopped(): Promise<unknown> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, resolve);
+    if (process.connected) process.once("disconnect", resolve);
+  });
 }
 
 /** Every mistake at once, those in the file of directories too, before anything is started. @throws ConfigError */

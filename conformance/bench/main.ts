@@ -5,6 +5,7 @@
  *   -- [NAME …]      only the cases whose name contains NAME ("manifest", "push", "1 stream")
  *   -- notary        instead: reads and publishes of trust data among 100,000 GUNs, against notary-server with PostgreSQL
  *   -- trust         instead: what a policy in mode enforce costs a pull
+ *   -- deploy        instead: from `goldseal deploy` to a running task, against `docker service create` by digest (root)
  *   -- s3            instead: pushes and pulls on one MinIO, against docker-registry 2.8 and distribution 3
  *   -- --seconds N   of each run (default 4)     --rounds N  runs of each lane (default 3)
  *   -- --quick       1 s, one round, smaller blobs
@@ -24,6 +25,7 @@ import { pullCases, STREAMS } from "./cases/pulls.ts";
 import { pushCases } from "./cases/pushes.ts";
 import { timeSecondStarts } from "./cases/start.ts";
 import { tagCases } from "./cases/tags.ts";
+import { deployBench } from "./deploy/main.ts";
 import { type Lane, lanesOf } from "./lanes.ts";
 import { type CaseResult, measure, median } from "./measure.ts";
 import { notaryBench } from "./notary/main.ts";
@@ -63,6 +65,7 @@ const OTHER_BENCHES: Readonly<Record<string, (folder: string) => Promise<number>
     scaleBench(folder, { pace, names: positionals.slice(1), quick: values.quick, jsonFile: values.json }),
   notary: (folder) => notaryBench(folder, { ...pace, quick: values.quick, names: positionals.slice(1) }, values.json),
   trust: (folder) => trustBench(folder, { pace, jsonFile: values.json }),
+  deploy: () => deployBench({ pace, jsonFile: values.json }),
   s3: (folder) => benchS3(folder, { ...pace, quick: values.quick }),
 };
 

@@ -6,6 +6,7 @@ import { MODES } from "./credentials.ts";
 import { inLanes, lanes } from "./lanes.ts";
 import { memberKey } from "./member-key.ts";
 import { ACTORS, type ActorId } from "./oracle.ts";
+import { RELAY_ROWS } from "./relay-rows.ts";
 import { type Answer, type Ask, codeOf } from "./wire.ts";
 import { NAMES, ORG, PASSWORD, USERS, type World } from "./world.ts";
 
@@ -18,7 +19,7 @@ type Who =
   | ("anyone" | "signed-in" | "accounts" | "members" | "owners")
   | ("overseers" | "auditors" | "administrators" | "agents");
 
-interface Row {
+export interface Row {
   readonly who: Who;
   readonly method: string;
   /** `fresh` is a name that nothing has yet, or that was made by {@link make}. */
@@ -63,11 +64,6 @@ const GC = "/api/v1/gc";
 const FSCK = "/api/v1/fsck";
 const AGENT = "/api/v1/cluster-agent";
 const BRIDGE_POLICY = "/api/v1/policies/bridge";
-
-const relayed = (method: string, path: string): Row => ({
-  ...{ who: "signed-in", method, path: () => `/api/v1/${path}`, ok: 404 },
-  ...(method === "POST" ? { body: {} } : {}),
-});
 
 /** One collection at a time: the server's own, or that of the cell before. */
 async function untilNothingIsCollected(world: World): Promise<void> {
@@ -245,20 +241,7 @@ export const REST_ROWS: Readonly<Record<string, Row>> = {
     ...{ who: "auditors", method: "GET", ok: 404 },
     path: (fresh) => `${BRIDGE_POLICY}/versions/${fresh}`,
   },
-  // No bridge is behind this server: whoever is let through finds nothing, and says so as any path that leads nowhere.
-  "deployment-order": relayed("POST", "deployments?environment=prod"),
-  "cluster-order": relayed("POST", "cluster/orders?environment=prod&action=service.remove"),
-  "cluster-nodes": relayed("GET", "cluster/nodes"),
-  "cluster-services": relayed("GET", "cluster/services"),
-  "cluster-service": relayed("GET", "cluster/services/web"),
-  "cluster-service-tasks": relayed("GET", "cluster/services/web/tasks"),
-  "cluster-service-logs": relayed("GET", "cluster/services/web/logs"),
-  "cluster-tasks": relayed("GET", "cluster/tasks"),
-  "cluster-networks": relayed("GET", "cluster/networks"),
-  "cluster-volumes": relayed("GET", "cluster/volumes"),
-  "cluster-secrets": relayed("GET", "cluster/secrets"),
-  "cluster-configs": relayed("GET", "cluster/configs"),
-  "cluster-stacks": relayed("GET", "cluster/stacks"),
+  ...RELAY_ROWS,
   openapi: { who: "anyone", method: "GET", path: () => "/api/v1/openapi.json", ok: 200 },
   "token-jwks": { who: "anyone", method: "GET", path: () => "/token/jwks.json", ok: 200 },
   healthz: { who: "anyone", method: "GET", path: () => "/healthz", ok: 200 },

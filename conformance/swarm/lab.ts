@@ -2,7 +2,7 @@
  * A Swarm of real engines on this machine, each in namespaces of its own, on a switch in another: made and removed by one
  * call, several at a time. Root alone can.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { missingTools } from "../harness/tools.ts";
@@ -69,6 +69,8 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const network = await openNetwork();
   await removeRemains(network.name);
   const folder = mkdtempSync(join(tmpdir(), `${network.name}-`));
+  // An engine that maps users must pass here as one of them.
+  chmodSync(folder, 0o711);
   const nodes = await makeNodes(options, network, folder);
   const lab = toLab(network, folder, nodes);
   try {

@@ -8,17 +8,22 @@ import { findLeft, footprint } from "./lab/leftovers.ts";
 import { findMissing } from "./lab.ts";
 import type { Part } from "./looking.ts";
 import { credentials } from "./parts/credentials.ts";
-import { deploying } from "./parts/deploying.ts";
+import { deploying, prepare } from "./parts/deploying.ts";
 import { door } from "./parts/door.ts";
 import { placement } from "./parts/placement.ts";
+import { plugIn } from "./parts/plug-in.ts";
+import { shipping } from "./parts/shipping.ts";
 import { stacks } from "./parts/stacks.ts";
 import { story } from "./parts/story.ts";
 import { views } from "./parts/views.ts";
 import { watch } from "./parts/watch.ts";
 import { World } from "./world.ts";
 
-/** In this order, on one world. The first sets it up. */
-const PARTS: Readonly<Record<string, Part>> = { deploying, door, story, placement, views, stacks, credentials, watch };
+/** In this order, on one world. Of some alone, `deploying` is left out but for what all begin with. */
+const PARTS: Readonly<Record<string, Part>> = {
+  ...{ deploying, door, story, placement, views, stacks, credentials, watch },
+  ...{ "plug-in": plugIn, shipping },
+};
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -36,8 +41,9 @@ async function runParts(report: Report, wanted: readonly string[]): Promise<void
   if (world === undefined) return;
   const { name } = world.lab;
   try {
+    if (wanted.length > 0 && !wanted.includes("deploying")) await prepare(world);
     for (const [part, check] of Object.entries(PARTS)) {
-      if (wanted.length > 0 && part !== "deploying" && !wanted.includes(part)) continue;
+      if (wanted.length > 0 && !wanted.includes(part)) continue;
       await runPart(report, part, () => check(world, report));
     }
   } finally {

@@ -12,6 +12,7 @@ import { BridgeProcess } from "./bridge-process.ts";
 import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
 import { keyIdOf, makeKey, makeOrder, type OrderOptions, type SigningKey, toEnvelope } from "./signing.ts";
 
+const OLGA: Credentials = { name: "olga", password: "olga-secret-1" };
 const ROOT_PASSPHRASE = "rootpass-123";
 /** By which the bridge believes who looks. */
 const RELAY_SECRET = randomBytes(24).toString("hex");
@@ -22,12 +23,16 @@ export class World {
   readonly bridge: BridgeProcess;
   readonly officer: SigningKey;
   readonly operator: SigningKey;
+  /** The bridge's private key for notes to the managers' plug-in, from its next start on: a PEM file. */
+  allowKey: string | undefined;
   readonly #data: string;
   #server: RunningServer;
   #policyVersion = 0;
   /** By environment: what the policy document says beside {@link World.environment}'s own words. */
   #environments: Readonly<Record<string, object>> = {};
   #pinned: readonly string[] = ["ann/web"];
+  /** As their roots were when they were pinned. */
+  readonly #pins = new Map<string, object>();
 
   private constructor(parts: { folder: string; lab: Lab; server: RunningServer; data: string; bridgePort: number }) {
     const { folder, lab, server, data, bridgePort } = parts;
@@ -36,9 +41,9 @@ export class World {
     [this.officer, this.operator] = [makeKey(), makeKey()];
   }
 
-  /** The registry speaks TLS to the engines. */
+  /** The registry speaks TLS to the engines, and the engines to the bridge. */
   static async open(options: LabOptions = {}): Promise<World> {
-    const lab = await openLab(options);
+    const lab = await openLab({ tls: true, ...options });
     const [data, folder] = [freshFolder(), mkdtempSync(join(tmpdir(), "goldseal-swarm-"))];
     let server: RunningServer | undefined;
     try {
@@ -47,7 +52,7 @@ export class World {
       server = await startServer({ data, workers: 1, env });
       const world = new World({ folder, lab, server, data, bridgePort });
       lab.trustRegistry(server.host, server.caPath);
-      await addUser(server, ANN);
+      for (const user of [ANN, OLGA]) await addUser(server, user);
       await world.#login();
       return world;
     } catch (error) {
@@ -109,6 +114,13 @@ export class World {
   /** Our command line as the registry's administrator. */
   admin(...args: readonly string[]): Promise<string> {
     return must(this.#goldseal(this.server.admin, args));
+  }
+
+  /** Our command line as olga, who deploys: her order goes through the registry to the bridge. */
+  operate(environment: string, ...args: readonly string[]): Promise<string> {
+    const file = join(this.folder, "olga.pem");
+    writeFileSync(file, this.operator.privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+    return must(this.#goldseal(OLGA, [...args, "--environment", environment, "--key", file]));
   }
 
   #goldseal(who: Credentials, args: readonly string[]): Promise<RunResult> {
@@ -188,7 +200,7 @@ export class World {
     return this.bridge.store;
   }
 
-  /** The repositories whose roots the bridge believes from its next start on, as they are then. */
+  /** The repositories whose roots the bridge believes from its next start on, as they were at the first. */
   pinAlso(...repositories: readonly string[]): void {
     this.#pinned = [...this.#pinned, ...repositories];
   }
@@ -203,6 +215,7 @@ export class World {
     const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {
       ...{ registry: url, ca: caPath, engine: endpoint(this.lab.node("m1")), engines },
+      ...(this.allowKey === undefined ? {} : { allowKey: this.allowKey }),
       ...{ account: { name: admin.name, passwordFile }, relay: { secretFile } },
       policyKeys: { keys: [this.officer.spki], threshold: 1 },
       pins: await Promise.all(this.#pinned.map((repository) => this.#pin(repository))),
@@ -211,8 +224,12 @@ export class World {
   }
 
   async #pin(repository: string): Promise<object> {
+    const known = this.#pins.get(repository);
+    if (known !== undefined) return known;
     const inspected = await this.goldseal("trust", "inspect", `${this.server.host}/${repository}`, "--json");
-    return { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
+    const pin = { gun: `${this.server.host}/${repository}`, rootKeys: JSON.parse(inspected).keys.root };
+    this.#pins.set(repository, pin);
+    return pin;
   }
 
   stopBridge(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {

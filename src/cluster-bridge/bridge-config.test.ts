@@ -41,6 +41,7 @@ describe("parseBridgeConfig", () => {
   it("reads all of it", () => {
     const more = [
       "ca: tls/ca.crt",
+      "allowKey: allow.key",
       "account: {name: robot$ops+bridge, passwordFile: /run/secrets/bridge}",
       "engines:",
       "  w1: {url: 'tcp://10.0.0.2:2376', ca: tls/ca.crt, cert: tls/cert.pem, key: tls/key.pem}",
@@ -58,9 +59,10 @@ describe("parseBridgeConfig", () => {
           {
             ...{ kind: "tcp", host: "10.0.0.2", port: 2376, ca: "/etc/goldseal/tls/ca.crt" },
             ...{ cert: "/etc/goldseal/tls/cert.pem", key: "/etc/goldseal/tls/key.pem" },
+            allowKeyFile: "/etc/goldseal/allow.key",
           },
         ],
-        ["m1", { kind: "unix", socket: "/run/m1.sock" }],
+        ["m1", { kind: "unix", socket: "/run/m1.sock", allowKeyFile: "/etc/goldseal/allow.key" }],
       ]),
       listen: { host: "::1", port: 0 },
       tls: { certFile: "/etc/goldseal/tls/bridge.pem", keyFile: "/etc/goldseal/tls/bridge.key" },

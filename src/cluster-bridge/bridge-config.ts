@@ -6,7 +6,12 @@ import { spkiOf } from "../notary/tuf/key.ts";
 import { fileSchema } from "./config-schema.ts";
 
 /** How an engine's API is reached. */
-export type Endpoint =
+export type Endpoint = EndpointAddress & {
+  /** PEM file: every call carries a note signed with it, for the engine's authorization plug-in. */
+  readonly allowKeyFile?: string;
+};
+
+type EndpointAddress =
   | { readonly kind: "unix"; readonly socket: string }
   | {
       readonly kind: "tcp";
@@ -102,14 +107,17 @@ function findContradictions({ registry, policyKeys, pins, listen, tls }: WireCon
 
 function toConfig(wire: WireConfig, folder: string): BridgeConfig {
   const path = (text: string): string => resolve(folder, text);
-  const { account } = wire;
+  const { account, allowKey } = wire;
+  const allow = allowKey === undefined ? {} : { allowKeyFile: path(allowKey) };
   return {
     registry: new URL(wire.registry).origin,
     authority: new URL(wire.registry).host,
     caFile: wire.ca === undefined ? undefined : path(wire.ca),
     account: account && { name: account.name, passwordFile: path(account.passwordFile) },
-    engine: toEndpoint(wire.engine, path),
-    engines: new Map(Object.entries(wire.engines).map(([node, endpoint]) => [node, toEndpoint(endpoint, path)])),
+    engine: { ...toAddress(wire.engine, path), ...allow },
+    engines: new Map(
+      Object.entries(wire.engines).map(([node, endpoint]) => [node, { ...toAddress(endpoint, path), ...allow }]),
+    ),
     listen: wire.listen,
     tls: wire.tls && { certFile: path(wire.tls.cert), keyFile: path(wire.tls.key) },
     store: path(wire.store),
@@ -119,7 +127,7 @@ function toConfig(wire: WireConfig, folder: string): BridgeConfig {
   };
 }
 
-function toEndpoint(wire: WireConfig["engine"], path: (text: string) => string): Endpoint {
+function toAddress(wire: WireConfig["engine"], path: (text: string) => string): EndpointAddress {
   if (typeof wire === "string") return { kind: "unix", socket: wire.slice("unix://".length) };
   const { hostname, port } = new URL(wire.url);
   const files = { ca: path(wire.ca), cert: path(wire.cert), key: path(wire.key) };

@@ -62,6 +62,8 @@ export const fileSchema = z.strictObject({
   registry,
   ca: path.optional(),
   account: z.strictObject({ name: z.string().min(1).max(255), passwordFile: path }).optional(),
+  /** Private key (PEM, Ed25519) of the notes that the managers' authorization plug-ins ask for. */
+  allowKey: path.optional(),
   engine: endpoint,
   engines: z.record(z.string().min(1).max(255), endpoint).default({}),
   listen: listen.prefault("127.0.0.1:5444"),

@@ -8,7 +8,12 @@ import { beginRemoval, finishRemoval } from "./removal.ts";
 import type { ServiceSpec } from "./service-spec.ts";
 import { composeService } from "./service-writer.ts";
 
-export type DeployerDeps = Omit<DeploymentRunDeps, "onLeft">;
+export interface DeployerDeps extends Omit<DeploymentRunDeps, "onLeft"> {
+  /** How long a deployment may have waited for its turn before its image is judged once more. */
+  readonly staleMs?: number;
+}
+
+const STALE_MS = 5_000;
 
 /** What was ordered and judged, ready to be told the engine. */
 export interface Plan extends Omit<Intent, "id" | "stack" | "rollbackOf" | "breakGlass"> {
@@ -44,9 +49,13 @@ export class Deployer {
 
   /** Creates or updates the service, watches it, and rolls back by itself when it does not come up. */
   deploy(plan: Plan, onProgress: OnProgress): Promise<Outcome> {
+    const judgedMs = performance.now();
     return this.inTurn(plan.service, async () => {
       this.#refuseFrozen(plan.service);
-      return this.#runs.run(this.#toIntent(plan), plan.parsed, onProgress);
+      const intent = this.#toIntent(plan);
+      const isStale = performance.now() - judgedMs > (this.#deps.staleMs ?? STALE_MS);
+      const doubt = isStale ? await this.#runs.findDoubt(intent) : undefined;
+      return doubt ?? this.#runs.run(intent, plan.parsed, onProgress);
     });
   }
 

@@ -89,13 +89,13 @@ export class DeploymentRun {
       if (difference !== undefined) return this.#undo(intent, difference, isUpdate ? held : undefined, onProgress);
       return this.#watch(intent, definition ?? {}, onProgress);
     }
-    const doubt = await this.#findDoubt(intent);
+    const doubt = await this.findDoubt(intent);
     if (doubt !== undefined) return this.#giveUp(intent, doubt);
     return this.#applyAndWatch(intent, specOf(intent), held, onProgress);
   }
 
   /** Time has passed: what was signed, or let by without, may have been revoked. @throws BridgeError SILENT */
-  async #findDoubt({ pinned, environment, breakGlass }: Intent): Promise<Refusal | undefined> {
+  async findDoubt({ pinned, environment, breakGlass }: Intent): Promise<Refusal | undefined> {
     const answer =
       breakGlass === undefined
         ? await this.#deps.resolve(pinned, environment)

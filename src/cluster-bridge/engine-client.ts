@@ -26,7 +26,7 @@ export class EngineClient {
     this.#wire = wire;
   }
 
-  /** Reads the files of an endpoint over TLS. */
+  /** Reads the files that the endpoint names. */
   static async open(endpoint: Endpoint): Promise<EngineClient> {
     return new EngineClient(await EngineSocket.open(endpoint));
   }

@@ -4,6 +4,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { type Json, JsonError, parseJson } from "../oci/json.ts";
+import { NOTE_HEADER, NoteWriter } from "./authz/allow-note.ts";
 import type { Endpoint } from "./bridge-config.ts";
 
 export interface EngineAsk {
@@ -44,26 +45,32 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** A node that is gone answers no packet: without this each call to it would take as long as it may. */
 const CONNECT_MS = 5_000;
 
-/** One engine, over its socket or mutual TLS. */
+/**
+ * One engine, over its socket or mutual TLS. Each call carries a note on its exact bytes, for the engine's authorization plug-in.
+ * @see docs/decisions/0052
+ */
 export class EngineSocket implements EngineWire {
   readonly #where: RequestOptions;
   readonly #send: typeof httpRequest;
   /** After which the request's bytes go out. */
   readonly #connected: "connect" | "secureConnect";
+  readonly #notes: NoteWriter | undefined;
 
-  private constructor(where: RequestOptions, send: typeof httpRequest, connected: "connect" | "secureConnect") {
+  private constructor(where: RequestOptions, isTls: boolean, notes: NoteWriter | undefined) {
     this.#where = where;
-    this.#send = send;
-    this.#connected = connected;
+    this.#send = isTls ? (httpsRequest as typeof httpRequest) : httpRequest;
+    this.#connected = isTls ? "secureConnect" : "connect";
+    this.#notes = notes;
   }
 
-  /** Reads the files of an endpoint over TLS. */
+  /** Reads the files that the endpoint names. */
   static async open(endpoint: Endpoint): Promise<EngineSocket> {
-    if (endpoint.kind === "unix") return new EngineSocket({ socketPath: endpoint.socket }, httpRequest, "connect");
+    const notes = await openNotes(endpoint);
+    if (endpoint.kind === "unix") return new EngineSocket({ socketPath: endpoint.socket }, false, notes);
     const { host, port } = endpoint;
     const [ca, cert, key] = await Promise.all([endpoint.ca, endpoint.cert, endpoint.key].map((file) => readFile(file)));
     const tls = { host, port, ca, cert, key, rejectUnauthorized: true, minVersion: "TLSv1.2" };
-    return new EngineSocket(tls as RequestOptions, httpsRequest as typeof httpRequest, "secureConnect");
+    return new EngineSocket(tls as RequestOptions, true, notes);
   }
 
   async exchange({ timeoutMs, ...ask }: EngineAsk): Promise<EngineAnswer> {
@@ -82,7 +89,10 @@ export class EngineSocket implements EngineWire {
     const headers: OutgoingHttpHeaders = { ...more };
     if (body !== undefined)
       Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
-    const request = this.#send({ ...this.#where, method, path: `${API}${path}`, headers, signal, agent: false });
+    const uri = `${API}${path}`;
+    const note = this.#notes?.write({ method, uri, body: body ?? Buffer.alloc(0) });
+    if (note !== undefined) headers[NOTE_HEADER] = note;
+    const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent: false });
     let isConnected = false;
     request.once("socket", (socket) => socket.once(this.#connected, () => (isConnected = true)));
     const giveUp = setTimeout(
@@ -101,6 +111,13 @@ export class EngineSocket implements EngineWire {
       clearTimeout(giveUp);
     }
   }
+}
+
+/** What a plug-in compares a note with is its machine's clock. */
+async function openNotes({ allowKeyFile }: Endpoint): Promise<NoteWriter | undefined> {
+  return allowKeyFile === undefined
+    ? undefined
+    : new NoteWriter(await readFile(allowKeyFile, "utf8"), () => new Date());
 }
 
 async function readBody(incoming: IncomingMessage): Promise<Buffer> {

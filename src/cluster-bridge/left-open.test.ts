@@ -29,17 +29,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "goldseal-left-"));
   journal = await Journal.open(folder, () => new Date());
   decision = { kind: "deploy", verdict: { rows: [] }, policy: { environments: new Map() } } as unknown as Deploy;
-  deployer = new Deployer({
-    ...{ journal, ledger: new Ledger(journal), failpoint: () => undefined, deadlineMs: 5_000, lookAgainMs: [] },
-    swarm: new Swarm({ manager: () => client }),
-    newId: () => `id-${journal.records.length}`,
-    resolve: async () => decision,
-    breakGlass: async () => refuse("POLICY", "none"),
-    identify: async () => [],
-    place: async () =>
-      ({ fields: {}, report: { strategy: "spread", nodes: [] }, prepare: async () => undefined }) as never,
-    pulls: { prepare: async () => undefined, applied: async () => undefined },
-  });
+  deployer = open();
 });
 let client: EngineClient;
 beforeEach(async () => {
@@ -49,6 +39,26 @@ afterEach(async () => {
   await journal.close();
   await rm(folder, { recursive: true });
 });
+
+const open = (staleMs = Number.POSITIVE_INFINITY) =>
+  new Deployer({
+    ...{
+      journal,
+      ledger: new Ledger(journal),
+      failpoint: () => undefined,
+      deadlineMs: 5_000,
+      lookAgainMs: [],
+      staleMs,
+    },
+    swarm: new Swarm({ manager: () => client }),
+    newId: () => `id-${journal.records.length}`,
+    resolve: async () => decision,
+    breakGlass: async () => refuse("POLICY", "none"),
+    identify: async () => [],
+    place: async () =>
+      ({ fields: {}, report: { strategy: "spread", nodes: [] }, prepare: async () => undefined }) as never,
+    pulls: { prepare: async () => undefined, applied: async () => undefined },
+  });
 
 const pinned = (version: number) => `r/a/b@sha256:${version}`;
 function deploy(version: number) {
@@ -173,6 +183,29 @@ describe("what an engine that falls silent leaves open", () => {
     await deployer.recoverLeft();
 
     expect(engine.asked.length).toBe(asked);
+  });
+});
+
+describe("a deployment that waited for its turn", () => {
+  it("is judged once more: what was signed when it was ordered may have been revoked", async () => {
+    deployer = open(0);
+    const asked = Promise.withResolvers<void>();
+    const isLet = Promise.withResolvers<void>();
+    engine.attack = (_method, path, response) => {
+      if (path !== "/tasks") return false;
+      asked.resolve();
+      isLet.promise.then(() => response.end("[]"));
+      return true;
+    };
+    const first = deploy(1);
+    await asked.promise;
+    const second = deploy(2);
+    decision = refuse("UNSIGNED", "revoked");
+    speak();
+    isLet.resolve();
+
+    expect([await first, await second]).toMatchObject([{ kind: "deployed" }, { kind: "refuse", reason: "revoked" }]);
+    expect(engine.images).toEqual({ web: pinned(1) });
   });
 });
 

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
-import { connect, createServer, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { BridgeError } from "./errors.ts";
+import { isAnswered } from "./local-socket.ts";
 
 export interface StoreLock {
   release(): Promise<void>;
@@ -35,18 +36,6 @@ async function tryListen(path: string): Promise<Server | undefined> {
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") return undefined;
     throw error;
-  }
-}
-
-async function isAnswered(path: string): Promise<boolean> {
-  const socket = connect(path);
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
   }
 }
 

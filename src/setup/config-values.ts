@@ -17,6 +17,11 @@ export function parsePath(text: string): string {
   return resolve(parseText(text));
 }
 
+/** Several, with commas between them. */
+export function parsePaths(text: string): string[] {
+  return text.split(",").map((path) => parsePath(path.trim()));
+}
+
 export function parseUserName(text: string): string {
   if (!isNamespaceName(text))
     throw new Error("must be a user name: 2 to 32 of a-z and 0-9, with single - or _ between");

@@ -4,6 +4,13 @@ import { RUNS } from "../parts/deploying.ts";
 import { StartWatch } from "../starts.ts";
 import type { Answer, World } from "../world.ts";
 
+/** An image that is signed. */
+export interface Released {
+  readonly tag: string;
+  /** By its digest. */
+  readonly pinned: string;
+}
+
 export class Havoc {
   readonly world: World;
   /** The images that may run, by digest; each was signed when it was ordered. */
@@ -27,11 +34,12 @@ export class Havoc {
     await world.goldseal("trust", "init", `${world.server.host}/ann/web`);
     await world.sign("first");
     await world.setPolicy();
+    await world.startBridge();
     return new Havoc(world, unsigned);
   }
 
   /** One more image, signed: its tag, and as it is pinned. */
-  async release(): Promise<{ readonly tag: string; readonly pinned: string }> {
+  async release(): Promise<Released> {
     const tag = `v${++this.#versions}`;
     const digest = await this.world.push(tag, `echo ${tag}; ${RUNS}`);
     await this.world.sign(tag);

@@ -17,9 +17,10 @@ export async function leaderLost(havoc: Havoc, report: Report): Promise<void> {
     await first.kill();
     const answer = await answered;
     await until("there is another leader", async () => (await findLeader(world.lab.manager())) !== "m1", 90);
-    await until("six run, by their digest", async () => {
-      const images = (await running(world, "led")).map(({ image }) => image);
-      return images.length === 6 && images.every((image) => image === pinned);
+    const own = journal(world).filter((line) => line.service === "led");
+    const told = () => `${JSON.stringify(answer?.lines)}\n${JSON.stringify(own)}`;
+    await until("six run, by their digest", () => areAll(havoc, pinned, 6), 90).catch((cause: unknown) => {
+      throw new Error(told(), { cause });
     });
     await havoc.mustRun("led", pinned, 6);
     equal(answer?.last, { outcome: { kind: "deployed", pinned } });
@@ -35,6 +36,11 @@ export async function leaderLost(havoc: Havoc, report: Report): Promise<void> {
     await world.lab.ready();
     await havoc.tryUnsigned("led");
   });
+}
+
+async function areAll({ world }: Havoc, pinned: string, count: number): Promise<boolean> {
+  const images = (await running(world, "led")).map(({ image }) => image);
+  return images.length === count && images.every((image) => image === pinned);
 }
 
 /** The hostname of the leader. */

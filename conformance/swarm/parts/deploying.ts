@@ -45,7 +45,8 @@ function spec(image: string, more: object = {}): object {
   return { name: "web", image, replicas: 2, update: { parallelism: 2, monitor: "2s" }, ...more };
 }
 
-async function prepare(world: World): Promise<string> {
+/** What every part begins with: an image, signed by ann; a policy that asks for her; the bridge. Its digest. */
+export async function prepare(world: World): Promise<string> {
   const digest = await world.push("1", `echo 1; ${RUNS}`);
   await world.push("unsigned", `echo unsigned; ${RUNS}`);
   await world.api("PUT", "/api/v1/orgs/ann/repositories/web", JSON.stringify({ visibility: "public" }));

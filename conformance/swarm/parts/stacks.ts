@@ -91,7 +91,7 @@ secrets: {key: {file: ./key.txt}}
           outcome: {
             ...{ kind: "done", stack: "shop" },
             services: { shop_web: { kind: "deployed", pinned: web }, shop_db: { kind: "deployed", pinned: db } },
-            removed: [],
+            ...{ removed: [], left: [] },
           },
         });
         equal(await this.#images("shop_web"), [web, web]);

@@ -11,7 +11,7 @@ const [NETWORK, VOLUME, SERVICE] = ["views-net", "views-certs", "viewed"] as con
 const CANARY = "canary-0123456789-of-a-secret";
 
 export async function views(world: World, report: Report): Promise<void> {
-  await world.push("views", `echo "hello € from \\$(hostname)"; echo trouble >&2; ${RUNS}`);
+  await world.push("views", `echo hello €; echo trouble >&2; ${RUNS}`);
   await world.sign("views");
   await checkNetworks(report, world);
   await checkVolumes(report, world);
@@ -160,7 +160,7 @@ async function checkServices(report: Report, world: World): Promise<void> {
     });
     const of = (stream: string) => lines.find((line) => line.stream === stream);
     equal([of("stderr")?.text, of("stderr")?.name, of("stderr")?.node], ["trouble", `${SERVICE}.1`, "w2"]);
-    if (!/^hello € from \w+$/.test(String(of("stdout")?.text))) throw new Error(JSON.stringify(lines));
+    equal(of("stdout")?.text, "hello €");
   });
 }
 

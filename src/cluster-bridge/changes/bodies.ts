@@ -37,7 +37,7 @@ const base64 = (maxBytes: number) =>
   }, `1 to ${maxBytes} bytes in base64`);
 
 /**
- * The order is over a hash of the whole body, which the registry and the journal see: with a salt it tells nothing of a
+ * The order is over a hash of the whole body, which the registry sees: with a salt it tells nothing of a
  * short secret.
  */
 const sealed = (maxBytes: number) =>

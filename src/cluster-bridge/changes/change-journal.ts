@@ -24,7 +24,7 @@ export type Began = z.infer<typeof beganSchema>;
 
 /**
  * Changes of what is no service: in the journal before the engine hears of each, and after. Of what was ordered only the
- * hash stands there: it may be a secret.
+ * hash stands there, and of a secret not even that.
  */
 export class ChangeJournal {
   readonly #core: Pick<Core, "journal">;
@@ -82,7 +82,9 @@ export class Change {
   async tell(tell: () => Promise<void>, known: JsonObject = {}): Promise<void> {
     const { journal } = this.#core;
     const { environment, action, user, keyId, spec } = this.#order;
-    const what = { environment, action, ...this.#target, user, keyId, spec: sha256Of(spec).toString("hex") };
+    // What is guessed of a secret could be compared with its hash.
+    const hash = this.#target.kind === "secret" ? {} : { spec: sha256Of(spec).toString("hex") };
+    const what = { environment, action, ...this.#target, user, keyId, ...hash };
     await journal.append({ event: "change", id: this.id, ...what, ...known });
     try {
       await tell();

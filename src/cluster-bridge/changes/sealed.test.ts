@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { digestOf } from "../../oci/digest.ts";
 import { sealedOf, serviceOf } from "../testing/cluster-entries.ts";
 import { useClusterLab } from "../testing/cluster-lab.ts";
 
@@ -38,6 +39,8 @@ describe.each(["secret", "config"] as const)("%s.create and remove", (kind) => {
 
     const seen = [journal, ...lab().logged, JSON.stringify(answers)].join("\n");
     expect(journal).toContain('"name":"third"');
+    const hash = digestOf(JSON.stringify({ name: "key", data })).slice("sha256:".length);
+    expect(journal.includes(hash)).toBe(kind === "config");
     for (const trace of [CANARY, data, data.slice(0, 20)]) expect(seen).not.toContain(trace);
   });
 

@@ -12,7 +12,14 @@ const raw = {
   Description: {
     Hostname: "w1",
     Platform: { Architecture: "x86_64", OS: "linux" },
-    Resources: { NanoCPUs: 2_000_000_000, MemoryBytes: 4_294_967_296 },
+    Resources: {
+      ...{ NanoCPUs: 2_000_000_000, MemoryBytes: 4_294_967_296 },
+      GenericResources: [
+        { NamedResourceSpec: { Kind: "gpu", Value: "G1" } },
+        { NamedResourceSpec: { Kind: "gpu", Value: "G2" } },
+        { DiscreteResourceSpec: { Kind: "ssd", Value: 3 } },
+      ],
+    },
     Engine: {
       EngineVersion: "20.10.24",
       Labels: { rack: "r7" },
@@ -31,6 +38,10 @@ describe("toNode", () => {
       ...{ id: "2ivku8v2gvtg4", hostname: "w1", role: "worker", os: "linux", arch: "x86_64", away: undefined },
       ...{ labels: new Map([["zone", "a"]]), engineLabels: new Map([["rack", "r7"]]) },
       ...{ volumeDrivers: new Set(["local"]), nanoCpus: 2e9, memoryBytes: 4 * 1024 ** 3 },
+      generic: new Map([
+        ["gpu", 2],
+        ["ssd", 3],
+      ]),
     });
   });
 
@@ -62,7 +73,10 @@ describe("readCluster", () => {
     const { simulator, client } = engine();
     for (const name of ["b", "a"]) simulator.addNode(name);
     simulator.tasks = [
-      task("id-a", "running", { NanoCPUs: 5e8, MemoryBytes: 1e6 }),
+      task("id-a", "running", {
+        ...{ NanoCPUs: 5e8, MemoryBytes: 1e6 },
+        GenericResources: [{ DiscreteResourceSpec: { Kind: "gpu", Value: 1 } }],
+      }),
       task("id-a", "preparing"),
       task("id-a", "failed", { NanoCPUs: 5e8 }),
       task("", "pending", { NanoCPUs: 5e8 }),
@@ -78,8 +92,15 @@ describe("readCluster", () => {
 
     expect(nodes.map(({ hostname }) => hostname)).toEqual(["a", "b"]);
     expect(occupants).toEqual([
-      { node: "id-a", service: "s1", nanoCpus: 5e8, memoryBytes: 1e6, hostPorts: ["8080/tcp"] },
-      { node: "id-a", service: "s1", nanoCpus: 0, memoryBytes: 0, hostPorts: ["8080/tcp"] },
+      {
+        node: "id-a",
+        service: "s1",
+        nanoCpus: 5e8,
+        memoryBytes: 1e6,
+        generic: new Map([["gpu", 1]]),
+        hostPorts: ["8080/tcp"],
+      },
+      { node: "id-a", service: "s1", nanoCpus: 0, memoryBytes: 0, generic: new Map(), hostPorts: ["8080/tcp"] },
     ]);
   });
 });

@@ -33,6 +33,7 @@ export function toNode(node: JsonObject): Node {
     away: state !== "ready" ? state || "unknown" : availability !== "active" ? availability || "unknown" : undefined,
     volumeDrivers: toVolumeDrivers(engine?.Plugins),
     ...{ nanoCpus: toNumber(resources?.NanoCPUs), memoryBytes: toNumber(resources?.MemoryBytes) },
+    generic: toGeneric(resources?.GenericResources),
   };
 }
 
@@ -47,6 +48,7 @@ function toOccupant(
     {
       ...{ node, service, hostPorts: ports.get(service) ?? [] },
       ...{ nanoCpus: toNumber(reserved?.NanoCPUs), memoryBytes: toNumber(reserved?.MemoryBytes) },
+      generic: toGeneric(reserved?.GenericResources),
     },
   ];
 }
@@ -57,6 +59,17 @@ function hostPortsOf({ Spec }: JsonObject): string[] {
   return entries.filter(isJsonObject).flatMap(({ PublishMode, PublishedPort, Protocol }) => {
     return PublishMode === "host" && typeof PublishedPort === "number" ? [`${PublishedPort}/${toText(Protocol)}`] : [];
   });
+}
+
+/** By number, or each by a name of its own. @see Docker Engine API 1.41, GenericResources */
+function toGeneric(value: Json | undefined): Map<string, number> {
+  const found = new Map<string, number>();
+  const entries: readonly Json[] = Array.isArray(value) ? value : [];
+  for (const { DiscreteResourceSpec: some, NamedResourceSpec: one } of entries.filter(isJsonObject)) {
+    const kind = toText(toObject(some)?.Kind) || toText(toObject(one)?.Kind);
+    found.set(kind, (found.get(kind) ?? 0) + (one === undefined ? toNumber(toObject(some)?.Value) : 1));
+  }
+  return found;
 }
 
 function toVolumeDrivers(plugins: Json | undefined): Set<string> {

@@ -15,6 +15,8 @@ export interface Node {
   readonly volumeDrivers: ReadonlySet<string>;
   readonly nanoCpus: number;
   readonly memoryBytes: number;
+  /** What else it says it has, by kind: `gpu`. */
+  readonly generic: ReadonlyMap<string, number>;
 }
 
 /** A task that is to run on a node, and what it keeps from others. */
@@ -25,6 +27,7 @@ export interface Occupant {
   readonly service: string;
   readonly nanoCpus: number;
   readonly memoryBytes: number;
+  readonly generic: ReadonlyMap<string, number>;
   /** Of the node itself: `8080/tcp`. */
   readonly hostPorts: readonly string[];
 }

@@ -11,6 +11,8 @@ export interface Fitness {
   readonly room: number;
   readonly freeNanoCpus: number;
   readonly freeMemoryBytes: number;
+  /** Of the kinds that the service reserves. */
+  readonly freeGeneric: ReadonlyMap<string, number>;
   /** Tasks of others. */
   readonly others: number;
   /** Tasks that make way for the new ones. */
@@ -43,6 +45,12 @@ function judge(
   const free = {
     freeNanoCpus: node.nanoCpus - sum(({ nanoCpus }) => nanoCpus),
     freeMemoryBytes: node.memoryBytes - sum(({ memoryBytes }) => memoryBytes),
+    freeGeneric: new Map(
+      [...need.generic.keys()].map((kind) => [
+        kind,
+        (node.generic.get(kind) ?? 0) - sum(({ generic }) => generic.get(kind) ?? 0),
+      ]),
+    ),
   };
   const taken = need.hostPorts.find((port) => there.some(({ hostPorts }) => hostPorts.includes(port)));
   const lack = findStandingLack(node, need, withUserns) ?? (taken && `its port ${taken} is taken`);
@@ -51,22 +59,27 @@ function judge(
   return { node, obstacle, room, ...free, others: there.length };
 }
 
-type Free = Pick<Fitness, "freeNanoCpus" | "freeMemoryBytes">;
+type Free = Pick<Fitness, "freeNanoCpus" | "freeMemoryBytes" | "freeGeneric">;
 
-function roomFor({ nanoCpus, memoryBytes, hostPorts, maxPerNode }: Need, free: Free): number {
+function roomFor({ nanoCpus, memoryBytes, generic, hostPorts, maxPerNode }: Need, free: Free): number {
   const limits = [
     nanoCpus > 0 ? Math.floor(free.freeNanoCpus / nanoCpus) : Number.POSITIVE_INFINITY,
     memoryBytes > 0 ? Math.floor(free.freeMemoryBytes / memoryBytes) : Number.POSITIVE_INFINITY,
+    ...[...generic].map(([kind, value]) => Math.floor((free.freeGeneric.get(kind) ?? 0) / value)),
     hostPorts.length > 0 ? 1 : Number.POSITIVE_INFINITY,
     maxPerNode > 0 ? maxPerNode : Number.POSITIVE_INFINITY,
   ];
   return Math.max(0, Math.min(...limits));
 }
 
-function describeShortage({ nanoCpus, memoryBytes }: Need, { freeNanoCpus, freeMemoryBytes }: Free): string {
+function describeShortage({ nanoCpus, memoryBytes, generic }: Need, free: Free): string {
+  const { freeNanoCpus, freeMemoryBytes, freeGeneric } = free;
   const cpus = (nano: number): string => String(Math.max(0, Math.round(nano / 1e6) / 1e3));
   const mebibytes = (bytes: number): number => Math.max(0, Math.floor(bytes / 1024 / 1024));
   if (nanoCpus > freeNanoCpus) return `${cpus(freeNanoCpus)} CPU free, ${cpus(nanoCpus)} needed`;
+  const scarce = [...generic].find(([kind, value]) => value > (freeGeneric.get(kind) ?? 0));
+  if (scarce !== undefined)
+    return `${Math.max(0, freeGeneric.get(scarce[0]) ?? 0)} ${scarce[0]} free, ${scarce[1]} needed`;
   return `${mebibytes(freeMemoryBytes)} MiB free, ${mebibytes(memoryBytes)} needed`;
 }
 

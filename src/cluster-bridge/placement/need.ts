@@ -19,6 +19,7 @@ export interface Need {
   readonly usernsOnly: boolean;
   readonly nanoCpus: number;
   readonly memoryBytes: number;
+  readonly generic: ReadonlyMap<string, number>;
   /** `8080/tcp`. */
   readonly hostPorts: readonly string[];
   /** 0: as many as fit. */
@@ -44,6 +45,7 @@ export function toNeed(
     volumeDrivers: [...new Set(spec.mounts.flatMap((mount) => (mount.type === "volume" ? (mount.driver ?? []) : [])))],
     nanoCpus: Math.round((spec.reservations.cpus ?? 0) * 1e9),
     memoryBytes: spec.reservations.memoryBytes ?? 0,
+    generic: new Map(spec.reservations.generic.map(({ kind, value }) => [kind, value])),
     hostPorts: spec.ports.flatMap(({ mode, published, protocol }) =>
       mode === "host" && published !== undefined ? [`${published}/${protocol}`] : [],
     ),

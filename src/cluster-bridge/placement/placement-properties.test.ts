@@ -31,6 +31,7 @@ const surroundings: fc.Arbitrary<Surroundings> = nodes.chain((all) =>
         service: fc.constantFrom("web-id", "other"),
         nanoCpus: fc.constantFrom(0, 1e8, 7e8),
         memoryBytes: fc.constantFrom(0, GIB / 4),
+        generic: fc.constant(new Map<string, number>()),
         hostPorts: fc.constantFrom([], [], ["8080/tcp"]),
       }),
       { maxLength: 10 },

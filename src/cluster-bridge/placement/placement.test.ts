@@ -112,6 +112,24 @@ describe("place by binpack", () => {
     expect(placed.fields).toEqual({ Constraints: ["node.id!=id-w1"] });
   });
 
+  it("counts what nodes say they have", () => {
+    const nodes = [
+      node("w1", { generic: new Map([["gpu", 2]]) }),
+      node("w2", { generic: new Map([["gpu", 1]]) }),
+      node("w3"),
+    ];
+    const reservations = { cpus: 0.1, generic: [{ kind: "gpu", value: 1 }] };
+    const taken = { occupants: [occupant("w2", { generic: new Map([["gpu", 1]]) })] };
+
+    const placed = put({ strategy: "binpack", reservations, replicas: 2 }, nodes, taken);
+
+    expect(placed.report.nodes.map(({ room, why }) => [room, why])).toEqual([
+      [2, "the fullest that fit: 0 % reserved"],
+      [0, "0 gpu free, 1 needed"],
+      [0, "0 gpu free, 1 needed"],
+    ]);
+  });
+
   it("keeps apart what shares a port of the node", () => {
     const ports = [{ target: 80, published: 8080, mode: "host" }];
     const taken = { occupants: [occupant("m1", { hostPorts: ["8080/tcp"] })] };

@@ -102,6 +102,7 @@ export class StackDeployer {
 
   /** The same for what was left while it ran, because the engine did not answer. */
   async recoverLoose(): Promise<void> {
+    if (this.#loose.size === 0) return;
     const stacks = new Set(this.#loose);
     this.#loose.clear();
     const open = findOpenStacks(this.#deps.journal.records);

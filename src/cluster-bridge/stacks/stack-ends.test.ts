@@ -21,6 +21,14 @@ describe("stack.remove", () => {
     expect(deletions.toSorted()).toEqual(["networks", "secrets", "services", "services"]);
   });
 
+  it("is done when the engine shows nothing of it any more", async () => {
+    await deploy();
+    lab().engine.parts.lingers = 2;
+
+    expect(await remove()).toMatchObject({ kind: "done", left: [] });
+    expect(lab().engine.parts.names).toEqual([]);
+  });
+
   it("refuses what is not there, and what is not the environment's", async () => {
     expect(await remove()).toMatchObject({ kind: "refuse", code: "MISSING", reason: "there is no stack shop" });
     await deploy();

@@ -14,10 +14,13 @@ export class PartStore {
   readonly parts: SimulatedPart[] = [];
   /** Names of those that something uses: they cannot be removed. */
   readonly used = new Set<string>();
+  /** So often an engine still shows what it has agreed to remove. */
+  lingers = 0;
 
   reset(): void {
     this.parts.length = 0;
     this.used.clear();
+    this.lingers = 0;
   }
 
   /** `networks shop_front`, sorted. */
@@ -39,7 +42,7 @@ export class PartStore {
     const part = this.parts[at];
     if (method !== "DELETE" || part === undefined) return [404, { message: "not found" }];
     if (this.used.has(part.body.Name)) return [400, { message: `${part.body.Name} is in use` }];
-    this.parts.splice(at, 1);
+    if (this.lingers-- <= 0) this.parts.splice(at, 1);
     return [204, {}];
   }
 

@@ -10,7 +10,13 @@ const GIB = 1024 ** 3;
 export function node(hostname: string, { labels = {}, ...more }: Partial<Omit<Node, "labels">> & Labels = {}): Node {
   return {
     ...{ id: `id-${hostname}`, hostname, role: "worker", os: "linux", arch: "x86_64", away: undefined },
-    ...{ engineLabels: new Map(), volumeDrivers: new Set(["local"]), nanoCpus: 2e9, memoryBytes: 4 * GIB },
+    ...{
+      engineLabels: new Map(),
+      volumeDrivers: new Set(["local"]),
+      nanoCpus: 2e9,
+      memoryBytes: 4 * GIB,
+      generic: new Map(),
+    },
     ...more,
     labels: new Map(Object.entries(labels)),
   };
@@ -22,7 +28,15 @@ interface Labels {
 
 /** A task of somebody else's. */
 export function occupant(hostname: string, more: Partial<Occupant> = {}): Occupant {
-  return { node: `id-${hostname}`, service: "other", nanoCpus: 0, memoryBytes: 0, hostPorts: [], ...more };
+  return {
+    node: `id-${hostname}`,
+    service: "other",
+    nanoCpus: 0,
+    memoryBytes: 0,
+    generic: new Map(),
+    hostPorts: [],
+    ...more,
+  };
 }
 
 export function around(nodes: readonly Node[], more: Partial<Surroundings> = {}): Surroundings {
