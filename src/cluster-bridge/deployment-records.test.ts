@@ -82,7 +82,7 @@ describe("findOpenRemovals", () => {
   });
 });
 
-describe("findConverged", () => {
+describe("findConverged, of a service that was removed", () => {
   it("forgets what ran before the service was removed", () => {
     expect(candidates([...ran("1"), removal("2"), mark("removed", "2"), ...ran("3")])).toEqual(["3"]);
     expect(candidates([...ran("1"), removal("2", "db")])).toEqual(["1"]);
