@@ -5,7 +5,7 @@ import type { AskedImage, BreakGlass } from "./break-glass.ts";
 import { converge, type Progress } from "./convergence.ts";
 import { findConverged, type Intent } from "./deployment-records.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Deployment, Ledger } from "./ledger.ts";
 import { INTENT_LABEL, labelsOf, requireOwn, requireStack } from "./managed-service.ts";
 import type { PlacementReport } from "./placement/placement.ts";
 import { findDifference } from "./same-definition.ts";
@@ -79,7 +79,10 @@ export class DeploymentRun {
   async #resume(intent: Intent, onProgress: OnProgress): Promise<Outcome> {
     const { ledger, journal, swarm } = this.#deps;
     const known = ledger.find(intent.id);
-    if (known?.isFailed) return this.#end(intent, "nobody rolled back after it failed", onProgress);
+    if (known?.isFailed) {
+      await this.#removeAltered(intent, known);
+      return this.#end(intent, "nobody rolled back after it failed", onProgress);
+    }
     const held = await swarm.findService(intent.service);
     if (held !== undefined) requireOwn(held, intent);
     if (held !== undefined && labelsOf(held)[INTENT_LABEL] === intent.id) {
@@ -160,6 +163,16 @@ export class DeploymentRun {
     const made = held === undefined ? await swarm.findService(intent.service) : undefined;
     if (made !== undefined) await swarm.remove(made.id);
     return this.#end(intent, reason, onProgress);
+  }
+
+  /** What {@link #undo} was about to take away when the bridge was killed. @throws BridgeError SILENT, SPEC */
+  async #removeAltered(intent: Intent, { definition }: Deployment): Promise<void> {
+    const { swarm, journal } = this.#deps;
+    const held = await swarm.findService(intent.service);
+    if (held === undefined || labelsOf(held)[INTENT_LABEL] !== intent.id) return;
+    requireOwn(held, intent);
+    const isSame = definition !== undefined && findDifference(definition, held.spec) === undefined;
+    if (!isSame && findConverged(journal.records, intent).length === 0) await swarm.remove(held.id);
   }
 
   async #giveUp({ id }: Intent, refusal: Refusal): Promise<Refusal> {

@@ -176,6 +176,35 @@ describe("what an engine that falls silent leaves open", () => {
     );
   });
 
+  it("is removed, when the bridge fell over it before it had removed what was made of it (T25)", async () => {
+    engine.change = (spec) => {
+      spec.TaskTemplate.ContainerSpec.Args = ["evil"];
+    };
+    silenceFrom(/^DELETE/);
+    await deploy(1);
+    expect([engine.images, events().at(-1)]).toEqual([{ web: pinned(1) }, "failed"]);
+    speak();
+
+    await deployer.recoverLeft();
+
+    expect([engine.images, events().at(-1)]).toEqual([{}, "ended"]);
+  });
+
+  it("stays, when the bridge fell over what only did not come up", async () => {
+    await deploy(1);
+    const told = journal.records.filter(({ event }) => event !== "converged");
+    await journal.close();
+    await rm(folder, { recursive: true });
+    folder = await mkdtemp(join(tmpdir(), "goldseal-left-"));
+    journal = await Journal.open(folder, () => new Date());
+    for (const record of told) await journal.append(record as { event: string });
+    await journal.append({ event: "failed", id: told.at(-1)?.id, reason: "it did not come up" });
+
+    await open().recover();
+
+    expect([engine.images, events().at(-1)]).toEqual([{ web: pinned(1) }, "ended"]);
+  });
+
   it("is not looked for among what ended well", async () => {
     await deploy(1);
     const asked = engine.asked.length;
