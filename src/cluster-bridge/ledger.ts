@@ -37,6 +37,11 @@ export class Ledger {
     this.#journal = journal;
   }
 
+  /** Whether it says of no deployment at all: the first start, or a store that was lost. */
+  isEmpty(): boolean {
+    return this.#upToDate().#byId.size === 0;
+  }
+
   find(id: string): Deployment | undefined {
     return this.#upToDate().#byId.get(id);
   }
