@@ -5,6 +5,7 @@ import type { AskedImage, BreakGlass } from "./break-glass.ts";
 import { converge, type Progress } from "./convergence.ts";
 import { findConverged, type Intent } from "./deployment-records.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
+import type { Identities } from "./image-identities.ts";
 import type { Deployment, Ledger } from "./ledger.ts";
 import { INTENT_LABEL, labelsOf, requireOwn, requireStack } from "./managed-service.ts";
 import type { PlacementReport } from "./placement/placement.ts";
@@ -27,7 +28,7 @@ export interface DeploymentRunDeps extends ServiceWriterDeps, Judges {
   readonly ledger: Ledger;
   readonly newId: () => string;
   /** {@link readIdentities} of this bridge. */
-  readonly identify: (pinned: string) => Promise<readonly string[]>;
+  readonly identify: (pinned: string) => Promise<Identities>;
   /** How long a deployment may take until it has failed. */
   readonly deadlineMs: number;
   /** How long after each other a manager that is silent is asked again; default: together a minute. */
@@ -146,8 +147,9 @@ export class DeploymentRun {
   /** So that what runs can be told from it later, the registry being there or not. */
   async #identify(pinned: string): Promise<void> {
     const { ledger, journal, identify } = this.#deps;
-    if (ledger.identitiesOf(pinned) === undefined)
-      await journal.append({ event: "image", pinned, digests: await identify(pinned) });
+    const known = ledger.identitiesOf(pinned);
+    if (known === undefined || known.isPartial)
+      await journal.append({ event: "image", pinned, ...(await identify(pinned)) });
   }
 
   /** T25: something between the bridge and the cluster made another service of it. */

@@ -54,7 +54,7 @@ const open = (staleMs = Number.POSITIVE_INFINITY) =>
     newId: () => `id-${journal.records.length}`,
     resolve: async () => decision,
     breakGlass: async () => refuse("POLICY", "none"),
-    identify: async () => [],
+    identify: async () => ({ digests: [], isPartial: false }),
     place: async () =>
       ({ fields: {}, report: { strategy: "spread", nodes: [] }, prepare: async () => undefined }) as never,
     pulls: { prepare: async () => undefined, applied: async () => undefined },

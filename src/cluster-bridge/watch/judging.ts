@@ -115,8 +115,11 @@ function judgeTask(
   const identities = ledger.identitiesOf(ordered.pinned);
   if (identities === undefined)
     return { ...found("unknown", "the journal does not say what its image is made of"), isAltered: false };
+  const isKnown = identities.digests.includes(imageId);
+  if (!isKnown && identities.isPartial)
+    return { ...found("unknown", "the registry did not have all of its image when it was deployed"), isAltered: false };
   // The same reference, other bytes: somebody changed the node's own copy.
-  if (!identities.has(imageId))
+  if (!isKnown)
     return { ...found("drifted", `${image} on this node is ${imageId}, which is something else`), isAltered: true };
   return { ...toFinding(standingOf(ordered)), isAltered: false };
 }
