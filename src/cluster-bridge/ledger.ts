@@ -30,6 +30,8 @@ export class Ledger {
   readonly #byService = new Map<string, Mutable[]>();
   readonly #everByService = new Map<string, Mutable[]>();
   readonly #identities = new Map<string, Identities>();
+  /** By `repository@digest`. */
+  readonly #indexes = new Map<string, readonly string[]>();
   /** Why, by service. */
   readonly #frozen = new Map<string, string>();
   #read = 0;
@@ -80,6 +82,11 @@ export class Ledger {
     return this.#upToDate().#identities.get(pinned);
   }
 
+  /** Digests of the indexes through which `repository@digest` was let run. */
+  indexesOf(image: string): readonly string[] {
+    return this.#upToDate().#indexes.get(image) ?? [];
+  }
+
   /** Why nothing of it is changed; undefined: it may be. */
   whyFrozen(service: string): string | undefined {
     return this.#upToDate().#frozen.get(service);
@@ -101,6 +108,8 @@ export class Ledger {
     if (event === "intent") this.#begin(record);
     if (event === "image" && typeof record.pinned === "string")
       this.#identities.set(record.pinned, toIdentities(record));
+    if (event === "listed" && typeof record.image === "string")
+      this.#indexes.set(record.image, [...(this.#indexes.get(record.image) ?? []), String(record.index)]);
     if (event === "removed") this.#forget(service);
     if (event === "frozen") this.#frozen.set(name, String(record.reason));
     if (event === "thawed") this.#frozen.delete(name);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { put } from "../notary/tuf/testing/loose.ts";
 import { DAY_MS } from "../notary/tuf/testing/repository.ts";
 import { alice, bob, carol } from "../trust/testing/signers.ts";
-import { image, other } from "../trust/testing/world.ts";
+import { entryOf, image, other } from "../trust/testing/world.ts";
 import { resolveSignedDigest } from "./signed-digest.ts";
 import { armImage, bothPlatforms, officer, useBridgeLab } from "./testing/bridge-lab.ts";
 
@@ -39,6 +39,23 @@ describe("resolveSignedDigest", () => {
 
     expect(await lab().resolve("ops/app:1.4")).toEqual(deploys(bothPlatforms));
     expect(await lab().resolve(`ops/app:1.4@${armImage.digest}`)).toEqual(deploys(armImage));
+  });
+
+  it("answers a platform without its tag once an index let it run, as long as some tag is that index", async () => {
+    const app = lab().found("ops/app");
+    lab().sign(app, "1.4", bothPlatforms);
+    const nothing = refused("UNSIGNED", "has nothing that is signed as sha256:");
+    expect(await lab().resolve(`ops/app@${armImage.digest}`)).toEqual(nothing);
+
+    await lab().resolve(`ops/app:1.4@${armImage.digest}`);
+
+    expect(await lab().resolve(`ops/app@${armImage.digest}`)).toEqual(deploys(armImage));
+    app.publish([app.part("targets/a/b", put(["targets", "of-a-stranger"], entryOf(armImage)))]);
+    expect(await lab().resolve(`ops/app@${armImage.digest}`)).toEqual(deploys(armImage));
+    lab().found("ops/other");
+    expect(await lab().resolve(`ops/other@${armImage.digest}`)).toEqual(nothing);
+    lab().sign(app, "1.4", other);
+    expect(await lab().resolve(`ops/app@${armImage.digest}`)).toEqual(refused("UNSIGNED", "and is by nobody"));
   });
 
   it("looks for signatures where the rule says, and for the tag in the image's own collection", async () => {

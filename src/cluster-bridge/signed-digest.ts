@@ -11,6 +11,7 @@ import { judge, type Verdict, type VerdictInput } from "../trust/verdict.ts";
 import type { BridgeClock } from "./bridge-clock.ts";
 import { type Refusal, refuse, toRefusal } from "./errors.ts";
 import { type ImageReference, parseImageReference } from "./image-reference.ts";
+import type { KnownIndexes } from "./known-indexes.ts";
 import { getManifest } from "./manifests.ts";
 import type { PolicyKeeper } from "./policy-keeper.ts";
 import type { RegistryClient } from "./registry-client.ts";
@@ -37,6 +38,7 @@ export interface DecisionDeps {
   readonly policy: Pick<PolicyKeeper, "fetch">;
   readonly trust: Pick<TrustReader, "read">;
   readonly registry: Pick<RegistryClient, "find">;
+  readonly indexes: Pick<KnownIndexes, "of" | "saw">;
 }
 
 /**
@@ -70,7 +72,7 @@ export async function weighSignedDigest(deps: DecisionDeps, text: string, enviro
 }
 
 async function resolve(deps: DecisionDeps, text: string, name: string): Promise<Weighed> {
-  const { authority, clock, policy, trust, registry } = deps;
+  const { authority, clock, policy, trust, registry, indexes } = deps;
   // One time for all of it (T06).
   const now = clock.read();
   const reference = parseImageReference(text, authority);
@@ -81,21 +83,22 @@ async function resolve(deps: DecisionDeps, text: string, name: string): Promise<
   // What was never seen to be signed cannot have been taken back.
   if (own === undefined) return doubt(`nothing of ${gunOfRepository(reference.repository, authority)} is signed`);
   const judging: Judging = { deps, own, environment: rule.environment, document, now };
-  const subject = await openImage(registry, reference, own);
-  if (subject === undefined) {
-    const what = reference.tag === undefined ? reference.digest : `the tag ${reference.tag}`;
-    const reason = `${own.gun} has nothing that is signed as ${what}`;
-    return { decision: refuse("UNSIGNED", reason), isCertain: await isTakenBack(judging, reference) };
+  const refused: string[] = [];
+  for (const outer of findOutermost(deps, reference, own)) {
+    const subject = await openImage(registry, reference, outer);
+    const { input, doubts } = await gather(judging, subject);
+    const verdict = judge(input);
+    await clock.saw(now);
+    if (verdict.allowed) {
+      const [{ repository }, { digest }] = [reference, subject];
+      await indexes.saw(repository, digest, outer);
+      return { decision: { kind: "deploy", repository, digest, verdict, policy: document }, isCertain: true };
+    }
+    refused.push(explain(verdict, doubts));
   }
-  const gathered = await gather(judging, subject);
-  const verdict = judge(gathered.input);
-  await clock.saw(now);
-  if (!verdict.allowed) {
-    return { decision: refuse("UNSIGNED", explain(verdict, gathered.doubts)), isCertain: isOfPeople(gathered) };
-  }
-  const { repository } = reference;
-  const decision: Deploy = { kind: "deploy", repository, digest: subject.digest, verdict, policy: document };
-  return { decision, isCertain: true };
+  const what = reference.tag === undefined ? reference.digest : `the tag ${reference.tag}`;
+  const [reason = `${own.gun} has nothing that is signed as ${what}`] = refused;
+  return { decision: refuse("UNSIGNED", reason), isCertain: await isTakenBack(judging, reference) };
 }
 
 const doubt = (reason: string): Weighed => ({ decision: refuse("UNSIGNED", reason), isCertain: false });
@@ -132,15 +135,19 @@ async function gather(judging: Judging, subject: Subject): Promise<Gathered> {
 }
 
 /**
- * Of a digest no tag stands for: not for that alone. Which image a tag is may be a server's word, that of a promotion; what
- * people signed stays signed when the tag moves on.
+ * Of what runs, which is a digest: not because no tag stands for it. Which image a tag is may be a server's word, that of a
+ * promotion; what people signed stays signed when the tag moves on.
  */
 async function isTakenBack(judging: Judging, reference: ImageReference): Promise<boolean> {
   const { repository, digest, tag } = reference;
-  if (tag !== undefined || digest === undefined) return judging.own.doubts.length === 0;
+  if (tag !== undefined || digest === undefined) return false;
+  const { registry, indexes } = judging.deps;
   try {
-    const image = await getManifest(judging.deps.registry, repository, digest);
-    return isOfPeople(await gather(judging, openSubject(reference, [image])));
+    for (const outer of [digest, ...indexes.of(repository, digest)]) {
+      const subject = await openImage(registry, reference, outer);
+      if (!isOfPeople(await gather(judging, subject))) return false;
+    }
+    return true;
   } catch (error) {
     toRefusal(error);
     return false;
@@ -152,30 +159,35 @@ async function isTakenBack(judging: Judging, reference: ImageReference): Promise
  * time alone refused it; nor where only a tag is missing, or what servers sign.
  */
 function isOfPeople({ input, isWhole }: Gathered): boolean {
-  const { subject, binding, evidence, requirement, now } = input;
+  const { binding, evidence, requirement, now } = input;
   const rows = requirement.require.filter((row) => row.class === "client-key");
   if (!isWhole || rows.length === 0) return false;
   const signed = [binding, ...evidence.map(({ statement }) => statement)].filter((dated) => dated !== undefined);
   const newestMs = Math.max(...signed.map(({ freshAt }) => freshAt.getTime()));
-  const asked = { require: rows, maxTimestampAgeSeconds: undefined, needsTag: subject.tag !== undefined };
+  const asked = { require: rows, maxTimestampAgeSeconds: undefined, needsTag: false };
   return !judge({ ...input, requirement: asked, now: signed.length === 0 ? now : new Date(newestMs) }).allowed;
 }
 
 /**
- * From what the tag stands for, by the trust data and never by the registry, to what was asked for; undefined where nothing
- * is signed as that.
+ * What the tag stands for, by the trust data and never by the registry. Without a tag the digest itself, and each index through
+ * which it was let run, as long as some tag stands for that.
  */
+function findOutermost({ indexes }: DecisionDeps, reference: ImageReference, { trusted }: ReadCollection): Digest[] {
+  const { repository, digest, tag } = reference;
+  const listing = tag === undefined && digest !== undefined ? indexes.of(repository, digest) : [];
+  return [digest, ...listing].flatMap((asked) => findSigned(trusted, tag, asked) ?? []);
+}
+
+/** From the outermost to what was asked for. */
 async function openImage(
   registry: DecisionDeps["registry"],
   reference: ImageReference,
-  own: ReadCollection,
-): Promise<Subject | undefined> {
-  const { repository, digest, tag } = reference;
-  const signed = findSigned(own.trusted, tag, digest);
-  if (signed === undefined) return undefined;
-  const outer = await getManifest(registry, repository, signed);
+  outermost: Digest,
+): Promise<Subject> {
+  const { repository, digest } = reference;
+  const outer = await getManifest(registry, repository, outermost);
   const chain: [Artifact, ...Artifact[]] = [outer];
-  if (digest !== undefined && digest !== signed) chain.push(await getManifest(registry, repository, digest));
+  if (digest !== undefined && digest !== outermost) chain.push(await getManifest(registry, repository, digest));
   return openSubject(reference, chain);
 }
 

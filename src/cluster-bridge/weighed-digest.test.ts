@@ -5,7 +5,7 @@ import { ecdsaKey } from "../notary/tuf/testing/test-key.ts";
 import { bob } from "../trust/testing/signers.ts";
 import { entryOf, image, other } from "../trust/testing/world.ts";
 import { type DecisionDeps, weighSignedDigest } from "./signed-digest.ts";
-import { forge, useBridgeLab } from "./testing/bridge-lab.ts";
+import { bothPlatforms, forge, useBridgeLab } from "./testing/bridge-lab.ts";
 
 const lab = useBridgeLab();
 
@@ -19,8 +19,8 @@ async function weigh(act: (repository: Repository) => void | Promise<void>): Pro
   return ask(deps);
 }
 
-async function ask(deps: DecisionDeps): Promise<[string, boolean]> {
-  const text = `${lab().registry.authority}/ops/app@${image.digest}`;
+async function ask(deps: DecisionDeps, what = `@${image.digest}`): Promise<[string, boolean]> {
+  const text = `${lab().registry.authority}/ops/app${what}`;
   const { decision, isCertain } = await weighSignedDigest(deps, text, "prod");
   return [decision.kind === "deploy" ? "deploy" : decision.code, isCertain];
 }
@@ -40,6 +40,17 @@ async function weighPromoted(act: (gold: Repository, qa: Repository) => void): P
   const deps = await lab().start();
   expect(await ask(deps)).toEqual(["deploy", true]);
   act(gold, qa);
+  return ask(deps);
+}
+
+/** One platform of an index: what runs is signed by that alone. */
+async function weighPlatform(act: (repository: Repository) => void): Promise<[string, boolean]> {
+  const repository = lab().found("ops/app");
+  lab().sign(repository, "1.4", bothPlatforms);
+  const deps = await lab().start();
+  await ask(deps, `:1.4@${image.digest}`);
+  expect(await ask(deps)).toEqual(["deploy", true]);
+  act(repository);
   return ask(deps);
 }
 
@@ -76,6 +87,13 @@ describe("weighSignedDigest is certain of a refusal", () => {
     expect(await weighPromoted(takeBack)).toEqual(["UNSIGNED", true]);
   });
 
+  it("when the signer took back the index that lists it", async () => {
+    const revoke = (repository: Repository): void =>
+      void repository.publish([repository.part("targets/a", drop(["targets", "1.4"]))]);
+
+    expect(await weighPlatform(revoke)).toEqual(["UNSIGNED", true]);
+  });
+
   it("when the policy does not know the image any more", async () => {
     expect(await weigh(() => setProd({ images: ["ops/other"] }))).toEqual(["POLICY", true]);
   });
@@ -96,6 +114,15 @@ describe("weighSignedDigest doubts a refusal", () => {
 
   it("when only the tag is another image now, which a promotion does and a server's key can do", async () => {
     expect(await weighPromoted((gold) => lab().sign(gold, "gold", other))).toEqual(["UNSIGNED", false]);
+  });
+
+  it("when the registry hides the index that lists it", async () => {
+    const hide = (repository: Repository): void => {
+      lab().sign(repository, "1.4", other);
+      lab().registry.manifests.delete(bothPlatforms.digest);
+    };
+
+    expect(await weighPlatform(hide)).toEqual(["UNSIGNED", false]);
   });
 
   it("when the registry hides the image that it would be judged by", async () => {

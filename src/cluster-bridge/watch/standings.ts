@@ -97,13 +97,13 @@ function toKnown({ decision, isCertain, excuse }: Excused, before: Known | undef
 }
 
 /** The time, the policy and each collection are read once. */
-function forOneRound({ authority, clock, policy, trust, registry }: DecisionDeps): DecisionDeps {
+function forOneRound({ authority, clock, policy, trust, registry, indexes }: DecisionDeps): DecisionDeps {
   let now: Date | undefined;
   let document: Promise<SignedPolicy> | undefined;
   let hasSeen = false;
   const collections = new Map<RepositoryName, Promise<ReadCollection | undefined>>();
   return {
-    ...{ authority, registry },
+    ...{ authority, registry, indexes },
     clock: {
       read: () => {
         now ??= clock.read();
