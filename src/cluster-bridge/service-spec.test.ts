@@ -7,6 +7,13 @@ const parse = (more: object) =>
 const refused = (message: string | RegExp) =>
   expect.objectContaining({ code: "SPEC", message: expect.stringMatching(message) });
 
+/** That would be another one on the node. */
+const badSource = (source: string): [string, object, string] => [
+  `to mount ${JSON.stringify(source)}`,
+  { mounts: [{ type: "bind", source, target: "/v" }] },
+  "mounts.0.source: an absolute path",
+];
+
 describe("parseServiceSpec", () => {
   it("gives what is left out its default", () => {
     expect(parse({})).toMatchObject({
@@ -28,6 +35,13 @@ describe("parseServiceSpec", () => {
       "a bind mount that climbs",
       { mounts: [{ type: "bind", source: "/srv/../etc", target: "/v" }] },
       "an absolute path",
+    ],
+    ...['/srv/data/{{"../.."}}', '/srv/data/{{printf "%c%c" 46 46}}', "/srv/data/}}", "/../etc"].map(badSource),
+    ...["/srv/data/\n/../../../etc", "/srv/data/\u2028/../../etc", "/srv/data/\u0000", "/srv/\u0085"].map(badSource),
+    [
+      "a template in where a mount lies",
+      { mounts: [{ type: "volume", source: "v", target: "/{{.Node.Hostname}}" }] },
+      "mounts.0.target: an absolute path",
     ],
     [
       "labels that stacks and the bridge go by",
