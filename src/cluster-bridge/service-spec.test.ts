@@ -116,6 +116,26 @@ describe("requireWithin", () => {
     }
   });
 
+  it.each(["/app/entrypoint.sh", "../../app/run", "a/b", ".", ".."])(
+    "refuses to lay a listed secret over the image's %s, unless it may be a config",
+    (target) => {
+      const act = (configs: string[]) => () =>
+        requireWithin(
+          parse({ secrets: [{ source: "db", target, mode: 0o755 }] }),
+          { secrets: ["db"], configs },
+          "prod",
+        );
+
+      expect(act([])).toThrow(refused(`^prod does not let a service have the secret db at ${target} \\(specLimits`));
+      expect(act(["db"])).not.toThrow();
+    },
+  );
+
+  it("lets pass a listed secret under another name", () => {
+    const spec = parse({ secrets: [{ source: "db_0123456789abcdef", target: "db.key" }] });
+    expect(() => requireWithin(spec, { secrets: ["db"] }, "prod")).not.toThrow();
+  });
+
   it.each([
     ["/srv/data", true],
     ["/srv/data/", true],

@@ -35,6 +35,10 @@ function findExcesses(spec: ServiceSpec, limits: SpecLimits): string[] {
       .map((folder) => `the node's ${folder}`),
     ...spec.capabilities.add.filter((one) => !capabilities.includes(one)).map((one) => `the capability ${one}`),
     ...spec.secrets.filter(({ source }) => !isListed(source, secrets)).map(({ source }) => `the secret ${source}`),
+    // Below /run/secrets it is what its image looks for; anywhere else it is a file of the image, as a config is.
+    ...spec.secrets
+      .filter(({ source, target = source }) => isElsewhere(target) && !isListed(source, configs))
+      .map(({ source, target }) => `the secret ${source} at ${target}`),
     ...spec.configs.filter(({ source }) => !isListed(source, configs)).map(({ source }) => `the config ${source}`),
     ...Object.keys(spec.sysctls)
       .filter((name) => !sysctls.includes(name))
@@ -49,6 +53,8 @@ function findExcesses(spec: ServiceSpec, limits: SpecLimits): string[] {
 function isListed(name: string, list: readonly string[]): boolean {
   return list.includes(name) || list.includes(name.replace(/_[0-9a-f]{16}$/, ""));
 }
+
+const isElsewhere = (target: string): boolean => target.includes("/") || target === "." || target === "..";
 
 /** `/srv/data` and what is below it; not `/srv/database`. */
 function isWithin(folder: string, top: string): boolean {
