@@ -52,6 +52,11 @@ describe("stack.deploy, of what may not be", () => {
       "has no v under volumes",
     ],
     [
+      "a volume that every object has",
+      { services: { web: { image: "x", mounts: [{ type: "volume", source: "constructor", target: "/v" }] } } },
+      "has no constructor under volumes",
+    ],
+    [
       "aliases where it is not",
       { services: { web: { image: "x", networkAliases: { front: ["a"] } } } },
       "it is not on front",
