@@ -152,7 +152,9 @@ export class Deployer {
     if (held === undefined) throw new BridgeError("MISSING", `there is no service ${service}`);
     requireOwn(held, { environment, service });
     const present = ledger.find(String(labelsOf(held)[INTENT_LABEL]));
-    if (present === undefined) throw new BridgeError("MISSING", `the journal does not know how ${service} came about`);
+    // Whoever changed the service by hand may have given it another's label: what that one ran is nothing to go back to here.
+    if (present?.service !== service || present.environment !== environment)
+      throw new BridgeError("MISSING", `the journal does not know how ${service} came about`);
     const { outcome, doubts } = await this.#runs.stepBack({ ...present, user }, onProgress);
     if (outcome !== undefined) return outcome;
     const why = doubts.map(({ reason }) => `: ${reason}`).join("");
