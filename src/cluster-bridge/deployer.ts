@@ -7,6 +7,7 @@ import { OneAtATime } from "./one-at-a-time.ts";
 import { beginRemoval, finishRemoval } from "./removal.ts";
 import type { ServiceSpec } from "./service-spec.ts";
 import { composeService } from "./service-writer.ts";
+import { requireWithinNow } from "./spec-limits.ts";
 
 export interface DeployerDeps extends Omit<DeploymentRunDeps, "onLeft"> {
   /** How long a deployment may have waited for its turn before its image is judged once more. */
@@ -108,6 +109,7 @@ export class Deployer {
     if (decision.kind === "refuse") return decision;
     const { environment, service, stack, pinned, spec, user } = ordered;
     const parsed = specOf(ordered);
+    requireWithinNow(parsed, decision.policy, environment);
     const plan = { environment, service, stack, pinned, spec, user, because, parsed };
     return this.#runs.run(this.#toIntent(plan), parsed, silent);
   }

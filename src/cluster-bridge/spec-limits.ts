@@ -1,4 +1,4 @@
-import type { SpecLimits } from "../trust/policy-document.ts";
+import type { PolicyDocument, SpecLimits } from "../trust/policy-document.ts";
 import { BridgeError } from "./errors.ts";
 import type { ServiceSpec } from "./service-spec.ts";
 
@@ -12,6 +12,11 @@ export function requireWithin(spec: ServiceSpec, limits: SpecLimits, environment
   const wrong = findExcesses(spec, limits);
   if (wrong.length === 0) return;
   throw new BridgeError("SPEC", `${environment} does not let a service have ${wrong.join(", ")} (specLimits)`);
+}
+
+/** What is done without an order keeps to the limits of now, whatever let it run then. @throws BridgeError SPEC */
+export function requireWithinNow(spec: ServiceSpec, { environments }: PolicyDocument, environment: string): void {
+  requireWithin(spec, environments.get(environment)?.specLimits ?? {}, environment);
 }
 
 /** Log drivers that leave what they are told on the node. */

@@ -8,6 +8,7 @@ import { OneAtATime } from "../one-at-a-time.ts";
 import { STACK } from "../service-definition.ts";
 import { parseServiceSpec } from "../service-spec.ts";
 import type { Decision } from "../signed-digest.ts";
+import { requireWithinNow } from "../spec-limits.ts";
 import type { Swarm } from "../swarm.ts";
 import { type Removed, removeParts, whatIs } from "./part-removal.ts";
 import { findConflicts, findForeign, type Named } from "./stack-conflicts.ts";
@@ -141,7 +142,7 @@ export class StackDeployer {
     }
     failpoint("bridge.afterStackParts");
     const deployed = intent.members.map(
-      async (member) => [member.service, await this.#deployMember(intent, member, run)] as const,
+      async (member) => [member.service, await this.#deployMember(intent, member, run).catch(toRefusal)] as const,
     );
     const outcomes = new Map(await Promise.all(deployed));
     const ends = [...outcomes.values()];
@@ -193,10 +194,12 @@ export class StackDeployer {
     const own = memberId(id, member.service);
     const end = findEnd(journal.records, own);
     if (end !== undefined) return toEnd(end, member);
+    const parsed = parseServiceSpec(Buffer.from(member.spec));
     // Time has passed since it was judged: what was signed then may have been revoked.
     const decision = isFresh ? undefined : await resolve(member.pinned, environment);
     if (decision?.kind === "refuse") return decision;
-    const plan = { ...member, id: own, environment, stack, user, parsed: parseServiceSpec(Buffer.from(member.spec)) };
+    if (decision !== undefined) requireWithinNow(parsed, decision.policy, environment);
+    const plan = { ...member, id: own, environment, stack, user, parsed };
     return deployer.deploy(plan, (progress) => tell({ service: member.service, ...progress }));
   }
 

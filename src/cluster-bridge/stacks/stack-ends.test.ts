@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { put } from "../../notary/tuf/testing/loose.ts";
 import { base64, useStackLab } from "../testing/stack-lab.ts";
 
-const { lab, service, deploy, remove, services, revoke } = useStackLab();
+const { lab, service, deploy, remove, services, revoke, allow } = useStackLab();
 
 describe("stack.remove", () => {
   it("removes services, then all else that is the stack's", async () => {
@@ -81,6 +82,20 @@ describe("a bridge that is killed while it makes a stack", () => {
 
     await expect.poll(() => lab().events()).toContain("stack-ended");
     expect(services()).toEqual([]);
+  });
+
+  it("does not make a service that the environment does not allow any more, and comes to an end", async () => {
+    allow({ command: true });
+    await lab().restart(kill("bridge.afterStackParts"));
+    await deploy({ services: { web: service("1", { command: ["serve"] }), db: service("1") } }).catch(() => undefined);
+    lab().lab.setPolicy(put(["version"], 9));
+    await lab().restart();
+    lab().bridge.start();
+
+    await expect.poll(() => lab().events()).toContain("stack-ended");
+    expect(services()).toEqual(["shop_db"]);
+    const end = (await lab().journal()).at(-1);
+    expect(end).toMatchObject({ event: "stack-ended", services: { shop_db: "deployed", shop_web: "refuse" } });
   });
 
   it("goes on with a removal", async () => {
