@@ -98,6 +98,25 @@ describe("a bridge that is killed while it makes a stack", () => {
     expect(end).toMatchObject({ event: "stack-ended", services: { shop_db: "deployed", shop_web: "refuse" } });
   });
 
+  it.each([
+    ["its own", "bridge.afterIntent"],
+    ["what it made before, which is gone", "bridge.afterStackParts"],
+  ])("does not take what somebody else made meanwhile for %s, and leaves it alone", async (_what, point) => {
+    await lab().restart(kill(point));
+    await deploy().catch(() => undefined);
+    const theirs = { Name: "shop_front", Labels: { "goldseal.environment": "staging" } };
+    lab().engine.parts.reset();
+    lab().engine.parts.act("POST", "/networks/create", theirs);
+    await lab().restart();
+    lab().bridge.start();
+
+    await expect.poll(() => lab().events()).toContain("stack-ended");
+    expect((await lab().journal()).at(-1)).toMatchObject({
+      ...{ event: "stack-ended", reason: "there is a network shop_front already, and it belongs to staging" },
+    });
+    expect([services(), lab().engine.parts.names]).toEqual([[], ["networks shop_front"]]);
+  });
+
   it("goes on with a removal", async () => {
     await deploy();
     await lab().restart(kill("bridge.afterStackServices"));

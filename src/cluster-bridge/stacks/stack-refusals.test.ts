@@ -138,6 +138,19 @@ describe("stack.deploy, where something stands in the way", () => {
     });
   });
 
+  it("refuses what another environment made, by its name, and has what nobody's is", async () => {
+    const { parts } = lab().engine;
+    parts.act("POST", "/networks/create", { Name: "backend", Labels: { "goldseal.environment": "staging" } });
+    parts.act("POST", "/networks/create", { Name: "old" });
+
+    const outcome = await deploy({ networks: { front: {}, far: { external: "backend" }, old: { external: "old" } } });
+
+    expect(outcome).toMatchObject({
+      ...{ kind: "refuse", code: "CONFLICT", reason: "the network backend belongs to staging" },
+    });
+    expect(told()).toEqual([]);
+  });
+
   it("does not let an order for one service take it out of its stack", async () => {
     await deploy();
 
