@@ -70,6 +70,18 @@ describe("service.rollback", () => {
     });
   });
 
+  it("touches no service whose label somebody put on this one", async () => {
+    for (const tag of ["1", "2"]) await lab().order("service.deploy", { name: "db", image: lab().name(tag) });
+    await lab().deploy("1");
+    const [web, db] = ["web", "db"].map((name) => lab().engine.find(name)?.Spec.Labels ?? {});
+    Object.assign(web ?? {}, { "goldseal.intent": db?.["goldseal.intent"] });
+
+    expect(await rollBack()).toEqual({
+      ...{ kind: "refuse", code: "MISSING", reason: "the journal does not know how web came about" },
+    });
+    expect(lab().engine.images).toEqual({ db: pinned(other.digest), web: pinned(image.digest) });
+  });
+
   it("takes the specification back with the image", async () => {
     await lab().deploy("1", { env: { COLOUR: "red" } });
     await lab().deploy("1", { env: { COLOUR: "blue" } });
