@@ -5,7 +5,8 @@ import type { AskedImage, BreakGlass } from "./break-glass.ts";
 import { converge, type Progress } from "./convergence.ts";
 import { findConverged, type Intent } from "./deployment-records.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Identities } from "./image-identities.ts";
+import type { Deployment, Ledger } from "./ledger.ts";
 import { INTENT_LABEL, labelsOf, requireOwn, requireStack } from "./managed-service.ts";
 import type { PlacementReport } from "./placement/placement.ts";
 import { findDifference } from "./same-definition.ts";
@@ -27,7 +28,7 @@ export interface DeploymentRunDeps extends ServiceWriterDeps, Judges {
   readonly ledger: Ledger;
   readonly newId: () => string;
   /** {@link readIdentities} of this bridge. */
-  readonly identify: (pinned: string) => Promise<readonly string[]>;
+  readonly identify: (pinned: string) => Promise<Identities>;
   /** How long a deployment may take until it has failed. */
   readonly deadlineMs: number;
   /** How long after each other a manager that is silent is asked again; default: together a minute. */
@@ -79,7 +80,10 @@ export class DeploymentRun {
   async #resume(intent: Intent, onProgress: OnProgress): Promise<Outcome> {
     const { ledger, journal, swarm } = this.#deps;
     const known = ledger.find(intent.id);
-    if (known?.isFailed) return this.#end(intent, "nobody rolled back after it failed", onProgress);
+    if (known?.isFailed) {
+      await this.#removeAltered(intent, known);
+      return this.#end(intent, "nobody rolled back after it failed", onProgress);
+    }
     const held = await swarm.findService(intent.service);
     if (held !== undefined) requireOwn(held, intent);
     if (held !== undefined && labelsOf(held)[INTENT_LABEL] === intent.id) {
@@ -146,8 +150,9 @@ export class DeploymentRun {
   /** So that what runs can be told from it later, the registry being there or not. */
   async #identify(pinned: string): Promise<void> {
     const { ledger, journal, identify } = this.#deps;
-    if (ledger.identitiesOf(pinned) === undefined)
-      await journal.append({ event: "image", pinned, digests: await identify(pinned) });
+    const known = ledger.identitiesOf(pinned);
+    if (known === undefined || known.isPartial)
+      await journal.append({ event: "image", pinned, ...(await identify(pinned)) });
   }
 
   /** T25: something between the bridge and the cluster made another service of it. */
@@ -163,6 +168,16 @@ export class DeploymentRun {
     const made = held === undefined ? await swarm.findService(intent.service) : undefined;
     if (made !== undefined) await swarm.remove(made.id);
     return this.#end(intent, reason, onProgress);
+  }
+
+  /** What {@link #undo} was about to take away when the bridge was killed. @throws BridgeError SILENT, SPEC */
+  async #removeAltered(intent: Intent, { definition }: Deployment): Promise<void> {
+    const { swarm, journal } = this.#deps;
+    const held = await swarm.findService(intent.service);
+    if (held === undefined || labelsOf(held)[INTENT_LABEL] !== intent.id) return;
+    requireOwn(held, intent);
+    const isSame = definition !== undefined && findDifference(definition, held.spec) === undefined;
+    if (!isSame && findConverged(journal.records, intent).length === 0) await swarm.remove(held.id);
   }
 
   async #giveUp({ id }: Intent, refusal: Refusal): Promise<Refusal> {

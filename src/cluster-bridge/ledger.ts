@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isJsonObject, type JsonObject } from "../oci/json.ts";
 import { findIntent, type Intent } from "./deployment-records.ts";
+import type { Identities } from "./image-identities.ts";
 import type { Journal } from "./journal.ts";
 
 /** An intent, and what the journal says came of it. */
@@ -28,13 +29,18 @@ export class Ledger {
   readonly #byId = new Map<string, Mutable>();
   readonly #byService = new Map<string, Mutable[]>();
   readonly #everByService = new Map<string, Mutable[]>();
-  readonly #identities = new Map<string, ReadonlySet<string>>();
+  readonly #identities = new Map<string, Identities>();
   /** Why, by service. */
   readonly #frozen = new Map<string, string>();
   #read = 0;
 
   constructor(journal: Pick<Journal, "records">) {
     this.#journal = journal;
+  }
+
+  /** Whether it says of no deployment at all: the first start, or a store that was lost. */
+  isEmpty(): boolean {
+    return this.#upToDate().#byId.size === 0;
   }
 
   find(id: string): Deployment | undefined {
@@ -69,8 +75,8 @@ export class Ledger {
     return [last, ...later, ...(open && before !== undefined ? [before] : [])];
   }
 
-  /** Every digest by which an engine may call the image; undefined where it was not read yet. */
-  identitiesOf(pinned: string): ReadonlySet<string> | undefined {
+  /** What an engine may call the image; undefined where it was not read yet. */
+  identitiesOf(pinned: string): Identities | undefined {
     return this.#upToDate().#identities.get(pinned);
   }
 
@@ -94,7 +100,7 @@ export class Ledger {
     const { event, id = "", name = "", service = "" } = recordSchema.parse(record);
     if (event === "intent") this.#begin(record);
     if (event === "image" && typeof record.pinned === "string")
-      this.#identities.set(record.pinned, new Set(Array.isArray(record.digests) ? record.digests.map(String) : []));
+      this.#identities.set(record.pinned, toIdentities(record));
     if (event === "removed") this.#forget(service);
     if (event === "frozen") this.#frozen.set(name, String(record.reason));
     if (event === "thawed") this.#frozen.delete(name);
@@ -123,5 +129,10 @@ export class Ledger {
       map.set(intent.service, [...(map.get(intent.service) ?? []), deployment]);
   }
 }
+
+const toIdentities = ({ digests, isPartial }: JsonObject): Identities => ({
+  digests: Array.isArray(digests) ? digests.map(String) : [],
+  isPartial: isPartial === true,
+});
 
 const OVER: readonly string[] = ["converged", "failed", "abandoned", "ended"];

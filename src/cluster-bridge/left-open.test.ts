@@ -54,7 +54,7 @@ const open = (staleMs = Number.POSITIVE_INFINITY) =>
     newId: () => `id-${journal.records.length}`,
     resolve: async () => decision,
     breakGlass: async () => refuse("POLICY", "none"),
-    identify: async () => [],
+    identify: async () => ({ digests: [], isPartial: false }),
     place: async () =>
       ({ fields: {}, report: { strategy: "spread", nodes: [] }, prepare: async () => undefined }) as never,
     pulls: { prepare: async () => undefined, applied: async () => undefined },
@@ -188,6 +188,35 @@ describe("what an engine that falls silent leaves open", () => {
     expect(journal.records).toContainEqual(
       expect.objectContaining({ event: "failed", reason: expect.stringContaining("ContainerSpec.Args") }),
     );
+  });
+
+  it("is removed, when the bridge fell over it before it had removed what was made of it (T25)", async () => {
+    engine.change = (spec) => {
+      spec.TaskTemplate.ContainerSpec.Args = ["evil"];
+    };
+    silenceFrom(/^DELETE/);
+    await deploy(1);
+    expect([engine.images, events().at(-1)]).toEqual([{ web: pinned(1) }, "failed"]);
+    speak();
+
+    await deployer.recoverLeft();
+
+    expect([engine.images, events().at(-1)]).toEqual([{}, "ended"]);
+  });
+
+  it("stays, when the bridge fell over what only did not come up", async () => {
+    await deploy(1);
+    const told = journal.records.filter(({ event }) => event !== "converged");
+    await journal.close();
+    await rm(folder, { recursive: true });
+    folder = await mkdtemp(join(tmpdir(), "goldseal-left-"));
+    journal = await Journal.open(folder, () => new Date());
+    for (const record of told) await journal.append(record as { event: string });
+    await journal.append({ event: "failed", id: told.at(-1)?.id, reason: "it did not come up" });
+
+    await open().recover();
+
+    expect([engine.images, events().at(-1)]).toEqual([{ web: pinned(1) }, "ended"]);
   });
 
   it("is not looked for among what ended well", async () => {

@@ -80,24 +80,18 @@ async function resolve(deps: DecisionDeps, text: string, name: string): Promise<
   const own = await trust.read(reference.repository, now);
   // What was never seen to be signed cannot have been taken back.
   if (own === undefined) return doubt(`nothing of ${gunOfRepository(reference.repository, authority)} is signed`);
+  const judging: Judging = { deps, own, environment: rule.environment, document, now };
   const subject = await openImage(registry, reference, own);
   if (subject === undefined) {
     const what = reference.tag === undefined ? reference.digest : `the tag ${reference.tag}`;
     const reason = `${own.gun} has nothing that is signed as ${what}`;
-    return { decision: refuse("UNSIGNED", reason), isCertain: own.doubts.length === 0 };
+    return { decision: refuse("UNSIGNED", reason), isCertain: await isTakenBack(judging, reference) };
   }
-  const collections = [own, ...(await readOthers(deps, subject, rule.environment, now))];
-  const found = collections.map((collection) => findTufEvidence(collection, subject));
-  const input: VerdictInput = {
-    ...{ subject, evidence: found.flatMap(({ evidence }) => evidence), binding: findTagBinding(own, subject) },
-    ...{ people: peopleOf(document), requirement: { ...rule.environment, needsTag: true }, now },
-  };
-  const verdict = judge(input);
+  const gathered = await gather(judging, subject);
+  const verdict = judge(gathered.input);
   await clock.saw(now);
   if (!verdict.allowed) {
-    const doubts = found.flatMap(({ refusals }) => refusals);
-    const isCertain = collections.every((collection) => collection.doubts.length === 0) && !isStale(input);
-    return { decision: refuse("UNSIGNED", explain(verdict, doubts)), isCertain };
+    return { decision: refuse("UNSIGNED", explain(verdict, gathered.doubts)), isCertain: isOfPeople(gathered) };
   }
   const { repository } = reference;
   const decision: Deploy = { kind: "deploy", repository, digest: subject.digest, verdict, policy: document };
@@ -106,13 +100,65 @@ async function resolve(deps: DecisionDeps, text: string, name: string): Promise<
 
 const doubt = (reason: string): Weighed => ({ decision: refuse("UNSIGNED", reason), isCertain: false });
 
-/** Whether it would be allowed if the newest timestamp were of this moment: then time alone refused it. */
-function isStale(input: VerdictInput): boolean {
-  const { binding, evidence, requirement, now } = input;
+interface Judging {
+  readonly deps: DecisionDeps;
+  readonly own: ReadCollection;
+  readonly environment: Environment;
+  readonly document: PolicyDocument;
+  readonly now: Date;
+}
+
+/** All that is said of the subject where the rules look. */
+interface Gathered {
+  readonly input: VerdictInput;
+  readonly doubts: readonly Doubt[];
+  /** Every collection was there, and all its roles are as their owners want them. */
+  readonly isWhole: boolean;
+}
+
+async function gather(judging: Judging, subject: Subject): Promise<Gathered> {
+  const { deps, own, environment, document, now } = judging;
+  const others = await readOthers(deps, subject, environment, now);
+  const collections = [own, ...others.filter((collection) => collection !== undefined)];
+  const found = collections.map((collection) => findTufEvidence(collection, subject));
+  return {
+    input: {
+      ...{ subject, evidence: found.flatMap(({ evidence }) => evidence), binding: findTagBinding(own, subject) },
+      ...{ people: peopleOf(document), requirement: { ...environment, needsTag: true }, now },
+    },
+    doubts: found.flatMap(({ refusals }) => refusals),
+    isWhole: collections.length === others.length + 1 && collections.every(({ doubts }) => doubts.length === 0),
+  };
+}
+
+/**
+ * Of a digest no tag stands for: not for that alone. Which image a tag is may be a server's word, that of a promotion; what
+ * people signed stays signed when the tag moves on.
+ */
+async function isTakenBack(judging: Judging, reference: ImageReference): Promise<boolean> {
+  const { repository, digest, tag } = reference;
+  if (tag !== undefined || digest === undefined) return judging.own.doubts.length === 0;
+  try {
+    const image = await getManifest(judging.deps.registry, repository, digest);
+    return isOfPeople(await gather(judging, openSubject(reference, [image])));
+  } catch (error) {
+    toRefusal(error);
+    return false;
+  }
+}
+
+/**
+ * Whether it is people who refuse it: not where it would be allowed if the newest timestamp were of this moment, since then
+ * time alone refused it; nor where only a tag is missing, or what servers sign.
+ */
+function isOfPeople({ input, isWhole }: Gathered): boolean {
+  const { subject, binding, evidence, requirement, now } = input;
+  const rows = requirement.require.filter((row) => row.class === "client-key");
+  if (!isWhole || rows.length === 0) return false;
   const signed = [binding, ...evidence.map(({ statement }) => statement)].filter((dated) => dated !== undefined);
   const newestMs = Math.max(...signed.map(({ freshAt }) => freshAt.getTime()));
-  const fresh = { ...requirement, maxTimestampAgeSeconds: undefined };
-  return judge({ ...input, requirement: fresh, now: signed.length === 0 ? now : new Date(newestMs) }).allowed;
+  const asked = { require: rows, maxTimestampAgeSeconds: undefined, needsTag: subject.tag !== undefined };
+  return !judge({ ...input, requirement: asked, now: signed.length === 0 ? now : new Date(newestMs) }).allowed;
 }
 
 /**
@@ -133,18 +179,17 @@ async function openImage(
   return openSubject(reference, chain);
 }
 
-/** The collections that the environment's rules name, beside the image's own. */
+/** The collections that the environment's rules name, beside the image's own; undefined where one was never there. */
 async function readOthers(
   { authority, trust }: DecisionDeps,
   subject: Subject,
   { require }: Environment,
   now: Date,
-): Promise<ReadCollection[]> {
+): Promise<(ReadCollection | undefined)[]> {
   const guns = new Set(require.map((row) => gunOfRow(row, subject)));
   const names = [...guns].flatMap((gun) => (gun === undefined ? [] : (repositoryOfGun(gun, authority) ?? [])));
   const others = names.filter((repository) => repository !== subject.repository);
-  const read = await Promise.all(others.map((repository) => trust.read(repository, now)));
-  return read.filter((collection) => collection !== undefined);
+  return Promise.all(others.map((repository) => trust.read(repository, now)));
 }
 
 function explain({ missing }: Verdict, doubts: readonly Doubt[]): string {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { drop, type Loose, put } from "../notary/tuf/testing/loose.ts";
 import { DAY_MS, keysOf, type Repository } from "../notary/tuf/testing/repository.ts";
 import { ecdsaKey } from "../notary/tuf/testing/test-key.ts";
+import { bob } from "../trust/testing/signers.ts";
 import { entryOf, image, other } from "../trust/testing/world.ts";
 import { type DecisionDeps, weighSignedDigest } from "./signed-digest.ts";
 import { forge, useBridgeLab } from "./testing/bridge-lab.ts";
@@ -30,6 +31,18 @@ const setProd = (own: Loose) =>
     Object.assign((document.environments as Record<string, Loose>).prod as Loose, own);
   });
 
+/** The image was signed in qa/app, and a server put it into ops/app as gold. */
+async function weighPromoted(act: (gold: Repository, qa: Repository) => void): Promise<[string, boolean]> {
+  setProd({ require: [{ team: "qa", k: 1, gun: "qa/{name}" }] });
+  const [gold, qa] = [lab().found("ops/app", bob), lab().found("qa/app")];
+  lab().sign(gold, "gold");
+  lab().sign(qa, "1.4");
+  const deps = await lab().start();
+  expect(await ask(deps)).toEqual(["deploy", true]);
+  act(gold, qa);
+  return ask(deps);
+}
+
 describe("weighSignedDigest is certain of a refusal", () => {
   it("when the signer took the entry back", async () => {
     const revoke = (repository: Repository): void =>
@@ -54,6 +67,15 @@ describe("weighSignedDigest is certain of a refusal", () => {
     expect(await weigh(() => setProd({ require: [{ team: "ops", k: 1 }] }))).toEqual(["UNSIGNED", true]);
   });
 
+  it("when who signed it took it back where it was promoted from", async () => {
+    const takeBack = (gold: Repository, qa: Repository): void => {
+      lab().sign(gold, "gold", other);
+      qa.publish([qa.part("targets/a", drop(["targets", "1.4"]))]);
+    };
+
+    expect(await weighPromoted(takeBack)).toEqual(["UNSIGNED", true]);
+  });
+
   it("when the policy does not know the image any more", async () => {
     expect(await weigh(() => setProd({ images: ["ops/other"] }))).toEqual(["POLICY", true]);
   });
@@ -70,6 +92,34 @@ describe("weighSignedDigest doubts a refusal", () => {
 
   it("when the collection is gone", async () => {
     expect(await weigh(() => void lab().registry.collections.clear())).toEqual(["TRUST", false]);
+  });
+
+  it("when only the tag is another image now, which a promotion does and a server's key can do", async () => {
+    expect(await weighPromoted((gold) => lab().sign(gold, "gold", other))).toEqual(["UNSIGNED", false]);
+  });
+
+  it("when the registry hides the image that it would be judged by", async () => {
+    const hide = (repository: Repository): void => {
+      lab().sign(repository, "1.4", other);
+      lab().registry.manifests.delete(image.digest);
+    };
+
+    expect(await weigh(hide)).toEqual(["UNSIGNED", false]);
+  });
+
+  it("when a collection that the policy asks for was never there", async () => {
+    const ask = (): void => setProd({ require: [{ team: "qa", k: 1, gun: "qa/{name}" }] });
+
+    expect(await weigh(ask)).toEqual(["UNSIGNED", false]);
+  });
+
+  it("when servers may sign it too", async () => {
+    const either = (repository: Repository): void => {
+      setProd({ require: [{ k: 1, class: "either" }] });
+      repository.publish([repository.part("targets/a", drop(["targets", "1.4"]))]);
+    };
+
+    expect(await weigh(either)).toEqual(["UNSIGNED", false]);
   });
 
   it("when it was never seen to be signed", async () => {

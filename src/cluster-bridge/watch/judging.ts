@@ -29,7 +29,7 @@ export interface JudgedContainer extends Finding {
 }
 
 export interface JudgingDeps {
-  readonly ledger: Pick<Ledger, "find" | "everOf" | "inForce" | "identitiesOf">;
+  readonly ledger: Pick<Ledger, "isEmpty" | "find" | "everOf" | "inForce" | "identitiesOf">;
   readonly standingOf: (placed: Placed) => Standing;
   /** What each service might be when the look began: an order may have been carried out since. */
   readonly inForceBefore: (service: string) => readonly Deployment[];
@@ -63,6 +63,9 @@ function judgeService(seen: SeenService, { ledger, standingOf, inForceBefore }: 
   const named = ledger.find(String(seen.labels[INTENT_LABEL] ?? ""));
   const possible = [...ledger.inForce(seen.name), ...inForceBefore(seen.name)];
   const [ordered] = possible;
+  // The bridge lost its store: it may have made it.
+  if (seen.labels[INTENT_LABEL] !== undefined && ledger.isEmpty())
+    return { seen, ordered: undefined, ...found("unknown", "the journal says of no deployment at all") };
   if (named === undefined || named.service !== seen.name || ordered === undefined)
     return { seen, ordered: undefined, ...found("unmanaged", "the bridge did not make it") };
   const own = possible.find(({ id }) => id === named.id);
@@ -83,6 +86,8 @@ function judgeContainer(
   const common = { seen, service, environment: undefined, isAltered: false };
   if (service === undefined) return { ...common, ...judgeStranger(seen, deps) };
   const its = services.get(service.id);
+  if (its !== undefined && its.ordered === undefined && its.state === "unknown")
+    return { ...common, ...found("unknown", its.reason) };
   const told = deps.ledger.everOf(service.name).filter(({ definition }) => definition !== undefined);
   if (its?.state === "unmanaged" || told.length === 0) {
     const finding = found("unmanaged", `it is of the service ${service.name}, which the bridge did not make`);
@@ -110,8 +115,11 @@ function judgeTask(
   const identities = ledger.identitiesOf(ordered.pinned);
   if (identities === undefined)
     return { ...found("unknown", "the journal does not say what its image is made of"), isAltered: false };
+  const isKnown = identities.digests.includes(imageId);
+  if (!isKnown && identities.isPartial)
+    return { ...found("unknown", "the registry did not have all of its image when it was deployed"), isAltered: false };
   // The same reference, other bytes: somebody changed the node's own copy.
-  if (!identities.has(imageId))
+  if (!isKnown)
     return { ...found("drifted", `${image} on this node is ${imageId}, which is something else`), isAltered: true };
   return { ...toFinding(standingOf(ordered)), isAltered: false };
 }

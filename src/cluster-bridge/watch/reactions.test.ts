@@ -160,6 +160,20 @@ describe("what the policy wants to be done", () => {
     ).toEqual(["container remove", "service remove"]);
   });
 
+  it("about what is unmanaged: nothing, where the bridge may have made it and lost its store", async () => {
+    lab().setPolicy({ onUnmanaged: "remove" });
+    const Labels = { "goldseal.environment": "prod", "goldseal.intent": "of-before" };
+    const TaskTemplate = { ContainerSpec: { Image: lab().pin(image.digest) } };
+    const Spec = { Name: "web", Labels, TaskTemplate, Mode: { Replicated: { Replicas: 1 } } };
+    lab().engine.services.set("of-before", { ID: "of-before", Version: { Index: 1 }, Spec });
+
+    await lab().until(() => service() === "unknown: the journal says of no deployment at all");
+    await lab().later(10);
+
+    expect([lab().engine.services.size, lab().containers]).toEqual([1, ["unknown"]]);
+    expect(lab().records("reaction")).toEqual([]);
+  });
+
   it("about what is unmanaged: nothing, while one environment does not want it", async () => {
     lab().lab.setPolicy((document) => {
       document.version = 8;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../oci/digest.ts";
 import { image, other } from "../../trust/testing/world.ts";
+import { armImage, bothPlatforms } from "../testing/bridge-lab.ts";
 import { useWatchLab } from "../testing/watch-lab.ts";
 
 const lab = useWatchLab();
@@ -117,6 +118,24 @@ describe("what was made round the bridge", () => {
 
     await lab().until(() => lab().containers.join() === "drifted" && service() === "trusted: ");
     expect(lab().core.watch.states().containers[0]?.reason).toContain(`on this node is ${digestOf("evil")}`);
+  });
+
+  it("is nobody's node's copy of a platform that the registry hid at the deployment, and that is known at the next", async () => {
+    lab().sign("1", bothPlatforms);
+    lab().lab.registry.manifests.delete(armImage.digest);
+    lab().engine.imageIds.set(lab().pin(bothPlatforms.digest), digestOf("arm"));
+    await lab().deploy(bothPlatforms.digest);
+    await lab().until(() => lab().containers.join() === "unknown" && service() === "trusted: ");
+    lab().lab.registry.manifests.set(armImage.digest, armImage);
+
+    await lab().deploy(bothPlatforms.digest);
+
+    await lab().until(() => lab().containers.join() === "trusted");
+    expect(
+      lab()
+        .records("image")
+        .map(({ isPartial }) => isPartial),
+    ).toEqual([true, false]);
   });
 });
 
