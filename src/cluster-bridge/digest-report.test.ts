@@ -4,6 +4,7 @@ import type { JsonObject } from "../oci/json.ts";
 import { ClusterStates } from "./cluster-states.ts";
 import { DigestReport } from "./digest-report.ts";
 import { BridgeError } from "./errors.ts";
+import { Ledger } from "./ledger.ts";
 import type { RestCall } from "./registry-client.ts";
 import type { HeldService, HeldTask } from "./swarm.ts";
 
@@ -31,7 +32,7 @@ function makeLab() {
       services: async () => services,
       tasks: async (id) => (tasks.get(id) ?? []).map((image) => ({ container: { Image: image } }) as never as HeldTask),
     },
-    journal: { records },
+    ledger: new Ledger({ records }),
     registry: {
       tryCall: async ({ method, path, body }: RestCall) => {
         if (state.error !== undefined) throw state.error;

@@ -2,9 +2,9 @@ import type { Log } from "../http/log.ts";
 import { isJsonObject, type Json } from "../oci/json.ts";
 import { readObject } from "../oci/token-exchange.ts";
 import type { ClusterStates } from "./cluster-states.ts";
-import { findConverged, type Intent } from "./deployment-records.ts";
+import { findKept, type Intent } from "./deployment-records.ts";
 import { toRefusal } from "./errors.ts";
-import type { Journal } from "./journal.ts";
+import type { Ledger } from "./ledger.ts";
 import { ENVIRONMENT_LABEL, labelsOf } from "./managed-service.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { keyOf } from "./pull-states.ts";
@@ -13,7 +13,7 @@ import type { HeldService, Swarm } from "./swarm.ts";
 
 export interface DigestReportDeps {
   readonly swarm: Pick<Swarm, "services" | "tasks">;
-  readonly journal: Pick<Journal, "records">;
+  readonly ledger: Pick<Ledger, "of">;
   readonly registry: Pick<RegistryClient, "tryCall">;
   /** What every node's own engine shows. */
   readonly watch: Pick<ClusterStates, "states">;
@@ -141,10 +141,11 @@ export class DigestReport {
 
   /** Also what tasks are of that are not updated yet. */
   async #entriesOf({ held, environment, service }: Managed): Promise<Entry[]> {
-    const { swarm, journal } = this.#deps;
+    const { swarm, ledger } = this.#deps;
     const tasks = await swarm.tasks(held.id);
     const running = [imageOf(held.spec.TaskTemplate), ...tasks.map(({ container }) => container.Image)];
-    const before = findConverged(journal.records, { environment, service }).map(({ pinned }) => pinned);
+    const own = ledger.of(service).filter((deployment) => deployment.environment === environment);
+    const before = findKept(own).map(({ pinned }) => pinned);
     const isRunning = new Set<unknown>(running);
     const rollbacks = [...new Set(before)].filter((pinned) => !isRunning.has(pinned)).slice(0, MAX_ROLLBACKS);
     const of = (state: Entry["state"]) => (image: unknown) => this.#toEntry({ environment, service, state }, image);
