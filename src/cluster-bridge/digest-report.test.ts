@@ -167,4 +167,39 @@ describe("the registry is told", () => {
 
     expect(lines[1]).toContain("missing");
   });
+
+  it("in words that it takes, whatever somebody calls what is his", async () => {
+    const { report, add, told } = makeLab();
+    for (const [name, environment] of [
+      ["theirs", "X Y"],
+      ["other", ""],
+    ] as const)
+      add(name, pinned("b"), [], { "goldseal.environment": environment });
+    for (const repository of ["app", "ops/App", "ops//app"]) add("odd", pinned("c", repository));
+    add("web", pinned("a"));
+
+    await report.refresh();
+
+    const unmanaged = (service: string) => ({ ...entry(service, "b"), environment: "unmanaged" });
+    expect(told).toEqual([put(entry("web", "a"), unmanaged("other"), unmanaged("theirs"))]);
+  });
+
+  it("of ten thousand at most, first of what runs, and what finds no room is a fault", async () => {
+    const { report, add, ran, told, services } = makeLab();
+    for (const letter of ["1", "2", "3"]) ran("web", letter);
+    add("web", pinned("3"));
+    for (let one = 0; one < 9_998; one++) add(`api-${one}`, pinned("a"));
+    await report.refresh();
+
+    expect(report.findFaults()).toEqual(["the registry is not told of 1 images that run or may be gone back to"]);
+    const [{ deployed }] = told as [{ deployed: ReturnType<typeof entry>[] }];
+    expect(deployed.length).toBe(10_000);
+    expect(deployed.filter(({ service }) => service === "web")).toEqual([
+      entry("web", "3"),
+      entry("web", "1", "rollback"),
+    ]);
+    services.length = 1;
+    await report.refresh();
+    expect(report.findFaults()).toEqual([]);
+  });
 });
