@@ -27,6 +27,8 @@ export async function exchange({ url, ca }: Server, outgoing: Outgoing): Promise
   const trust = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
   const request = send(new URL(path, url), { method, timeout: timeoutMs, headers, ...trust });
   request.on("timeout", () => request.destroy(new Error("no answer for 30 s")));
+  // Once the answer has begun, whoever reads it is told.
+  request.on("error", () => undefined);
   request.end(body);
   const [incoming]: IncomingMessage[] = await once(request, "response");
   if (incoming === undefined) throw new Error("no answer");

@@ -6,6 +6,7 @@ import { type BridgeTools, type Core, closeCore, openCore } from "./core.ts";
 import { BridgeError, toRefusal } from "./errors.ts";
 import type { Feature } from "./feature.ts";
 import { FEATURES } from "./features.ts";
+import { openOrder } from "./order-signature.ts";
 import { acceptOrder, type Order, type OrderAction, type OrderDeps, type Wanted } from "./orders.ts";
 import { RefusalLog } from "./refusal-log.ts";
 
@@ -30,7 +31,11 @@ export class Bridge {
   private constructor(core: Core, features: readonly Feature[]) {
     this.#core = core;
     this.#features = features;
-    this.#refusals = new RefusalLog(core.journal, core.now);
+    this.#refusals = new RefusalLog(core);
+    core.metrics.addGauge({
+      ...{ name: "goldseal_bridge_strangers_refused", label: "code", read: async () => this.#refusals.ofStrangers },
+      help: "Orders refused that no key of the policy document signed, since the start, by code",
+    });
     this.#actions = mergeActions(features.map(({ actions = {} }) => actions));
   }
 
@@ -61,8 +66,16 @@ export class Bridge {
       "kind" in accepted
         ? [accepted, undefined]
         : [await this.#carryOut({ ...accepted, breakGlass: ask.breakGlass }, tell).catch(toRefusal), accepted.user];
-    if (outcome.kind === "refuse") await this.#refusals.record(wanted, outcome, user);
+    if (outcome.kind === "refuse")
+      await this.#refusals.record(wanted, outcome, { user, signer: await this.#findSigner(ask.order) });
     return outcome;
+  }
+
+  /** Also of an order that does not count, and while the registry is away. */
+  async #findSigner(jws: string): Promise<string | undefined> {
+    const { last } = this.#core.policy;
+    const found = last && (await openOrder(jws, last.document).catch(toRefusal));
+    return found === undefined || "kind" in found ? undefined : found.signer.user;
   }
 
   async #accept(wanted: Wanted, jws: string): Promise<Order> {

@@ -73,7 +73,7 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const judges = openJudges(decisions, journal, policyKeys);
   const placer = new Placer({ engines, policy, registry, authority });
   const watch = new ClusterStates();
-  const report = new DigestReport({ swarm, journal, registry, watch, authority, now, log });
+  const report = new DigestReport({ swarm, ledger, registry, watch, authority, now, log });
   const pulls = new PullKeeper({
     ...{ swarm, journal, now, log, announce: (coming) => report.announce(coming) },
     states: await PullStates.open(store),

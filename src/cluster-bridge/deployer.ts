@@ -7,6 +7,7 @@ import { OneAtATime } from "./one-at-a-time.ts";
 import { beginRemoval, finishRemoval } from "./removal.ts";
 import type { ServiceSpec } from "./service-spec.ts";
 import { composeService } from "./service-writer.ts";
+import { requireWithinNow } from "./spec-limits.ts";
 
 export interface DeployerDeps extends Omit<DeploymentRunDeps, "onLeft"> {
   /** How long a deployment may have waited for its turn before its image is judged once more. */
@@ -108,6 +109,7 @@ export class Deployer {
     if (decision.kind === "refuse") return decision;
     const { environment, service, stack, pinned, spec, user } = ordered;
     const parsed = specOf(ordered);
+    requireWithinNow(parsed, decision.policy, environment);
     const plan = { environment, service, stack, pinned, spec, user, because, parsed };
     return this.#runs.run(this.#toIntent(plan), parsed, silent);
   }
@@ -152,7 +154,9 @@ export class Deployer {
     if (held === undefined) throw new BridgeError("MISSING", `there is no service ${service}`);
     requireOwn(held, { environment, service });
     const present = ledger.find(String(labelsOf(held)[INTENT_LABEL]));
-    if (present === undefined) throw new BridgeError("MISSING", `the journal does not know how ${service} came about`);
+    // Whoever changed the service by hand may have given it another's label: what that one ran is nothing to go back to here.
+    if (present?.service !== service || present.environment !== environment)
+      throw new BridgeError("MISSING", `the journal does not know how ${service} came about`);
     const { outcome, doubts } = await this.#runs.stepBack({ ...present, user }, onProgress);
     if (outcome !== undefined) return outcome;
     const why = doubts.map(({ reason }) => `: ${reason}`).join("");

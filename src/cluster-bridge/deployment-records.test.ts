@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../oci/json.ts";
 import { findConverged, findOpen, findOpenRemovals, type Intent } from "./deployment-records.ts";
+import { findOpenStacks } from "./stacks/stack-records.ts";
 
 const intent = (id: string, service = "web", more: JsonObject = {}): JsonObject => ({
   ...{
@@ -94,4 +95,17 @@ describe("findConverged, of a service that was removed", () => {
     expect(candidates(back)).toEqual(["3", "1"]);
     expect(candidates([...back, ...ran("4", { pinned: "r/a/b@2" })])).toEqual(["4", "3", "2", "1"]);
   });
+});
+
+it("reads of a record of something else nothing but its event: journals are long", () => {
+  const read: PropertyKey[] = [];
+  const refused = new Proxy(
+    { event: "refused" },
+    { get: (record, name) => read.push(name) > 0 && Reflect.get(record, name) },
+  );
+  const records = Array.from({ length: 3 }, () => refused as JsonObject);
+
+  for (const find of [found, findOpenRemovals, findOpenStacks, candidates]) find(records);
+
+  expect([...new Set(read)]).toEqual(["event"]);
 });

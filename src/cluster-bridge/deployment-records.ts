@@ -41,8 +41,9 @@ const removalSchema = z.object({
   ...{ id: z.string(), environment: z.string(), service: z.string(), user: z.string() },
 });
 
-/** Undefined for a record of something else. */
+/** Undefined for a record of something else, which costs nothing: journals are long. */
 export function findIntent(record: JsonObject): Intent | undefined {
+  if (record.event !== "intent") return undefined;
   const parsed = intentSchema.safeParse(record);
   if (!parsed.success) return undefined;
   const { event: _, stack, rollbackOf, breakGlass, ...rest } = parsed.data;
@@ -80,6 +81,7 @@ export function findOpenRemovals(records: readonly JsonObject[]): Removal[] {
   const open = new Map<string, Removal>();
   for (const record of records) {
     if (record.event === "intent") open.delete(String(record.service));
+    if (record.event !== "remove") continue;
     const parsed = removalSchema.safeParse(record);
     if (parsed.success && !ended.has(parsed.data.id)) open.set(parsed.data.service, parsed.data);
   }
@@ -103,6 +105,11 @@ export function findConverged(
   const converged = idsOf(records, "converged");
   const all = intentsOf(sinceRemoval(records, service));
   const own = all.filter((intent) => intent.environment === environment && intent.service === service);
+  return findKept(own.map((intent) => ({ ...intent, isConverged: converged.has(intent.id) })));
+}
+
+/** Of all that was begun in one service, oldest first: what ran well and was not taken back, newest first. */
+export function findKept<T extends Intent & { readonly isConverged: boolean }>(own: readonly T[]): T[] {
   const takenBack = new Set<string>();
   for (const intent of own) {
     const before = own.find(({ id }) => id === intent.rollbackOf);
@@ -110,7 +117,7 @@ export function findConverged(
     // Whoever orders it once more wants it.
     if (intent.rollbackOf === undefined) takenBack.delete(whatOf(intent));
   }
-  return own.filter((intent) => converged.has(intent.id) && !takenBack.has(whatOf(intent))).reverse();
+  return own.filter((intent) => intent.isConverged && !takenBack.has(whatOf(intent))).reverse();
 }
 
 const whatOf = ({ pinned, spec }: Intent): string => `${pinned} ${spec}`;

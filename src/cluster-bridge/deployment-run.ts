@@ -13,7 +13,7 @@ import { findDifference } from "./same-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
 import { composeService, type ServiceWriterDeps, writeService } from "./service-writer.ts";
 import { type Decision, signersOf } from "./signed-digest.ts";
-import { requireWithin } from "./spec-limits.ts";
+import { requireWithinNow } from "./spec-limits.ts";
 import type { HeldService } from "./swarm.ts";
 
 /** What may run. */
@@ -98,13 +98,16 @@ export class DeploymentRun {
     return this.#applyAndWatch(intent, specOf(intent), held, onProgress);
   }
 
-  /** Time has passed: what was signed, or let by without, may have been revoked. @throws BridgeError SILENT */
-  async findDoubt({ pinned, environment, breakGlass }: Intent): Promise<Refusal | undefined> {
+  /** Time has passed: what was signed, or let by without, may have been revoked. @throws BridgeError SILENT, SPEC */
+  async findDoubt(intent: Intent): Promise<Refusal | undefined> {
+    const { pinned, environment, breakGlass } = intent;
     const answer =
       breakGlass === undefined
         ? await this.#deps.resolve(pinned, environment)
         : await this.#deps.breakGlass(Buffer.from(breakGlass, "base64"), { image: pinned, environment });
-    return answer.kind === "refuse" ? unlessAway(answer) : undefined;
+    if (answer.kind === "refuse") return unlessAway(answer);
+    if (answer.kind === "deploy") requireWithinNow(specOf(intent), answer.policy, environment);
+    return undefined;
   }
 
   /** What a manager was told that is silent since may have been done: another one knows, or it is looked at again later. */
@@ -229,7 +232,7 @@ export class DeploymentRun {
     const decision = await this.#deps.resolve(pinned, environment);
     if (decision.kind === "refuse") return decision;
     const spec = specOf(before);
-    requireWithin(spec, decision.policy.environments.get(environment)?.specLimits ?? {}, environment);
+    requireWithinNow(spec, decision.policy, environment);
     return { kind: "good" as const, spec, signed: { because: signersOf(decision), breakGlass: undefined } };
   }
 }

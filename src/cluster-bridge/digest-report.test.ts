@@ -4,6 +4,7 @@ import type { JsonObject } from "../oci/json.ts";
 import { ClusterStates } from "./cluster-states.ts";
 import { DigestReport } from "./digest-report.ts";
 import { BridgeError } from "./errors.ts";
+import { Ledger } from "./ledger.ts";
 import type { RestCall } from "./registry-client.ts";
 import type { HeldService, HeldTask } from "./swarm.ts";
 
@@ -31,7 +32,7 @@ function makeLab() {
       services: async () => services,
       tasks: async (id) => (tasks.get(id) ?? []).map((image) => ({ container: { Image: image } }) as never as HeldTask),
     },
-    journal: { records },
+    ledger: new Ledger({ records }),
     registry: {
       tryCall: async ({ method, path, body }: RestCall) => {
         if (state.error !== undefined) throw state.error;
@@ -165,5 +166,40 @@ describe("the registry is told", () => {
     await report.refresh();
 
     expect(lines[1]).toContain("missing");
+  });
+
+  it("in words that it takes, whatever somebody calls what is his", async () => {
+    const { report, add, told } = makeLab();
+    for (const [name, environment] of [
+      ["theirs", "X Y"],
+      ["other", ""],
+    ] as const)
+      add(name, pinned("b"), [], { "goldseal.environment": environment });
+    for (const repository of ["app", "ops/App", "ops//app"]) add("odd", pinned("c", repository));
+    add("web", pinned("a"));
+
+    await report.refresh();
+
+    const unmanaged = (service: string) => ({ ...entry(service, "b"), environment: "unmanaged" });
+    expect(told).toEqual([put(entry("web", "a"), unmanaged("other"), unmanaged("theirs"))]);
+  });
+
+  it("of ten thousand at most, first of what runs, and what finds no room is a fault", async () => {
+    const { report, add, ran, told, services } = makeLab();
+    for (const letter of ["1", "2", "3"]) ran("web", letter);
+    add("web", pinned("3"));
+    for (let one = 0; one < 9_998; one++) add(`api-${one}`, pinned("a"));
+    await report.refresh();
+
+    expect(report.findFaults()).toEqual(["the registry is not told of 1 images that run or may be gone back to"]);
+    const [{ deployed }] = told as [{ deployed: ReturnType<typeof entry>[] }];
+    expect(deployed.length).toBe(10_000);
+    expect(deployed.filter(({ service }) => service === "web")).toEqual([
+      entry("web", "3"),
+      entry("web", "1", "rollback"),
+    ]);
+    services.length = 1;
+    await report.refresh();
+    expect(report.findFaults()).toEqual([]);
   });
 });

@@ -1,10 +1,11 @@
 import type { Log } from "../http/log.ts";
 import { isJsonObject, type Json } from "../oci/json.ts";
+import { isNamespaceName, isRepositoryName } from "../oci/repository-name.ts";
 import { readObject } from "../oci/token-exchange.ts";
 import type { ClusterStates } from "./cluster-states.ts";
-import { findConverged, type Intent } from "./deployment-records.ts";
+import { findKept, type Intent } from "./deployment-records.ts";
 import { toRefusal } from "./errors.ts";
-import type { Journal } from "./journal.ts";
+import type { Ledger } from "./ledger.ts";
 import { ENVIRONMENT_LABEL, labelsOf } from "./managed-service.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { keyOf } from "./pull-states.ts";
@@ -13,7 +14,7 @@ import type { HeldService, Swarm } from "./swarm.ts";
 
 export interface DigestReportDeps {
   readonly swarm: Pick<Swarm, "services" | "tasks">;
-  readonly journal: Pick<Journal, "records">;
+  readonly ledger: Pick<Ledger, "of">;
   readonly registry: Pick<RegistryClient, "tryCall">;
   /** What every node's own engine shows. */
   readonly watch: Pick<ClusterStates, "states">;
@@ -47,6 +48,8 @@ const LATE_MS = 24 * 3_600_000;
 const COMING_MS = 15 * 60_000;
 /** Images of a service to go back to. */
 const MAX_ROLLBACKS = 5;
+/** The registry takes no more in one list. */
+const MAX_ENTRIES = 10_000;
 
 /** What belongs to no environment, or has a name that no service could have. */
 const UNMANAGED = "unmanaged";
@@ -62,6 +65,8 @@ export class DigestReport {
   #last: { readonly text: string; readonly at: Date } | undefined;
   #toldAt: Date | undefined;
   #fault: string | undefined;
+  /** Entries of the last list that found no room in it. */
+  #unsaid = 0;
 
   constructor(deps: DigestReportDeps) {
     this.#deps = deps;
@@ -84,10 +89,15 @@ export class DigestReport {
     return this.#toldAt;
   }
 
-  /** That the registry heard nothing for so long that it may soon let go of what runs. */
+  /** That the registry heard nothing for so long that it may soon let go of what runs, or cannot be told of all. */
   findFaults(): string[] {
     const ageMs = this.#last === undefined ? 0 : this.#deps.now().getTime() - this.#last.at.getTime();
-    return this.#fault !== undefined && ageMs > LATE_MS ? [`the registry is not told what runs: ${this.#fault}`] : [];
+    return [
+      ...(this.#fault !== undefined && ageMs > LATE_MS ? [`the registry is not told what runs: ${this.#fault}`] : []),
+      ...(this.#unsaid > 0
+        ? [`the registry is not told of ${this.#unsaid} images that run or may be gone back to`]
+        : []),
+    ];
   }
 
   async #report(known: readonly Entry[] | undefined): Promise<void> {
@@ -119,9 +129,11 @@ export class DigestReport {
   async #look(): Promise<Entry[]> {
     const { swarm } = this.#deps;
     const held = (await swarm.services()).flatMap((service) => {
-      const environment = labelsOf(service)[ENVIRONMENT_LABEL];
-      const name = String(service.spec.Name);
-      return typeof environment === "string" ? [{ held: service, environment, service: name }] : [];
+      const label = labelsOf(service)[ENVIRONMENT_LABEL];
+      if (typeof label !== "string") return [];
+      // Anybody can write a label: one that the registry would not take must not cost all others their entry.
+      const environment = isNamespaceName(label) ? label : UNMANAGED;
+      return [{ held: service, environment, service: String(service.spec.Name) }];
     });
     const nowMs = this.#deps.now().getTime();
     for (const [key, { untilMs }] of this.#coming) if (untilMs < nowMs) this.#coming.delete(key);
@@ -141,10 +153,11 @@ export class DigestReport {
 
   /** Also what tasks are of that are not updated yet. */
   async #entriesOf({ held, environment, service }: Managed): Promise<Entry[]> {
-    const { swarm, journal } = this.#deps;
+    const { swarm, ledger } = this.#deps;
     const tasks = await swarm.tasks(held.id);
     const running = [imageOf(held.spec.TaskTemplate), ...tasks.map(({ container }) => container.Image)];
-    const before = findConverged(journal.records, { environment, service }).map(({ pinned }) => pinned);
+    const own = ledger.of(service).filter((deployment) => deployment.environment === environment);
+    const before = findKept(own).map(({ pinned }) => pinned);
     const isRunning = new Set<unknown>(running);
     const rollbacks = [...new Set(before)].filter((pinned) => !isRunning.has(pinned)).slice(0, MAX_ROLLBACKS);
     const of = (state: Entry["state"]) => (image: unknown) => this.#toEntry({ environment, service, state }, image);
@@ -157,7 +170,11 @@ export class DigestReport {
       this.#toEntry({ environment, service, state: "running" }, pinned),
     );
     const byKey = new Map([...entries, ...coming].map((entry) => [identityOf(entry), entry]));
-    return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+    const all = [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+    this.#unsaid = Math.max(0, all.length - MAX_ENTRIES);
+    if (this.#unsaid === 0) return all;
+    const running = all.filter(({ state }) => state === "running");
+    return [...running, ...all.filter(({ state }) => state === "rollback")].slice(0, MAX_ENTRIES);
   }
 
   /** None for what is not of the registry. */
@@ -165,7 +182,8 @@ export class DigestReport {
     const { authority } = this.#deps;
     if (typeof image !== "string" || !image.startsWith(`${authority}/`)) return [];
     const [, repository, digest] = /^([^:@]+)@(sha256:[0-9a-f]{64})$/.exec(image.slice(authority.length + 1)) ?? [];
-    return repository === undefined || digest === undefined ? [] : [{ ...of, repository, digest }];
+    if (repository === undefined || digest === undefined || !isRepositoryName(repository)) return [];
+    return [{ ...of, repository, digest }];
   }
 }
 

@@ -55,10 +55,12 @@ export class EngineClient {
     throw new BridgeError("ENGINE", `GET ${path} answered no object`);
   }
 
-  /** Undefined: 404. */
+  /** Undefined: 404. @throws BridgeError ENGINE, also where the answer is no object */
   async findObject(path: string, options?: CallOptions): Promise<JsonObject | undefined> {
     const { status, body } = await this.call("GET", path, { ...options, expected: [404] });
-    return status !== 404 && isJsonObject(body) ? body : undefined;
+    if (status === 404) return undefined;
+    if (isJsonObject(body)) return body;
+    throw new BridgeError("ENGINE", `GET ${path} answered no object`);
   }
 
   /** @throws BridgeError ENGINE, also where the answer is no list of objects */

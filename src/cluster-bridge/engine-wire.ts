@@ -133,7 +133,8 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer> {
 
 function toJson(bytes: Buffer): Json | undefined {
   try {
-    return parseJson(bytes, { maxDepth: 64 });
+    // Whoever can start a container could hide it, and all others of a list, behind a number of 64 bits.
+    return parseJson(bytes, { maxDepth: 64, roundNumbers: true });
   } catch (error) {
     if (error instanceof JsonError) return undefined;
     throw error;

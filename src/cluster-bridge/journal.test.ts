@@ -40,6 +40,19 @@ describe("Journal", () => {
     await last.close();
   });
 
+  it("reads what is no ASCII, and is not opened where it is no UTF-8", async () => {
+    await writeFile(join(folder, "journal"), '{"event":"é\u2028"}\n');
+    const journal = await Journal.open(folder, now);
+    expect(journal.records).toEqual([{ event: "é\u2028" }]);
+    await journal.close();
+    await appendFile(join(folder, "journal"), Buffer.from('{"event":"\xff"}\n', "latin1"));
+
+    await expect(Journal.open(folder, now)).rejects.toMatchObject({
+      code: "STORE",
+      message: expect.stringContaining("line 2 cannot be read"),
+    });
+  });
+
   it("is not opened where a line in it is damaged", async () => {
     await writeFile(join(folder, "journal"), '{"event":"intent"}\n{"event":\n{"event":"done"}\n');
 

@@ -66,14 +66,15 @@ export class Journal {
 }
 
 function readLines(bytes: Buffer, path: string): JsonObject[] {
-  const lines = bytes.toString().split("\n").slice(0, -1);
-  return lines.map((line, index) => {
+  const records: JsonObject[] = [];
+  // Line by line: the longest string is shorter than a journal may be.
+  for (let [begin, end] = [0, bytes.indexOf(0x0a)]; end >= 0; [begin, end] = [end + 1, bytes.indexOf(0x0a, end + 1)])
     try {
-      return toRecord(Buffer.from(line));
+      records.push(toRecord(bytes.subarray(begin, end)));
     } catch (cause) {
-      throw new BridgeError("STORE", `${path}: line ${index + 1} cannot be read`, { cause });
+      throw new BridgeError("STORE", `${path}: line ${records.length + 1} cannot be read`, { cause });
     }
-  });
+  return records;
 }
 
 function toRecord(line: Buffer): JsonObject {

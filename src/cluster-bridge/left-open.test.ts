@@ -61,8 +61,8 @@ const open = (staleMs = Number.POSITIVE_INFINITY) =>
   });
 
 const pinned = (version: number) => `r/a/b@sha256:${version}`;
-function deploy(version: number) {
-  const spec = JSON.stringify({ name: "web", image: pinned(version) });
+function deploy(version: number, more: object = {}) {
+  const spec = JSON.stringify({ name: "web", image: pinned(version), ...more });
   const parsed = parseServiceSpec(Buffer.from(spec));
   const plan = {
     environment: "prod",
@@ -141,6 +141,20 @@ describe("what an engine that falls silent leaves open", () => {
     await deployer.recoverLeft();
 
     expect(events().at(-1)).toBe("converged");
+  });
+
+  it("is not done where the environment does not allow it any more", async () => {
+    silenceFrom(/^POST/);
+    await deploy(1, { command: ["serve"] });
+    speak();
+
+    await deployer.recoverLeft();
+
+    expect(engine.images).toEqual({});
+    expect(journal.records.at(-1)).toMatchObject({
+      event: "abandoned",
+      reason: expect.stringContaining("prod does not let a service have a command of its own"),
+    });
   });
 
   it("is a removal, too", async () => {

@@ -180,10 +180,24 @@ describe("a replay", () => {
     await expect(ReplayStore.open(folder)).rejects.toMatchObject({ code: "STORE" });
   });
 
-  it("is forgotten when the order it is of has expired", async () => {
+  it("is refused also when the clock is stepped back after the order had expired", async () => {
+    const jws = await signed();
+    await accept(jws);
+    const later = new Date(NOW.getTime() + 241_000);
+    await accept(await signed({ now: later }), policyOf(), later);
+
+    await expect(accept(jws, policyOf(), new Date(later.getTime() - 60_000))).rejects.toEqual(
+      refusal("carried out before"),
+    );
+  });
+
+  it("is forgotten ten minutes after the order it is of has expired", async () => {
     const store = await ReplayStore.open(join(folder, "other"));
+    const atEnd = (ms: number) => new Date(SECONDS * 1000 + 600_000 + ms);
     expect(await store.take("a", new Date(SECONDS * 1000 + 1), NOW)).toBe(true);
-    expect(await store.take("b", new Date(SECONDS * 1000 + 9), new Date(SECONDS * 1000 + 2))).toBe(true);
+    expect(await store.take("b", atEnd(9), atEnd(1))).toBe(true);
+    expect(await store.take("a", NOW, NOW)).toBe(false);
+    expect(await store.take("c", atEnd(9), atEnd(2))).toBe(true);
 
     expect(await store.take("b", NOW, NOW)).toBe(false);
     expect(await store.take("a", NOW, NOW)).toBe(true);

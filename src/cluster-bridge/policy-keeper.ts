@@ -26,6 +26,8 @@ export class PolicyKeeper {
   readonly #file: string;
   readonly #fetches = new OneAtATime();
   #stored: SignedPolicy | undefined;
+  /** One that has not begun: whoever comes now gets what the registry has later. */
+  #next: Promise<SignedPolicy> | undefined;
 
   private constructor(deps: PolicyKeeperDeps, file: string, stored: SignedPolicy | undefined) {
     this.#deps = deps;
@@ -46,11 +48,16 @@ export class PolicyKeeper {
   }
 
   /**
-   * What the registry has now, signed by the pinned keys. It may have expired.
+   * What the registry has now, signed by the pinned keys. It may have expired. All who wait share one call: however many they
+   * are, a registry that hangs keeps nobody longer than two take.
    * @throws BridgeError REGISTRY, POLICY; TrustError
    */
   fetch(): Promise<SignedPolicy> {
-    return this.#fetches.run(PATH, () => this.#fetch());
+    this.#next ??= this.#fetches.run(PATH, () => {
+      this.#next = undefined;
+      return this.#fetch();
+    });
+    return this.#next;
   }
 
   async #fetch(): Promise<SignedPolicy> {

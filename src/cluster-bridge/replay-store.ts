@@ -4,11 +4,13 @@ import { findFile, writeDurably } from "./durable-file.ts";
 import { BridgeError } from "./errors.ts";
 
 const LINE = /^(\d{1,15}) (\S{1,200})$/;
+/** So much longer than it is good: a clock may be stepped back, and then what has expired is good again. */
+const KEPT_MS = 600_000;
 /** Lines that are no longer needed are left until there are so many. */
 const MAX_DEAD_LINES = 10_000;
 
 /**
- * Which orders were taken, until they expire: on disk before one is carried out, so that a bridge that was killed does not
+ * Which orders were taken, until they expired ten minutes ago: on disk before one is carried out, so that a bridge that was killed does not
  * take it again. One line each, `<expires, ms> <nonce>`.
  */
 export class ReplayStore {
@@ -53,7 +55,7 @@ export class ReplayStore {
     await this.#file.appendFile(line);
     await this.#file.datasync();
     this.#lines++;
-    for (const [nonce, expiresMs] of this.#taken) if (expiresMs < now.getTime()) this.#taken.delete(nonce);
+    for (const [nonce, expiresMs] of this.#taken) if (expiresMs + KEPT_MS < now.getTime()) this.#taken.delete(nonce);
     if (this.#lines - this.#taken.size > MAX_DEAD_LINES) await this.#compact();
   }
 

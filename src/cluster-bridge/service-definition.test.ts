@@ -103,6 +103,12 @@ describe("toDefinition", () => {
     });
   });
 
+  it("gives a network that is called as what every object has no aliases but its own", () => {
+    const definition = define({ networks: ["constructor"] }) as { TaskTemplate: { Networks: object[] } };
+
+    expect(definition.TaskTemplate.Networks).toEqual([{ Target: "" }]);
+  });
+
   it("is what the engine holds, with the restart policy's own defaults said", () => {
     const sent = define({ restart: { condition: "any" } });
     const held = JSON.parse(JSON.stringify(sent));

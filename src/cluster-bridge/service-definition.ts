@@ -43,7 +43,7 @@ export function toDefinition({ spec, pinned, ids, labels, placement, stack }: De
       Placement: placement,
       Networks: spec.networks.map((name) => ({
         Target: ids.networks.get(name) ?? "",
-        ...given("Aliases", spec.networkAliases[name]),
+        ...given("Aliases", Object.hasOwn(spec.networkAliases, name) ? spec.networkAliases[name] : undefined),
       })),
     },
     Mode: replicas === "global" ? { Global: {} } : { Replicated: { Replicas: replicas } },

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { canonicalKeyId } from "../notary/tuf/key.ts";
 import { drop, put } from "../notary/tuf/testing/loose.ts";
 import type { Repository } from "../notary/tuf/testing/repository.ts";
-import { bob } from "../trust/testing/signers.ts";
+import { alice, bob, mallory } from "../trust/testing/signers.ts";
 import { image, other } from "../trust/testing/world.ts";
 import { armImage } from "./testing/bridge-lab.ts";
 import { useOrderLab } from "./testing/order-lab.ts";
@@ -68,6 +69,18 @@ describe("service.rollback", () => {
       code: "SPEC",
       reason: expect.stringContaining("command"),
     });
+  });
+
+  it("touches no service whose label somebody put on this one", async () => {
+    for (const tag of ["1", "2"]) await lab().order("service.deploy", { name: "db", image: lab().name(tag) });
+    await lab().deploy("1");
+    const [web, db] = ["web", "db"].map((name) => lab().engine.find(name)?.Spec.Labels ?? {});
+    Object.assign(web ?? {}, { "goldseal.intent": db?.["goldseal.intent"] });
+
+    expect(await rollBack()).toEqual({
+      ...{ kind: "refuse", code: "MISSING", reason: "the journal does not know how web came about" },
+    });
+    expect(lab().engine.images).toEqual({ db: pinned(other.digest), web: pinned(image.digest) });
   });
 
   it("takes the specification back with the image", async () => {
@@ -167,10 +180,29 @@ describe("an order that is refused", () => {
       expect.objectContaining({ event: "refused", code: "ORDER", reason: expect.stringContaining("bob") }),
     ]);
     const [ours, theirs] = await lab().journal();
-    expect([ours?.user, theirs?.user]).toEqual(["alice", undefined]);
+    expect([ours?.user, ours?.signer, theirs?.user, theirs?.signer]).toEqual(["alice", undefined, undefined, "bob"]);
   });
 
-  it("is in the journal a hundred times a minute where nobody knows whose it is, and then as a number", async () => {
+  it("is not in the journal where no key of the policy document signed it", async () => {
+    const stranger = await lab().order("service.deploy", { name: "web" }, { by: mallory });
+    const forged = { by: mallory, header: { kid: canonicalKeyId(alice.key) } };
+
+    expect(await lab().order("service.deploy", { name: "web" }, forged)).toMatchObject({ code: "ORDER" });
+
+    expect(stranger).toMatchObject({ kind: "refuse", code: "ORDER" });
+    expect(await lab().journal()).toEqual([]);
+  });
+
+  it("is in the journal with who signed it while the registry is away", async () => {
+    await lab().deploy("4");
+    lab().lab.registry.attack = (_path, response) => response.writeHead(500).end() !== undefined;
+
+    expect(await lab().deploy("1")).toMatchObject({ kind: "refuse", code: "REGISTRY" });
+
+    expect((await lab().journal()).at(-1)).toMatchObject({ event: "refused", code: "REGISTRY", signer: "alice" });
+  });
+
+  it("is in the journal a hundred times a minute where it does not count, and then as a number", async () => {
     for (let count = 0; count < 105; count++) await lab().order("service.deploy", { name: "web" }, { by: bob });
     expect((await lab().journal()).length).toBe(100);
     lab().lab.now = new Date(lab().lab.now.getTime() + 60_000);

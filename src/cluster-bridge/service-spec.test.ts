@@ -7,6 +7,13 @@ const parse = (more: object) =>
 const refused = (message: string | RegExp) =>
   expect.objectContaining({ code: "SPEC", message: expect.stringMatching(message) });
 
+/** That would be another one on the node. */
+const badSource = (source: string): [string, object, string] => [
+  `to mount ${JSON.stringify(source)}`,
+  { mounts: [{ type: "bind", source, target: "/v" }] },
+  "mounts.0.source: an absolute path",
+];
+
 describe("parseServiceSpec", () => {
   it("gives what is left out its default", () => {
     expect(parse({})).toMatchObject({
@@ -28,6 +35,13 @@ describe("parseServiceSpec", () => {
       "a bind mount that climbs",
       { mounts: [{ type: "bind", source: "/srv/../etc", target: "/v" }] },
       "an absolute path",
+    ],
+    ...['/srv/data/{{"../.."}}', '/srv/data/{{printf "%c%c" 46 46}}', "/srv/data/}}", "/../etc"].map(badSource),
+    ...["/srv/data/\n/../../../etc", "/srv/data/\u2028/../../etc", "/srv/data/\u0000", "/srv/\u0085"].map(badSource),
+    [
+      "a template in where a mount lies",
+      { mounts: [{ type: "volume", source: "v", target: "/{{.Node.Hostname}}" }] },
+      "mounts.0.target: an absolute path",
     ],
     [
       "labels that stacks and the bridge go by",
@@ -100,6 +114,26 @@ describe("requireWithin", () => {
       const { [name as keyof typeof limits]: _left, ...others } = limits;
       expect(() => requireWithin(everything, others, "prod")).toThrow(refused("^prod does not let"));
     }
+  });
+
+  it.each(["/app/entrypoint.sh", "../../app/run", "a/b", ".", ".."])(
+    "refuses to lay a listed secret over the image's %s, unless it may be a config",
+    (target) => {
+      const act = (configs: string[]) => () =>
+        requireWithin(
+          parse({ secrets: [{ source: "db", target, mode: 0o755 }] }),
+          { secrets: ["db"], configs },
+          "prod",
+        );
+
+      expect(act([])).toThrow(refused(`^prod does not let a service have the secret db at ${target} \\(specLimits`));
+      expect(act(["db"])).not.toThrow();
+    },
+  );
+
+  it("lets pass a listed secret under another name", () => {
+    const spec = parse({ secrets: [{ source: "db_0123456789abcdef", target: "db.key" }] });
+    expect(() => requireWithin(spec, { secrets: ["db"] }, "prod")).not.toThrow();
   });
 
   it.each([

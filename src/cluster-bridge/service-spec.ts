@@ -10,7 +10,16 @@ export const clusterName = z
   .string()
   .regex(/^[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$/, "1 to 63 letters, digits, - _ or .");
 const name = clusterName;
-const path = z.string().regex(/^\/(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^\0]*$/, "an absolute path, without . and ..");
+/**
+ * Nodes expand Go templates in where a mount is from and in where it lies: what was looked at here would be another path there. In
+ * variables they tell a task its node or number, and nothing is decided by those.
+ */
+const path = z
+  .string()
+  .regex(
+    /^(?!.*\/\.{1,2}(?:\/|$))(?!.*(?:\{\{|\}\}))\/\P{Cc}*$/su,
+    "an absolute path, without ., .., templates ({{ or }}) and control characters",
+  );
 const port = z.int().min(1).max(65_535);
 const count = z.int().min(0).max(100_000);
 /** `500ms`, `30s`, `5m`. */

@@ -33,7 +33,7 @@ export async function composeService(
 ): Promise<Composed> {
   const [placed, ids] = await Promise.all([
     place({ id, environment, pinned, spec, serviceId: held?.id }),
-    swarm.resolveIds(spec),
+    swarm.resolveIds(spec, environment),
   ]);
   const labels = { [ENVIRONMENT_LABEL]: environment, [INTENT_LABEL]: id };
   return { placed, definition: toDefinition({ spec, pinned, labels, ids, placement: placed.fields, stack }) };

@@ -1,4 +1,4 @@
-import type { SpecLimits } from "../trust/policy-document.ts";
+import type { PolicyDocument, SpecLimits } from "../trust/policy-document.ts";
 import { BridgeError } from "./errors.ts";
 import type { ServiceSpec } from "./service-spec.ts";
 
@@ -12,6 +12,11 @@ export function requireWithin(spec: ServiceSpec, limits: SpecLimits, environment
   const wrong = findExcesses(spec, limits);
   if (wrong.length === 0) return;
   throw new BridgeError("SPEC", `${environment} does not let a service have ${wrong.join(", ")} (specLimits)`);
+}
+
+/** What is done without an order keeps to the limits of now, whatever let it run then. @throws BridgeError SPEC */
+export function requireWithinNow(spec: ServiceSpec, { environments }: PolicyDocument, environment: string): void {
+  requireWithin(spec, environments.get(environment)?.specLimits ?? {}, environment);
 }
 
 /** Log drivers that leave what they are told on the node. */
@@ -35,6 +40,10 @@ function findExcesses(spec: ServiceSpec, limits: SpecLimits): string[] {
       .map((folder) => `the node's ${folder}`),
     ...spec.capabilities.add.filter((one) => !capabilities.includes(one)).map((one) => `the capability ${one}`),
     ...spec.secrets.filter(({ source }) => !isListed(source, secrets)).map(({ source }) => `the secret ${source}`),
+    // Below /run/secrets it is what its image looks for; anywhere else it is a file of the image, as a config is.
+    ...spec.secrets
+      .filter(({ source, target = source }) => isElsewhere(target) && !isListed(source, configs))
+      .map(({ source, target }) => `the secret ${source} at ${target}`),
     ...spec.configs.filter(({ source }) => !isListed(source, configs)).map(({ source }) => `the config ${source}`),
     ...Object.keys(spec.sysctls)
       .filter((name) => !sysctls.includes(name))
@@ -49,6 +58,8 @@ function findExcesses(spec: ServiceSpec, limits: SpecLimits): string[] {
 function isListed(name: string, list: readonly string[]): boolean {
   return list.includes(name) || list.includes(name.replace(/_[0-9a-f]{16}$/, ""));
 }
+
+const isElsewhere = (target: string): boolean => target.includes("/") || target === "." || target === "..";
 
 /** `/srv/data` and what is below it; not `/srv/database`. */
 function isWithin(folder: string, top: string): boolean {

@@ -2,6 +2,7 @@ import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { EngineClient } from "./engine-client.ts";
 import type { Engines } from "./engines.ts";
 import { BridgeError } from "./errors.ts";
+import { ENVIRONMENT_LABEL } from "./managed-service.ts";
 import type { ClusterIds } from "./service-definition.ts";
 import type { ServiceSpec } from "./service-spec.ts";
 
@@ -113,48 +114,63 @@ export class Swarm {
     return [...new Set(errors)].slice(0, 3);
   }
 
-  /** @throws BridgeError SPEC for a name that is there not once */
-  async resolveIds(spec: ServiceSpec): Promise<ClusterIds> {
+  /**
+   * What other environments made is theirs: rights in one must not reach into another by a name. What the bridge did not make is
+   * anybody's.
+   * @throws BridgeError SPEC for a name that is there not once, or is another environment's
+   */
+  async resolveIds(spec: ServiceSpec, environment: string): Promise<ClusterIds> {
     const [networks, secrets, configs] = await Promise.all([
       spec.networks.length === 0 ? [] : this.#engine.list("/networks"),
       spec.secrets.length === 0 ? [] : this.#engine.list("/secrets"),
       spec.configs.length === 0 ? [] : this.#engine.list("/configs"),
     ]);
     const usable = networks.filter(({ Scope, Name }) => Scope === "swarm" || Name === "host");
-    const specNames = (entries: readonly JsonObject[]) =>
-      entries.map(({ ID, Spec }) => [isJsonObject(Spec) ? Spec.Name : undefined, ID] as const);
+    const toThing = ({ ID, Spec }: JsonObject): Thing => toNamed(ID, isJsonObject(Spec) ? Spec : {});
+    const sourcesOf = (mounted: ServiceSpec["secrets"]): string[] => mounted.map(({ source }) => source);
     return {
       networks: pick(
-        "network",
-        spec.networks,
-        usable.map(({ Name, Id }) => [Name, Id] as const),
+        { what: "network", names: spec.networks, environment },
+        usable.map((network) => toNamed(network.Id, network)),
       ),
-      secrets: pick(
-        "secret",
-        spec.secrets.map(({ source }) => source),
-        specNames(secrets),
-      ),
-      configs: pick(
-        "config",
-        spec.configs.map(({ source }) => source),
-        specNames(configs),
-      ),
+      secrets: pick({ what: "secret", names: sourcesOf(spec.secrets), environment }, secrets.map(toThing)),
+      configs: pick({ what: "config", names: sourcesOf(spec.configs), environment }, configs.map(toThing)),
     };
   }
 }
 
 const toHeaders = (auth: string | undefined) => (auth === undefined ? {} : { "x-registry-auth": auth });
 
-function pick(
-  what: string,
-  names: readonly string[],
-  entries: readonly (readonly [Json | undefined, Json | undefined])[],
-): Map<string, string> {
+interface Thing {
+  readonly id: Json | undefined;
+  readonly name: Json | undefined;
+  /** That made it; undefined: the bridge did not. */
+  readonly owner: Json | undefined;
+}
+
+const toNamed = (id: Json | undefined, { Name, Labels }: JsonObject): Thing => {
+  const owner = isJsonObject(Labels) ? Labels[ENVIRONMENT_LABEL] : undefined;
+  return { id, name: Name, owner };
+};
+
+interface Wanted {
+  readonly what: string;
+  readonly names: readonly string[];
+  readonly environment: string;
+}
+
+function pick({ what, names, environment }: Wanted, things: readonly Thing[]): Map<string, string> {
   return new Map(
     names.map((name) => {
-      const [id, another] = entries.filter(([found]) => found === name).map(([, one]) => one);
-      if (typeof id === "string" && another === undefined) return [name, id];
-      throw new BridgeError("SPEC", `the cluster has ${id === undefined ? "no" : "more than one"} ${what} ${name}`);
+      const [found, another] = things.filter((one) => one.name === name);
+      if (typeof found?.id !== "string" || another !== undefined)
+        throw new BridgeError(
+          "SPEC",
+          `the cluster has ${found === undefined ? "no" : "more than one"} ${what} ${name}`,
+        );
+      const { id, owner } = found;
+      if (owner === undefined || owner === environment) return [name, id];
+      throw new BridgeError("SPEC", `the ${what} ${name} belongs to ${owner}`);
     }),
   );
 }

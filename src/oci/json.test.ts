@@ -134,6 +134,12 @@ describe("parseJson", () => {
     );
   });
 
+  it("takes numbers that it rounds only where it is asked to", () => {
+    const bytes = Buffer.from("[9007199254740993, 18446744073709551615, -0]");
+    expect(parseJson(bytes, { roundNumbers: true })).toEqual([9007199254740992, 18446744073709552000, -0]);
+    expect(() => parseJson(bytes)).toThrow(JsonError);
+  });
+
   it("throws nothing but JsonError, whatever the bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {

@@ -8,6 +8,8 @@ export type JsonObject = { readonly [key: string]: Json | undefined };
 
 export interface JsonLimits {
   readonly maxDepth?: number;
+  /** Numbers that cannot be kept exactly become the nearest ones: for what is only looked at, and must be looked at. */
+  readonly roundNumbers?: boolean;
 }
 
 /** Thrown with a sentence that says what is wrong and at which byte or character. */
@@ -29,8 +31,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** @throws JsonError */
-export function parseJson(bytes: Uint8Array, { maxDepth = 32 }: JsonLimits = {}): Json {
-  return new Parser(decode(bytes), maxDepth).document();
+export function parseJson(bytes: Uint8Array, { maxDepth = 32, roundNumbers = false }: JsonLimits = {}): Json {
+  return new Parser(decode(bytes), { maxDepth, roundNumbers }).document();
 }
 
 export function isJsonObject(value: Json | undefined): value is JsonObject {
@@ -55,12 +57,12 @@ function decode(bytes: Uint8Array): string {
 
 class Parser {
   readonly #text: string;
-  readonly #maxDepth: number;
+  readonly #limits: Required<JsonLimits>;
   #at = 0;
 
-  constructor(text: string, maxDepth: number) {
+  constructor(text: string, limits: Required<JsonLimits>) {
     this.#text = text;
-    this.#maxDepth = maxDepth;
+    this.#limits = limits;
   }
 
   document(): Json {
@@ -71,7 +73,8 @@ class Parser {
   }
 
   #value(depth: number): Json {
-    if (depth > this.#maxDepth) throw this.#wrong(`nested deeper than ${this.#maxDepth}`);
+    const { maxDepth } = this.#limits;
+    if (depth > maxDepth) throw this.#wrong(`nested deeper than ${maxDepth}`);
     this.#space();
     const character = this.#text[this.#at];
     if (character === "{") return this.#object(depth);
@@ -148,6 +151,7 @@ class Parser {
     if (match === null) throw this.#wrong("a value was expected");
     this.#at = NUMBER.lastIndex;
     const value = Number(match[0]);
+    if (this.#limits.roundNumbers) return value;
     const whole = Number.isInteger(value);
     if (!Number.isFinite(value) || (whole && String(value) !== match[0]) || (whole && !Number.isSafeInteger(value))) {
       throw this.#wrong(`number ${match[0].slice(0, 32)} cannot be kept exactly`);

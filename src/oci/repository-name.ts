@@ -13,6 +13,16 @@ export function isNamespaceName(text: string): boolean {
   return text.length >= 2 && text.length <= 32 && NAMESPACE.test(text);
 }
 
+export function isRepositoryName(text: string): text is RepositoryName {
+  try {
+    parseRepositoryName(text);
+    return true;
+  } catch (error) {
+    if (error instanceof OciError) return false;
+    throw error;
+  }
+}
+
 /**
  * @throws OciError NAME_INVALID, with the rule that was broken
  * @see distribution-spec v1.1 "Pulling manifests"

@@ -1,8 +1,7 @@
 import { z } from "zod";
-import { OciError } from "../oci/error.ts";
 import { isJsonObject, type Json } from "../oci/json.ts";
 import type { Tag } from "../oci/reference.ts";
-import { parseRepositoryName, type RepositoryName } from "../oci/repository-name.ts";
+import { isRepositoryName } from "../oci/repository-name.ts";
 import { requireRowSchema, teamSchema } from "../trust/require.ts";
 import { isTagTemplate } from "./tag-template.ts";
 
@@ -81,14 +80,4 @@ function sorted(value: Json): Json {
   if (!isJsonObject(value)) return value;
   const names = Object.keys(value).sort();
   return Object.fromEntries(names.map((name) => [name, sorted(value[name] ?? null)]));
-}
-
-function isRepositoryName(text: string): text is RepositoryName {
-  try {
-    parseRepositoryName(text);
-    return true;
-  } catch (error) {
-    if (error instanceof OciError) return false;
-    throw error;
-  }
 }

@@ -104,7 +104,13 @@ const REPLAYED: Case = {
 
 const limits = (what: string): Refusal => [403, "spec", `prod does not let a service have ${what} (specLimits)`];
 
-const SPEC_CASES: readonly (readonly [name: string, spec: object, Refusal])[] = [
+const NO_PATH: Refusal = [
+  ...([403, "spec"] as const),
+  "mounts.0.source: an absolute path, without ., .., templates ({{ or }}) and control characters",
+];
+
+type SpecCase = readonly [name: string, spec: object, Refusal];
+const SPEC_CASES: readonly SpecCase[] = [
   ["another command", { command: ["sh", "-c", "evil"] }, limits("a command of its own")],
   ["another entrypoint", { entrypoint: ["sh"] }, limits("an entrypoint of its own")],
   ["another user", { user: "0:0" }, limits("a user of its own")],
@@ -114,6 +120,13 @@ const SPEC_CASES: readonly (readonly [name: string, spec: object, Refusal])[] = 
     { mounts: [{ type: "bind", source: "/var/run/docker.sock", target: "/s" }] },
     limits("the node's /var/run/docker.sock"),
   ],
+  ...[
+    ["whose end is a template, which the node expands", '/srv/data/{{"../.."}}'],
+    ["that climbs after a line break", "/srv/data/\n/../../../etc"],
+  ].map(([how, source]): SpecCase => {
+    const spec = { mounts: [{ type: "bind", source, target: "/host" }] };
+    return [`a folder below an allowed one ${how}`, spec, NO_PATH];
+  }),
   ["the host's network", { networks: ["host"] }, limits("the node's network")],
   ["every capability", { capabilities: { add: ["ALL"] } }, limits("the capability ALL")],
   ["a capability", { capabilities: { add: ["SYS_ADMIN"] } }, limits("the capability SYS_ADMIN")],

@@ -109,7 +109,7 @@ export class World {
       maxTimestampAge: "48h",
       operators: [this.operator.keyId, this.onlooker.keyId],
     };
-    const rules = { ...common, specLimits: {}, rights: { ops: "deploy", guests: "view" } };
+    const rules = { ...common, specLimits: { bindMounts: ["/srv/data"] }, rights: { ops: "deploy", guests: "view" } };
     const people = SIGNERS.filter((name) => name !== "stranger").map((name) => {
       const { publicBytes } = this.signers[name];
       return [idOf(this.signers[name]), { spki: publicBytes.toString("base64"), user: name.replace("2", "") }] as const;

@@ -27,17 +27,29 @@ export function findConflicts(
     ),
     ...PART_KINDS.flatMap((kind) =>
       [...new Set(plan.external[kind])].flatMap((name) => {
-        const count = held.filter((one) => one.kind === kind && one.name === name).length;
-        return count === 1
-          ? []
-          : [`the cluster has ${count === 0 ? "no" : "more than one"} ${kind.slice(0, -1)} ${name}`];
+        const there = held.filter((one) => one.kind === kind && one.name === name);
+        return findExternalConflict(`${kind.slice(0, -1)} ${name}`, there, owner);
       }),
     ),
-    ...plan.parts.flatMap((part) => {
-      const there = held.filter(({ kind, name }) => kind === part.kind && name === part.name);
-      return there.flatMap((one) => findPartConflict(part, one, owner));
-    }),
+    ...findPartConflicts(plan.parts, owner, held),
   ];
+}
+
+/** What has the name of a part without being it. */
+export function findPartConflicts(parts: readonly Part[], owner: Owner, held: readonly HeldPart[]): string[] {
+  return parts.flatMap((part) => {
+    const there = held.filter(({ kind, name }) => kind === part.kind && name === part.name);
+    return there.flatMap((one) => findPartConflict(part, one, owner));
+  });
+}
+
+/** What other environments made is theirs, and what the bridge did not make is anybody's. */
+function findExternalConflict(what: string, there: readonly HeldPart[], { environment }: Owner): string[] {
+  const [first, another] = there;
+  if (first === undefined || another !== undefined)
+    return [`the cluster has ${first === undefined ? "no" : "more than one"} ${what}`];
+  const maker = first.labels[ENVIRONMENT];
+  return maker === undefined || maker === environment ? [] : [`the ${what} belongs to ${maker}`];
 }
 
 /** Services that go by the stack's name without being of this bridge's environment: the stack is somebody else's. */

@@ -76,6 +76,16 @@ describe("stack.deploy", () => {
     });
   });
 
+  it("has a network that is called as what every object has", async () => {
+    const outcome = await deploy({
+      services: { web: service("1", { networks: ["constructor"] }) },
+      networks: { constructor: {} },
+    });
+
+    expect(outcome).toMatchObject({ kind: "done" });
+    expect(specOf("shop_web").TaskTemplate).toMatchObject({ Networks: [{ Aliases: ["web"] }] });
+  });
+
   it("names secrets and configs by what they hold, finds them again, and never writes down what a secret holds", async () => {
     allow({ secrets: ["shop_key"], configs: ["shop_conf"] });
     const web = service("1", { secrets: [{ source: "key" }], configs: [{ source: "conf", target: "/etc/x" }] });

@@ -8,9 +8,10 @@ import { OneAtATime } from "../one-at-a-time.ts";
 import { STACK } from "../service-definition.ts";
 import { parseServiceSpec } from "../service-spec.ts";
 import type { Decision } from "../signed-digest.ts";
+import { requireWithinNow } from "../spec-limits.ts";
 import type { Swarm } from "../swarm.ts";
 import { type Removed, removeParts, whatIs } from "./part-removal.ts";
-import { findConflicts, findForeign, type Named } from "./stack-conflicts.ts";
+import { findConflicts, findForeign, findPartConflicts, type Named } from "./stack-conflicts.ts";
 import { summarize, toEnd, toOutcome } from "./stack-outcome.ts";
 import { ENVIRONMENT, type HeldPart, type Owner, type StackParts } from "./stack-parts.ts";
 import { contentKey, PART_KINDS, type Part, type StackPlan } from "./stack-plan.ts";
@@ -141,7 +142,7 @@ export class StackDeployer {
     }
     failpoint("bridge.afterStackParts");
     const deployed = intent.members.map(
-      async (member) => [member.service, await this.#deployMember(intent, member, run)] as const,
+      async (member) => [member.service, await this.#deployMember(intent, member, run).catch(toRefusal)] as const,
     );
     const outcomes = new Map(await Promise.all(deployed));
     const ends = [...outcomes.values()];
@@ -160,6 +161,9 @@ export class StackDeployer {
   async #make(intent: StackIntent, { contents, tell }: Run): Promise<void> {
     const { parts, journal, failpoint } = this.#deps;
     const held = await parts.list();
+    // Time has passed where the bridge was killed: somebody may have made another one of the name.
+    const conflicts = findPartConflicts(intent.parts, intent, held);
+    if (conflicts.length > 0) throw new BridgeError("CONFLICT", conflicts.join("; "));
     const missing = intent.parts.filter((part) => !held.some((one) => isSame(part, one)));
     const lost = missing.filter((part) => part.kind !== "networks" && !contents.has(contentKey(part)));
     if (lost.length > 0)
@@ -177,9 +181,9 @@ export class StackDeployer {
 
   /** No service was touched. What was made of this is taken back, if nothing uses it. */
   async #giveUp(intent: StackIntent, refusal: Refusal): Promise<Refusal> {
-    const { journal, parts } = this.#deps;
+    const { journal } = this.#deps;
     const own = journal.records.filter(({ event, id }) => event === "stack-made" && id === intent.id);
-    const made = (await parts.list()).filter((held) =>
+    const made = (await this.#partsOf(intent)).filter((held) =>
       own.some(({ kind, name }) => kind === held.kind && name === held.name),
     );
     await this.#removeParts(made);
@@ -193,10 +197,12 @@ export class StackDeployer {
     const own = memberId(id, member.service);
     const end = findEnd(journal.records, own);
     if (end !== undefined) return toEnd(end, member);
+    const parsed = parseServiceSpec(Buffer.from(member.spec));
     // Time has passed since it was judged: what was signed then may have been revoked.
     const decision = isFresh ? undefined : await resolve(member.pinned, environment);
     if (decision?.kind === "refuse") return decision;
-    const plan = { ...member, id: own, environment, stack, user, parsed: parseServiceSpec(Buffer.from(member.spec)) };
+    if (decision !== undefined) requireWithinNow(parsed, decision.policy, environment);
+    const plan = { ...member, id: own, environment, stack, user, parsed };
     return deployer.deploy(plan, (progress) => tell({ service: member.service, ...progress }));
   }
 

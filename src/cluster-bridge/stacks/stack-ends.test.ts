@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { put } from "../../notary/tuf/testing/loose.ts";
 import { base64, useStackLab } from "../testing/stack-lab.ts";
 
-const { lab, service, deploy, remove, services, revoke } = useStackLab();
+const { lab, service, deploy, remove, services, revoke, allow } = useStackLab();
 
 describe("stack.remove", () => {
   it("removes services, then all else that is the stack's", async () => {
@@ -81,6 +82,39 @@ describe("a bridge that is killed while it makes a stack", () => {
 
     await expect.poll(() => lab().events()).toContain("stack-ended");
     expect(services()).toEqual([]);
+  });
+
+  it("does not make a service that the environment does not allow any more, and comes to an end", async () => {
+    allow({ command: true });
+    await lab().restart(kill("bridge.afterStackParts"));
+    await deploy({ services: { web: service("1", { command: ["serve"] }), db: service("1") } }).catch(() => undefined);
+    lab().lab.setPolicy(put(["version"], 9));
+    await lab().restart();
+    lab().bridge.start();
+
+    await expect.poll(() => lab().events()).toContain("stack-ended");
+    expect(services()).toEqual(["shop_db"]);
+    const end = (await lab().journal()).at(-1);
+    expect(end).toMatchObject({ event: "stack-ended", services: { shop_db: "deployed", shop_web: "refuse" } });
+  });
+
+  it.each([
+    ["its own", "bridge.afterIntent"],
+    ["what it made before, which is gone", "bridge.afterStackParts"],
+  ])("does not take what somebody else made meanwhile for %s, and leaves it alone", async (_what, point) => {
+    await lab().restart(kill(point));
+    await deploy().catch(() => undefined);
+    const theirs = { Name: "shop_front", Labels: { "goldseal.environment": "staging" } };
+    lab().engine.parts.reset();
+    lab().engine.parts.act("POST", "/networks/create", theirs);
+    await lab().restart();
+    lab().bridge.start();
+
+    await expect.poll(() => lab().events()).toContain("stack-ended");
+    expect((await lab().journal()).at(-1)).toMatchObject({
+      ...{ event: "stack-ended", reason: "there is a network shop_front already, and it belongs to staging" },
+    });
+    expect([services(), lab().engine.parts.names]).toEqual([[], ["networks shop_front"]]);
   });
 
   it("goes on with a removal", async () => {

@@ -62,6 +62,10 @@ export function planStack(stack: StackSpec, names: ContentNames): StackPlan {
   return { name, prune, services, parts: naming.parts, contents: naming.contents, external: naming.external };
 }
 
+/** People name things, and may name one `constructor`. */
+const own = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(record, name) ? record[name] : undefined;
+
 class Naming {
   readonly parts: Part[] = [];
   readonly contents = new Map<string, Uint8Array>();
@@ -105,7 +109,7 @@ class Naming {
     const strange = Object.keys(networkAliases).filter((network) => !networks.includes(network));
     if (strange.length > 0) throw new BridgeError("SPEC", `networkAliases: it is not on ${strange.join(", ")}`);
     const named = networks.map(
-      (network) => [this.#refer("networks", network), [...(networkAliases[network] ?? []), key]] as const,
+      (network) => [this.#refer("networks", network), [...(own(networkAliases, network) ?? []), key]] as const,
     );
     return Object.fromEntries(
       named.filter(([network]) => network !== "host").map(([network, all]) => [network, [...new Set(all)]]),
@@ -118,7 +122,7 @@ class Naming {
 
   #mount(mount: Mount): Mount {
     if (mount.type !== "volume" || mount.source === undefined) return mount;
-    const entry = this.#stack.volumes[mount.source];
+    const entry = own(this.#stack.volumes, mount.source);
     if (entry === undefined) throw new BridgeError("SPEC", `the stack has no ${mount.source} under volumes`);
     if ("external" in entry) return { ...mount, source: entry.external };
     const { driver, labels } = entry;

@@ -51,6 +51,7 @@ export function findOpenStacks(records: readonly JsonObject[]): OpenStack[] {
   const ended = new Set(records.filter(({ event }) => event === "stack-ended").map(({ id }) => id));
   const last = new Map<string, OpenStack & { readonly id: string }>();
   for (const record of records) {
+    if (record.event !== "stack" && record.event !== "stack-remove") continue;
     const intent = intentSchema.safeParse(record).data;
     const removal = removalSchema.safeParse(record).data;
     if (intent !== undefined) last.set(intent.stack, { kind: "deploy", id: intent.id, intent: toIntent(intent) });

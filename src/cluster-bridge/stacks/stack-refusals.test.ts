@@ -52,6 +52,11 @@ describe("stack.deploy, of what may not be", () => {
       "has no v under volumes",
     ],
     [
+      "a volume that every object has",
+      { services: { web: { image: "x", mounts: [{ type: "volume", source: "constructor", target: "/v" }] } } },
+      "has no constructor under volumes",
+    ],
+    [
       "aliases where it is not",
       { services: { web: { image: "x", networkAliases: { front: ["a"] } } } },
       "it is not on front",
@@ -131,6 +136,19 @@ describe("stack.deploy, where something stands in the way", () => {
       ...{ kind: "refuse", code: "CONFLICT" },
       reason: expect.stringMatching(/^the cluster has no network nowhere; the secret own-name holds something else/),
     });
+  });
+
+  it("refuses what another environment made, by its name, and has what nobody's is", async () => {
+    const { parts } = lab().engine;
+    parts.act("POST", "/networks/create", { Name: "backend", Labels: { "goldseal.environment": "staging" } });
+    parts.act("POST", "/networks/create", { Name: "old" });
+
+    const outcome = await deploy({ networks: { front: {}, far: { external: "backend" }, old: { external: "old" } } });
+
+    expect(outcome).toMatchObject({
+      ...{ kind: "refuse", code: "CONFLICT", reason: "the network backend belongs to staging" },
+    });
+    expect(told()).toEqual([]);
   });
 
   it("does not let an order for one service take it out of its stack", async () => {

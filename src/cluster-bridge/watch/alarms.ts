@@ -61,11 +61,14 @@ const isDue = ({ state, since }: Subject, at: Date): boolean =>
   at.getTime() - since.getTime() >= (PATIENCE_MS[state] ?? 0);
 
 function toSubjects({ services, containers, nodes }: Judged): Subject[] {
+  // Somebody's service that crashes all the time has new containers all the time: it is said of the service, once.
+  const strange = new Set(services.filter(({ state }) => state === "unmanaged").map(({ seen: { id } }) => id));
+  const toldOf = containers.filter(({ service }) => service === undefined || !strange.has(service.id));
   return [
     ...services.map(({ seen: { id, name }, ordered, state, reason, since }): Subject => {
       return { what: "service", id, name, environment: ordered?.environment, state, reason, since };
     }),
-    ...containers.map(({ seen: { id, name, node }, environment, state, reason, since }): Subject => {
+    ...toldOf.map(({ seen: { id, name, node }, environment, state, reason, since }): Subject => {
       return { what: "container", id, name, node, environment, state, reason, since };
     }),
     ...nodes.map(({ id, hostname, state, reason, since }): Subject => {

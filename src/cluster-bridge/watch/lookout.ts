@@ -64,7 +64,8 @@ export class Lookout {
     const looks = await Promise.all(nodes.map((node) => this.#lookAtNode(node)));
     const [services, tasks] = await Promise.all([get("/services"), get("/tasks")]);
     const containers = looks.flatMap(({ containers }) => containers);
-    this.#inspected = new Map(containers.map((container) => [keyOf(container.node, container.id), container]));
+    const read = containers.filter(({ imageId }) => imageId !== "");
+    this.#inspected = new Map(read.map((container) => [keyOf(container.node, container.id), container]));
     return {
       services: services.map(toSeenService),
       tasks: new Map(tasks.flatMap(toTaskEntry)),
@@ -99,15 +100,23 @@ export class Lookout {
 
   async #readContainers(node: string, engine: EngineClient): Promise<SeenContainer[]> {
     const running = await engine.list("/containers/json", { timeoutMs: NODE_MS });
-    const found = await mapLimited(running, INSPECTIONS, ({ Id }) => this.#inspect(node, String(Id), engine));
+    const found = await mapLimited(running, INSPECTIONS, (listed) => this.#inspect(node, listed, engine));
     return found.filter((container) => container !== undefined);
   }
 
-  async #inspect(node: string, id: string, engine: EngineClient): Promise<SeenContainer | undefined> {
+  /** One that runs and cannot be read is nothing that was ordered; it is never left out. */
+  async #inspect(node: string, listed: JsonObject, engine: EngineClient): Promise<SeenContainer | undefined> {
+    const id = String(listed.Id);
     const known = this.#inspected.get(keyOf(node, id));
     if (known !== undefined) return known;
-    const inspected = await engine.findObject(`/containers/${id}/json`, { timeoutMs: NODE_MS });
-    return inspected && toContainer(node, id, inspected);
+    try {
+      const inspected = await engine.findObject(`/containers/${id}/json`, { timeoutMs: NODE_MS });
+      return inspected && toContainer(node, id, inspected);
+    } catch (error) {
+      if (toRefusal(error).code !== "ENGINE") throw error;
+      const [Name = ""] = Array.isArray(listed.Names) ? listed.Names : [];
+      return toContainer(node, id, { Name, Config: { Labels: listed.Labels } });
+    }
   }
 }
 

@@ -95,6 +95,23 @@ describe("what the policy wants to be done", () => {
     });
   });
 
+  it("about what drifted: nothing, where the environment does not allow any more what was ordered", async () => {
+    lab().setPolicy({ onTrustLost: "freeze", specLimits: { command: true } });
+    await lab().deploy(image.digest, { command: ["serve"] });
+    await lab().until(() => service() === "trusted: ");
+    lab().lab.setPolicy((document) => {
+      put(["version"], 99)(document);
+      put(["environments", "prod", "onTrustLost"], "freeze")(document);
+    });
+    const evil = lab().pin(digestOf("evil"));
+    lab().setImage(evil);
+
+    await lab().until(() => lab().reacted.length > 0);
+
+    expect(lab().reacted).toEqual([expect.stringMatching(/^restore: .*prod does not let a service have a command/)]);
+    expect(lab().engine.images).toEqual({ web: evil });
+  });
+
   it("about what drifts again and again: a minute apart from the fourth time on", async () => {
     lab().setPolicy({ onTrustLost: "freeze" });
     await lab().deploy(image.digest);

@@ -92,6 +92,22 @@ describe("what was made round the bridge", () => {
     expect(lab().containers).toEqual(["unmanaged"]);
   });
 
+  it("is said once of an unmanaged service, however many containers it starts", async () => {
+    await lab().deploy(image.digest, { replicas: 3 });
+    await lab().until(() => service() === "trusted: ");
+    for (const name of ["copy-1", "copy-2", "copy-3"]) {
+      lab().changeByHand((spec) => Object.assign(spec, { Name: name }));
+      await lab().until(() => lab().core.watch.states().services[0]?.name === name);
+      await lab().until(() => lab().containers.join() === "unmanaged");
+    }
+
+    expect(
+      lab()
+        .records("seen")
+        .map(({ what, name, state }) => `${what} ${name} ${state}`),
+    ).toEqual(["service copy-1 unmanaged"]);
+  });
+
   it("is a container that somebody started on a node, also one that says it is a task", async () => {
     lab().run(lab().pin(image.digest));
     lab().run(lab().pin(image.digest), { "com.docker.swarm.service.id": "made-up" });
