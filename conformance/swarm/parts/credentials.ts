@@ -48,7 +48,9 @@ export const credentials: Part = async (world, report) => {
   await checkAlarm(world, report);
   await report.check("with the service its secrets go", async () => {
     await world.docker("service", "rm", NAME);
-    await until("they are taken back", () => journal(world).some(({ event }) => event === "pull-secret-revoked"));
+    await until("they are taken back", () =>
+      journal(world).some(({ event, service }) => event === "pull-secret-revoked" && service === NAME),
+    );
     equal(
       readdirSync(folderOf(world)).filter((name) => readState(world, name).service === NAME),
       [],
