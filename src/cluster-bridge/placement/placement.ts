@@ -41,7 +41,7 @@ type Asked = Pick<ServiceSpec, "strategy" | "spreadOver" | "replicas">;
  * Where a service's tasks go: the engine is told by constraints and preferences alone, since it is the engine that starts
  * them again when a node is gone.
  * @throws BridgeError PLACEMENT where none can run, or not all that were asked for where the bridge chooses
- * @see docs/decisions/0050
+ * @see docs/decisions/0053
  */
 export function place(asked: Asked, need: Need, around: Surroundings, seed: number): Placement {
   const over = overOf(asked, around.nodes);
