@@ -140,8 +140,11 @@ describe("Placer", () => {
     const binpack = { strategy: "binpack", reservations: { cpus: 1 }, constraints: ["node.hostname==w1"] };
 
     expect((await place(binpack, "web-id")).fields).toEqual({ Constraints: ["node.hostname==w1", "node.id==id-w1"] });
-    for (const refused of [place(binpack), place({ ...binpack, update: { order: "start-first" } }, "web-id")])
-      await expect(refused).rejects.toMatchObject({
+    for (const refuse of [
+      () => place(binpack),
+      () => place({ ...binpack, update: { order: "start-first" } }, "web-id"),
+    ])
+      await expect(refuse()).rejects.toMatchObject({
         code: "PLACEMENT",
         message: expect.stringContaining("0 of 1 tasks"),
       });
