@@ -194,7 +194,7 @@ describe("what nobody can tell", () => {
     lab().lab.now = new Date(lab().lab.now.getTime() - 3_600_000);
 
     await lab().until(() => lab().lab.registry.asked.length > 0);
-    for (let round = 0; round < 50; round++) await new Promise((resolve) => setTimeout(resolve, 10));
+    await lab().later(10);
 
     expect(lab().records("reaction")).toEqual([]);
     expect(lab().engine.services.size).toBe(1);
