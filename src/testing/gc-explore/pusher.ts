@@ -106,9 +106,11 @@ export class Pusher {
     this.unsure.delete(tag);
   }
 
-  /** With every tag that names it. */
+  /** With every tag that names it. One that a push without an answer may have moved stays unsure. */
   async #deleteManifest({ deps }: Parts, digest: Digest): Promise<void> {
-    const named = [...this.tags].filter(([, named]) => named === digest).map(([tag]) => tag);
+    const named = [...this.tags]
+      .filter(([tag, named]) => named === digest && !this.unsure.has(tag))
+      .map(([tag]) => tag);
     for (const tag of named) this.unsure.add(tag);
     const asked = { repository: this.repository, reference: digest };
     const outcome = expect([202, "MANIFEST_UNKNOWN", "IN_USE"], await REQUESTS.deleteManifest(deps, asked));
