@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { findMissing } from "../../swarm/lab.ts";
-import { RUNS } from "../../swarm/parts/deploying.ts";
+import { prepare } from "../../swarm/parts/deploying.ts";
 import { World } from "../../swarm/world.ts";
 import { median, type Pace } from "../measure.ts";
 import { type Interval, intervalOf, percentOf, takeTurns } from "../paired.ts";
@@ -51,16 +51,6 @@ export async function deployBench({ pace, jsonFile }: DeployOptions): Promise<nu
   } finally {
     await world.close();
   }
-}
-
-async function prepare(world: World): Promise<string> {
-  const digest = await world.push("1", RUNS);
-  await world.api("PUT", "/api/v1/orgs/ann/repositories/web", JSON.stringify({ visibility: "public" }));
-  await world.goldseal("trust", "init", `${world.server.host}/ann/web`);
-  await world.sign("1");
-  await world.setPolicy();
-  await world.startBridge();
-  return digest;
 }
 
 async function measure({ goldseal, docker }: Ways, rounds: number): Promise<Result> {
