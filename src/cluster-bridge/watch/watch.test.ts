@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../oci/digest.ts";
 import { image, other } from "../../trust/testing/world.ts";
@@ -183,6 +184,21 @@ describe("what nobody can tell", () => {
 
     await lab().until(() => lab().core.watch.states().nodes[0]?.state === "unseen");
     await lab().until(() => lab().records("seen").length === 1);
+    expect(lab().records("seen")).toMatchObject([{ what: "node", name: "one", state: "unseen" }]);
+  });
+
+  it("is a node since it was seen last: its silence is no shorter because somebody waited for it", async () => {
+    await lab().until(() => lab().core.watch.states().nodes[0]?.state === "seen");
+    const held: ServerResponse[] = [];
+    lab().engine.attack = (_method, path, response) => path === "/containers/json" && held.push(response) > 0;
+    await expect.poll(() => held.length).toBe(1);
+    lab().lab.now = new Date(lab().lab.now.getTime() + 7_000);
+
+    lab().engine.attack = (_method, path, response) =>
+      path === "/containers/json" && response.writeHead(500).end() !== undefined;
+    held[0]?.writeHead(500).end();
+
+    await expect.poll(() => lab().records("seen").length).toBe(1);
     expect(lab().records("seen")).toMatchObject([{ what: "node", name: "one", state: "unseen" }]);
   });
 
