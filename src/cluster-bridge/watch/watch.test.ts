@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../oci/digest.ts";
 import { image, other } from "../../trust/testing/world.ts";
+import type { States } from "../cluster-states.ts";
 import { armImage, bothPlatforms } from "../testing/bridge-lab.ts";
 import { useWatchLab } from "../testing/watch-lab.ts";
 
@@ -127,6 +128,20 @@ describe("what was made round the bridge", () => {
       "it was started on the node itself",
       "it says that it is a task of the Swarm, and no manager knows of it",
     ]);
+  });
+
+  it("is such a container as soon as it is new no more, however long the pause between two looks is", async () => {
+    lab().run(lab().pin(image.digest), { "com.docker.swarm.service.id": "made-up" });
+    const { watch } = lab().core;
+    let before: States | undefined;
+    // Most of the time is over after the first look.
+    const elapsedMs = () => {
+      before ??= watch.states();
+      return performance.now() + (watch.states() === before ? 0 : 4_900);
+    };
+    await lab().restartWatch({ pace: { lookMs: 600_000, calmMs: 10, judgeMs: 600_000, soonMs: 20 }, elapsedMs });
+
+    await expect.poll(() => lab().containers).toEqual(["unmanaged"]);
   });
 
   it("is a node's own copy of an image, under the same name", async () => {

@@ -128,7 +128,15 @@ export class Watch {
     }
     const { calmMs, lookMs } = this.#pace;
     await this.#pause(calmMs, NEVER);
-    await this.#pause(lookMs - calmMs, this.#wakeLook.promise);
+    await this.#pause(Math.min(lookMs - calmMs, this.#untilOldMs()), this.#wakeLook.promise);
+  }
+
+  /** Until the first of those that no manager knows of is new no more: then it is said, not up to a pause later. */
+  #untilOldMs(): number {
+    const nowMs = this.#deps.elapsedMs();
+    const strangers = [...this.#firstSeenMs].filter(([key]) => !this.#members.has(key));
+    const left = strangers.map(([, seenMs]) => seenMs + NEW_MS - nowMs).filter((ms) => ms > 0);
+    return Math.min(...left);
   }
 
   async #judge(): Promise<void> {
