@@ -1,4 +1,41 @@
+import { afterAll, beforeAll, expect } from "vitest";
 import type { Database } from "../storage/database.ts";
+import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+
+/** For every test of a file: a server with an organization `lab`, at whose changes the disk can be full. */
+export function useAuditedApp() {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await openTestApp();
+    await app.addOrg("lab");
+    await app.database.query(
+      "",
+      `create function disk_full() returns trigger language plpgsql as
+       $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`,
+    );
+  });
+  afterAll(async () => {
+    expect(app.errors()).toEqual([]);
+    await app[Symbol.asyncDispose]();
+  });
+
+  /** A change, and that it was made, are there together or not at all. */
+  async function mustBeOne(route: string, send: () => Promise<{ status: number; body: Buffer }>): Promise<void> {
+    const { database } = app;
+    const before = [await fingerprints(database), await recorded(database)];
+    const failed = await withoutRecord(database, send);
+    const between = [await fingerprints(database), await recorded(database)];
+    const done = await send();
+    const after = await recorded(database);
+
+    expect([route, failed.status]).toEqual([route, 507]);
+    expect(between).toEqual(before);
+    expect([route, done.status < 300 ? "done" : done.body.toString()]).toEqual([route, "done"]);
+    expect(after).toEqual([...(before[1] as string[]), route]);
+  }
+
+  return { app: () => app, mustBeOne };
+}
 
 /** While `work` runs, no change can be put on record. */
 export async function withoutRecord<T>(database: Database, work: () => Promise<T>): Promise<T> {
