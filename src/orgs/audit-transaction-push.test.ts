@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { digestOf, OCI_MANIFEST, pushBlob, pushParts, putManifest, startUpload } from "../testing/images.ts";
-import { fingerprints, useAuditedApp, withoutRecord } from "./test-audit.ts";
+import { withoutRecord } from "../testing/without-record.ts";
+import { fingerprints, useAuditedApp } from "./test-audit.ts";
 
 const { app, mustBeOne } = useAuditedApp();
 const repository = "lab/app";

@@ -1,18 +1,14 @@
 import { afterAll, beforeAll, expect } from "vitest";
 import type { Database } from "../storage/database.ts";
 import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import { withoutRecord } from "../testing/without-record.ts";
 
-/** For every test of a file: a server with an organization `lab`, at whose changes the disk can be full. */
+/** For every test of a file: a server with an organization `lab`. */
 export function useAuditedApp() {
   let app: TestApp;
   beforeAll(async () => {
     app = await openTestApp();
     await app.addOrg("lab");
-    await app.database.query(
-      "",
-      `create function disk_full() returns trigger language plpgsql as
-       $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`,
-    );
   });
   afterAll(async () => {
     expect(app.errors()).toEqual([]);
@@ -35,19 +31,6 @@ export function useAuditedApp() {
   }
 
   return { app: () => app, mustBeOne };
-}
-
-/** While `work` runs, no change can be put on record. */
-export async function withoutRecord<T>(database: Database, work: () => Promise<T>): Promise<T> {
-  await database.query(
-    "",
-    `create trigger broken before insert on audit_log for each row when (new.outcome = 'done') execute function disk_full()`,
-  );
-  try {
-    return await work();
-  } finally {
-    await database.query("", "drop trigger broken on audit_log");
-  }
 }
 
 /** A fingerprint of each table but the record itself, and what the server notes of its own rounds at any time. */
