@@ -9,7 +9,7 @@ import { listOf, until } from "../lab/engine.ts";
 import { equal, filters, inspectService, journal, type Part, running } from "../looking.ts";
 import type { World } from "../world.ts";
 
-const REPOSITORY = "ann/vault";
+const REPOSITORY = "vault/app";
 const NAME = "vault";
 const RUNS = "trap exit TERM; while :; do sleep 1 & wait; done";
 /** Elsewhere it was built, so nobody has to pull it there. */
@@ -63,6 +63,7 @@ export const credentials: Part = async (world, report) => {
 };
 
 async function prepare(world: World): Promise<string> {
+  await world.found("vault");
   const digest = await world.push("1", `echo vault; ${RUNS}`, REPOSITORY);
   await world.goldseal("trust", "init", `${world.server.host}/${REPOSITORY}`);
   await world.sign("1", REPOSITORY);
