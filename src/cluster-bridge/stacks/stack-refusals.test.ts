@@ -144,11 +144,12 @@ describe("stack.deploy, where something stands in the way", () => {
 
     const taken = await deploy(net("10.9.11.0/24"));
     const within = await deploy(net("10.8.0.0/14"));
+    const fromAnAddress = await deploy(net("10.9.12.9/21"));
     const own = await deploy(both);
     const beside = await deploy(net("10.9.12.0/24"));
     const again = await deploy(net("10.9.12.0/24"));
 
-    for (const one of [taken, within])
+    for (const one of [taken, within, fromAnAddress])
       expect(one).toMatchObject({
         ...{ kind: "refuse", code: "CONFLICT", reason: "10.9.8.0/22 is the network old's: choose other addresses" },
       });
