@@ -1,6 +1,6 @@
 import type { Outcome, Tell } from "../actions.ts";
 import type { Deployer } from "../deployer.ts";
-import { BridgeError, type Refusal, toRefusal } from "../errors.ts";
+import { BridgeError, isPassing, type Refusal, toRefusal } from "../errors.ts";
 import type { PassPoint } from "../failpoint.ts";
 import type { Journal } from "../journal.ts";
 import { labelsOf } from "../managed-service.ts";
@@ -265,9 +265,6 @@ export class StackDeployer {
     return (await this.#deps.parts.list()).filter((held) => isOf(owner, held));
   }
 }
-
-/** What may be over by itself: what was begun is not given up for it. */
-const isPassing = ({ code }: Refusal): boolean => code === "SILENT" || code === "REGISTRY";
 
 const stackOf = (open: OpenStack): string => (open.kind === "remove" ? open.removal.stack : open.intent.stack);
 
