@@ -19,6 +19,13 @@ export interface ServiceWriterDeps {
   readonly failpoint: PassPoint;
 }
 
+/** What somebody wants a service to be. */
+export interface Wish {
+  readonly spec: ServiceSpec;
+  /** See {@link PolicyKeeper.fetch}. */
+  readonly sinceMs?: number | undefined;
+}
+
 /** What the engine is to be told of a service. */
 export interface Composed {
   readonly definition: JsonObject;
@@ -29,10 +36,10 @@ export interface Composed {
 export async function composeService(
   { swarm, place }: Pick<ServiceWriterDeps, "swarm" | "place">,
   { id, environment, pinned, stack }: Intent,
-  { spec, held }: { readonly spec: ServiceSpec; readonly held: HeldService | undefined },
+  { spec, sinceMs, held }: Wish & { readonly held: HeldService | undefined },
 ): Promise<Composed> {
   const [placed, ids] = await Promise.all([
-    place({ id, environment, pinned, spec, serviceId: held?.id }),
+    place({ id, environment, pinned, spec, sinceMs, serviceId: held?.id }),
     swarm.resolveIds(spec, environment),
   ]);
   const labels = { [ENVIRONMENT_LABEL]: environment, [INTENT_LABEL]: id };
