@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { ANN, addUser } from "../clients/world.ts";
 import { freePort } from "../harness/port.ts";
 import type { Credentials } from "../harness/registry-client.ts";
-import { freshFolder, launcher, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
+import { command, freshFolder, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
 import { getTool, mustRun, type RunResult, run } from "../harness/tools.ts";
 import { BridgeProcess } from "./bridge-process.ts";
 import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
@@ -130,7 +130,7 @@ export class World {
       DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE: ROOT_PASSPHRASE,
     };
     const where = ["--url", this.server.url, "--ca", this.server.caPath, "--as", who.name];
-    return run("node", [launcher, ...args, ...where], { cwd: projectRoot, env });
+    return run(command, [...args, ...where], { cwd: projectRoot, env });
   }
 
   image(tag: string, repository = "ann/web"): string {
