@@ -11,7 +11,7 @@ import { INTENT_LABEL, labelsOf, requireOwn, requireStack } from "./managed-serv
 import type { PlacementReport } from "./placement/placement.ts";
 import { findDifference } from "./same-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
-import { composeService, type ServiceWriterDeps, type Wish, writeService } from "./service-writer.ts";
+import { type ServiceWriterDeps, type Wish, writeService } from "./service-writer.ts";
 import { type Decision, signersOf } from "./signed-digest.ts";
 import { requireWithinNow } from "./spec-limits.ts";
 import type { HeldService } from "./swarm.ts";
@@ -139,12 +139,11 @@ export class DeploymentRun {
     held: HeldService | undefined,
     onProgress: OnProgress,
   ): Promise<Outcome> {
-    const composed = await composeService(this.#deps, intent, { ...wish, held });
-    const difference = await writeService(this.#deps, intent, composed, held);
+    const { definition, placed, difference } = await writeService(this.#deps, intent, wish, held);
     // Not before: until the engine took it, whoever ordered is told of a refusal as one.
-    onProgress({ placement: composed.placed.report, pinned: intent.pinned });
+    onProgress({ placement: placed.report, pinned: intent.pinned });
     if (difference !== undefined) return this.#undo(intent, difference, held, onProgress);
-    return this.#watch(intent, composed.definition, onProgress);
+    return this.#watch(intent, definition, onProgress);
   }
 
   /** So that what runs can be told from it later, the registry being there or not. */
