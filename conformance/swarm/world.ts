@@ -1,21 +1,19 @@
 /** A Swarm of several engines, a registry in its network, images that run, somebody who signs them, and the bridge between. */
-import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ANN, addUser } from "../clients/world.ts";
+import { ANN } from "../clients/world.ts";
 import { freePort } from "../harness/port.ts";
-import type { Credentials } from "../harness/registry-client.ts";
-import { command, freshFolder, projectRoot, type RunningServer, startServer } from "../harness/server.ts";
-import { getTool, mustRun, type RunResult, run } from "../harness/tools.ts";
+import { freshFolder, type RunningServer, startServer } from "../harness/server.ts";
+import { getTool, mustRun, type RunResult } from "../harness/tools.ts";
 import { BridgeProcess } from "./bridge-process.ts";
 import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
-import { keyIdOf, makeKey, makeOrder, type OrderOptions, type SigningKey, toEnvelope } from "./signing.ts";
+import { makeKey, type OrderOptions, type SigningKey } from "./signing.ts";
+import { type Answer, Door, relayTo, secretFileIn, type Told } from "./world/door.ts";
+import { OLGA, People } from "./world/people.ts";
+import { PolicyBook } from "./world/policy-book.ts";
 
-const OLGA: Credentials = { name: "olga", password: "olga-secret-1" };
-const ROOT_PASSPHRASE = "rootpass-123";
-/** By which the bridge believes who looks. */
-const RELAY_SECRET = randomBytes(24).toString("hex");
+export type { Answer } from "./world/door.ts";
 
 export class World {
   readonly folder: string;
@@ -25,11 +23,11 @@ export class World {
   readonly operator: SigningKey;
   /** The bridge's private key for notes to the managers' plug-in, from its next start on: a PEM file. */
   allowKey: string | undefined;
+  readonly #people: People;
+  readonly #policies: PolicyBook;
+  readonly #door: Door;
   readonly #data: string;
   #server: RunningServer;
-  #policyVersion = 0;
-  /** By environment: what the policy document says beside {@link World.environment}'s own words. */
-  #environments: Readonly<Record<string, object>> = {};
   #pinned: readonly string[] = ["ann/web"];
   /** As their roots were when they were pinned. */
   readonly #pins = new Map<string, object>();
@@ -39,6 +37,9 @@ export class World {
     [this.folder, this.lab, this.#server, this.#data] = [folder, lab, server, data];
     this.bridge = new BridgeProcess(folder, bridgePort);
     [this.officer, this.operator] = [makeKey(), makeKey()];
+    this.#people = new People(() => this.#server, folder);
+    this.#policies = new PolicyBook({ officer: this.officer, operator: this.operator });
+    this.#door = new Door(this.bridge.url, this.operator);
   }
 
   /** The registry speaks TLS to the engines, and the engines to the bridge. */
@@ -52,8 +53,7 @@ export class World {
       server = await startServer({ data, workers: 1, env });
       const world = new World({ folder, lab, server, data, bridgePort });
       lab.trustRegistry(server.host, server.caPath);
-      for (const user of [ANN, OLGA]) await addUser(server, user);
-      await world.#login();
+      await world.#people.arrive(lab.manager());
       return world;
     } catch (error) {
       await lab.close();
@@ -89,48 +89,30 @@ export class World {
     return this.dockerOn(this.lab.manager(), ...args);
   }
 
-  async dockerOn(node: LabNode, ...args: readonly string[]): Promise<string> {
-    const env = { DOCKER_CONFIG: join(this.folder, "docker") };
-    return (await mustRun(getTool("docker-20.10"), ["--host", node.socket, ...args], { env })).trim();
-  }
-
-  async #login(): Promise<void> {
-    const args = ["login", "--username", ANN.name, "--password-stdin", this.#server.host];
-    const env = { DOCKER_CONFIG: join(this.folder, "docker") };
-    const engine = ["--host", this.lab.manager().socket];
-    await mustRun(getTool("docker-20.10"), [...engine, ...args], { env, input: ANN.password });
+  dockerOn(node: LabNode, ...args: readonly string[]): Promise<string> {
+    return this.#people.docker(node, args);
   }
 
   /** Our command line as ann, who signs. What it printed. */
   goldseal(...args: readonly string[]): Promise<string> {
-    return must(this.#goldseal(ANN, args));
+    return this.#people.goldseal(ANN, args);
   }
 
   /** The same, whatever came of it. */
   tryGoldseal(...args: readonly string[]): Promise<RunResult> {
-    return this.#goldseal(ANN, args);
+    return this.#people.try(ANN, args);
   }
 
   /** Our command line as the registry's administrator. */
   admin(...args: readonly string[]): Promise<string> {
-    return must(this.#goldseal(this.server.admin, args));
+    return this.#people.goldseal(this.server.admin, args);
   }
 
   /** Our command line as olga, who deploys: her order goes through the registry to the bridge. */
   operate(environment: string, ...args: readonly string[]): Promise<string> {
     const file = join(this.folder, "olga.pem");
     writeFileSync(file, this.operator.privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
-    return must(this.#goldseal(OLGA, [...args, "--environment", environment, "--key", file]));
-  }
-
-  #goldseal(who: Credentials, args: readonly string[]): Promise<RunResult> {
-    const env = {
-      ...{ DOCKER_CONFIG: join(this.folder, "docker"), GOLDSEAL_PASSWORD: who.password },
-      DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE: ROOT_PASSPHRASE,
-      DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE: ROOT_PASSPHRASE,
-    };
-    const where = ["--url", this.server.url, "--ca", this.server.caPath, "--as", who.name];
-    return run(command, [...args, ...where], { cwd: projectRoot, env });
+    return this.#people.goldseal(OLGA, [...args, "--environment", environment, "--key", file]);
   }
 
   image(tag: string, repository = "ann/web"): string {
@@ -162,33 +144,15 @@ export class World {
 
   /** Hands in the next policy document. `prod` asks for ann; what was said of other environments stays, unless said anew. */
   async setPolicy(specLimits: object = {}, environments: Readonly<Record<string, object>> = {}): Promise<void> {
-    this.#environments = { ...this.#environments, ...environments };
     const { keys, roles } = await this.#delegations();
     const [id = ""] = roles.find(({ name }) => name === "targets/ann")?.keyids ?? [];
-    const ann = keys[id]?.keyval.public ?? "";
-    const common = { maxTimestampAge: "48h", operators: [this.operator.keyId], rights: { ops: "deploy" } };
-    const prod = { ...common, images: ["ann/*"], require: [{ team: "qa", k: 1 }], specLimits };
-    const others = Object.entries(this.#environments).map(([name, own]) => [name, { ...prod, ...own }]);
-    const document = {
-      ...{ version: ++this.#policyVersion, expires: new Date(Date.now() + 86_400_000).toISOString() },
-      environments: { prod, ...Object.fromEntries(others) },
-      teams: { qa: ["ann"], ops: ["olga"] },
-      keys: {
-        [keyIdOf(ann)]: { spki: ann, user: "ann" },
-        [this.operator.keyId]: { spki: this.operator.spki, user: "olga" },
-        [this.officer.keyId]: { spki: this.officer.spki, user: "otto" },
-      },
-    };
-    const body = toEnvelope("goldseal.policy/v1", document, [this.officer]);
+    const body = this.#policies.next(keys[id]?.keyval.public ?? "", specLimits, environments);
     await this.api("PUT", "/api/v1/policies/bridge", body);
   }
 
   /** As admin. */
-  async api(method: string, path: string, body?: string): Promise<string> {
-    const { name, password } = this.server.admin;
-    const args = ["-sS", "--fail-with-body", "--cacert", this.server.caPath, "-u", `${name}:${password}`, "-X", method];
-    if (body !== undefined) args.push("-H", "content-type: application/json", "--data-binary", "@-");
-    return mustRun("curl", [...args, `${this.server.url}${path}`], { input: body ?? "" });
+  api(method: string, path: string, body?: string): Promise<string> {
+    return this.#people.api(method, path, body);
   }
 
   async #delegations(): Promise<Delegations> {
@@ -237,12 +201,12 @@ export class World {
   }
 
   makeOrder(spec: string, options: OrderOptions = {}): string {
-    return makeOrder(spec, this.operator, options);
+    return this.#door.makeOrder(spec, options);
   }
 
   /** What the bridge answered: the problem, or the last line. */
-  async order(spec: string, order: string, environment = "prod"): Promise<Answer> {
-    return this.#post(`/api/v1/deployments?environment=${environment}`, spec, order);
+  order(spec: string, order: string, environment = "prod"): Promise<Answer> {
+    return this.#door.post(`/api/v1/deployments?environment=${environment}`, spec, order);
   }
 
   /** As olga, who may. */
@@ -255,32 +219,16 @@ export class World {
   change(action: string, body: object, environment = "prod"): Promise<Answer> {
     const text = JSON.stringify(body);
     const path = `/api/v1/cluster/orders?environment=${environment}&action=${action}`;
-    return this.#post(path, text, this.makeOrder(text, { action, environment }));
+    return this.#door.post(path, text, this.makeOrder(text, { action, environment }));
   }
 
-  async #post(path: string, body: string, order: string): Promise<Answer> {
-    const answer = await fetch(`${this.bridge.url}${path}`, {
-      method: "POST",
-      headers: { "goldseal-order": order },
-      body,
-    });
-    const lines = (await answer.text())
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line));
-    return { status: answer.status, lines, last: lines.at(-1) };
-  }
-
-  async bridgeGet(path: string): Promise<{ readonly status: number; readonly text: string }> {
-    const answer = await fetch(`${this.bridge.url}${path}`);
-    return { status: answer.status, text: await answer.text() };
+  bridgeGet(path: string): Promise<Told> {
+    return this.#door.get(path);
   }
 
   /** Below `/api/v1/cluster/`, as the registry's relay asks for olga, or somebody else. */
-  async view(path: string, user = "olga"): Promise<{ readonly status: number; readonly text: string }> {
-    const headers = { "goldseal-user": user, "goldseal-relay": RELAY_SECRET };
-    const answer = await fetch(`${this.bridge.url}/api/v1/cluster/${path}`, { headers });
-    return { status: answer.status, text: await answer.text() };
+  view(path: string, user = "olga"): Promise<Told> {
+    return this.#door.view(path, user);
   }
 
   /** Images of the services that there are, by name. */
@@ -292,30 +240,6 @@ export class World {
     return Object.fromEntries(await Promise.all(found));
   }
 }
-
-/** @throws Error with all that was printed when it failed */
-async function must(running: Promise<RunResult>): Promise<string> {
-  const { status, stdout, stderr } = await running;
-  if (status !== 0) throw new Error(`goldseal exited ${status}\n${stdout}${stderr}`.trimEnd());
-  return stdout;
-}
-
-/** What `serve` must know to hand orders and looks on to the bridge. */
-function relayTo(bridgePort: number, folder: string): Record<string, string> {
-  const secretFile = secretFileIn(folder);
-  writeFileSync(secretFile, `${RELAY_SECRET}\n`, { mode: 0o600 });
-  return { GOLDSEAL_BRIDGE_URL: `http://127.0.0.1:${bridgePort}`, GOLDSEAL_BRIDGE_SECRET_FILE: secretFile };
-}
-
-const secretFileIn = (folder: string): string => join(folder, "relay-secret");
-
-export interface Answer {
-  readonly status: number;
-  readonly lines: readonly Loose[];
-  readonly last: Loose;
-}
-
-type Loose = { readonly [name: string]: unknown } | undefined;
 
 interface Delegations {
   readonly keys: Readonly<Record<string, { readonly keyval: { readonly public: string } }>>;

@@ -11,6 +11,8 @@ export interface CallOptions {
   /** Statuses that are answers too, beside 2xx. */
   readonly expected?: readonly number[];
   readonly timeoutMs?: number;
+  /** See {@link EngineAsk}. */
+  readonly isBare?: boolean;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -35,9 +37,9 @@ export class EngineClient {
   async call(
     method: EngineAsk["method"],
     path: string,
-    { body, headers, expected = [], timeoutMs = TIMEOUT_MS }: CallOptions = {},
+    { body, headers, expected = [], timeoutMs = TIMEOUT_MS, isBare }: CallOptions = {},
   ): Promise<EngineAnswer> {
-    const asked = this.#wire.exchange({ method, path, body, headers, timeoutMs });
+    const asked = this.#wire.exchange({ method, path, body, headers, timeoutMs, isBare });
     const answer = await asked.catch((cause: unknown) => {
       throw silent(`${method} ${path}`, cause);
     });

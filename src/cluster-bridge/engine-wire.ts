@@ -15,6 +15,8 @@ export interface EngineAsk {
   readonly headers?: OutgoingHttpHeaders | undefined;
   /** From the first byte sent to the last one received. */
   readonly timeoutMs: number;
+  /** Without a note, as anybody would ask. */
+  readonly isBare?: boolean | undefined;
 }
 
 export interface EngineAnswer {
@@ -107,7 +109,7 @@ export class EngineSocket implements EngineWire {
   }
 
   async #open(
-    { method, path, body, headers: more }: Asked,
+    { method, path, body, headers: more, isBare = false }: Asked,
     signal: AbortSignal,
     agent: Agent | false = this.#fresh,
   ): Promise<IncomingMessage> {
@@ -115,7 +117,7 @@ export class EngineSocket implements EngineWire {
     if (body !== undefined)
       Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
     const uri = `${API}${path}`;
-    const note = this.#notes?.write({ method, uri, body: body ?? Buffer.alloc(0) });
+    const note = isBare ? undefined : this.#notes?.write({ method, uri, body: body ?? Buffer.alloc(0) });
     if (note !== undefined) headers[NOTE_HEADER] = note;
     const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent });
     let isConnected = false;

@@ -38,6 +38,7 @@ const says = (status: number, message: string) => (_method: string, path: string
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ message }));
   return true;
 };
+const UNGUARDED = "plugin goldseal failed with error: AuthZPlugin";
 /** Nobody listens there any more. */
 const unplug = (index: number) => rm(at(index).socket);
 
@@ -109,6 +110,42 @@ describe("the manager", () => {
 
     await expect(told).rejects.toMatchObject({ code: "SILENT" });
     expect(at(0).asked).toEqual(["POST /services/create"]);
+  });
+
+  it("is the next one when the first one's authorization plug-in is down", async () => {
+    const manager = (await open()).manager();
+    at(0).attack = says(
+      500,
+      `${UNGUARDED}.AuthZReq: Post "http://plugin/AuthZPlugin.AuthZReq": dial unix: no such file`,
+    );
+
+    await manager.call("POST", "/services/create", {
+      body: Buffer.from('{"Name":"web","TaskTemplate":{"ContainerSpec":{}}}'),
+    });
+
+    expect(at(1).asked).toContain("POST /services/create");
+  });
+
+  it("is not asked twice when its plug-in is down and there is no other", async () => {
+    const alone = await Engines.open({ engine: unix(0), engines: new Map() });
+    at(0).attack = says(
+      500,
+      `${UNGUARDED}.AuthZReq: Post "http://plugin/AuthZPlugin.AuthZReq": dial unix: no such file`,
+    );
+
+    await expect(alone.manager().list("/services")).rejects.toMatchObject({ code: "SILENT" });
+
+    expect(at(0).asked).toEqual(["GET /services", "GET /info"]);
+  });
+
+  it("is not told of a change again whose answer the first one's plug-in kept back", async () => {
+    const manager = (await open()).manager();
+    at(0).attack = says(500, `${UNGUARDED}.AuthZRes: Post "http://plugin/AuthZPlugin.AuthZRes": EOF`);
+
+    const told = manager.call("POST", "/services/create", { body: Buffer.from("{}") });
+
+    await expect(told).rejects.toMatchObject({ code: "SILENT" });
+    expect(engines.map(({ asked }) => asked.filter((one) => one.startsWith("POST")).length)).toEqual([1, 0, 0]);
   });
 
   it("is not asked again because of a registry that is away", async () => {

@@ -21,7 +21,9 @@ type Attempt =
   /** It heard, and did nothing: there is no leader now. */
   | { readonly kind: "leaderless"; readonly error: Error }
   /** It is no manager, or is not there. */
-  | { readonly kind: "none"; readonly error: Error };
+  | { readonly kind: "none"; readonly error: Error }
+  /** Its authorization plug-in does not answer: it took its time, and did nothing. */
+  | { readonly kind: "unguarded"; readonly error: Error };
 
 /**
  * Whichever manager is there. What is read is asked of the next when one does not answer; a change goes to the next only
@@ -41,11 +43,13 @@ export class ManagerWire implements EngineWire {
     for (;;) {
       const attempt = await this.#round(ask);
       if (attempt.kind === "answer") return attempt.answer;
-      if (attempt.kind === "none" && hasLooked) throw attempt.error;
-      if (attempt.kind === "leaderless" && performance.now() > endsMs) throw attempt.error;
-      if (attempt.kind === "leaderless") await delay(PAUSE_MS);
+      const isLeaderless = attempt.kind === "leaderless";
+      if (isLeaderless ? performance.now() > endsMs : hasLooked) throw attempt.error;
+      const known = this.#options.managers().length;
+      if (isLeaderless) await delay(PAUSE_MS);
       else await this.#options.lookForMore();
-      hasLooked = attempt.kind === "none";
+      if (attempt.kind === "unguarded" && this.#options.managers().length === known) throw attempt.error;
+      hasLooked = !isLeaderless;
     }
   }
 
@@ -92,6 +96,12 @@ async function tryOne(manager: EngineWire, ask: EngineAsk): Promise<Attempt> {
     const message = isJsonObject(answer.body) ? String(answer.body.message ?? "") : "";
     if (answer.status === 503 && message.includes("not a swarm manager"))
       return { kind: "none", error: new UnsentError(message) };
+    if (answer.status >= 500 && UNGUARDED.test(message)) {
+      // Asked before the call is carried out, that it failed is certain; afterwards, nobody knows what came of the call.
+      if (isReading || message.includes("AuthZPlugin.AuthZReq"))
+        return { kind: "unguarded", error: new UnsentError(message) };
+      throw new Error(message);
+    }
     const isLeaderless = answer.status >= 500 && LEADERLESS.test(message);
     if (!isLeaderless) return { kind: "answer", answer };
     if (isReading || /does not have a leader/i.test(message)) return { kind: "leaderless", error: new Error(message) };
@@ -102,6 +112,9 @@ async function tryOne(manager: EngineWire, ask: EngineAsk): Promise<Attempt> {
     throw error;
   }
 }
+
+/** What an engine says whose authorization plug-in does not answer: it denies everything. */
+const UNGUARDED = /^plugin \S+ failed with error: /;
 
 /** What 20.10 and later say while there is none, or while it goes; not what they say of a registry that is away. */
 const LEADERLESS =

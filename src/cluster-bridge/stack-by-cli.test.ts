@@ -1,41 +1,19 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { generateSigningKey } from "../cli/docker-keys/signing-key.ts";
-import { pushImage } from "../cli/trust/testing/trust-lab.ts";
-import { CliLab } from "./testing/cli-lab.ts";
+import { describe, expect, it } from "vitest";
+import { useOperatorLab } from "./testing/operator-lab.ts";
 
-const operator = generateSigningKey();
-let lab: CliLab;
-let digests: readonly string[];
-beforeAll(async () => {
-  lab = await CliLab.open();
-  const place = { app: lab.app, as: "alice", repository: "alice/app" };
-  digests = [await pushImage(place, "1"), await pushImage(place, "2")];
-  for (const line of ["init", "sign"])
-    for (const tag of line === "init" ? [""] : [":1", ":2"])
-      expect(await lab.goldseal("alice", `trust ${line} ${lab.authority}/alice/app${tag}`)).toMatchObject({
-        status: 0,
-      });
-  await lab.giveKey("bob", "bob", operator);
-  await lab.setPolicy({ bob: operator }, { specLimits: { secrets: ["shop_key"] } });
-  await lab.startBridge();
+const { lab, bob, pinned } = useOperatorLab({
+  signed: ["1", "2"],
+  prod: { specLimits: { secrets: ["shop_key"] } },
 });
-afterAll(async () => {
-  expect(lab.app.errors()).toEqual([]);
-  await lab.close();
-});
-beforeEach(() => lab.engine.reset());
-
-const bob = (line: string) => lab.goldseal("bob", `${line} --environment prod`);
-const pinned = (index: number) => `${lab.authority}/alice/app@${digests[index]}`;
-const image = (tag: string) => `${lab.authority}/alice/app:${tag}`;
+const image = (tag: string) => `${lab().authority}/alice/app:${tag}`;
 
 /** Its path. `%` stands for the dollar. */
 async function write(text: string): Promise<string> {
-  const file = join(lab.home, "compose.yml");
+  const file = join(lab().home, "compose.yml");
   await writeFile(file, text.replaceAll("%", "$"));
-  await writeFile(join(lab.home, "key.txt"), "s3cret");
+  await writeFile(join(lab().home, "key.txt"), "s3cret");
   return file;
 }
 
@@ -51,17 +29,17 @@ describe("goldseal stack", () => {
   it("deploys a compose file with the files beside it and the variables of here, and removes it", async () => {
     const run = await bob(`stack deploy -c ${await write(two("%{TAG:-2}"))} shop`);
 
-    expect(run).toMatchObject({ status: 0, out: `shop_web ${pinned(1)}\nshop_db ${pinned(0)}\n` });
+    expect(run).toMatchObject({ status: 0, out: `shop_web ${pinned("2")}\nshop_db ${pinned("1")}\n` });
     expect(run.err).toMatch(/^made the secret shop_key_[0-9a-f]{16}\nmade the network shop_default\n/);
-    const spec = lab.engine.find("shop_web")?.Spec.TaskTemplate.ContainerSpec;
+    const spec = lab().engine.find("shop_web")?.Spec.TaskTemplate.ContainerSpec;
     expect(spec).toMatchObject({ Env: ["DATA=/nonexistent"], Secrets: [{ File: { Name: "key" } }] });
-    expect(lab.engine.parts.parts.find(({ kind }) => kind === "secrets")?.body.Data).toBe(btoa("s3cret"));
+    expect(lab().engine.parts.parts.find(({ kind }) => kind === "secrets")?.body.Data).toBe(btoa("s3cret"));
 
     const removal = await bob("stack rm shop");
 
     expect(removal).toMatchObject({ status: 0, out: "" });
     expect(removal.err).toMatch(/^removed the service shop_\w+\nremoved the service shop_\w+\n/);
-    expect([lab.engine.images, lab.engine.parts.names]).toEqual([{}, []]);
+    expect([lab().engine.images, lab().engine.parts.names]).toEqual([{}, []]);
   });
 
   it("removes what the file has no longer with --prune", async () => {
@@ -70,17 +48,17 @@ describe("goldseal stack", () => {
     const run = await bob(`stack deploy --prune -c ${await write(two("1"))} shop`);
 
     expect(run.err).toContain("removed the service shop_job\n");
-    expect(Object.keys(lab.engine.images).toSorted()).toEqual(["shop_db", "shop_web"]);
+    expect(Object.keys(lab().engine.images).toSorted()).toEqual(["shop_db", "shop_web"]);
   });
 
   it("fails where one service does, and says what became of each", async () => {
     await bob(`stack deploy -c ${await write(two("1"))} shop`);
-    lab.engine.broken.add(pinned(1));
+    lab().engine.broken.add(pinned("2"));
 
     const { status, out, err } = await bob(`stack deploy -c ${await write(two("2"))} shop`);
 
     expect([status, out]).toEqual([1, ""]);
-    expect(err).toContain(`shop_web: update paused due to failure (rolled back to ${pinned(0)})\n`);
+    expect(err).toContain(`shop_web: update paused due to failure (rolled back to ${pinned("1")})\n`);
     expect(err).toContain("shop_db is as it was ordered\n");
   });
 
@@ -91,14 +69,14 @@ describe("goldseal stack", () => {
 
     expect([status, out]).toEqual([1, ""]);
     for (const path of ["services.web.build", "services.web.privileged", "foo"]) expect(err).toContain(`${path}: `);
-    expect(lab.engine.asked).toEqual([]);
+    expect(lab().engine.asked).toEqual([]);
   });
 
   it("prints what would be signed, and says what is done otherwise", async () => {
     const more = "    deploy: {rollback_config: {parallelism: 2}}";
     const file = await write(`services:\n  web:\n    image: r/a/b:1\n${more}\n`);
 
-    const { status, out, err } = await lab.goldseal("bob", `stack config -c ${file} shop`);
+    const { status, out, err } = await lab().goldseal("bob", `stack config -c ${file} shop`);
 
     expect([status, err]).toEqual([0, expect.stringMatching(/^note: services.web.deploy.rollback_config: .*\n$/)]);
     expect(JSON.parse(out)).toEqual({

@@ -1,35 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { generateSigningKey } from "../../cli/docker-keys/signing-key.ts";
-import { pushImage } from "../../cli/trust/testing/trust-lab.ts";
-import { CliLab } from "../testing/cli-lab.ts";
+import { describe, expect, it } from "vitest";
+import { useOperatorLab } from "../testing/operator-lab.ts";
 
-const operator = generateSigningKey();
-let lab: CliLab;
-let pinned: string;
-beforeAll(async () => {
-  lab = await CliLab.open();
-  const image = `${lab.authority}/alice/app`;
-  pinned = `${image}@${await pushImage({ app: lab.app, as: "alice", repository: "alice/app" }, "1")}`;
-  for (const line of [`trust init ${image}`, `trust sign ${image}:1`])
-    expect(await lab.goldseal("alice", line)).toMatchObject({ status: 0 });
-  await lab.giveKey("bob", "bob", operator);
-  await lab.setPolicy({ bob: operator });
-  await lab.startBridge();
-});
-afterAll(async () => {
-  expect(lab.app.errors()).toEqual([]);
-  await lab.close();
-});
-beforeEach(() => lab.engine.reset());
-const bob = (line: string) => lab.goldseal("bob", `${line} --environment prod`);
-const writes = () => lab.engine.asked.filter((line) => !line.startsWith("GET "));
+const { lab, bob, setPolicy, pinned } = useOperatorLab({ signed: ["1"] });
+const writes = () => lab().engine.asked.filter((line) => !line.startsWith("GET "));
 
 describe("goldseal deploy, and where it runs", () => {
   it("tells with --dry-run why each node would run it, and changes nothing", async () => {
     const { status, out, err } = await bob("deploy alice/app:1 --name web --replicas 3 --dry-run");
 
     expect([status, out]).toEqual([0, "one  3  64  61035  fits\n"]);
-    expect(err).toBe(`web would run as ${pinned}; nothing is changed\n`);
+    expect(err).toBe(`web would run as ${pinned("1")}; nothing is changed\n`);
     expect(writes()).toEqual([]);
   });
 
@@ -40,7 +20,7 @@ describe("goldseal deploy, and where it runs", () => {
       outcome: {
         kind: "done",
         dryRun: true,
-        pinned,
+        pinned: pinned("1"),
         placement: { strategy: "spread", nodes: [{ node: "one", tasks: 1 }] },
       },
     });
@@ -54,11 +34,11 @@ describe("goldseal deploy, and where it runs", () => {
   });
 
   it("says why it can run nowhere, and the engine hears nothing", async () => {
-    await lab.setPolicy({ bob: operator }, { placement: { inject: ["node.role!=manager"] } });
+    await setPolicy({ placement: { inject: ["node.role!=manager"] } });
 
     const { status, err } = await bob("deploy alice/app:1 --name web");
 
-    await lab.setPolicy({ bob: operator });
+    await setPolicy();
     expect([status, writes()]).toEqual([1, []]);
     expect(err).toContain(
       "web can run nowhere: node.role!=manager matches 0 of 1 nodes (every node is that) (409 placement)",

@@ -1,11 +1,8 @@
 /** The engines of a Swarm as the bridge sees them, each on a unix socket: they hold what a test puts there, and what orders make. */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import type { ServerResponse } from "node:http";
 import type { Loose } from "../../notary/tuf/testing/loose.ts";
+import { type Answer, EngineSocket, type Question } from "./engine-socket.ts";
 
 /** What all managers hold. */
 export class ClusterSimulator {
@@ -55,31 +52,23 @@ export class NodeSimulator {
   /** Told what came with each change. */
   onBody: (line: string, body: Loose) => void = () => undefined;
   readonly #cluster: ClusterSimulator;
-  readonly #folder: string;
-  readonly #server: Server;
+  readonly #socket: EngineSocket;
 
-  private constructor(cluster: ClusterSimulator, folder: string, name: string, role: "manager" | "worker") {
-    [this.#cluster, this.#folder, this.name, this.role, this.id] = [cluster, folder, name, role, `id-of-${name}`];
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+  private constructor(cluster: ClusterSimulator, socket: EngineSocket, name: string, role: "manager" | "worker") {
+    [this.#cluster, this.#socket, this.name, this.role, this.id] = [cluster, socket, name, role, `id-of-${name}`];
+    socket.onQuestion((question, response) => this.#answer(question, response));
   }
 
   static async start(cluster: ClusterSimulator, name: string, role: "manager" | "worker"): Promise<NodeSimulator> {
-    const node = new NodeSimulator(cluster, await mkdtemp(join(tmpdir(), "goldseal-node-")), name, role);
-    node.#server.listen(node.socket);
-    await once(node.#server, "listening");
-    return node;
+    return new NodeSimulator(cluster, await EngineSocket.open(), name, role);
   }
 
   get socket(): string {
-    return join(this.#folder, "docker.sock");
+    return this.#socket.path;
   }
 
-  async stop(): Promise<void> {
-    const closed = once(this.#server, "close");
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await closed;
-    await rm(this.#folder, { recursive: true });
+  stop(): Promise<void> {
+    return this.#socket.close();
   }
 
   /** As if it had just joined. */
@@ -97,17 +86,12 @@ export class NodeSimulator {
     return found;
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? "", "http://engine");
-    const [method, path] = [request.method ?? "", url.pathname.replace(/^\/v1\.41/, "")];
-    const pieces: Buffer[] = [];
-    for await (const piece of request) pieces.push(piece);
-    const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
-    this.asked.push(`${method} ${path}${url.search}`);
+  #answer({ method, path, search, query, text }: Question, response: ServerResponse): Answer {
+    const body = text === "" ? {} : JSON.parse(text);
+    this.asked.push(`${method} ${path}${search}`);
     if (method !== "GET") this.onBody(`${method} ${path}`, body);
-    if (this.attack(method, path, response)) return;
-    const [status, answer] = method === "GET" ? this.#read(path, url.searchParams) : this.#change(method, path, body);
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+    if (this.attack(method, path, response)) return undefined;
+    return method === "GET" ? this.#read(path, query) : this.#change(method, path, body);
   }
 
   #read(path: string, query: URLSearchParams): [number, unknown] {

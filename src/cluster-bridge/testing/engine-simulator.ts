@@ -1,10 +1,7 @@
 /** A manager's engine as the bridge sees it: services and their tasks, on a unix socket, whose answers a test may change. */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import type { ServerResponse } from "node:http";
+import { type Answer, EngineSocket, type Question } from "./engine-socket.ts";
 import { PartStore } from "./part-store.ts";
 
 /** What the engine is told of a service, as far as this one looks at it. */
@@ -80,31 +77,23 @@ export class EngineSimulator {
   readonly containers = new Map<string, EngineContainer>();
   /** Of which bytes an image is; where it is not said, `sha256:` and its name. */
   readonly imageIds = new Map<string, string>();
-  readonly #folder: string;
-  readonly #server: Server;
+  readonly #socket: EngineSocket;
 
-  private constructor(folder: string) {
-    this.#folder = folder;
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+  private constructor(socket: EngineSocket) {
+    this.#socket = socket;
+    socket.onQuestion((question, response) => this.#answer(question, response));
   }
 
   static async start(): Promise<EngineSimulator> {
-    const engine = new EngineSimulator(await mkdtemp(join(tmpdir(), "goldseal-engine-")));
-    engine.#server.listen(engine.socket);
-    await once(engine.#server, "listening");
-    return engine;
+    return new EngineSimulator(await EngineSocket.open());
   }
 
   get socket(): string {
-    return join(this.#folder, "docker.sock");
+    return this.#socket.path;
   }
 
-  async stop(): Promise<void> {
-    const closed = once(this.#server, "close");
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await closed;
-    await rm(this.#folder, { recursive: true });
+  stop(): Promise<void> {
+    return this.#socket.close();
   }
 
   /** As if it were new. */
@@ -129,22 +118,14 @@ export class EngineSimulator {
     return [...this.services.values()].find(({ Spec }) => Spec.Name === name);
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? "", "http://engine");
-    const [method, path] = [request.method ?? "", decodeURIComponent(url.pathname.replace(/^\/v1\.41/, ""))];
-    const pieces: Buffer[] = [];
-    for await (const piece of request) pieces.push(piece);
-    const body = pieces.length === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString());
-    const auth = request.headers["x-registry-auth"]?.toString();
+  async #answer({ method, path, query, text, auth }: Question, response: ServerResponse): Promise<Answer> {
+    const body = text === "" ? {} : JSON.parse(text);
     this.asked.push(`${method} ${path}`);
     this.auths.push(auth);
-    if (this.attack(method, path, response)) return;
+    if (this.attack(method, path, response)) return undefined;
     const [, reference] = /^\/distribution\/(.+)\/json$/.exec(path) ?? [];
-    const [status, answer] =
-      reference === undefined
-        ? (this.parts.act(method, path, body) ?? this.#act(method, path, url.searchParams, body))
-        : toAnswer(await this.pull(reference, auth));
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+    if (reference !== undefined) return toAnswer(await this.pull(reference, auth));
+    return this.parts.act(method, path, body) ?? this.#act(method, path, query, body);
   }
 
   #act(method: string, path: string, query: URLSearchParams, body: EngineSpec): [number, unknown] {

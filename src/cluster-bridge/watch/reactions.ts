@@ -6,7 +6,8 @@ import { BridgeError } from "../errors.ts";
 import type { Journal } from "../journal.ts";
 import type { Deployment } from "../ledger.ts";
 import type { HeldService, Swarm } from "../swarm.ts";
-import type { SeenContainer, SeenService } from "./lookout.ts";
+import type { SeenService } from "./lookout.ts";
+import type { SeenContainer } from "./node-looks.ts";
 
 interface About {
   /** The same for the same finding. */

@@ -1,11 +1,7 @@
 /** An engine on a socket of its own, whose answers a test may change: what placement reads, and the labels it writes. */
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Json, type JsonObject, parseJson } from "../../../oci/json.ts";
 import type { Endpoint } from "../../bridge-config.ts";
+import { type Answer, EngineSocket, type Question } from "../../testing/engine-socket.ts";
 
 interface Held {
   readonly ID: string;
@@ -15,8 +11,7 @@ interface Held {
 }
 
 export class EngineSimulator {
-  readonly #server: Server;
-  readonly #folder: string;
+  readonly #socket: EngineSocket;
   /** By id, in order. */
   readonly nodes = new Map<string, Held>();
   tasks: JsonObject[] = [];
@@ -27,24 +22,17 @@ export class EngineSimulator {
   /** Called before a node is changed. */
   beforeWrite: () => void = () => undefined;
 
-  private constructor(folder: string) {
-    this.#folder = folder;
-    this.#server = createServer((request, response) => {
-      void this.#answer(request).then(({ status, body }) =>
-        response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body)),
-      );
-    });
+  private constructor(socket: EngineSocket) {
+    this.#socket = socket;
+    socket.onQuestion((question) => this.#answer(question));
   }
 
   static async start(): Promise<EngineSimulator> {
-    const simulator = new EngineSimulator(await mkdtemp(join(tmpdir(), "goldseal-engine-")));
-    simulator.#server.listen(simulator.endpoint.socket);
-    await once(simulator.#server, "listening");
-    return simulator;
+    return new EngineSimulator(await EngineSocket.open());
   }
 
-  get endpoint(): Endpoint & { readonly kind: "unix" } {
-    return { kind: "unix", socket: join(this.#folder, "docker.sock") };
+  get endpoint(): Endpoint {
+    return { kind: "unix", socket: this.#socket.path };
   }
 
   /** A node that is ready, as a manager shows it, of two CPUs and 4 GiB. */
@@ -64,34 +52,27 @@ export class EngineSimulator {
     return this.nodes.get(`id-${hostname}`)?.Spec.Labels;
   }
 
-  async stop(): Promise<void> {
-    const closed = once(this.#server, "close");
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await closed;
-    await rm(this.#folder, { recursive: true });
+  stop(): Promise<void> {
+    return this.#socket.close();
   }
 
-  async #answer(request: IncomingMessage): Promise<{ readonly status: number; readonly body: unknown }> {
-    const url = new URL(request.url ?? "", "http://engine");
-    const path = url.pathname.replace("/v1.41", "");
-    if (request.method === "POST") return this.#write(request, path, url.searchParams.get("version"));
+  #answer({ method, path, query, text }: Question): Answer {
+    if (method === "POST") return this.#write(path, query.get("version"), text);
     const known: Readonly<Record<string, unknown>> = {
       ...{ "/nodes": [...this.nodes.values()], "/tasks": this.tasks, "/services": this.services, "/info": this.info },
     };
     const body = known[path] ?? this.nodes.get(path.replace("/nodes/", ""));
-    return body === undefined ? { status: 404, body: { message: `no ${path}` } } : { status: 200, body };
+    return body === undefined ? [404, { message: `no ${path}` }] : [200, body];
   }
 
-  async #write(request: IncomingMessage, path: string, version: string | null) {
-    const pieces: Buffer[] = await request.toArray();
+  #write(path: string, version: string | null, text: string): Answer {
     this.writes.push(`POST ${path}?version=${version}`);
     this.beforeWrite();
     const held = this.nodes.get(/^\/nodes\/([^/]+)\/update$/.exec(path)?.[1] ?? "");
-    if (held === undefined) return { status: 404, body: { message: `no ${path}` } };
+    if (held === undefined) return [404, { message: `no ${path}` }];
     if (String(held.Version.Index) !== version)
-      return { status: 500, body: { message: "rpc error: code = Unknown desc = update out of sequence" } };
-    [held.Spec, held.Version] = [parseJson(Buffer.concat(pieces)) as JsonObject, { Index: held.Version.Index + 1 }];
-    return { status: 200, body: {} };
+      return [500, { message: "rpc error: code = Unknown desc = update out of sequence" }];
+    [held.Spec, held.Version] = [parseJson(Buffer.from(text)) as JsonObject, { Index: held.Version.Index + 1 }];
+    return [200, {}];
   }
 }
