@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import { parseDocument } from "yaml";
 import {
   oneOf,
   orOff,
@@ -18,7 +17,7 @@ import {
   parseUserName,
   wholeNumber,
 } from "./setup/config-values.ts";
-import { nearest } from "./setup/nearest.ts";
+import { readVariables, type Variables } from "./setup/config-variables.ts";
 import { Secret } from "./setup/secret.ts";
 
 export type TlsConfig =
@@ -125,42 +124,6 @@ export class ConfigError extends Error {
 }
 
 type Parse<T> = (text: string) => T;
-type Variables = Readonly<Record<string, string | undefined>>;
-
-const VARIABLES: ReadonlySet<string> = new Set([
-  "GOLDSEAL_LISTEN",
-  "GOLDSEAL_PUBLIC_URL",
-  "GOLDSEAL_DATA",
-  "GOLDSEAL_TLS",
-  "GOLDSEAL_ADMIN_PASSWORD",
-  "GOLDSEAL_DATABASE_URL",
-  "GOLDSEAL_BLOBS",
-  "GOLDSEAL_BLOB_REDIRECT",
-  "GOLDSEAL_MASTER_KEY_FILE",
-  "GOLDSEAL_AUTH_CHALLENGE",
-  "GOLDSEAL_WORKERS",
-  "GOLDSEAL_BRIDGE_CONFIG",
-  "GOLDSEAL_AUTHZ_KEYS",
-  "GOLDSEAL_AUTHZ_SOCKET",
-  "GOLDSEAL_BRIDGE_URL",
-  "GOLDSEAL_BRIDGE_CA_FILE",
-  "GOLDSEAL_BRIDGE_SECRET_FILE",
-  "GOLDSEAL_BRIDGE_ACCOUNT",
-  "GOLDSEAL_TOKEN_TTL_SECONDS",
-  "GOLDSEAL_UPLOAD_TTL_HOURS",
-  "GOLDSEAL_GC_EVERY_MINUTES",
-  "GOLDSEAL_GC_GRACE_HOURS",
-  "GOLDSEAL_GC_UNTAGGED_HOURS",
-  "GOLDSEAL_DELETE",
-  "GOLDSEAL_ANONYMOUS",
-  "GOLDSEAL_TRUST_KEYS",
-  "GOLDSEAL_LDAP",
-  "GOLDSEAL_LOG_LEVEL",
-  "GOLDSEAL_FAILPOINT",
-]);
-
-/** The command line's, which may stand in the same environment. */
-const CLIENT_VARIABLE = "GOLDSEAL_PASSWORD";
 
 /**
  * The configuration out of environment variables and, below them, the text of `goldseal.yaml` (same names).
@@ -168,12 +131,7 @@ const CLIENT_VARIABLE = "GOLDSEAL_PASSWORD";
  */
 export function parseConfig(env: Variables, yamlText?: string): Config {
   const mistakes: string[] = [];
-  const fromFile = yamlText === undefined ? {} : readYaml(yamlText, mistakes);
-  for (const name of Object.keys(env).filter((name) => name.startsWith("GOLDSEAL_"))) {
-    if (VARIABLES.has(name) || name === CLIENT_VARIABLE) continue;
-    mistakes.push(unknownName(name, "environment variable"));
-  }
-  const values = { ...fromFile, ...ownVariables(env) };
+  const values = readVariables(env, yamlText, mistakes);
 
   function read<T, D>(name: string, parse: Parse<T>, fallback: D): T | D {
     const text = values[name];
@@ -260,36 +218,6 @@ function checkTogether(config: Config, values: Variables, mistakes: string[]): v
   if (config.blobs.kind === "fs" && config.blobRedirect !== "off") {
     mistakes.push("GOLDSEAL_BLOB_REDIRECT: needs GOLDSEAL_BLOBS=s3://…; clients cannot be sent to a folder");
   }
-}
-
-function readYaml(text: string, mistakes: string[]): Record<string, string> {
-  // "failsafe": every scalar is the text as it is written, so a password 0123 stays one.
-  const document = parseDocument(text, { uniqueKeys: true, schema: "failsafe" });
-  const content: unknown = document.errors.length === 0 ? document.toJS() : null;
-  for (const error of document.errors) mistakes.push(`goldseal.yaml: ${error.message.split("\n")[0]}`);
-  if (content === null || content === undefined) return {};
-  if (typeof content !== "object" || Array.isArray(content)) {
-    mistakes.push("goldseal.yaml: must be a list of NAME: value lines");
-    return {};
-  }
-  const values: Record<string, string> = {};
-  for (const [name, value] of Object.entries(content)) {
-    if (!VARIABLES.has(name)) mistakes.push(unknownName(name, "key in goldseal.yaml"));
-    else if (typeof value === "string") values[name] = value;
-    else mistakes.push(`${name}: must be one value in goldseal.yaml`);
-  }
-  return values;
-}
-
-function ownVariables(env: Variables): Record<string, string> {
-  const own: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) if (VARIABLES.has(name) && value !== undefined) own[name] = value;
-  return own;
-}
-
-function unknownName(name: string, what: string): string {
-  const near = nearest(name, VARIABLES);
-  return `${name}: unknown ${what}${near === undefined ? "" : `; did you mean ${near}?`}`;
 }
 
 /** `{ [name]: value }`, or nothing when there is no value: an absent field is absent, not undefined. */

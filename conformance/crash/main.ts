@@ -125,7 +125,7 @@ function mutatedSuite(): MutatedSuite {
     script: "conformance/crash/main.ts",
     argsFor: ({ name, at }) => {
       const own = MUTANTS.find((mutant) => mutant.name === name)?.args ?? ["--blobs", "fs"];
-      const bounds = own.includes("--power-cuts") ? [] : ["--cycles", "20"];
+      const bounds = own.includes("--power-cuts") ? [] : ["--cycles", "80"];
       const common = [
         "--seed",
         values.seed,

@@ -66,7 +66,12 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
     },
     {
       name: "setup-name-not-synced",
-      edits: [{ file: SETUP_FILES, find: `  await syncFolder(dirname(file));`, replace: "" }],
+      // All three: whoever comes last in the data folder makes the names of those before last too.
+      edits: [
+        { file: SETUP_FILES, find: `  await syncFolder(dirname(file));`, replace: "" },
+        { file: "src/setup/postgres-cluster.ts", find: `  await syncFolder(dirname(place.cluster));`, replace: "" },
+        { file: FILES, find: `[join(root, "blobs"), root, join(root, "..")]`, replace: `[join(root, "blobs"), root]` },
+      ],
     },
     {
       name: "grant-delete-not-awaited",

@@ -1,6 +1,7 @@
 /** Every route is tried by some operation, and no operation names a route that is gone. */
 import { PLAIN } from "./operations.ts";
-import { REST_ROWS, TOKEN_CREATE } from "./rest-cells.ts";
+import { TOKEN_CREATE } from "./rest-cells.ts";
+import { REST_ROWS } from "./rest-rows.ts";
 import { findUndeclared, type TableRow } from "./route-table.ts";
 import { SPECIAL } from "./special-cells.ts";
 

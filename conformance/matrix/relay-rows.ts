@@ -1,5 +1,5 @@
 /** Routes that lead to a bridge. None is behind this server: whoever is let through finds nothing, as at any path that leads nowhere. */
-import type { Row } from "./rest-cells.ts";
+import type { Row } from "./rest-rows.ts";
 
 const relayed = (method: string, path: string): Row => ({
   ...{ who: "signed-in", method, path: () => `/api/v1/${path}`, ok: 404 },

@@ -1,4 +1,4 @@
-/** The operations of REST on one repository; who may do those that concern none is in rest-cells.ts. */
+/** The operations of REST on one repository; who may do those that concern none is in rest-rows.ts. */
 import type { Operation, PlainName, Step } from "./operations.ts";
 import type { Ask } from "./wire.ts";
 import { restPath, SPARE_TEAM, shortName } from "./world.ts";

@@ -45,7 +45,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     setup: "src/storage/test-postgres.ts",
     nearest: [
       [/bridge-policy/, /bridge-policy/],
-      [/judge-image|people|cosign-reader/, /judge-image/],
+      [/cosign-reader/, /cosign-reader/],
+      [/content/, /content/],
+      [/judge-promotion/, /judge-promotion/],
+      [/judge-image|people/, /judge-image/],
       [/./, /pull|polic/],
     ],
   },

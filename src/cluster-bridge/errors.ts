@@ -46,6 +46,9 @@ export class BridgeError extends Error {
   }
 }
 
+/** What may be over by itself: nobody answered. */
+export const isPassing = ({ code }: Pick<Refusal, "code">): boolean => code === "SILENT" || code === "REGISTRY";
+
 export const refuse = (code: RefusalCode, reason: string): Refusal => ({ kind: "refuse", code, reason });
 
 /**

@@ -43,7 +43,7 @@ export function composeWatch(core: Core, { pace, elapsedMs = () => performance.n
   const reactions = new Reactions({ deployer, swarm, engines, journal });
   return new Watch({
     ...{ ledger, policy, states, now, elapsedMs, log, alarms: new Alarms({ journal, log }) },
-    lookout: new Lookout(engines),
+    lookout: new Lookout(engines, { elapsedMs }),
     standings: new Standings({
       decisions: { ...decisions, registry: new ManifestMemory(decisions.registry) },
       ...{ excuse: findExcuse(core), now, elapsedMs },

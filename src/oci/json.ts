@@ -35,6 +35,17 @@ export function parseJson(bytes: Uint8Array, { maxDepth = 32, roundNumbers = fal
   return new Parser(decode(bytes), { maxDepth, roundNumbers }).document();
 }
 
+/** The object that they are; undefined for what is none. */
+export function findObject(bytes: Uint8Array): JsonObject | undefined {
+  try {
+    const value = parseJson(bytes);
+    return isJsonObject(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+}
+
 export function isJsonObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

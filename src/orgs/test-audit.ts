@@ -1,16 +1,36 @@
+import { afterAll, beforeAll, expect } from "vitest";
 import type { Database } from "../storage/database.ts";
+import { openTestApp, type TestApp } from "../testing/open-test-app.ts";
+import { withoutRecord } from "../testing/without-record.ts";
 
-/** While `work` runs, no change can be put on record. */
-export async function withoutRecord<T>(database: Database, work: () => Promise<T>): Promise<T> {
-  await database.query(
-    "",
-    `create trigger broken before insert on audit_log for each row when (new.outcome = 'done') execute function disk_full()`,
-  );
-  try {
-    return await work();
-  } finally {
-    await database.query("", "drop trigger broken on audit_log");
+/** For every test of a file: a server with an organization `lab`. */
+export function useAuditedApp() {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await openTestApp();
+    await app.addOrg("lab");
+  });
+  afterAll(async () => {
+    expect(app.errors()).toEqual([]);
+    await app[Symbol.asyncDispose]();
+  });
+
+  /** A change, and that it was made, are there together or not at all. */
+  async function mustBeOne(route: string, send: () => Promise<{ status: number; body: Buffer }>): Promise<void> {
+    const { database } = app;
+    const before = [await fingerprints(database), await recorded(database)];
+    const failed = await withoutRecord(database, send);
+    const between = [await fingerprints(database), await recorded(database)];
+    const done = await send();
+    const after = await recorded(database);
+
+    expect([route, failed.status]).toEqual([route, 507]);
+    expect(between).toEqual(before);
+    expect([route, done.status < 300 ? "done" : done.body.toString()]).toEqual([route, "done"]);
+    expect(after).toEqual([...(before[1] as string[]), route]);
   }
+
+  return { app: () => app, mustBeOne };
 }
 
 /** A fingerprint of each table but the record itself, and what the server notes of its own rounds at any time. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutRecord } from "../testing/without-record.ts";
 import type { Approval } from "../trust/approval.ts";
 import { addPen, type Lab, openLab, type Pen } from "./testing/lab.ts";
 
@@ -129,21 +130,11 @@ describe("POST promotions/{id}/approvals", () => {
 
   it("and its record are there together or not at all", async () => {
     const asked = await ask([{ team: "ops/release", k: 2 }]);
-    const { database } = lab.app;
-    await database.query(
-      "",
-      `create function no_room() returns trigger language plpgsql as
-       $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`,
-    );
-    await database.query(
-      "",
-      "create trigger broken before insert on audit_log for each row execute function no_room()",
-    );
-    const results = [
+
+    const results = await withoutRecord(lab.app.database, async () => [
       await approve(asked, "olga"),
       await lab.rest("POST", `promotions/${asked.id}/rejection`, { as: "olga", body: {} }),
-    ];
-    await database.query("", "drop trigger broken on audit_log");
+    ]);
 
     expect(results.map(({ status }) => status)).toEqual([507, 507]);
     expect(await lab.must(200, "GET", `promotions/${asked.id}`)).toMatchObject({ state: "pending", approvals: [] });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutRecord } from "../testing/without-record.ts";
 import { type Lab, openLab } from "./testing/lab.ts";
 
 let lab: Lab;
@@ -76,17 +77,9 @@ describe("POST promotions/{id}/reversal", () => {
     await lab.push("dev/record", "1", "one");
     const id = await promote("dev/record:1", "ops/record:gold");
     const { database } = lab.app;
-    await database.query(
-      "",
-      `create function no_room() returns trigger language plpgsql as
-       $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`,
-    );
-    await database.query(
-      "",
-      "create trigger broken before insert on audit_log for each row execute function no_room()",
-    );
-    const failed = await reverse(id);
-    await database.query("", "drop trigger broken on audit_log");
+
+    const failed = await withoutRecord(database, () => reverse(id));
+
     expect([failed.status, (await lab.must(200, "GET", `promotions/${id}`)).state]).toEqual([507, "done"]);
 
     await reverse(id);

@@ -3,10 +3,9 @@ import { type ByteStream, bytes, type Reply } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
 import type { Handler } from "../http/route.ts";
 import { digestOf } from "../oci/digest.ts";
-import { isJsonObject, type JsonObject } from "../oci/json.ts";
+import { findObject, isJsonObject, type JsonObject } from "../oci/json.ts";
 import { linesOf } from "../oci/lines.ts";
 import type { RelayDeps } from "./deps.ts";
-import { findObject } from "./find-object.ts";
 import { forward, headersBack, problemReply, readProblem } from "./forward.ts";
 
 /**

@@ -1,9 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { bytes, type Reply, type ReplyHeaders } from "../http/reply.ts";
 import type { Request } from "../http/request.ts";
-import type { JsonObject } from "../oci/json.ts";
+import { findObject, type JsonObject } from "../oci/json.ts";
 import type { Bridge, RelayDeps } from "./deps.ts";
-import { findObject } from "./find-object.ts";
 
 /** Of the request, beside who sent it. */
 const PASSED_ON = ["accept", "content-type", "goldseal-order", "goldseal-break-glass", "if-none-match"];

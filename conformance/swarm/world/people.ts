@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { ANN, addUser } from "../../clients/world.ts";
 import type { Credentials } from "../../harness/registry-client.ts";
-import { launcher, projectRoot, type RunningServer } from "../../harness/server.ts";
+import { command, projectRoot, type RunningServer } from "../../harness/server.ts";
 import { getTool, mustRun, type RunResult, run } from "../../harness/tools.ts";
 import type { LabNode } from "../lab.ts";
 
@@ -52,7 +52,7 @@ export class People {
       DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE: ROOT_PASSPHRASE,
     };
     const where = ["--url", url, "--ca", caPath, "--as", who.name];
-    return run("node", [launcher, ...args, ...where], { cwd: projectRoot, env });
+    return run(command, [...args, ...where], { cwd: projectRoot, env });
   }
 
   /** What it printed. @throws Error with all that was printed when it failed */

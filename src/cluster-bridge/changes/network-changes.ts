@@ -6,14 +6,13 @@ import { BridgeError } from "../errors.ts";
 import { ENVIRONMENT_LABEL, INTENT_LABEL } from "../managed-service.ts";
 import { readBody } from "../order-body.ts";
 import { findDifference } from "../same-definition.ts";
-import { isRecent } from "../swarm.ts";
 import { isOfCluster, type NetworkUser, readAttached, usersOf } from "../views/networks.ts";
 import { isEncrypted } from "../views/networks-view.ts";
 import { labelsAt, listAt, textAt } from "../views/wire.ts";
 import { type NetworkBody, networkSchema, removeSchema } from "./bodies.ts";
 import type { Change, ChangeJournal } from "./change-journal.ts";
+import { findTakenAddresses, overlapEachOther, whyUnencrypted } from "./network-rules.ts";
 import { requireOwn } from "./own.ts";
-import { findSubnet, overlap } from "./subnet.ts";
 
 const [SET_UP_MS, POLL_MS] = [15_000, 100] as const;
 
@@ -79,8 +78,7 @@ function findNetworkDifference(
   held: JsonObject,
 ): string | undefined {
   if (isEncrypted(held) !== encrypted) return "Options.encrypted";
-  const heldSubnets = listAt(held, "IPAM", "Config").map((config) => textAt(config, "Subnet"));
-  if (!subnets.every((subnet) => heldSubnets.includes(subnet))) return "IPAM.Config";
+  if (!subnets.every((subnet) => subnetsOf(held).includes(subnet))) return "IPAM.Config";
   const { Name, Driver, Scope, Attachable, Internal, Ingress, Labels } = sent;
   const shown = ["Name", "Driver", "Scope", "Attachable", "Internal", "Ingress", "Labels"];
   return findDifference(
@@ -92,30 +90,23 @@ function findNetworkDifference(
 const readNetworks = async (manager: Manager): Promise<JsonObject[]> =>
   (await manager.list("/networks")).filter(isOfCluster);
 
-/** Of subnets that overlap an engine says nothing, and lets tasks wait for an address for ever. @throws BridgeError CONFLICT */
+/** @throws BridgeError CONFLICT; SPEC where it is in its own way */
 function refuseTaken({ name, subnets }: NetworkBody, networks: readonly JsonObject[]): void {
   if (networks.some((network) => textAt(network, "Name") === name))
     throw new BridgeError("CONFLICT", `there is a network ${name} already`);
-  const wanted = subnets.flatMap((text) => findSubnet(text) ?? []);
-  if (wanted.some((one, index) => wanted.slice(index + 1).some((other) => overlap(one, other))))
-    throw new BridgeError("SPEC", "the network's subnets overlap each other");
-  for (const network of networks) {
-    for (const config of listAt(network, "IPAM", "Config")) {
-      const held = findSubnet(textAt(config, "Subnet"));
-      if (held !== undefined && wanted.some((one) => overlap(one, held)))
-        throw new BridgeError("CONFLICT", `${textAt(config, "Subnet")} is the network ${textAt(network, "Name")}'s`);
-    }
-  }
+  if (overlapEachOther(subnets)) throw new BridgeError("SPEC", "the network's subnets overlap each other");
+  const [taken] = findTakenAddresses(subnets, networks.map(toAddressed));
+  if (taken !== undefined) throw new BridgeError("CONFLICT", taken);
 }
 
-/** Each node encrypts by itself: one that is too old would send in the clear (CVE-2023-28840 to 28842, hardening C08). */
+const toAddressed = (network: JsonObject) => ({ name: textAt(network, "Name"), subnets: subnetsOf(network) });
+const subnetsOf = (network: JsonObject): string[] =>
+  listAt(network, "IPAM", "Config").map((config) => textAt(config, "Subnet"));
+
+/** @throws BridgeError CONFLICT */
 async function requireEncryption(manager: Manager): Promise<void> {
-  const nodes = await manager.list("/nodes");
-  const versionOf = (node: JsonObject): string => textAt(node, "Description", "Engine", "EngineVersion");
-  const old = nodes.filter((node) => !isRecent(versionOf(node)));
-  if (old.length === 0) return;
-  const named = old.map((node) => `${textAt(node, "Description", "Hostname")} (${versionOf(node)})`).join(", ");
-  throw new BridgeError("CONFLICT", `engines too old to encrypt: ${named}; 20.10.24 or 23.0.3 at least`);
+  const why = whyUnencrypted(await manager.list("/nodes"));
+  if (why !== undefined) throw new BridgeError("CONFLICT", why);
 }
 
 /** `network.remove`: only when nobody uses it. */

@@ -1,5 +1,5 @@
 import { digestOf } from "../../oci/digest.ts";
-import { isJsonObject, type Json, JsonError, type JsonObject, parseJson } from "../../oci/json.ts";
+import { findObject, isJsonObject, type Json, type JsonObject } from "../../oci/json.ts";
 import { maxManifestBytes, parseManifest } from "../../oci/manifest.ts";
 import { isIndexMediaType } from "../../oci/media-types.ts";
 import type { RepositoryName } from "../../oci/repository-name.ts";
@@ -31,7 +31,7 @@ export async function readPlatforms(registry: Registry, pinned: string, authorit
 }
 
 function toEntries({ bytes }: Artifact): (JsonObject | undefined)[] {
-  const { manifests } = toObject(bytes) ?? {};
+  const { manifests } = findObject(bytes) ?? {};
   const entries: readonly Json[] = Array.isArray(manifests) ? manifests : [];
   return entries.map((entry) => {
     const platform = isJsonObject(entry) ? entry.platform : undefined;
@@ -52,7 +52,7 @@ async function findConfig(
     if (error instanceof BridgeError && error.code === "REGISTRY") return undefined;
     throw error;
   });
-  return answer === undefined || digestOf(answer.body) !== digest ? undefined : toObject(answer.body);
+  return answer === undefined || digestOf(answer.body) !== digest ? undefined : findObject(answer.body);
 }
 
 /** Undefined: what can be run nowhere, such as a statement beside the images of an index. */
@@ -66,14 +66,4 @@ function toPlatform(entry: JsonObject | undefined): Platform | undefined {
 
 function distinct(platforms: readonly Platform[]): Platform[] {
   return [...new Map(platforms.map((platform) => [`${platform.os}/${platform.arch}`, platform])).values()];
-}
-
-function toObject(bytes: Uint8Array): JsonObject | undefined {
-  try {
-    const value = parseJson(bytes);
-    return isJsonObject(value) ? value : undefined;
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
 }

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from "../../oci/json.ts";
+import { findTakenAddresses, overlapEachOther } from "../changes/network-rules.ts";
 import { STACK } from "../service-definition.ts";
 import { CONTENT, ENVIRONMENT, type HeldPart, type Owner } from "./stack-parts.ts";
 import { PART_KINDS, type Part, type StackPlan } from "./stack-plan.ts";
@@ -35,13 +36,38 @@ export function findConflicts(
   ];
 }
 
-/** What has the name of a part without being it. */
+/** What has the name of a part without being it, or the addresses of a network that is to be made. */
 export function findPartConflicts(parts: readonly Part[], owner: Owner, held: readonly HeldPart[]): string[] {
-  return parts.flatMap((part) => {
+  const named = parts.flatMap((part) => {
     const there = held.filter(({ kind, name }) => kind === part.kind && name === part.name);
     return there.flatMap((one) => findPartConflict(part, one, owner));
   });
+  return [...named, ...findAddressConflicts(findNewNetworks(parts, held), held)];
 }
+
+/** Those that are still to be made. */
+export function findNewNetworks(parts: readonly Part[], held: readonly HeldPart[]): Part[] {
+  const there = new Set(held.filter(({ kind }) => kind === "networks").map(({ name }) => name));
+  return parts.filter(({ kind, name }) => kind === "networks" && !there.has(name));
+}
+
+export const isEncrypted = ({ settings: { Options } }: Part): boolean =>
+  isJsonObject(Options) && "encrypted" in Options;
+
+function findAddressConflicts(wanted: readonly Part[], held: readonly HeldPart[]): string[] {
+  const subnets = wanted.flatMap(subnetsOf);
+  const others = held.filter(({ kind }) => kind === "networks");
+  return [
+    ...(overlapEachOther(subnets) ? ["the subnets of the stack's networks overlap each other"] : []),
+    ...findTakenAddresses(
+      subnets,
+      others.map((one) => ({ name: one.name, subnets: subnetsOf(one) })),
+    ),
+  ];
+}
+
+const subnetsOf = ({ settings: { Subnets } }: Pick<Part, "settings">): string[] =>
+  Array.isArray(Subnets) ? Subnets.map(String) : [];
 
 /** What other environments made is theirs, and what the bridge did not make is anybody's. */
 function findExternalConflict(what: string, there: readonly HeldPart[], { environment }: Owner): string[] {

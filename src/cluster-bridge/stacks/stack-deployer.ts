@@ -1,6 +1,6 @@
 import type { Outcome, Tell } from "../actions.ts";
 import type { Deployer } from "../deployer.ts";
-import { BridgeError, type Refusal, toRefusal } from "../errors.ts";
+import { BridgeError, isPassing, type Refusal, toRefusal } from "../errors.ts";
 import type { PassPoint } from "../failpoint.ts";
 import type { Journal } from "../journal.ts";
 import { labelsOf } from "../managed-service.ts";
@@ -11,7 +11,14 @@ import type { Decision } from "../signed-digest.ts";
 import { requireWithinNow } from "../spec-limits.ts";
 import type { Swarm } from "../swarm.ts";
 import { type Removed, removeParts, whatIs } from "./part-removal.ts";
-import { findConflicts, findForeign, findPartConflicts, type Named } from "./stack-conflicts.ts";
+import {
+  findConflicts,
+  findForeign,
+  findNewNetworks,
+  findPartConflicts,
+  isEncrypted,
+  type Named,
+} from "./stack-conflicts.ts";
 import { summarize, toEnd, toOutcome } from "./stack-outcome.ts";
 import { ENVIRONMENT, type HeldPart, type Owner, type StackParts } from "./stack-parts.ts";
 import { contentKey, PART_KINDS, type Part, type StackPlan } from "./stack-plan.ts";
@@ -74,12 +81,21 @@ export class StackDeployer {
     const intent = { ...judged, id: this.#deps.newId(), prune: plan.prune, parts: plan.parts };
     return this.#inTurn(intent.stack, async () => {
       const held = await this.#deps.parts.list();
-      const conflicts = findConflicts(plan, intent, await this.#services(), held);
+      const conflicts = [
+        ...findConflicts(plan, intent, await this.#services(), held),
+        ...(await this.#findUnencrypted(plan, held)),
+      ];
       if (conflicts.length > 0) throw new BridgeError("CONFLICT", conflicts.join("; "));
       await this.#deps.journal.append({ event: "stack", ...intent });
       this.#deps.failpoint("bridge.afterIntent");
       return this.#carryOut(intent, { contents: plan.contents, isFresh: true, tell });
     });
+  }
+
+  async #findUnencrypted({ parts }: StackPlan, held: readonly HeldPart[]): Promise<string[]> {
+    const mustEncrypt = findNewNetworks(parts, held).some(isEncrypted);
+    const why = mustEncrypt ? await this.#deps.parts.whyUnencrypted() : undefined;
+    return why === undefined ? [] : [why];
   }
 
   remove(asked: Omit<StackRemoval, "id">): Promise<Outcome> {
@@ -249,9 +265,6 @@ export class StackDeployer {
     return (await this.#deps.parts.list()).filter((held) => isOf(owner, held));
   }
 }
-
-/** What may be over by itself: what was begun is not given up for it. */
-const isPassing = ({ code }: Refusal): boolean => code === "SILENT" || code === "REGISTRY";
 
 const stackOf = (open: OpenStack): string => (open.kind === "remove" ? open.removal.stack : open.intent.stack);
 

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from "../../oci/json.ts";
+import { whyUnencrypted } from "../changes/network-rules.ts";
 import type { Engines } from "../engines.ts";
 import { STACK } from "../service-definition.ts";
 import { contentKey, type Part, type PartKind } from "./stack-plan.ts";
@@ -38,6 +39,11 @@ export class StackParts {
       ...(secrets ?? []).map((entry) => toHeldContent("secrets", entry)),
       ...(configs ?? []).map((entry) => toHeldContent("configs", entry)),
     ];
+  }
+
+  /** Why the cluster would not encrypt a network; undefined: it would. @throws BridgeError ENGINE, SILENT */
+  async whyUnencrypted(): Promise<string | undefined> {
+    return whyUnencrypted(await this.#engines.manager().list("/nodes"));
   }
 
   /** @throws BridgeError ENGINE, SILENT */

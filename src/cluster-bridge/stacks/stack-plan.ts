@@ -149,7 +149,11 @@ class Naming {
     this.external[kind].push(name);
   }
 
+  /** @throws BridgeError SPEC where two would be one thing in the cluster */
   #addOwn(key: string, part: Part): void {
+    const { kind, name } = part;
+    if (this.parts.some((one) => one.kind === kind && one.name === name))
+      throw new BridgeError("SPEC", `the stack has two ${kind} named ${name}: give one of them another name`);
     this.#names.set(`${part.kind}/${key}`, part.name);
     this.parts.push(part);
   }

@@ -70,6 +70,16 @@ describe("stack.deploy, of what may not be", () => {
     ["external things with settings", { networks: { front: { external: "x", attachable: true } } }, "attachable"],
     ["a name too long", { services: { [`w${"x".repeat(39)}`]: { image: "x" } }, name: "s".repeat(32) }, "1 to 63"],
     [
+      "two networks that would be one",
+      { networks: { front: { name: "one" }, back: { name: "one" } } },
+      "the stack has two networks named one: give one of them another name",
+    ],
+    [
+      "two secrets that would be one, whatever they hold",
+      { secrets: { a: { name: "one", data: base64("a") }, b: { name: "one", data: base64("b") } } },
+      "the stack has two secrets named one",
+    ],
+    [
       "labels of the bridge's",
       { networks: { front: { labels: { "goldseal.environment": "x" } } } },
       "labels.goldseal.environment",
@@ -124,6 +134,52 @@ describe("stack.deploy, where something stands in the way", () => {
 
     expect(await deploy()).toMatchObject({ kind: "refuse", code: "CONFLICT", reason: expect.stringMatching(reason) });
     expect(told().slice(asked)).toEqual([]);
+  });
+
+  it("refuses addresses that another network has, or that two of its own would have, before anything is made", async () => {
+    const { parts } = lab().engine;
+    parts.act("POST", "/networks/create", { Name: "old", IPAM: { Config: [{ Subnet: "10.9.8.0/22" }] } });
+    const net = (...subnets: string[]) => ({ networks: { front: { subnets } } });
+    const both = { networks: { front: { subnets: ["10.20.0.0/16"] }, back: { subnets: ["10.20.7.9/24"] } } };
+
+    const taken = await deploy(net("10.9.11.0/24"));
+    const within = await deploy(net("10.8.0.0/14"));
+    const fromAnAddress = await deploy(net("10.9.12.9/21"));
+    const own = await deploy(both);
+    const beside = await deploy(net("10.9.12.0/24"));
+    const again = await deploy(net("10.9.12.0/24"));
+
+    for (const one of [taken, within, fromAnAddress])
+      expect(one).toMatchObject({
+        ...{ kind: "refuse", code: "CONFLICT", reason: "10.9.8.0/22 is the network old's: choose other addresses" },
+      });
+    expect(own).toMatchObject({ code: "CONFLICT", reason: "the subnets of the stack's networks overlap each other" });
+    expect([beside.kind, again.kind]).toEqual(["done", "done"]);
+    expect(told().filter((line) => line === "POST /networks/create")).toHaveLength(1);
+  });
+
+  it("encrypts nothing where one node's engine would send it in the clear (C08)", async () => {
+    const encrypted = { networks: { front: { driverOptions: { encrypted: "" } } } };
+    const nodes = [["m1", "20.10.24"] as const, ["w1", "20.10.23"] as const].map(([Hostname, EngineVersion]) => ({
+      ...{ ID: Hostname, Version: { Index: 1 }, Status: { State: "ready" } },
+      Spec: { Labels: {}, Role: "worker", Availability: "active" },
+      Description: {
+        ...{ Hostname, Platform: { OS: "linux", Architecture: "x86_64" }, Resources: {}, Engine: { EngineVersion } },
+      },
+    }));
+    lab().engine.attack = (method, path, response) =>
+      method === "GET" && path === "/nodes" && Boolean(response.end(JSON.stringify(nodes)));
+
+    const refused = await deploy(encrypted);
+    const asked = told();
+    lab().engine.attack = () => false;
+    const done = await deploy(encrypted);
+
+    expect(refused).toMatchObject({
+      ...{ kind: "refuse", code: "CONFLICT" },
+      reason: "engines too old to encrypt: w1 (20.10.23); 20.10.24 or 23.0.3 at least",
+    });
+    expect([asked, done.kind]).toEqual([[], "done"]);
   });
 
   it("refuses what shall be there and is not, and a name that holds something else, all at once", async () => {

@@ -39,7 +39,7 @@ const NODE = {
   Description: {
     ...{ Hostname: "one", Platform: { OS: "linux", Architecture: "x86_64" } },
     Resources: { NanoCPUs: 64e9, MemoryBytes: 64e9 },
-    Engine: { Plugins: [{ Type: "Volume", Name: "local" }] },
+    Engine: { EngineVersion: "20.10.24", Plugins: [{ Type: "Volume", Name: "local" }] },
   },
 };
 const MANAGER = { NodeID: "node-1", ControlAvailable: true, LocalNodeState: "active" };

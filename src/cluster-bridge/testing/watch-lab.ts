@@ -11,12 +11,12 @@ import type { Outcome } from "../actions.ts";
 import { type Core, closeCore, openCore } from "../core.ts";
 import { parseServiceSpec } from "../service-spec.ts";
 import type { Watch } from "../watch/watch.ts";
-import { composeWatch } from "../watch-feature.ts";
+import { composeWatch, type WatchTools } from "../watch-feature.ts";
 import { type BridgeLab, useBridgeLab } from "./bridge-lab.ts";
 import { type EngineContainer, EngineSimulator } from "./engine-simulator.ts";
 
 const FAST = { lookMs: 30, calmMs: 10, judgeMs: 60, soonMs: 20 };
-const PATIENCE_MS = 12_000;
+const PATIENCE_MS = 60_000;
 
 export class WatchLab {
   readonly lab: BridgeLab;
@@ -30,16 +30,16 @@ export class WatchLab {
     this.#watch = this.#start();
   }
 
-  #start(): Watch {
-    const watch = composeWatch(this.core, { pace: FAST, elapsedMs: () => this.lab.now.getTime() });
+  #start(tools: WatchTools = {}): Watch {
+    const watch = composeWatch(this.core, { pace: FAST, elapsedMs: () => this.lab.now.getTime(), ...tools });
     watch.start();
     return watch;
   }
 
   /** The next watch knows what is on disk. */
-  async restartWatch(): Promise<void> {
+  async restartWatch(tools?: WatchTools): Promise<void> {
     await this.#watch.close();
-    this.#watch = this.#start();
+    this.#watch = this.#start(tools);
   }
 
   async close(): Promise<void> {

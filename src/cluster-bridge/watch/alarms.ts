@@ -18,8 +18,8 @@ interface Subject {
   readonly environment?: string | undefined;
 }
 
-/** A moment's silence of somebody is no alarm. */
-const PATIENCE_MS: Readonly<Record<string, number>> = { unknown: 30_000, unseen: 8_000 };
+/** A moment's silence of somebody is no alarm; that a node was not seen is said within ten seconds of its silence. */
+const PATIENCE_MS: Readonly<Record<string, number>> = { unknown: 30_000, unseen: 6_000 };
 const GOOD: readonly string[] = ["trusted", "seen"];
 
 /** Says once that something is not as it should be, and once that it is again: in the log and in the journal. */

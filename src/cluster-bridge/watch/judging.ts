@@ -2,7 +2,8 @@ import type { State } from "../cluster-states.ts";
 import type { Deployment, Ledger } from "../ledger.ts";
 import { INTENT_LABEL } from "../managed-service.ts";
 import { findDifference } from "../same-definition.ts";
-import { keyOf, type SeenContainer, type SeenService, type Sight } from "./lookout.ts";
+import type { SeenService, Sight } from "./lookout.ts";
+import { keyOf, type SeenContainer } from "./node-looks.ts";
 import type { Placed, Standing } from "./standings.ts";
 
 export interface Finding {

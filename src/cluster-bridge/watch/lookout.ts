@@ -1,28 +1,12 @@
 import { isJsonObject, type JsonObject } from "../../oci/json.ts";
 import type { NodeState } from "../cluster-states.ts";
-import type { EngineClient } from "../engine-client.ts";
 import type { Engines } from "../engines.ts";
-import { toRefusal } from "../errors.ts";
 import { type HeldService, toService } from "../swarm.ts";
-import { mapLimited } from "./map-limited.ts";
+import { keyOf, NODE_MS, type Node, NodeLooks, type SeenContainer, whyUnseen } from "./node-looks.ts";
 
 export interface SeenService extends HeldService {
   readonly name: string;
   readonly labels: JsonObject;
-}
-
-/** A running container, as its own node's engine shows it. */
-export interface SeenContainer {
-  readonly id: string;
-  readonly name: string;
-  /** The node's id. */
-  readonly node: string;
-  /** `.Config.Image`: as whoever started it named it. */
-  readonly image: string;
-  /** `.Image`: what it was made of. */
-  readonly imageId: string;
-  /** What it says itself, which anybody can make it say. */
-  readonly claimsService: string | undefined;
 }
 
 /** What was there at one time. */
@@ -34,105 +18,68 @@ export interface Sight {
   readonly nodes: readonly NodeState[];
 }
 
-export const keyOf = (node: string, container: string): string => `${node}/${container}`;
-
 const MANAGER_MS = 20_000;
-/** A node that is slow is unseen for once; the others are not kept waiting. */
-const NODE_MS = 4_000;
-/** Of one engine at once. */
-const INSPECTIONS = 8;
 const REFRESH_MS = 20_000;
+
+export interface LookoutTools {
+  /** Milliseconds since some moment, however the clock is set meanwhile. */
+  readonly elapsedMs: () => number;
+  /** For all that is asked of one node at once; default 4 s. */
+  readonly nodeMs?: number;
+}
 
 /** Looks at the managers, and at every node's own engine: what somebody started there no manager knows of. */
 export class Lookout {
   readonly #engines: Engines;
-  /** What does not change while a container runs, by node and container. */
-  #inspected = new Map<string, SeenContainer>();
-  #refreshedMs = Number.NEGATIVE_INFINITY;
+  readonly #elapsedMs: () => number;
+  readonly #nodeLooks: NodeLooks;
+  #nodes: readonly Node[] = [];
+  #refreshedMs: number | undefined;
 
-  constructor(engines: Engines) {
-    this.#engines = engines;
+  constructor(engines: Engines, { elapsedMs, nodeMs = NODE_MS }: LookoutTools) {
+    [this.#engines, this.#elapsedMs, this.#nodeLooks] = [engines, elapsedMs, new NodeLooks(engines, nodeMs)];
   }
 
   /** @throws BridgeError SILENT, ENGINE where no manager answers */
   async look(): Promise<Sight> {
     const manager = this.#engines.manager();
     const get = (path: string) => manager.list(path, { timeoutMs: MANAGER_MS });
-    const nodes = (await get("/nodes")).map(toNode);
-    await this.#refresh(nodes);
+    // A node that falls silent may be the manager that is asked: both are waited for at the same time.
+    const begun = new Map(this.#nodes.map((node) => [nameOf(node), this.#nodeLooks.look(node)]));
+    const [listed] = await Promise.all([get("/nodes"), ...begun.values()]);
+    this.#nodes = listed.map(toNode);
+    await this.#refresh();
     // The nodes first: what is started between the two is in both, or will be in the next look.
-    const looks = await Promise.all(nodes.map((node) => this.#lookAtNode(node)));
+    const looks = await Promise.all(this.#nodes.map((node) => begun.get(nameOf(node)) ?? this.#nodeLooks.look(node)));
     const [services, tasks] = await Promise.all([get("/services"), get("/tasks")]);
-    const containers = looks.flatMap(({ containers }) => containers);
-    const read = containers.filter(({ imageId }) => imageId !== "");
-    this.#inspected = new Map(read.map((container) => [keyOf(container.node, container.id), container]));
+    this.#nodeLooks.forgetAllBut(looks);
     return {
       services: services.map(toSeenService),
       tasks: new Map(tasks.flatMap(toTaskEntry)),
-      containers,
+      containers: looks.flatMap(({ containers }) => containers),
       nodes: looks.map(({ node }) => node),
     };
   }
 
-  /** Who is which node is asked anew now and then, and when somebody is not known. */
-  async #refresh(nodes: readonly Node[]): Promise<void> {
-    const isDue = performance.now() - this.#refreshedMs > REFRESH_MS;
-    const isUnclear = nodes.some((node) => whyUnseen(this.#engines, node) !== undefined);
-    if (!isDue && !(isUnclear && performance.now() - this.#refreshedMs > REFRESH_MS / 10)) return;
-    await this.#engines.refresh();
-    this.#refreshedMs = performance.now();
-  }
-
-  async #lookAtNode(node: Node): Promise<{ readonly node: NodeState; readonly containers: SeenContainer[] }> {
-    const { id, hostname } = node;
-    const engine = this.#engines.find(node);
-    const why = whyUnseen(this.#engines, node);
-    if (engine === undefined || why !== undefined)
-      return { node: { id, hostname, state: "unseen", reason: why ?? "" }, containers: [] };
-    try {
-      const containers = await this.#readContainers(id, engine.client);
-      return { node: { id, hostname, state: "seen", reason: "" }, containers };
-    } catch (error) {
-      const { reason } = toRefusal(error);
-      return { node: { id, hostname, state: "unseen", reason: `its engine: ${reason}` }, containers: [] };
-    }
-  }
-
-  async #readContainers(node: string, engine: EngineClient): Promise<SeenContainer[]> {
-    const running = await engine.list("/containers/json", { timeoutMs: NODE_MS });
-    const found = await mapLimited(running, INSPECTIONS, (listed) => this.#inspect(node, listed, engine));
-    return found.filter((container) => container !== undefined);
-  }
-
-  /** One that runs and cannot be read is nothing that was ordered; it is never left out. */
-  async #inspect(node: string, listed: JsonObject, engine: EngineClient): Promise<SeenContainer | undefined> {
-    const id = String(listed.Id);
-    const known = this.#inspected.get(keyOf(node, id));
-    if (known !== undefined) return known;
-    try {
-      const inspected = await engine.findObject(`/containers/${id}/json`, { timeoutMs: NODE_MS });
-      return inspected && toContainer(node, id, inspected);
-    } catch (error) {
-      if (toRefusal(error).code !== "ENGINE") throw error;
-      const [Name = ""] = Array.isArray(listed.Names) ? listed.Names : [];
-      return toContainer(node, id, { Name, Config: { Labels: listed.Labels } });
-    }
+  /**
+   * Who is which node is asked anew now and then, and when somebody is not known. Only the first look, which knows nobody, waits
+   * for it: one that is silent must not keep the others waiting.
+   */
+  async #refresh(): Promise<void> {
+    const isFirst = this.#refreshedMs === undefined;
+    const ageMs = this.#elapsedMs() - (this.#refreshedMs ?? Number.NEGATIVE_INFINITY);
+    const isUnclear = this.#nodes.some((node) => whyUnseen(this.#engines, node) !== undefined);
+    if (ageMs <= (isUnclear ? REFRESH_MS / 10 : REFRESH_MS)) return;
+    this.#refreshedMs = this.#elapsedMs();
+    const asked = this.#engines.refresh();
+    if (isFirst) await asked;
   }
 }
 
-type Node = Pick<NodeState, "id" | "hostname">;
+const nameOf = ({ id, hostname }: Node): string => `${id} ${hostname}`;
 
 function toNode({ ID, Description }: JsonObject): Node {
   return { id: String(ID), hostname: String(isJsonObject(Description) ? Description.Hostname : "") };
-}
-
-function whyUnseen(engines: Engines, node: Node): string | undefined {
-  const engine = engines.find(node);
-  if (engine === undefined) return "no engine is configured for it";
-  const { facts, name } = engine;
-  if (facts === undefined) return `its engine, ${name}, has not answered yet`;
-  if (facts.nodeId !== node.id) return `the engine ${name} says that it is ${facts.hostname}, ${facts.nodeId}`;
-  return undefined;
 }
 
 function toSeenService(wire: JsonObject): SeenService {
@@ -145,15 +92,4 @@ function toTaskEntry({ NodeID, ServiceID, Status }: JsonObject): [string, string
   const { ContainerStatus } = isJsonObject(Status) ? Status : {};
   const id = isJsonObject(ContainerStatus) ? ContainerStatus.ContainerID : undefined;
   return typeof id === "string" ? [[keyOf(String(NodeID), id), String(ServiceID)]] : [];
-}
-
-function toContainer(node: string, id: string, { Name, Image, Config }: JsonObject): SeenContainer {
-  const config = isJsonObject(Config) ? Config : {};
-  const labels = isJsonObject(config.Labels) ? config.Labels : {};
-  const claim = labels["com.docker.swarm.service.id"];
-  return {
-    ...{ id, node, name: String(Name ?? "").replace(/^\//, "") },
-    ...{ image: String(config.Image ?? ""), imageId: String(Image ?? "") },
-    claimsService: typeof claim === "string" ? claim : undefined,
-  };
 }

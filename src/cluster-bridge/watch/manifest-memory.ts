@@ -25,6 +25,8 @@ export class ManifestMemory implements Pick<RegistryClient, "find"> {
   }
 
   #keep(path: string, answer: Answer): void {
+    // Two may have asked at once: what is counted twice would be room that nobody gets back.
+    if (this.#known.has(path)) return;
     this.#known.set(path, answer);
     this.#size += answer.body.length;
     for (const [oldest, { body }] of this.#known) {

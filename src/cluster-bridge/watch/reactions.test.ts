@@ -160,6 +160,32 @@ describe("what the policy wants to be done", () => {
     ).toEqual(["container remove", "service remove"]);
   });
 
+  it("about what is unmanaged: remove it a minute later where the managers lost their leader over it", async () => {
+    lab().setPolicy({ onUnmanaged: "remove" });
+    await lab().deploy(image.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().engine.attack = (method, _path, response) => {
+      if (method !== "DELETE") return false;
+      response.writeHead(500, { "content-type": "application/json" }).end('{"message":"raft: lost leadership"}');
+      return true;
+    };
+    lab().changeByHand((spec) => Object.assign(spec, { Name: "copy" }));
+    await lab().until(() => lab().reacted.length > 0);
+    lab().engine.attack = () => false;
+
+    await lab().until(() => lab().engine.services.size === 0);
+
+    expect(lab().reacted).toEqual([
+      expect.stringMatching(/^remove: failed: DELETE .*: raft: lost leadership$/),
+      "remove: removed",
+    ]);
+    const [first = 0, second = 0] = lab()
+      .records("reaction")
+      .map(({ at }) => Date.parse(String(at)));
+    expect(second - first).toBeGreaterThanOrEqual(60_000);
+    expect(second - first).toBeLessThan(120_000);
+  });
+
   it("about what is unmanaged: nothing, where the bridge may have made it and lost its store", async () => {
     lab().setPolicy({ onUnmanaged: "remove" });
     const Labels = { "goldseal.environment": "prod", "goldseal.intent": "of-before" };

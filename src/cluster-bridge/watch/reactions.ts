@@ -2,11 +2,12 @@ import type { JsonObject } from "../../oci/json.ts";
 import type { Outcome } from "../actions.ts";
 import type { Deployer } from "../deployer.ts";
 import type { Engines } from "../engines.ts";
-import { BridgeError } from "../errors.ts";
+import { BridgeError, isPassing } from "../errors.ts";
 import type { Journal } from "../journal.ts";
 import type { Deployment } from "../ledger.ts";
 import type { HeldService, Swarm } from "../swarm.ts";
-import type { SeenContainer, SeenService } from "./lookout.ts";
+import type { SeenService } from "./lookout.ts";
+import type { SeenContainer } from "./node-looks.ts";
 
 interface About {
   /** The same for the same finding. */
@@ -49,7 +50,7 @@ export class Reactions {
     this.#deps = deps;
   }
 
-  /** @throws BridgeError SILENT, ENGINE */
+  /** @throws BridgeError SILENT, REGISTRY where nobody answered; ENGINE */
   act(reaction: Reaction): Promise<string> {
     return reaction.kind === "service" ? this.#onService(reaction) : this.#onContainer(reaction);
   }
@@ -65,6 +66,7 @@ export class Reactions {
       said = done;
       return { kind: "done" };
     });
+    if (outcome.kind === "refuse" && isPassing(outcome)) throw new BridgeError(outcome.code, outcome.reason);
     return said ?? describe(outcome);
   }
 

@@ -1,6 +1,6 @@
 import { describeError, type Log } from "../../http/log.ts";
 import type { PolicyDocument } from "../../trust/policy-document.ts";
-import { toRefusal } from "../errors.ts";
+import { isPassing, toRefusal } from "../errors.ts";
 import type { Journal } from "../journal.ts";
 import type { Ledger } from "../ledger.ts";
 import { findReactions } from "./reaction-plan.ts";
@@ -21,13 +21,14 @@ const WINDOW_MS = 600_000;
 const APART_MS = 60_000;
 
 /**
- * Does what the policy says is done about what was found: once for each finding, in the journal before and after.
+ * Does what the policy says is done about what was found: once for each finding, in the journal before and after; again where
+ * nobody answered.
  * @see docs/decisions/0051
  */
 export class Reactor {
   readonly #deps: ReactorDeps;
-  /** When each finding was acted on, as long as it stands. */
-  readonly #done = new Map<string, Date>();
+  /** From when on each finding may be acted on again (ms), as long as it stands. */
+  readonly #done = new Map<string, number>();
   /** When the bridge acted on each scope, oldest first. */
   readonly #acts = new Map<string, Date[]>();
   #isOver = false;
@@ -47,8 +48,7 @@ export class Reactor {
       if (!judged.services.some(({ seen }) => seen.name === name)) await journal.append({ event: "thawed", name });
     const due = findReactions(judged, policy, { at, whyFrozen: (service) => ledger.whyFrozen(service) });
     const keys = new Set(due.map(({ key }) => key));
-    for (const [key, done] of this.#done)
-      if (!keys.has(key) || at.getTime() - done.getTime() > WINDOW_MS) this.#done.delete(key);
+    for (const [key, againMs] of this.#done) if (!keys.has(key) || at.getTime() > againMs) this.#done.delete(key);
     for (const reaction of due) if (this.#mayBegin(reaction, at)) this.#begin(reaction, at);
   }
 
@@ -65,19 +65,24 @@ export class Reactor {
   }
 
   #begin(reaction: Reaction, at: Date): void {
-    this.#done.set(reaction.key, at);
+    this.#done.set(reaction.key, at.getTime() + WINDOW_MS);
     if (reaction.scope !== undefined) this.#note(reaction.scope, at);
-    this.#act(reaction).catch((error: unknown) => {
+    this.#act(reaction, at).catch((error: unknown) => {
       if (!this.#isOver) this.#deps.log.error("watch.reaction", describeError(error));
     });
   }
 
-  async #act(reaction: Reaction): Promise<void> {
+  async #act(reaction: Reaction, at: Date): Promise<void> {
     const { journal, log, newId, reactions } = this.#deps;
     const { kind, name, action, reason, scope } = reaction;
     const facts = { id: newId(), kind, name, action };
     await journal.append({ event: "reaction", ...facts, reason, scope });
-    const outcome = await reactions.act(reaction).catch((error: unknown) => `failed: ${toRefusal(error).reason}`);
+    const outcome = await reactions.act(reaction).catch((error: unknown) => {
+      const refusal = toRefusal(error);
+      // Managers who choose a leader, or a registry that is started again: that is soon over, and what was found is not.
+      if (isPassing(refusal)) this.#done.set(reaction.key, at.getTime() + APART_MS);
+      return `failed: ${refusal.reason}`;
+    });
     log.warn("watch.reaction", { ...facts, reason, outcome });
     await journal.append({ event: "reacted", ...facts, outcome });
   }

@@ -1,6 +1,8 @@
+import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../oci/digest.ts";
 import { image, other } from "../../trust/testing/world.ts";
+import type { States } from "../cluster-states.ts";
 import { armImage, bothPlatforms } from "../testing/bridge-lab.ts";
 import { useWatchLab } from "../testing/watch-lab.ts";
 
@@ -128,6 +130,20 @@ describe("what was made round the bridge", () => {
     ]);
   });
 
+  it("is such a container as soon as it is new no more, however long the pause between two looks is", async () => {
+    lab().run(lab().pin(image.digest), { "com.docker.swarm.service.id": "made-up" });
+    const { watch } = lab().core;
+    let before: States | undefined;
+    // Most of the time is over after the first look.
+    const elapsedMs = () => {
+      before ??= watch.states();
+      return performance.now() + (watch.states() === before ? 0 : 4_900);
+    };
+    await lab().restartWatch({ pace: { lookMs: 600_000, calmMs: 10, judgeMs: 600_000, soonMs: 20 }, elapsedMs });
+
+    await expect.poll(() => lab().containers).toEqual(["unmanaged"]);
+  });
+
   it("is a node's own copy of an image, under the same name", async () => {
     lab().engine.imageIds.set(lab().pin(image.digest), digestOf("evil"));
     await lab().deploy(image.digest);
@@ -183,6 +199,21 @@ describe("what nobody can tell", () => {
 
     await lab().until(() => lab().core.watch.states().nodes[0]?.state === "unseen");
     await lab().until(() => lab().records("seen").length === 1);
+    expect(lab().records("seen")).toMatchObject([{ what: "node", name: "one", state: "unseen" }]);
+  });
+
+  it("is a node since it was seen last: its silence is no shorter because somebody waited for it", async () => {
+    await lab().until(() => lab().core.watch.states().nodes[0]?.state === "seen");
+    const held: ServerResponse[] = [];
+    lab().engine.attack = (_method, path, response) => path === "/containers/json" && held.push(response) > 0;
+    await expect.poll(() => held.length).toBe(1);
+    lab().lab.now = new Date(lab().lab.now.getTime() + 7_000);
+
+    lab().engine.attack = (_method, path, response) =>
+      path === "/containers/json" && response.writeHead(500).end() !== undefined;
+    held[0]?.writeHead(500).end();
+
+    await expect.poll(() => lab().records("seen").length).toBe(1);
     expect(lab().records("seen")).toMatchObject([{ what: "node", name: "one", state: "unseen" }]);
   });
 

@@ -8,7 +8,8 @@ import { OneAtATime } from "../one-at-a-time.ts";
 import type { PolicyKeeper } from "../policy-keeper.ts";
 import type { Alarms } from "./alarms.ts";
 import { type JudgedContainer, type JudgedService, judgeSight } from "./judging.ts";
-import { keyOf, type Lookout, type Sight } from "./lookout.ts";
+import type { Lookout, Sight } from "./lookout.ts";
+import { keyOf } from "./node-looks.ts";
 import type { Reactor } from "./reactor.ts";
 import type { Placed, Standings } from "./standings.ts";
 
@@ -49,6 +50,8 @@ export interface Judged {
 interface Since {
   readonly state: string;
   readonly since: Date;
+  /** The end of the last look in which it was so. */
+  readonly lookedAt: Date;
 }
 
 const PACE: Pace = { lookMs: 2_000, calmMs: 300, judgeMs: 4_000, soonMs: 1_000 };
@@ -125,7 +128,15 @@ export class Watch {
     }
     const { calmMs, lookMs } = this.#pace;
     await this.#pause(calmMs, NEVER);
-    await this.#pause(lookMs - calmMs, this.#wakeLook.promise);
+    await this.#pause(Math.min(lookMs - calmMs, this.#untilOldMs()), this.#wakeLook.promise);
+  }
+
+  /** Until the first of those that no manager knows of is new no more: then it is said, not up to a pause later. */
+  #untilOldMs(): number {
+    const nowMs = this.#deps.elapsedMs();
+    const strangers = [...this.#firstSeenMs].filter(([key]) => !this.#members.has(key));
+    const left = strangers.map(([, seenMs]) => seenMs + NEW_MS - nowMs).filter((ms) => ms > 0);
+    return Math.min(...left);
   }
 
   async #judge(): Promise<void> {
@@ -196,13 +207,14 @@ export class Watch {
     });
   }
 
-  /** Since when each is as it is. */
-  #date(sight: Sight, at: Date): Judged {
+  /** Since when each is as it is; a node is unseen since it was seen last. */
+  #date(sight: Sight & { readonly at: Date }, at: Date): Judged {
     const next = new Map<string, Since>();
     const date = <T extends { readonly state: string }>(subject: string, one: T): T & { readonly since: Date } => {
       const known = this.#since.get(subject);
-      const since = known?.state === one.state ? known.since : at;
-      next.set(subject, { state: one.state, since });
+      const changedAt = one.state === "unseen" ? (known?.lookedAt ?? at) : at;
+      const since = known?.state === one.state ? known.since : changedAt;
+      next.set(subject, { state: one.state, since, lookedAt: sight.at });
       return { ...one, since };
     };
     const { services, containers } = this.#judgeSight(sight);

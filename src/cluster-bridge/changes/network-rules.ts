@@ -1,0 +1,39 @@
+/** What the cluster asks of every network that the bridge makes, ordered alone or in a stack. */
+import type { JsonObject } from "../../oci/json.ts";
+import { isRecent } from "../swarm.ts";
+import { textAt } from "../views/wire.ts";
+import { overlap, rangeOf } from "./subnet.ts";
+
+/** A network with the subnets that it has or shall have. */
+export interface Addressed {
+  readonly name: string;
+  readonly subnets: readonly string[];
+}
+
+/** Subnets of others that overlap one of these, with whose they are. Engines say nothing, and let tasks wait for an address for ever. */
+export function findTakenAddresses(subnets: readonly string[], others: readonly Addressed[]): string[] {
+  const wanted = subnets.flatMap((text) => rangeOf(text) ?? []);
+  return others.flatMap(({ name, subnets: held }) =>
+    held.flatMap((text) => {
+      const range = rangeOf(text);
+      const isTaken = range !== undefined && wanted.some((one) => overlap(one, range));
+      return isTaken ? [`${text} is the network ${name}'s: choose other addresses`] : [];
+    }),
+  );
+}
+
+export function overlapEachOther(subnets: readonly string[]): boolean {
+  const ranges = subnets.flatMap((text) => rangeOf(text) ?? []);
+  return ranges.some((one, index) => ranges.slice(index + 1).some((other) => overlap(one, other)));
+}
+
+/**
+ * Why the cluster would not encrypt a network; undefined: it would. Each node encrypts by itself: one that is too old would send in
+ * the clear (CVE-2023-28840 to 28842, hardening C08).
+ */
+export function whyUnencrypted(nodes: readonly JsonObject[]): string | undefined {
+  const versionOf = (node: JsonObject): string => textAt(node, "Description", "Engine", "EngineVersion");
+  const old = nodes.filter((node) => !isRecent(versionOf(node)));
+  const named = old.map((node) => `${textAt(node, "Description", "Hostname")} (${versionOf(node)})`).join(", ");
+  return old.length === 0 ? undefined : `engines too old to encrypt: ${named}; 20.10.24 or 23.0.3 at least`;
+}
