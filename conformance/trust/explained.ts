@@ -24,6 +24,12 @@ export const EXPLAINED: readonly Explained[] = [
     why: "nothing deletes a policy",
   },
   {
+    file: "content.ts",
+    line: "throw error;",
+    what: "throw removed",
+    why: "for bytes, the parsers of manifests and of JSON throw nothing but OciError and JsonError",
+  },
+  {
     file: "cosign-reader.ts",
     line: "if (reader.size > 0) for await (const piece of reader.chunks(0, reader.size - 1)) pieces.push(Buffer.from(piece));",
     what: "> → >=",
