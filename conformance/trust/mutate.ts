@@ -48,6 +48,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       [/cosign-reader/, /cosign-reader/],
       [/content/, /content/],
       [/judge-promotion/, /judge-promotion/],
+      [/check-pull/, /(?:check-pull|pull)\.test/],
       [/judge-image|people/, /judge-image/],
       [/./, /pull|polic/],
     ],
