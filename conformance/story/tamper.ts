@@ -44,7 +44,7 @@ export async function mustServe({ world, repository }: Stage, reference: string)
 export async function mustBeKept({ world, repository }: Stage): Promise<void> {
   const text = `select from verdicts v join repositories r on r.id = v.repository_id
     where r.name = '${repository}' and v.tag = '1' and v.allowed`;
-  await until(`a verdict on ${repository} is kept`, 20, async () => {
+  await until(`a verdict on ${repository} is kept`, 60, async () => {
     const rows = await query(embeddedDatabase(world.server.data), text);
     return rows.length > 0 ? true : undefined;
   });
@@ -66,10 +66,14 @@ export async function askFor(world: World, require: readonly object[]): Promise<
 export const ONE_TESTER = [{ team: "testers", k: 1 }];
 export const TWO_TESTERS = [{ team: "testers", k: 2 }];
 
-/** The turn is on record 5 s later, whether or not anybody asked for the image. */
-export async function mustBeRecorded({ world, repository }: Stage, kind: "refused" | "allowed"): Promise<void> {
+/** The turn is on record, 5 s later if nothing else is said, whether or not anybody asked for the image. */
+export async function mustBeRecorded(
+  { world, repository }: Stage,
+  kind: "refused" | "allowed",
+  seconds = 5,
+): Promise<void> {
   const [org = "", repo = ""] = repository.split("/");
-  await until(`${kind} in the history of ${repository}`, 5, async () => {
+  await until(`${kind} in the history of ${repository}`, seconds, async () => {
     const { signatures } = await world.people.admin.rest("GET", `orgs/${org}/repositories/${repo}/trust/history`);
     // Newest first.
     const turns = signatures.filter((entry: Json) => entry.kind === "refused" || entry.kind === "allowed");

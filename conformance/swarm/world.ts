@@ -4,13 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ANN } from "../clients/world.ts";
 import { freePort } from "../harness/port.ts";
+import type { Credentials } from "../harness/registry-client.ts";
 import { freshFolder, type RunningServer, startServer } from "../harness/server.ts";
 import { getTool, mustRun, type RunResult } from "../harness/tools.ts";
 import { BridgeProcess } from "./bridge-process.ts";
 import { type Lab, type LabNode, type LabOptions, openLab } from "./lab.ts";
 import { makeKey, type OrderOptions, type SigningKey } from "./signing.ts";
 import { type Answer, Door, relayTo, secretFileIn, type Told } from "./world/door.ts";
-import { OLGA, People } from "./world/people.ts";
+import { BRIDGE, OLGA, People } from "./world/people.ts";
 import { PolicyBook } from "./world/policy-book.ts";
 
 export type { Answer } from "./world/door.ts";
@@ -93,6 +94,11 @@ export class World {
     return this.#people.docker(node, args);
   }
 
+  /** At another registry (`host:port`), beside ann's own. */
+  signIn(node: LabNode, who: Credentials, host: string): Promise<void> {
+    return this.#people.signIn(node, who, host);
+  }
+
   /** Our command line as ann, who signs. What it printed. */
   goldseal(...args: readonly string[]): Promise<string> {
     return this.#people.goldseal(ANN, args);
@@ -103,16 +109,16 @@ export class World {
     return this.#people.try(ANN, args);
   }
 
-  /** Our command line as the registry's administrator. */
-  admin(...args: readonly string[]): Promise<string> {
-    return this.#people.goldseal(this.server.admin, args);
-  }
-
   /** Our command line as olga, who deploys: her order goes through the registry to the bridge. */
   operate(environment: string, ...args: readonly string[]): Promise<string> {
     const file = join(this.folder, "olga.pem");
     writeFileSync(file, this.operator.privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
     return this.#people.goldseal(OLGA, [...args, "--environment", environment, "--key", file]);
+  }
+
+  /** An organization of ann's, where everything is private; the bridge's account reads it all. */
+  found(org: string): Promise<void> {
+    return this.#people.found(org);
   }
 
   image(tag: string, repository = "ann/web"): string {
@@ -171,16 +177,16 @@ export class World {
 
   /** With these variables on top of this process's own. */
   async startBridge(more: Readonly<Record<string, string>> = {}): Promise<void> {
-    const { admin, url, caPath } = this.server;
+    const { url, caPath } = this.server;
     const passwordFile = join(this.folder, "password");
-    writeFileSync(passwordFile, `${admin.password}\n`, { mode: 0o600 });
+    writeFileSync(passwordFile, `${BRIDGE.password}\n`, { mode: 0o600 });
     const secretFile = secretFileIn(this.folder);
     const endpoint = ({ tls, socket }: LabNode) => tls ?? socket;
     const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {
       ...{ registry: url, ca: caPath, engine: endpoint(this.lab.node("m1")), engines },
       ...(this.allowKey === undefined ? {} : { allowKey: this.allowKey }),
-      ...{ account: { name: admin.name, passwordFile }, relay: { secretFile } },
+      ...{ account: { name: BRIDGE.name, passwordFile }, relay: { secretFile } },
       policyKeys: { keys: [this.officer.spki], threshold: 1 },
       pins: await Promise.all(this.#pinned.map((repository) => this.#pin(repository))),
     };

@@ -1,8 +1,19 @@
 import type { Command } from "./command.ts";
+import { allCommands } from "./commands.ts";
 import { connectionOptions } from "./connection.ts";
 
+export const completionCommands: readonly Command[] = [
+  {
+    noun: "completion",
+    verb: "bash",
+    args: [],
+    help: "Print what bash needs to complete commands: source <(goldseal completion bash)",
+    runLocally: async ({ io }) => void io.stdout.write(bashCompletion(await allCommands())),
+  },
+];
+
 /** A script for bash's `complete`: nouns, then verbs, then options. */
-export function bashCompletion(commands: readonly Command[]): string {
+function bashCompletion(commands: readonly Command[]): string {
   const nouns = [...new Set(commands.map(({ noun }) => noun)), "start", "doctor", "admin-password"];
   const cases = nouns.flatMap((noun) => {
     const ofNoun = commands.filter((command) => command.noun === noun);

@@ -1,66 +1,10 @@
 import { parseArgs } from "node:util";
-import { auditCommands } from "./audit-commands.ts";
-import { autoSignCommands } from "./auto-sign-commands.ts";
-import { breakGlassCommands } from "./break-glass/break-glass-commands.ts";
-import { clusterCommands } from "./cluster/cluster-commands.ts";
-import { deployCommands } from "./cluster/deploy-commands.ts";
-import { stackCommands } from "./cluster/stack-commands.ts";
 import type { Command } from "./command.ts";
-import { bashCompletion } from "./completion.ts";
+import { allCommands, commandsOf } from "./commands.ts";
 import { connect, connectionHelp, connectionOptions, type Env } from "./connection.ts";
-import { directoryCommands } from "./directory-commands.ts";
 import { CliError, UsageError } from "./errors.ts";
-import { fsckCommands } from "./fsck-commands.ts";
-import { gcCommands } from "./gc-commands.ts";
-import { keyCommands } from "./key-commands.ts";
-import { loginCommands } from "./login-commands.ts";
-import { orgCommands } from "./org-commands.ts";
-import { policyCommands } from "./policy/policy-commands.ts";
-import { registryPolicyCommands } from "./policy/registry-policies.ts";
-import { promotionCommands } from "./promotion/promotion-commands.ts";
-import { repositoryCommands } from "./repository-commands.ts";
-import { robotCommands } from "./robot-commands.ts";
 import { printable } from "./table.ts";
-import { teamCommands } from "./team-commands.ts";
 import type { CliIo } from "./terminal.ts";
-import { tokenKeysCommands } from "./token-keys-commands.ts";
-import { trustCommands } from "./trust/trust-commands.ts";
-import { trustKeysCommands } from "./trust-keys-commands.ts";
-import { userCommands } from "./user-commands.ts";
-import { whyCommands } from "./why-commands.ts";
-
-const COMMANDS: readonly Command[] = [
-  ...loginCommands,
-  ...userCommands,
-  ...orgCommands,
-  ...teamCommands,
-  ...repositoryCommands,
-  ...robotCommands,
-  ...keyCommands,
-  ...tokenKeysCommands,
-  ...promotionCommands,
-  ...trustCommands,
-  ...trustKeysCommands,
-  ...autoSignCommands,
-  ...policyCommands,
-  ...deployCommands,
-  ...breakGlassCommands,
-  ...registryPolicyCommands,
-  ...clusterCommands,
-  ...directoryCommands,
-  ...auditCommands,
-  ...gcCommands,
-  ...fsckCommands,
-  ...whyCommands,
-  ...stackCommands,
-  {
-    noun: "completion",
-    verb: "bash",
-    args: [],
-    help: "Print what bash needs to complete commands: source <(goldseal completion bash)",
-    runLocally: async ({ io }) => void io.stdout.write(bashCompletion(COMMANDS)),
-  },
-];
 
 /**
  * Runs `goldseal <noun> <verb> …` against the public API of a running registry. Resolves to the exit status: 0 done,
@@ -78,8 +22,8 @@ export async function runCli(argv: readonly string[], env: Env, io: CliIo): Prom
 }
 
 async function dispatch([noun, verb, ...rest]: readonly string[], env: Env, io: CliIo): Promise<number> {
-  const ofNoun = COMMANDS.filter((command) => command.noun === noun);
-  if (noun === undefined || isHelp(noun)) return show(io, COMMANDS);
+  if (noun === undefined || isHelp(noun)) return show(io, await allCommands());
+  const ofNoun = await commandsOf(noun);
   if (ofNoun.length === 0) throw new UsageError(`unknown command ${JSON.stringify(noun)}; see goldseal --help`);
   const alone = ofNoun.filter((command) => command.verb === "");
   if (alone.length > 0) return run(alone, verb === undefined ? [] : [verb, ...rest], env, io);

@@ -20,6 +20,8 @@ export type Outcome =
 export interface Ordered extends Order {
   /** A statement past missing signatures (DSSE), not looked at yet. */
   readonly breakGlass: Uint8Array | undefined;
+  /** When it came, of performance.now(): what the registry said before counts for nothing. */
+  readonly cameMs: number;
 }
 
 /** Each line that is told while it is carried out. */

@@ -59,13 +59,17 @@ export class Bridge {
 
   /** Nothing is believed before the order is: not even that what came with it can be read. */
   async order(ask: Ask, tell: Tell): Promise<Outcome> {
+    const cameMs = performance.now();
     const { environment, action, body: spec } = ask;
     const wanted = { environment, action, spec };
     const accepted = await this.#accept(wanted, ask.order).catch(toRefusal);
     const [outcome, user] =
       "kind" in accepted
         ? [accepted, undefined]
-        : [await this.#carryOut({ ...accepted, breakGlass: ask.breakGlass }, tell).catch(toRefusal), accepted.user];
+        : [
+            await this.#carryOut({ ...accepted, breakGlass: ask.breakGlass, cameMs }, tell).catch(toRefusal),
+            accepted.user,
+          ];
     if (outcome.kind === "refuse")
       await this.#refusals.record(wanted, outcome, { user, signer: await this.#findSigner(ask.order) });
     return outcome;

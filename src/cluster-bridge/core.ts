@@ -94,7 +94,7 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
 function openJudges(decisions: DecisionDeps, journal: Journal, policyKeys: BridgeConfig["policyKeys"]): Judges {
   const { authority, clock } = decisions;
   return {
-    resolve: (image, environment) => resolveSignedDigest(decisions, image, environment),
+    resolve: (image, environment, sinceMs) => resolveSignedDigest(decisions, image, environment, sinceMs),
     breakGlass: (envelope, asked) => breakGlass({ authority, clock, journal, ...policyKeys }, envelope, asked),
   };
 }

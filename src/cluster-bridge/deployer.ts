@@ -19,6 +19,8 @@ const STALE_MS = 5_000;
 /** What was ordered and judged, ready to be told the engine. */
 export interface Plan extends Omit<Intent, "id" | "stack" | "rollbackOf" | "breakGlass"> {
   readonly parsed: ServiceSpec;
+  /** When it was ordered, of performance.now(); undefined: by nobody. What the policy said before is not asked. */
+  readonly cameMs?: number | undefined;
   /** Where whoever asks must find the intent again; else it is a new one. */
   readonly id?: string;
   /** See {@link Intent}. */
@@ -56,7 +58,8 @@ export class Deployer {
       const intent = this.#toIntent(plan);
       const isStale = performance.now() - judgedMs > (this.#deps.staleMs ?? STALE_MS);
       const doubt = isStale ? await this.#runs.findDoubt(intent) : undefined;
-      return doubt ?? this.#runs.run(intent, plan.parsed, onProgress);
+      const wish = { spec: plan.parsed, sinceMs: isStale ? undefined : plan.cameMs };
+      return doubt ?? this.#runs.run(intent, wish, onProgress);
     });
   }
 
@@ -65,7 +68,7 @@ export class Deployer {
     const intent = this.#toIntent(plan);
     const held = await this.#deps.swarm.findService(intent.service);
     if (held !== undefined) requireOwn(held, intent);
-    const { placed } = await composeService(this.#deps, intent, { spec: plan.parsed, held });
+    const { placed } = await composeService(this.#deps, intent, { spec: plan.parsed, sinceMs: plan.cameMs, held });
     return { kind: "done", dryRun: true, pinned: intent.pinned, placement: placed.report };
   }
 
@@ -73,7 +76,8 @@ export class Deployer {
   async requirePlace(plan: Plan): Promise<void> {
     const { id, environment, service, pinned } = this.#toIntent(plan);
     const held = await this.#deps.swarm.findService(service);
-    await this.#deps.place({ id, environment, pinned, spec: plan.parsed, serviceId: held?.id });
+    const [spec, sinceMs] = [plan.parsed, plan.cameMs];
+    await this.#deps.place({ id, environment, pinned, spec, sinceMs, serviceId: held?.id });
   }
 
   /** To the newest that ran in the service before, was not taken back, and verifies now. */
@@ -111,7 +115,7 @@ export class Deployer {
     const parsed = specOf(ordered);
     requireWithinNow(parsed, decision.policy, environment);
     const plan = { environment, service, stack, pinned, spec, user, because, parsed };
-    return this.#runs.run(this.#toIntent(plan), parsed, silent);
+    return this.#runs.run(this.#toIntent(plan), { spec: parsed }, silent);
   }
 
   /** The newest that ran here and verifies now takes its place. In the service's turn. */
@@ -168,7 +172,7 @@ export class Deployer {
     if (frozen !== undefined) throw new BridgeError("POLICY", `${service} is frozen: ${frozen}`);
   }
 
-  #toIntent({ parsed: _, id = this.#deps.newId(), stack, breakGlass, ...rest }: Plan): Intent {
+  #toIntent({ parsed: _, cameMs: _ordered, id = this.#deps.newId(), stack, breakGlass, ...rest }: Plan): Intent {
     return { ...rest, id, stack, breakGlass, rollbackOf: undefined };
   }
 }

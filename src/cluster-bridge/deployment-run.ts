@@ -11,7 +11,7 @@ import { INTENT_LABEL, labelsOf, requireOwn, requireStack } from "./managed-serv
 import type { PlacementReport } from "./placement/placement.ts";
 import { findDifference } from "./same-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
-import { composeService, type ServiceWriterDeps, writeService } from "./service-writer.ts";
+import { type ServiceWriterDeps, type Wish, writeService } from "./service-writer.ts";
 import { type Decision, signersOf } from "./signed-digest.ts";
 import { requireWithinNow } from "./spec-limits.ts";
 import type { HeldService } from "./swarm.ts";
@@ -19,7 +19,7 @@ import type { HeldService } from "./swarm.ts";
 /** What may run. */
 export interface Judges {
   /** {@link resolveSignedDigest} of this bridge. */
-  readonly resolve: (image: string, environment: string) => Promise<Decision>;
+  readonly resolve: (image: string, environment: string, sinceMs?: number) => Promise<Decision>;
   /** {@link breakGlass} of this bridge. */
   readonly breakGlass: (envelope: Uint8Array, asked: AskedImage) => Promise<BreakGlass | Refusal>;
 }
@@ -60,7 +60,7 @@ export class DeploymentRun {
     this.#deps = deps;
   }
 
-  async run(intent: Intent, spec: ServiceSpec, onProgress: OnProgress): Promise<Outcome> {
+  async run(intent: Intent, wish: Wish, onProgress: OnProgress): Promise<Outcome> {
     const { swarm, journal, failpoint } = this.#deps;
     const held = await swarm.findService(intent.service);
     if (held !== undefined) requireOwn(held, intent);
@@ -68,7 +68,7 @@ export class DeploymentRun {
     await this.#identify(intent.pinned);
     await journal.append({ event: "intent", ...intent });
     failpoint("bridge.afterIntent");
-    return this.#insist(intent, () => this.#applyAndWatch(intent, spec, held, onProgress), onProgress);
+    return this.#insist(intent, () => this.#applyAndWatch(intent, wish, held, onProgress), onProgress);
   }
 
   /** Goes on with what was begun, from wherever the journal and the engine have it. */
@@ -95,7 +95,7 @@ export class DeploymentRun {
     }
     const doubt = await this.findDoubt(intent);
     if (doubt !== undefined) return this.#giveUp(intent, doubt);
-    return this.#applyAndWatch(intent, specOf(intent), held, onProgress);
+    return this.#applyAndWatch(intent, { spec: specOf(intent) }, held, onProgress);
   }
 
   /** Time has passed: what was signed, or let by without, may have been revoked. @throws BridgeError SILENT, SPEC */
@@ -135,16 +135,15 @@ export class DeploymentRun {
   /** @throws BridgeError SILENT, ENGINE, SPEC */
   async #applyAndWatch(
     intent: Intent,
-    spec: ServiceSpec,
+    wish: Wish,
     held: HeldService | undefined,
     onProgress: OnProgress,
   ): Promise<Outcome> {
-    const composed = await composeService(this.#deps, intent, { spec, held });
-    const difference = await writeService(this.#deps, intent, composed, held);
+    const { definition, placed, difference } = await writeService(this.#deps, intent, wish, held);
     // Not before: until the engine took it, whoever ordered is told of a refusal as one.
-    onProgress({ placement: composed.placed.report, pinned: intent.pinned });
+    onProgress({ placement: placed.report, pinned: intent.pinned });
     if (difference !== undefined) return this.#undo(intent, difference, held, onProgress);
-    return this.#watch(intent, composed.definition, onProgress);
+    return this.#watch(intent, definition, onProgress);
   }
 
   /** So that what runs can be told from it later, the registry being there or not. */
@@ -218,7 +217,7 @@ export class DeploymentRun {
       const judged = await this.#judge(before).catch(toRefusal);
       if (judged.kind !== "refuse") {
         const intent = { ...before, ...judged.signed, id: newId(), rollbackOf: from.id, user: from.user };
-        return { outcome: await this.run(intent, judged.spec, onProgress), doubts };
+        return { outcome: await this.run(intent, { spec: judged.spec }, onProgress), doubts };
       }
       doubts.push(unlessAway(judged));
       await journal.append({ event: "passed-over", id: from.id, pinned: before.pinned, reason: judged.reason });

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
 import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { Agent, request as httpsRequest } from "node:https";
 import { type Json, JsonError, parseJson } from "../oci/json.ts";
 import { NOTE_HEADER, NoteWriter } from "./authz/allow-note.ts";
 import type { Endpoint } from "./bridge-config.ts";
@@ -46,10 +46,17 @@ const API = "/v1.41";
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** A node that is gone answers no packet: without this each call to it would take as long as it may. */
 const CONNECT_MS = 5_000;
+/** How long a connection is kept for the next reader: the calls of one deployment come together. */
+const KEPT_MS = 1_000;
+
+/** A kept connection was gone, or nobody answered on it: what was asked may be asked once more, if it may be asked twice. */
+class StaleError extends Error {}
 
 /**
  * One engine, over its socket or mutual TLS. Each call carries a note on its exact bytes, for the engine's authorization plug-in.
- * @see docs/decisions/0052
+ * What is read may go over a connection that was kept; a change never does: whether the engine heard of it on one that is just
+ * being closed, nobody could tell.
+ * @see docs/decisions/0048, 0052
  */
 export class EngineSocket implements EngineWire {
   readonly #where: RequestOptions;
@@ -57,12 +64,18 @@ export class EngineSocket implements EngineWire {
   /** After which the request's bytes go out. */
   readonly #connected: "connect" | "secureConnect";
   readonly #notes: NoteWriter | undefined;
+  /** Each call its own connection; over TLS the next one goes on with the session of the last. */
+  readonly #fresh: Agent | false;
+  /** Undefined: to connect costs nothing. */
+  readonly #kept: Agent | undefined;
 
   private constructor(where: RequestOptions, isTls: boolean, notes: NoteWriter | undefined) {
     this.#where = where;
     this.#send = isTls ? (httpsRequest as typeof httpRequest) : httpRequest;
     this.#connected = isTls ? "secureConnect" : "connect";
     this.#notes = notes;
+    this.#fresh = isTls && new Agent({ keepAlive: false });
+    this.#kept = isTls ? new Agent({ keepAlive: true, maxFreeSockets: 4, timeout: KEPT_MS }) : undefined;
   }
 
   /** Reads the files that the endpoint names. */
@@ -76,7 +89,8 @@ export class EngineSocket implements EngineWire {
   }
 
   async exchange({ timeoutMs, ...ask }: EngineAsk): Promise<EngineAnswer> {
-    const incoming = await this.#open(ask, AbortSignal.timeout(timeoutMs));
+    const signal = AbortSignal.timeout(timeoutMs);
+    const incoming = await (ask.method === "GET" ? this.#read(ask, signal) : this.#open(ask, signal));
     return { status: incoming.statusCode ?? 0, body: toJson(await readBody(incoming)) };
   }
 
@@ -84,9 +98,20 @@ export class EngineSocket implements EngineWire {
     return this.#open({ method: "GET", path, body: undefined }, signal);
   }
 
+  async #read(ask: Asked, signal: AbortSignal): Promise<IncomingMessage> {
+    if (this.#kept === undefined) return this.#open(ask, signal);
+    try {
+      return await this.#open(ask, signal, this.#kept);
+    } catch (error) {
+      if (!(error instanceof StaleError)) throw error;
+      return this.#open(ask, signal);
+    }
+  }
+
   async #open(
-    { method, path, body, headers: more, isBare = false }: Omit<EngineAsk, "timeoutMs">,
+    { method, path, body, headers: more, isBare = false }: Asked,
     signal: AbortSignal,
+    agent: Agent | false = this.#fresh,
   ): Promise<IncomingMessage> {
     const headers: OutgoingHttpHeaders = { ...more };
     if (body !== undefined)
@@ -94,26 +119,30 @@ export class EngineSocket implements EngineWire {
     const uri = `${API}${path}`;
     const note = isBare ? undefined : this.#notes?.write({ method, uri, body: body ?? Buffer.alloc(0) });
     if (note !== undefined) headers[NOTE_HEADER] = note;
-    const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent: false });
+    const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent });
     let isConnected = false;
-    request.once("socket", (socket) => socket.once(this.#connected, () => (isConnected = true)));
-    const giveUp = setTimeout(
-      () => isConnected || request.destroy(new Error(`no connection within ${CONNECT_MS / 1000} s`)),
-      CONNECT_MS,
-    );
+    request.once("socket", (socket) => {
+      if (!request.reusedSocket) socket.once(this.#connected, () => (isConnected = true));
+    });
+    const giveUp = setTimeout(() => {
+      if (!isConnected) request.destroy(new Error(`no connection within ${CONNECT_MS / 1000} s`));
+    }, CONNECT_MS);
     try {
       request.end(body);
       const [incoming]: IncomingMessage[] = await once(request, "response");
       if (incoming === undefined) throw new Error("no answer");
       return incoming;
     } catch (cause) {
-      if (isConnected) throw cause;
+      if (request.reusedSocket && !signal.aborted) throw new StaleError("the connection is gone", { cause });
+      if (isConnected || request.reusedSocket) throw cause;
       throw new UnsentError(cause instanceof Error ? cause.message : String(cause), { cause });
     } finally {
       clearTimeout(giveUp);
     }
   }
 }
+
+type Asked = Omit<EngineAsk, "timeoutMs">;
 
 /** What a plug-in compares a note with is its machine's clock. */
 async function openNotes({ allowKeyFile }: Endpoint): Promise<NoteWriter | undefined> {

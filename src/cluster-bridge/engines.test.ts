@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import type { ServerResponse } from "node:http";
-import { createServer } from "node:https";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -192,33 +192,75 @@ describe("the manager", () => {
 });
 
 describe("an engine over TLS", () => {
-  it("is known by its own certificate and the name in the configuration, and asks for ours", async () => {
-    const [own, ours, strangers] = [makePair("localhost"), makePair("bridge"), makePair("stranger")];
-    const server = createServer(
-      { cert: own.cert, key: own.key, ca: ours.cert, requestCert: true, rejectUnauthorized: true },
-      (_request, response) => response.writeHead(200, { "content-type": "application/json" }).end('{"Name":"far"}'),
-    ).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const folder = await mkdtemp(join(tmpdir(), "goldseal-engine-tls-"));
-    const { port } = server.address() as AddressInfo;
-    const ask = async (ca: string, { cert, key }: Pair, host: string): Promise<unknown> => {
-      const files = { ca, cert, key };
-      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-      const paths = { ca: join(folder, "ca"), cert: join(folder, "cert"), key: join(folder, "key") };
-      return (await EngineClient.open({ kind: "tcp", host, port, ...paths })).getObject("/info");
-    };
+  let server: Server;
+  let folder: string;
+  const [own, ours] = [makePair("localhost"), makePair("bridge")];
+  const answer = (response: ServerResponse) =>
+    response.writeHead(200, { "content-type": "application/json" }).end('{"Name":"far"}');
+  let respond: (request: IncomingMessage, response: ServerResponse) => unknown;
 
-    try {
-      expect(await ask(own.cert, ours, "localhost")).toEqual({ Name: "far" });
-      await expect(ask(own.cert, strangers, "localhost")).rejects.toMatchObject({ code: "SILENT" });
-      await expect(ask(ours.cert, ours, "localhost")).rejects.toMatchObject({ code: "SILENT" });
-      await expect(ask(own.cert, ours, "127.0.0.1")).rejects.toMatchObject({
-        message: expect.stringContaining("does not match certificate"),
-      });
-    } finally {
-      server.close();
-      server.closeAllConnections();
-      await rm(folder, { recursive: true });
-    }
+  beforeEach(async () => {
+    respond = (_request, response) => answer(response);
+    const tls = { cert: own.cert, key: own.key, ca: ours.cert, requestCert: true, rejectUnauthorized: true };
+    server = createServer(tls, (request, response) => respond(request, response)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    folder = await mkdtemp(join(tmpdir(), "goldseal-engine-tls-"));
+  });
+  afterEach(async () => {
+    server.close();
+    server.closeAllConnections();
+    await rm(folder, { recursive: true });
+  });
+
+  async function openTls(ca = own.cert, { cert, key }: Pair = ours, host = "localhost"): Promise<EngineClient> {
+    for (const [name, text] of Object.entries({ ca, cert, key })) await writeFile(join(folder, name), text);
+    const paths = { ca: join(folder, "ca"), cert: join(folder, "cert"), key: join(folder, "key") };
+    return EngineClient.open({ kind: "tcp", host, port: (server.address() as AddressInfo).port, ...paths });
+  }
+
+  it("is known by its own certificate and the name in the configuration, and asks for ours", async () => {
+    const ask = async (...how: Parameters<typeof openTls>) => (await openTls(...how)).getObject("/info");
+
+    expect(await ask()).toEqual({ Name: "far" });
+    await expect(ask(own.cert, makePair("stranger"))).rejects.toMatchObject({ code: "SILENT" });
+    await expect(ask(ours.cert)).rejects.toMatchObject({ code: "SILENT" });
+    await expect(ask(own.cert, ours, "127.0.0.1")).rejects.toMatchObject({
+      message: expect.stringContaining("does not match certificate"),
+    });
+  });
+
+  it("is read over one connection, and told of each change over one of its own, with the session of the last", async () => {
+    const resumed: boolean[] = [];
+    server.on("secureConnection", (socket) => resumed.push(socket.isSessionReused()));
+    const engine = await openTls();
+    const change = () => engine.call("POST", "/services/create", { body: Buffer.from("{}") });
+
+    await engine.getObject("/info");
+    await engine.getObject("/info");
+    expect(resumed).toEqual([false]);
+    await change();
+    await change();
+    await engine.getObject("/info");
+
+    expect(resumed).toEqual([false, false, true]);
+  });
+
+  it("is read once more where it closed the connection meanwhile, and never told twice", async () => {
+    const seen = new Set<unknown>();
+    const asked: string[] = [];
+    respond = ({ method, url, socket }, response) => {
+      asked.push(`${method} ${url}`);
+      if (seen.has(socket) || method === "POST") return socket.destroy();
+      seen.add(socket);
+      return answer(response);
+    };
+    const engine = await openTls();
+
+    await engine.getObject("/one");
+    await engine.getObject("/two");
+    const change = engine.call("POST", "/three", { body: Buffer.from("{}") });
+
+    await expect(change).rejects.toMatchObject({ code: "SILENT" });
+    expect(asked).toEqual(["GET /v1.41/one", "GET /v1.41/two", "GET /v1.41/two", "POST /v1.41/three"]);
   });
 });

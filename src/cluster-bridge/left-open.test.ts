@@ -57,7 +57,7 @@ const open = (staleMs = Number.POSITIVE_INFINITY) =>
     identify: async () => ({ digests: [], isPartial: false }),
     place: async () =>
       ({ fields: {}, report: { strategy: "spread", nodes: [] }, prepare: async () => undefined }) as never,
-    pulls: { prepare: async () => undefined, applied: async () => undefined },
+    pulls: { prepare: async (_intent, other) => void (await other), applied: async () => undefined },
   });
 
 const pinned = (version: number) => `r/a/b@sha256:${version}`;

@@ -26,6 +26,8 @@ export class PolicyKeeper {
   readonly #file: string;
   readonly #fetches = new OneAtATime();
   #stored: SignedPolicy | undefined;
+  /** When the registry was asked for it: of performance.now(). */
+  #askedMs = Number.NEGATIVE_INFINITY;
   /** One that has not begun: whoever comes now gets what the registry has later. */
   #next: Promise<SignedPolicy> | undefined;
 
@@ -48,11 +50,12 @@ export class PolicyKeeper {
   }
 
   /**
-   * What the registry has now, signed by the pinned keys. It may have expired. All who wait share one call: however many they
-   * are, a registry that hangs keeps nobody longer than two take.
+   * What the registry has now, signed by the pinned keys; or had at some time since `sinceMs`, of performance.now(). It may have
+   * expired. All who wait share one call: however many they are, a registry that hangs keeps nobody longer than two take.
    * @throws BridgeError REGISTRY, POLICY; TrustError
    */
-  fetch(): Promise<SignedPolicy> {
+  async fetch(sinceMs = Number.POSITIVE_INFINITY): Promise<SignedPolicy> {
+    if (this.#stored !== undefined && this.#askedMs >= sinceMs) return this.#stored;
     this.#next ??= this.#fetches.run(PATH, () => {
       this.#next = undefined;
       return this.#fetch();
@@ -62,6 +65,7 @@ export class PolicyKeeper {
 
   async #fetch(): Promise<SignedPolicy> {
     const { registry, keys, threshold } = this.#deps;
+    const askedMs = performance.now();
     const answer = await registry.find({ path: PATH, maxBytes: MAX_POLICY_BYTES, scope: undefined });
     if (answer === undefined)
       throw new BridgeError(
@@ -69,9 +73,8 @@ export class PolicyKeeper {
         "the registry shows this bridge no policy document: is one handed in, and its account an auditor or named in it?",
       );
     const signed = openPolicy(answer.body, { keys, threshold, stored: this.#stored });
-    if (signed.sha256 === this.#stored?.sha256) return signed;
-    await writeDurably(this.#file, answer.body);
-    this.#stored = signed;
+    if (signed.sha256 !== this.#stored?.sha256) await writeDurably(this.#file, answer.body);
+    [this.#stored, this.#askedMs] = [signed, askedMs];
     return signed;
   }
 }

@@ -1,5 +1,6 @@
 import type { Log } from "../http/log.ts";
 import { isJsonObject, type JsonObject } from "../oci/json.ts";
+import { allDone } from "./all-done.ts";
 import type { Intent } from "./deployment-records.ts";
 import { BridgeError, toRefusal } from "./errors.ts";
 import type { Journal } from "./journal.ts";
@@ -9,13 +10,16 @@ import { keyOf, type PullState, type PullStates } from "./pull-states.ts";
 import { findDifference } from "./same-definition.ts";
 import type { HeldService, Swarm } from "./swarm.ts";
 
+/** What nodes are to pull, and for what. */
+type Pulling = Pick<Intent, "environment" | "service" | "pinned">;
+
 export interface PullKeeperDeps {
   readonly swarm: Pick<Swarm, "findService" | "update" | "requirePullable">;
   readonly journal: Pick<Journal, "records" | "append">;
   readonly states: PullStates;
   readonly secrets: PullSecrets;
   /** Told before nodes are to pull it: from then on the registry keeps it. Never throws. */
-  readonly announce: (coming: Pick<Intent, "environment" | "service" | "pinned">) => Promise<void>;
+  readonly announce: (coming: Pulling) => Promise<void>;
   readonly now: () => Date;
   readonly log: Log;
 }
@@ -45,21 +49,34 @@ export class PullKeeper {
   /**
    * In the service's turn, before the engine is told: what to tell it along, undefined where anybody can pull. The registry was
    * asked with it, by the cluster itself.
+   * @param other what else must come about; it is waited for, and its error comes first
    * @throws BridgeError REGISTRY, ENGINE, SILENT
    */
-  async prepare(intent: Pick<Intent, "environment" | "service" | "pinned">): Promise<string | undefined> {
-    const { states, secrets, swarm, announce } = this.#deps;
-    const [secret] = await Promise.all([secrets.get(intent, repositoryOf(intent.pinned)), announce(intent)]);
-    if ("refused" in secret) {
-      await swarm.requirePullable(intent.pinned).catch((cause: unknown) => {
-        const { code, reason } = toRefusal(cause);
-        throw new BridgeError(code, `${reason}, and there is no secret for it: ${secret.refused}`, { cause });
-      });
-      return undefined;
-    }
-    await swarm.requirePullable(intent.pinned, secret.auth);
-    await states.put({ ...toState(intent, secret), isApplied: false });
+  async prepare(intent: Pulling, other?: Promise<unknown>): Promise<string | undefined> {
+    const { states, announce } = this.#deps;
+    const [, , secret] = await allDone([other, announce(intent), this.#getPullable(intent)]);
+    if (secret === undefined) return undefined;
+    // Not before: that a change is refused is no reason to send once more what runs.
+    if (!isOf(states.find(intent), secret)) await states.put({ ...toState(intent, secret), isApplied: false });
     return secret.auth;
+  }
+
+  /** @throws BridgeError REGISTRY, ENGINE, SILENT */
+  async #getPullable(intent: Pulling): Promise<PullSecret | undefined> {
+    const { states, secrets, swarm } = this.#deps;
+    const secret = await secrets.get(intent, repositoryOf(intent.pinned));
+    if (!("refused" in secret)) {
+      // Known from the beginning: a secret whose service never comes is taken back like any other.
+      const isFirst = states.find(intent) === undefined;
+      const kept = isFirst ? states.put({ ...toState(intent, secret), isApplied: false }) : undefined;
+      await allDone([swarm.requirePullable(intent.pinned, secret.auth), kept]);
+      return secret;
+    }
+    await swarm.requirePullable(intent.pinned).catch((cause: unknown) => {
+      const { code, reason } = toRefusal(cause);
+      throw new BridgeError(code, `${reason}, and there is no secret for it: ${secret.refused}`, { cause });
+    });
+    return undefined;
   }
 
   /** The engine took it. */
@@ -172,6 +189,10 @@ function toState(
 ): Omit<PullState, "isApplied"> {
   return { ...pick(key), username, renewAt, expiresAt };
 }
+
+/** Whether it says that the engine may be told of this one. */
+const isOf = (state: PullState | undefined, { username, expiresAt }: PullSecret): boolean =>
+  state?.isApplied === false && state.username === username && state.expiresAt.getTime() === expiresAt.getTime();
 
 /** `host:port/org/app@sha256:…` → `org/app` */
 function repositoryOf(pinned: string): string {

@@ -20,6 +20,22 @@ const revoke = (tag: string) => repository.publish([repository.part("targets/a",
 const rollBack = () => lab().order("service.rollback", { name: "web" });
 const remove = (name = "web") => lab().order("service.remove", { name });
 
+describe("service.deploy", () => {
+  it("goes by one policy, of after the order came; and the next order by what came since", async () => {
+    const asked = () => lab().lab.registry.asked.filter((path) => path === "/api/v1/policies/bridge").length;
+    await lab().deploy("1");
+    const before = asked();
+    await lab().deploy("2");
+    expect(asked() - before).toBe(1);
+    lab().lab.setPolicy((document) => {
+      put(["version"], 8)(document);
+      put(["environments", "prod", "images"], ["ops/web"])(document);
+    });
+
+    expect(await lab().deploy("1")).toMatchObject({ kind: "refuse", code: "POLICY" });
+  });
+});
+
 describe("service.rollback", () => {
   it("goes to what ran before, and then to what ran before that, never back to what was taken back", async () => {
     for (const tag of ["1", "2", "3"]) await lab().deploy(tag);

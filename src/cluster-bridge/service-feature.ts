@@ -34,7 +34,7 @@ export const openServices: OpenFeature = (core) => {
 /** `service.deploy` with the specification of a service: it is created, or updated. */
 function deploy(core: Core): ActionHandler {
   return async (order, body, tell) => {
-    const { environment, rules, user } = order;
+    const { environment, rules, user, cameMs } = order;
     const parsed = parseServiceSpec(body);
     requireWithin(parsed, rules.specLimits, environment);
     const judged = await judge(core, order, parsed);
@@ -42,7 +42,7 @@ function deploy(core: Core): ActionHandler {
     core.failpoint("bridge.afterVerify");
 
     const spec = Buffer.from(body).toString();
-    const plan = { environment, service: parsed.name, spec, user, parsed, ...judged };
+    const plan = { environment, service: parsed.name, spec, user, parsed, cameMs, ...judged };
     return parsed.dryRun ? core.deployer.preview(plan) : core.deployer.deploy(plan, tell);
   };
 }
@@ -55,7 +55,7 @@ interface Judged {
 
 /** By its signatures; or by a statement of the holders of the policy keys, where one came along. */
 async function judge(core: Core, order: Ordered, { image }: ServiceSpec): Promise<Judged | Refusal> {
-  const { environment, breakGlass: envelope } = order;
+  const { environment, breakGlass: envelope, cameMs } = order;
   const { authority } = core.decisions;
   if (envelope !== undefined) {
     const broken = await core.breakGlass(envelope, { image, environment });
@@ -63,7 +63,7 @@ async function judge(core: Core, order: Ordered, { image }: ServiceSpec): Promis
     const because = `break-glass: ${broken.reason}`;
     return { pinned: toPinned({ authority, ...broken }, broken.digest), because, breakGlass: toBase64(envelope) };
   }
-  const decision = await core.resolve(image, environment);
+  const decision = await core.resolve(image, environment, cameMs);
   if (decision.kind === "refuse") return decision;
   const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);
   return { pinned, because: signersOf(decision) };

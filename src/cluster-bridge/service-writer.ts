@@ -19,6 +19,13 @@ export interface ServiceWriterDeps {
   readonly failpoint: PassPoint;
 }
 
+/** What somebody wants a service to be. */
+export interface Wish {
+  readonly spec: ServiceSpec;
+  /** See {@link PolicyKeeper.fetch}. */
+  readonly sinceMs?: number | undefined;
+}
+
 /** What the engine is to be told of a service. */
 export interface Composed {
   readonly definition: JsonObject;
@@ -29,27 +36,38 @@ export interface Composed {
 export async function composeService(
   { swarm, place }: Pick<ServiceWriterDeps, "swarm" | "place">,
   { id, environment, pinned, stack }: Intent,
-  { spec, held }: { readonly spec: ServiceSpec; readonly held: HeldService | undefined },
+  { spec, sinceMs, held }: Wish & { readonly held: HeldService | undefined },
 ): Promise<Composed> {
   const [placed, ids] = await Promise.all([
-    place({ id, environment, pinned, spec, serviceId: held?.id }),
+    place({ id, environment, pinned, spec, sinceMs, serviceId: held?.id }),
     swarm.resolveIds(spec, environment),
   ]);
   const labels = { [ENVIRONMENT_LABEL]: environment, [INTENT_LABEL]: id };
   return { placed, definition: toDefinition({ spec, pinned, labels, ids, placement: placed.fields, stack }) };
 }
 
-/** Tells the engine, and looks at what it holds then: where that is something else. On record before and after. */
+/** What the engine was told, and how what it holds then differs from it; undefined: in nothing. */
+export interface Written extends Composed {
+  readonly difference: string | undefined;
+}
+
+/**
+ * Tells the engine, and looks at what it holds then. On record before and after.
+ * @throws BridgeError PLACEMENT, SPEC, REGISTRY: it heard nothing; ENGINE, SILENT
+ */
 export async function writeService(
-  { swarm, journal, pulls, failpoint }: ServiceWriterDeps,
+  deps: ServiceWriterDeps,
   intent: Intent,
-  { definition, placed }: Composed,
+  wish: Wish,
   held: HeldService | undefined,
-): Promise<string | undefined> {
+): Promise<Written> {
+  const { swarm, journal, pulls, failpoint } = deps;
   const { id, service } = intent;
+  const composing = composeService(deps, intent, { ...wish, held });
+  const auth = await pulls.prepare(intent, composing);
+  const { definition, placed } = await composing;
   await placed.prepare();
   const body = Buffer.from(JSON.stringify(definition));
-  const auth = await pulls.prepare(intent);
   await journal.append({ event: "sent", id, definition });
   if (held === undefined) await swarm.create(body, auth);
   else await swarm.update(held, body, auth);
@@ -59,5 +77,5 @@ export async function writeService(
   const difference = now === undefined ? "the service is not there" : findDifference(definition, now.spec);
   failpoint("bridge.afterReread");
   await journal.append({ event: "applied", id, ...(difference === undefined ? {} : { difference }) });
-  return difference;
+  return { definition, placed, difference };
 }

@@ -45,10 +45,16 @@ export interface DecisionDeps {
  * What an image's name means now, if the people signed it whom the environment's policy asks for. Everything is read and
  * verified anew, against what was trusted before; each doubt is a refusal, and there is no older answer to fall back to.
  * @param text `host:port/org/app:tag`, `…@sha256:…` or both
+ * @param sinceMs see {@link PolicyKeeper.fetch}
  * @see design.md rule 6; hardening "FC"
  */
-export async function resolveSignedDigest(deps: DecisionDeps, text: string, environment: string): Promise<Decision> {
-  return (await weighSignedDigest(deps, text, environment)).decision;
+export async function resolveSignedDigest(
+  deps: DecisionDeps,
+  text: string,
+  environment: string,
+  sinceMs?: number,
+): Promise<Decision> {
+  return (await weighSignedDigest(deps, text, environment, sinceMs)).decision;
 }
 
 /** A decision, and what it is worth where it takes something away from what runs already. */
@@ -63,20 +69,25 @@ export interface Weighed {
 }
 
 /** @see docs/decisions/0051 */
-export async function weighSignedDigest(deps: DecisionDeps, text: string, environment: string): Promise<Weighed> {
+export async function weighSignedDigest(
+  deps: DecisionDeps,
+  text: string,
+  environment: string,
+  sinceMs?: number,
+): Promise<Weighed> {
   try {
-    return await resolve(deps, text, environment);
+    return await resolve(deps, text, environment, sinceMs);
   } catch (error) {
     return { decision: toRefusal(error), isCertain: false };
   }
 }
 
-async function resolve(deps: DecisionDeps, text: string, name: string): Promise<Weighed> {
+async function resolve(deps: DecisionDeps, text: string, name: string, sinceMs: number | undefined): Promise<Weighed> {
   const { authority, clock, policy, trust, registry, indexes } = deps;
   // One time for all of it (T06).
   const now = clock.read();
   const reference = parseImageReference(text, authority);
-  const { document } = await policy.fetch();
+  const { document } = await policy.fetch(sinceMs);
   const rule = findRule(document, name, reference.repository, now);
   if (rule.kind === "refuse") return { decision: refuse("POLICY", rule.reason), isCertain: now < document.expiresAt };
   const own = await trust.read(reference.repository, now);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { describeError } from "../http/log.ts";
-import type { ActionHandler } from "./actions.ts";
+import type { ActionHandler, Ordered } from "./actions.ts";
 import type { Core } from "./core.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
 import type { OpenFeature } from "./feature.ts";
@@ -44,14 +44,14 @@ export const openStacks: OpenFeature = async (core) => {
 /** `stack.deploy` with a stack: all of it is judged before anything of it is made. */
 function deploy(core: Core, stacks: StackDeployer, names: ContentNames): ActionHandler {
   return async (order, body, tell) => {
-    const { environment, user, breakGlass } = order;
+    const { environment, user, breakGlass, cameMs } = order;
     if (breakGlass !== undefined) throw new BridgeError("ORDER", "breaking glass is for one service: service.deploy");
     const plan = planStack(readBody(body, stackSchema, "the stack"), names);
     await requireEach(plan.services, ({ spec }) => requireWithin(spec, order.rules.specLimits, environment));
-    const judged = await requireEach(plan.services, (service) => judge(core, service, environment));
+    const judged = await requireEach(plan.services, (service) => judge(core, service, order));
     const members = judged.map(({ member }) => member);
     await requireEach(judged, ({ member, spec }) =>
-      core.deployer.requirePlace({ ...member, environment, user, stack: plan.name, parsed: spec }),
+      core.deployer.requirePlace({ ...member, environment, user, stack: plan.name, parsed: spec, cameMs }),
     );
     core.failpoint("bridge.afterVerify");
 
@@ -87,8 +87,8 @@ async function requireEach<T extends Pick<PlannedService, "spec">, R>(
 }
 
 /** @throws BridgeError for what may not run */
-async function judge(core: Core, { spec, text }: PlannedService, environment: string) {
-  const decision = await core.resolve(spec.image, environment);
+async function judge(core: Core, { spec, text }: PlannedService, { environment, cameMs }: Ordered) {
+  const decision = await core.resolve(spec.image, environment, cameMs);
   if (decision.kind === "refuse") throw new BridgeError(decision.code, decision.reason);
   const { authority } = core.decisions;
   const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);

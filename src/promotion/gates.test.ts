@@ -31,7 +31,7 @@ describe("a promotion with gates", () => {
     expect((await promote("qa/app:v1", "ops/app")).body.code).toBe("gates-not-met");
     await lab().sign(signer, "bob", "v1", image);
 
-    await expect.poll(() => tagDigest("ops/app", "gold"), { timeout: 20_000 }).toBe(image.digest);
+    await expect.poll(() => tagDigest("ops/app", "gold")).toBe(image.digest);
     const [promotion] = await promotionsOf("qa/app");
     expect(promotion).toMatchObject({
       ...{ state: "done", askedBy: "admin" },
@@ -74,7 +74,7 @@ describe("a promotion with gates", () => {
     });
     const { digest } = await lab().attach("qa/cosigned", image, signature, "tag");
 
-    await expect.poll(() => tagDigest("ops/cosigned", "v1"), { timeout: 20_000 }).toBe(image.digest);
+    await expect.poll(() => tagDigest("ops/cosigned", "v1")).toBe(image.digest);
     expect(await tagDigest("ops/cosigned", `${image.digest.replace(":", "-")}.sig`)).toBe(digest);
   });
 

@@ -23,10 +23,10 @@ const policyPath = (source: string, name: string) => {
 const setPolicy = (source: string, name: string, terms: object, as = "admin") =>
   lab.rest("PUT", policyPath(source, name), { as, body: terms });
 const eventually = (repository: string, tag: string, digest: string | undefined) =>
-  vi.waitFor(async () => expect(await lab.tagDigest(repository, tag)).toBe(digest), { timeout: 20_000, interval: 100 });
+  vi.waitFor(async () => expect(await lab.tagDigest(repository, tag)).toBe(digest), { timeout: 60_000, interval: 100 });
 const idle = () =>
   vi.waitFor(async () => expect(await lab.app.database.query("", "select id from promotion_queue")).toEqual([]), {
-    timeout: 20_000,
+    timeout: 60_000,
     interval: 50,
   });
 const promotionsOf = async (source: string) =>
@@ -144,7 +144,7 @@ describe("a promotion policy", () => {
     await lab.push("dev/stuck", "v1", "one", "pete");
     await vi.waitFor(
       async () => expect((await promotionsOf("dev/stuck"))[0]).toMatchObject({ state: "failed" }),
-      20_000,
+      60_000,
     );
     expect((await promotionsOf("dev/stuck"))[0]?.reason).toContain("immutable");
 

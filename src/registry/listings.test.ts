@@ -181,7 +181,7 @@ describe("_catalog", () => {
 
       expect([answer.status, entriesOf(answer).length]).toEqual([200, 1_000]);
       expect(answer.headers.link).toContain('rel="next"');
-      expect(performance.now() - started).toBeLessThan(1_000);
+      expect(performance.now() - started).toBeLessThan(10_000);
     }
   });
 

@@ -101,7 +101,7 @@ function testFaults(kind: S3Kind): void {
     const content = randomBytes(bytes);
     const began = performance.now();
     const answer = await push(app, content);
-    expect(performance.now() - began).toBeLessThan(15_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
     if (answer.status === 201) acknowledged.push({ digest: digestOf(content), bytes });
     return answer;
   }
@@ -249,7 +249,7 @@ function testFaults(kind: S3Kind): void {
       yield randomBytes(9_000 * kib);
     }
     void dying.writeSegment(content(), "sha256");
-    await expect.poll(() => reached, { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => reached).toBe(2);
     expect(uploadFiles(server)).not.toEqual([]);
     proxy.set({ operation: "list", act: faults.staleList });
 

@@ -165,7 +165,7 @@ for (const kind of S3_KINDS) {
         };
         void room.openStore({ failpoint }).writeSegment(stream(randomBytes(20 * mib)), "sha256");
         // All three parts are on their way at once.
-        await expect.poll(() => reached, { timeout: 10_000 }).toBe(point === "mpu.afterPart" ? 3 : 1);
+        await expect.poll(() => reached).toBe(point === "mpu.afterPart" ? 3 : 1);
         expect([await room.objects(), room.uploadFiles()]).not.toEqual([before, []]);
         if (point === "mpu.afterPart") await room.database.query("", "update s3_objects set upload_id = null");
 

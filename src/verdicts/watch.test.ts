@@ -29,7 +29,7 @@ async function untilJudged(name: string): Promise<void> {
   const text = `select w.judged_version = w.version and w.judged_people = p.version as judged
     from verdict_repositories w cross join verdict_people p where w.repository_id = $1`;
   const id = await idOf(name);
-  await expect.poll(async () => (await query(text, [id]))[0]?.judged, { timeout: 10_000 }).toBe(true);
+  await expect.poll(async () => (await query(text, [id]))[0]?.judged).toBe(true);
 }
 
 async function watched(name: string, policy: object): Promise<Pushed> {

@@ -71,7 +71,11 @@ async function checkDeploy(
   );
   await report.check("goldseal deploy -f FILE --json: an update, line by line", async () => {
     const file = join(world.folder, "door.yaml");
-    writeFileSync(file, `name: ${SERVICE}\nimage: ${world.image("door-2")}\nreplicas: 2\nenv: {COLOUR: blue}\n`);
+    const update = "update: {parallelism: 2, monitor: 1s}";
+    writeFileSync(
+      file,
+      `name: ${SERVICE}\nimage: ${world.image("door-2")}\nreplicas: 2\nenv: {COLOUR: blue}\n${update}\n`,
+    );
     const { status, stdout } = await order("deploy", "-f", file, "--json");
     const lines = stdout.trimEnd().split("\n");
     equal([status, JSON.parse(lines.at(-1) ?? "")], [0, { outcome: { kind: "deployed", pinned: two } }]);

@@ -77,7 +77,7 @@ services:
       placement: {constraints: [node.role==manager], max_replicas_per_node: 1}
   db:
     image: ${world.image("s2")}
-    command: [/bin/busybox, sh, -c, "while :; do sleep 1; done"]
+    command: [/bin/busybox, sh, -c, "trap exit TERM; while :; do sleep 1 & wait; done"]
     deploy: {endpoint_mode: dnsrr, mode: global, restart_policy: {condition: any, delay: 1s}}
 networks:
   front: {driver_opts: {com.docker.network.driver.mtu: "1400"}, labels: {a: b}}

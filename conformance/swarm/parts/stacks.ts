@@ -59,7 +59,7 @@ services:
     image: ${this.#world.image(web)}
     networks: [back]
     secrets: [key]
-    deploy: {endpoint_mode: dnsrr, replicas: 2, update_config: {monitor: 2s}}
+    deploy: {endpoint_mode: dnsrr, replicas: 2, update_config: {parallelism: 2, monitor: 2s}}
   db:
     image: ${this.#world.image("s2")}
     networks: {back: {aliases: [database]}}

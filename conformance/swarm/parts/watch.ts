@@ -12,6 +12,8 @@ import type { World } from "../world.ts";
 
 /** design.md: whoever goes round the bridge is seen within so many. */
 const SEEN_SECONDS = 10;
+/** For what nobody promised a time for: only a failure waits so long. */
+const PATIENCE_SECONDS = 60;
 const RUNS = "trap exit TERM; while :; do sleep 1 & wait; done";
 const WATCHED = "ann/watched";
 const policyOf = (own: object) => ({ watched: { images: ["ann/*"], ...own } });
@@ -43,8 +45,11 @@ async function prepare(world: World): Promise<Digests> {
   return { one, two };
 }
 
+/** What is done about an update that fails is looked at elsewhere: nobody has to wait for it here. */
+const UPDATE = { parallelism: 2, monitor: "1s" };
+
 const deploy = (world: World, name: string, tag: string, more: object = {}) =>
-  world.deploy({ name, image: world.image(tag, WATCHED), replicas: 2, ...more }, "watched");
+  world.deploy({ name, image: world.image(tag, WATCHED), replicas: 2, update: UPDATE, ...more }, "watched");
 
 /** The last that the journal says of what is not well; undefined: it is, or nothing was said. */
 function lastSeen(world: World, what: string, name: string): JournalLine | undefined {
@@ -52,13 +57,21 @@ function lastSeen(world: World, what: string, name: string): JournalLine | undef
 }
 
 /** @throws Error when it was not seen in time */
-async function seen(world: World, what: string, name: string, state: string): Promise<JournalLine> {
+async function seen(
+  world: World,
+  what: string,
+  name: string,
+  state: string,
+  seconds = SEEN_SECONDS,
+): Promise<JournalLine> {
   const look = () => {
     const line = lastSeen(world, what, name);
     return line?.state === state ? line : undefined;
   };
-  return until(`${what} ${name} is seen to be ${state}`, look, SEEN_SECONDS);
+  return until(`${what} ${name} is seen to be ${state}`, look, seconds);
 }
+
+const trustedAgain = (world: World, service: string) => seen(world, "service", service, "trusted", PATIENCE_SECONDS);
 
 async function checkStates(world: World, report: Report, { one, two }: Digests): Promise<void> {
   await deployBoth(world, report);
@@ -72,7 +85,7 @@ async function checkStates(world: World, report: Report, { one, two }: Digests):
     const { reason } = await seen(world, "service", "seen-web", "drifted");
     equal(reason, "somebody changed TaskTemplate.ContainerSpec.Image");
     equal((await deploy(world, "seen-web", "1")).last, deployed(world, one));
-    await seen(world, "service", "seen-web", "trusted");
+    await trustedAgain(world, "seen-web");
   });
   await report.check("seen: a rollback by hand", async () => {
     equal((await deploy(world, "seen-back", "2")).last, deployed(world, two));
@@ -80,7 +93,7 @@ async function checkStates(world: World, report: Report, { one, two }: Digests):
     const { reason } = await seen(world, "service", "seen-back", "drifted");
     if (!String(reason).startsWith("it was put back by hand")) throw new Error(String(reason));
     equal((await deploy(world, "seen-back", "2")).last, deployed(world, two));
-    await seen(world, "service", "seen-back", "trusted");
+    await trustedAgain(world, "seen-back");
   });
   await report.check("seen: docker run on a worker, of which no manager knows", async () => {
     const worker = world.lab.node("w1");
@@ -107,10 +120,10 @@ async function checkStates(world: World, report: Report, { one, two }: Digests):
   });
   await report.check("seen: a signature that was taken back", async () => {
     await world.goldseal("trust", "revoke", world.image("2", WATCHED));
-    await seen(world, "service", "seen-back", "trust-lost");
+    await seen(world, "service", "seen-back", "trust-lost", PATIENCE_SECONDS);
     equal(lastSeen(world, "service", "seen-web")?.state, "trusted");
     await world.sign("2", WATCHED);
-    await seen(world, "service", "seen-back", "trusted");
+    await trustedAgain(world, "seen-back");
   });
   await report.check("seen: a node's own copy of an image, changed under the same reference", () =>
     checkTampered(world, one, two),
@@ -127,12 +140,7 @@ async function checkStates(world: World, report: Report, { one, two }: Digests):
 async function deployBoth(world: World, report: Report): Promise<void> {
   await report.check("what the bridge deployed is trusted, by all that every engine shows", async () => {
     for (const name of ["seen-web", "seen-back"]) equal(kindOf((await deploy(world, name, "1")).last), "deployed");
-    const isTold = async () => {
-      const figures = (await world.bridgeGet("/metrics")).text;
-      const [, count = "0"] = /^goldseal_bridge_services\{state="trusted"\} (\d+)$/m.exec(figures) ?? [];
-      return Number(count) >= 2;
-    };
-    await until("two services are trusted", isTold, SEEN_SECONDS);
+    await until("two services are trusted", async () => (await countOf(world, "trusted")) >= 2);
     equal(lastSeen(world, "service", "seen-web"), undefined);
   });
 }
@@ -152,7 +160,11 @@ async function checkTampered(world: World, one: string, two: string): Promise<vo
   await worker.stop();
   point(worker, world.pin(one, WATCHED), other);
   await worker.start();
-  await until("its task runs again", async () => (await running(world, "seen-here")).length === 1, 60);
+  await until("its task runs again", async () => (await running(world, "seen-here")).length === 1).catch(
+    async (cause: unknown) => {
+      throw new Error(await world.docker("service", "ps", "--no-trunc", "seen-here"), { cause });
+    },
+  );
   const [task] = await running(world, "seen-here");
   equal(task?.image, world.pin(one, WATCHED));
   const look = () =>
@@ -185,7 +197,7 @@ async function checkAway(world: World, report: Report): Promise<void> {
       const worker = world.lab.node("w2");
       await worker.stop();
       await seen(world, "node", "w2", "unseen").finally(() => worker.start());
-      await seen(world, "node", "w2", "seen");
+      await seen(world, "node", "w2", "seen", PATIENCE_SECONDS);
     },
   );
 }
@@ -196,15 +208,9 @@ async function checkReactions(world: World, report: Report, { one, two }: Digest
     async () => {
       await world.setPolicy({}, policyOf({ onTrustLost: "replace" }));
       await world.goldseal("trust", "revoke", world.image("2", WATCHED));
-      await until(
-        "it runs the other",
-        async () => (await world.services())["seen-back"] === world.pin(one, WATCHED),
-        30,
-      );
-      await until(
-        "on record",
-        () => journal(world).some(({ event, name }) => event === "reacted" && name === "seen-back"),
-        30,
+      await until("it runs the other", async () => (await world.services())["seen-back"] === world.pin(one, WATCHED));
+      await until("on record", () =>
+        journal(world).some(({ event, name }) => event === "reacted" && name === "seen-back"),
       );
       const events = journal(world).filter(({ name, action }) => name === "seen-back" && action === "replace");
       equal(
@@ -217,17 +223,17 @@ async function checkReactions(world: World, report: Report, { one, two }: Digest
   await report.check("onTrustLost freeze: what somebody changed by hand is put back", async () => {
     await world.setPolicy({}, policyOf({ onTrustLost: "freeze" }));
     await world.docker("service", "scale", "--detach", "seen-web=4");
-    const { outcome } = await until("it is put back", () => findReacted(world, "seen-web", "restore"), 60);
+    const { outcome } = await until("it is put back", () => findReacted(world, "seen-web", "restore"));
     equal(outcome, `it is ${world.pin(one, WATCHED)}`);
     // Two of them are still being stopped by then.
-    await until("two tasks again", async () => (await running(world, "seen-web")).length === 2, 30);
+    await until("two tasks again", async () => (await running(world, "seen-web")).length === 2);
     equal((await world.services())["seen-web"], world.pin(one, WATCHED));
   });
   await report.check("onTrustLost remove: the service goes", async () => {
     await world.setPolicy({}, policyOf({ onTrustLost: "remove" }));
     equal((await deploy(world, "seen-web", "2")).last, deployed(world, two));
     await world.goldseal("trust", "revoke", world.image("2", WATCHED));
-    await until("it is gone", async () => (await world.services())["seen-web"] === undefined, 30);
+    await until("it is gone", async () => (await world.services())["seen-web"] === undefined);
     equal((await world.services())["seen-back"], world.pin(one, WATCHED));
     await world.sign("2", WATCHED);
   });
@@ -236,22 +242,31 @@ async function checkReactions(world: World, report: Report, { one, two }: Digest
     const worker = world.lab.node("w1");
     await world.dockerOn(worker, "run", "-d", "--name", "go-away", "--network", "none", world.pin(one, WATCHED));
     await world.docker("service", "create", "-q", "--detach", "--name", "go-too", world.pin(one, WATCHED));
-    await until("the service is gone", async () => !("go-too" in (await world.services())), 30);
+    await until("the service is gone", async () => !("go-too" in (await world.services())));
     const names = () => world.dockerOn(worker, "ps", "-a", "--format", "{{.Names}}");
-    await until("the container is gone", async () => !(await names()).includes("go-away"), 30);
+    await until("the container is gone", async () => !(await names()).includes("go-away"));
     equal((await world.services())["seen-back"], world.pin(one, WATCHED));
     await setUnmanaged(world, "alert");
   });
   await report.check("the registry away: nothing is removed, whatever the policy says", async () => {
     await world.stopRegistry();
     try {
-      await until("it is unknown", () => lastSeen(world, "service", "seen-back")?.state === "unknown", 90);
+      const isUnknown = async () => (await countOf(world, "trusted")) === 0 && (await countOf(world, "unknown")) > 0;
+      await until("it is unknown", isUnknown, 90);
       equal((await world.services())["seen-back"], world.pin(one, WATCHED));
     } finally {
       await world.startRegistry();
     }
-    await seen(world, "service", "seen-back", "trusted");
+    await until("it is trusted again", async () => (await countOf(world, "unknown")) === 0);
+    await trustedAgain(world, "seen-back");
   });
+}
+
+/** How many services are so, by the figures; -1: they do not say. */
+async function countOf(world: World, state: string): Promise<number> {
+  const { text } = await world.bridgeGet("/metrics");
+  const [, count = "-1"] = new RegExp(`^goldseal_bridge_services\\{state="${state}"\\} (\\d+)$`, "m").exec(text) ?? [];
+  return Number(count);
 }
 
 /** In every environment that there is, whoever brought it. */

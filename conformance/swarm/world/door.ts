@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeOrder, type OrderOptions, type SigningKey } from "../signing.ts";
+import { BRIDGE } from "./people.ts";
 
 /** By which the bridge believes who looks. */
 const RELAY_SECRET = randomBytes(24).toString("hex");
@@ -53,11 +54,15 @@ export class Door {
   }
 }
 
-/** What `serve` must know to hand orders and looks on to the bridge. */
+/** What `serve` must know to hand orders and looks on to the bridge, and whose account is the bridge's. */
 export function relayTo(bridgePort: number, folder: string): Record<string, string> {
   const secretFile = secretFileIn(folder);
   writeFileSync(secretFile, `${RELAY_SECRET}\n`, { mode: 0o600 });
-  return { GOLDSEAL_BRIDGE_URL: `http://127.0.0.1:${bridgePort}`, GOLDSEAL_BRIDGE_SECRET_FILE: secretFile };
+  return {
+    GOLDSEAL_BRIDGE_ACCOUNT: BRIDGE.name,
+    GOLDSEAL_BRIDGE_URL: `http://127.0.0.1:${bridgePort}`,
+    GOLDSEAL_BRIDGE_SECRET_FILE: secretFile,
+  };
 }
 
 export const secretFileIn = (folder: string): string => join(folder, "relay-secret");

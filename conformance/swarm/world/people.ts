@@ -1,12 +1,17 @@
-/** Who is there: ann pushes and signs, olga deploys, the administrator makes organizations. Each by the real command line. */
+/**
+ * Who is there: ann pushes and signs, olga deploys, the administrator makes organizations, and the bridge has an account that may
+ * read what a team of its own may read, and nothing else.
+ */
 import { join } from "node:path";
 import { ANN, addUser } from "../../clients/world.ts";
 import type { Credentials } from "../../harness/registry-client.ts";
-import { launcher, projectRoot, type RunningServer } from "../../harness/server.ts";
+import { command, projectRoot, type RunningServer } from "../../harness/server.ts";
 import { getTool, mustRun, type RunResult, run } from "../../harness/tools.ts";
 import type { LabNode } from "../lab.ts";
 
 export const OLGA: Credentials = { name: "olga", password: "olga-secret-1" };
+/** As `account` of its file, and `GOLDSEAL_BRIDGE_ACCOUNT` of the registry. */
+export const BRIDGE: Credentials = { name: "bridge", password: "bridge-secret-1" };
 const ROOT_PASSPHRASE = "rootpass-123";
 
 export class People {
@@ -21,10 +26,15 @@ export class People {
 
   /** They have accounts, and ann is signed in at the engine's client. */
   async arrive(engine: LabNode): Promise<void> {
-    for (const user of [ANN, OLGA]) await addUser(this.#server(), user);
-    const args = ["login", "--username", ANN.name, "--password-stdin", this.#server().host];
+    for (const user of [ANN, OLGA, BRIDGE]) await addUser(this.#server(), user);
+    await this.signIn(engine, ANN, this.#server().host);
+  }
+
+  /** At a registry, with docker's client. */
+  async signIn(engine: LabNode, { name, password }: Credentials, host: string): Promise<void> {
+    const args = ["login", "--username", name, "--password-stdin", host];
     const env = { DOCKER_CONFIG: this.#docker };
-    await mustRun(getTool("docker-20.10"), ["--host", engine.socket, ...args], { env, input: ANN.password });
+    await mustRun(getTool("docker-20.10"), ["--host", engine.socket, ...args], { env, input: password });
   }
 
   /** Docker's client, as ann. */
@@ -42,7 +52,7 @@ export class People {
       DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE: ROOT_PASSPHRASE,
     };
     const where = ["--url", url, "--ca", caPath, "--as", who.name];
-    return run("node", [launcher, ...args, ...where], { cwd: projectRoot, env });
+    return run(command, [...args, ...where], { cwd: projectRoot, env });
   }
 
   /** What it printed. @throws Error with all that was printed when it failed */
@@ -50,6 +60,20 @@ export class People {
     const { status, stdout, stderr } = await this.try(who, args);
     if (status !== 0) throw new Error(`goldseal exited ${status}\n${stdout}${stderr}`.trimEnd());
     return stdout;
+  }
+
+  /** An organization of ann's, where everything is private; the bridge's account reads it all. */
+  async found(org: string): Promise<void> {
+    const root = `/api/v1/orgs/${org}`;
+    const asked: readonly (readonly [path: string, body: object])[] = [
+      ["", {}],
+      ["/members/ann", { role: "owner" }],
+      [`/members/${BRIDGE.name}`, { role: "member" }],
+      ["/teams/cluster", {}],
+      [`/teams/cluster/members/${BRIDGE.name}`, {}],
+      ["/teams/cluster/grants/*", { level: "read-only" }],
+    ];
+    for (const [path, body] of asked) await this.api("PUT", `${root}${path}`, JSON.stringify(body));
   }
 
   /** REST, as the administrator. */

@@ -1,5 +1,6 @@
 /** The policy document of the bridge, version after version, as its officer signs it. */
 import { keyIdOf, type SigningKey, toEnvelope } from "../signing.ts";
+import { BRIDGE } from "./people.ts";
 
 export interface PolicyKeys {
   readonly officer: SigningKey;
@@ -24,12 +25,12 @@ export class PolicyBook {
     const { officer, operator } = this.#keys;
     this.#environments = { ...this.#environments, ...environments };
     const common = { maxTimestampAge: "48h", operators: [operator.keyId], rights: { ops: "deploy" } };
-    const prod = { ...common, images: ["ann/*"], require: [{ team: "qa", k: 1 }], specLimits };
+    const prod = { ...common, images: ["ann/*", "vault/*"], require: [{ team: "qa", k: 1 }], specLimits };
     const others = Object.entries(this.#environments).map(([name, own]) => [name, { ...prod, ...own }]);
     const document = {
       ...{ version: ++this.#version, expires: new Date(Date.now() + 86_400_000).toISOString() },
       environments: { prod, ...Object.fromEntries(others) },
-      teams: { qa: ["ann"], ops: ["olga"] },
+      teams: { qa: ["ann"], ops: ["olga"], bridges: [BRIDGE.name] },
       keys: {
         [keyIdOf(ann)]: { spki: ann, user: "ann" },
         [operator.keyId]: { spki: operator.spki, user: "olga" },

@@ -1,5 +1,4 @@
 import { isJsonObject } from "../../oci/json.ts";
-import { readStatement } from "../break-glass/statement-file.ts";
 import type { CommandCall } from "../command.ts";
 import { CliError } from "../errors.ts";
 import { toText } from "../table.ts";
@@ -10,8 +9,7 @@ import { readServiceSpec } from "./service-spec.ts";
 /** `goldseal deploy [IMAGE]`: prints the image that runs, by the digest that was signed; with `--dry-run`, why each node would. */
 export async function deploy(call: CommandCall): Promise<void> {
   const { args, options, io } = call;
-  const statement =
-    typeof options["break-glass"] === "string" ? await readStatement(options["break-glass"]) : undefined;
+  const statement = await findStatement(options["break-glass"]);
   if (statement !== undefined && statement.envelope === undefined)
     throw new CliError(`${statement.name} is a draft; sign it first: goldseal break-glass sign ${statement.name}`);
   const spec = await readServiceSpec(call, args[0] ?? statement?.statement.image);
@@ -29,6 +27,13 @@ export async function deploy(call: CommandCall): Promise<void> {
   }
   io.stderr.write(`${toText(name)} runs\n`);
   io.stdout.write(`${toText(outcome.pinned)}\n`);
+}
+
+/** What reads it is loaded for those who need it: hardly ever. */
+async function findStatement(file: string | boolean | undefined) {
+  if (typeof file !== "string") return undefined;
+  const { readStatement } = await import("../break-glass/statement-file.ts");
+  return readStatement(file);
 }
 
 /** `goldseal rollback SERVICE`: prints the image that runs now. */

@@ -2,7 +2,6 @@ import { isJsonObject, type JsonObject } from "../../oci/json.ts";
 import type { CommandCall, CommandOption } from "../command.ts";
 import { pickKey } from "../docker-keys/pick-key.ts";
 import { CliError, UsageError } from "../errors.ts";
-import { findServerPolicy } from "../policy/policy-file.ts";
 import { printable, toText } from "../table.ts";
 import { describeProgress } from "./order-progress.ts";
 import { type OrderOf, signOrder } from "./order-signature.ts";
@@ -66,6 +65,7 @@ function pathOf({ environment, action }: OrderOf): string {
 /** The one that the policy lists for the environment, as far as it shows itself. @throws CliError */
 async function openOperatorKey(call: CommandCall, environment: string) {
   if (typeof call.options.key === "string") return pickKey(call);
+  const { findServerPolicy } = await import("../policy/policy-file.ts");
   const policy = await findServerPolicy(call.client);
   const operators = policy?.document.environments.get(environment)?.operators;
   return pickKey(call, (keyId) => operators?.has(keyId) === true);

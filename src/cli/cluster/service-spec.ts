@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { parseDocument } from "yaml";
-import { isJsonObject, type Json, type JsonObject } from "../../oci/json.ts";
+import { isJsonObject, type Json, JsonError, type JsonObject, parseJson } from "../../oci/json.ts";
 import type { CommandCall } from "../command.ts";
 import { CliError, UsageError } from "../errors.ts";
 import { parseImage } from "../trust/image.ts";
@@ -26,17 +25,32 @@ export async function readServiceSpec(
   };
 }
 
-/** JSON is YAML too. @throws CliError */
+/** @throws CliError */
 async function readSpecFile(path: string): Promise<JsonObject> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const bytes = await readFile(path).catch((cause: unknown) => {
     throw new CliError(`cannot read ${path}`, { cause });
   });
+  const content = tryJson(bytes) ?? (await readYaml(path, bytes.toString()));
+  if (!isJsonObject(content)) throw new CliError(`${path} holds no service: name, image, replicas, …`);
+  return content;
+}
+
+/** JSON is YAML too, and YAML's reader takes a while to load. */
+function tryJson(bytes: Buffer): Json | undefined {
+  try {
+    return parseJson(bytes);
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+}
+
+async function readYaml(path: string, text: string): Promise<Json> {
+  const { parseDocument } = await import("yaml");
   const document = parseDocument(text, { uniqueKeys: true });
   const [mistake] = document.errors;
   if (mistake !== undefined) throw new CliError(`${path}: ${mistake.message}`);
-  const content: Json = document.toJS({ maxAliasCount: 0 });
-  if (!isJsonObject(content)) throw new CliError(`${path} holds no service: name, image, replicas, …`);
-  return content;
+  return document.toJS({ maxAliasCount: 0 });
 }
 
 function readOptions({ name, replicas, env, publish, network, "dry-run": dryRun }: CommandCall["options"]): JsonObject {

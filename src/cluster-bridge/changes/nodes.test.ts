@@ -149,7 +149,7 @@ describe("a change of which nobody knows whether it was done", () => {
       }
 
       await expect
-        .poll(async () => (await readChanges(lab().lab.folder)).at(-1), { timeout: 20_000 })
+        .poll(async () => (await readChanges(lab().lab.folder)).at(-1))
         .toMatchObject({ event, reason: "found afterwards" });
     },
     30_000,

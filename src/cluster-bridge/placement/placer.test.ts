@@ -132,6 +132,21 @@ describe("Placer", () => {
     expect(manager.writes).toEqual([]);
   });
 
+  it("asks once for what an image was made, and again where nobody could say", async () => {
+    const decisions = await lab().start();
+    const engines = await Engines.open({ engine: manager.endpoint, engines: new Map() });
+    const placer = new Placer({ ...decisions, engines });
+    const both = index({ os: "linux", architecture: "amd64" });
+    lab().registry.manifests.set(both.digest, both);
+    const ask = (what: Artifact) =>
+      placer.place({ spec: spec(), environment: "prod", pinned: pinned(what), id: "i", serviceId: undefined });
+    const asked = ({ digest }: Artifact) => lab().registry.asked.filter((path) => path.endsWith(digest)).length;
+
+    for (const what of [both, both, image, image]) await ask(what);
+
+    expect([asked(both), asked(image)]).toEqual([1, 2]);
+  });
+
   it("does not count the tasks that are stopped before others start, and counts those that are not", async () => {
     const Reservations = { NanoCPUs: 1.5e9 };
     manager.tasks = [

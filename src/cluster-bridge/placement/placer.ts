@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import type { PolicyDocument } from "../../trust/policy-document.ts";
 import type { Engines } from "../engines.ts";
 import { BridgeError } from "../errors.ts";
@@ -7,7 +8,7 @@ import type { RegistryClient } from "../registry-client.ts";
 import type { ServiceSpec } from "../service-spec.ts";
 import { readCluster } from "./cluster-reader.ts";
 import { readPlatforms } from "./image-platforms.ts";
-import { toNeed } from "./need.ts";
+import { type Platform, toNeed } from "./need.ts";
 import { type Placement, place } from "./placement.ts";
 import { readUserns, writeUserns } from "./userns.ts";
 
@@ -24,6 +25,8 @@ export interface PlaceAsk {
   readonly environment: string;
   /** `host:port/org/app@sha256:…` */
   readonly pinned: string;
+  /** See {@link PolicyKeeper.fetch}. */
+  readonly sinceMs?: number | undefined;
   /** Of the deployment: lots are drawn by it where the specification has no seed. */
   readonly id: string;
   /** Id of the service that it updates. */
@@ -38,19 +41,21 @@ export interface Placed extends Placement {
 /** Looks at the cluster as it is now, and says where a service goes. Changes nothing. */
 export class Placer {
   readonly #deps: PlacerDeps;
+  /** By pinned image. */
+  readonly #known = new LRUCache<string, readonly Platform[]>({ max: 1000 });
 
   constructor(deps: PlacerDeps) {
     this.#deps = deps;
   }
 
   /** @throws BridgeError PLACEMENT, POLICY, ENGINE, SILENT, REGISTRY */
-  async place({ spec, environment, pinned, id, serviceId }: PlaceAsk): Promise<Placed> {
-    const { engines, policy, registry, authority } = this.#deps;
+  async place({ spec, environment, pinned, sinceMs, id, serviceId }: PlaceAsk): Promise<Placed> {
+    const { engines, policy } = this.#deps;
     const manager = engines.manager();
     const [{ document }, cluster, platforms] = await Promise.all([
-      policy.fetch(),
+      policy.fetch(sinceMs),
       readCluster(manager),
-      readPlatforms(registry, pinned, authority),
+      this.#platforms(pinned),
     ]);
     const rules = rulesOf(document, environment);
     const need = toNeed(spec, rules, { environment, platforms });
@@ -60,6 +65,15 @@ export class Placer {
     const replaces = spec.update.order === "stop-first" ? serviceId : undefined;
     const placement = place(spec, need, { ...cluster, withUserns, replaces }, spec.seed ?? seedOf(id));
     return { ...placement, prepare: () => writeUserns(manager, cluster.nodes, states) };
+  }
+
+  /** What a digest says never changes; what nobody could say may be said another time. */
+  async #platforms(pinned: string): Promise<readonly Platform[]> {
+    const known = this.#known.get(pinned);
+    if (known !== undefined) return known;
+    const platforms = await readPlatforms(this.#deps.registry, pinned, this.#deps.authority);
+    if (platforms.length > 0) this.#known.set(pinned, platforms);
+    return platforms;
   }
 }
 

@@ -16,7 +16,7 @@ import { type BridgeLab, useBridgeLab } from "./bridge-lab.ts";
 import { type EngineContainer, EngineSimulator } from "./engine-simulator.ts";
 
 const FAST = { lookMs: 30, calmMs: 10, judgeMs: 60, soonMs: 20 };
-const PATIENCE_MS = 12_000;
+const PATIENCE_MS = 60_000;
 
 export class WatchLab {
   readonly lab: BridgeLab;

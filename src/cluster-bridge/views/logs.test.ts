@@ -142,7 +142,7 @@ describe("GET services/NAME/logs", () => {
     onLogs((response) => void open.push(response.write("") ? response : response));
     const headers = { "goldseal-user": "alice", "goldseal-relay": SECRET };
     const following = Array.from({ length: 64 }, () => lab().raw("services/web/logs?follow=true", { headers }));
-    await vi.waitUntil(() => open.length === 64, { timeout: 10_000 });
+    await vi.waitUntil(() => open.length === 64, { timeout: 60_000 });
 
     expect(await lab().get("services/web/logs")).toMatchObject({ status: 409, body: { code: "too-many" } });
 

@@ -109,7 +109,7 @@ export async function get(url: string, caFile: string): Promise<Reply> {
 
 /** Asks until it holds: for what another process does in its own time. */
 export async function eventually(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  for (const until = Date.now() + 15_000; Date.now() < until; await pause(20)) {
+  for (const until = Date.now() + 60_000; Date.now() < until; await pause(20)) {
     if (await holds()) return;
   }
   throw new Error(`did not happen: ${what}`);

@@ -66,7 +66,7 @@ export class Lab {
   async settled(repository: string): Promise<void> {
     const text = `select w.settled from verdict_repositories w join repositories r on r.id = w.repository_id where r.name = $1`;
     const isSettled = async () => (await this.app.database.query("", text, [repository]))[0]?.settled;
-    await expect.poll(isSettled, { timeout: 10_000, interval: 20 }).toBe(true);
+    await expect.poll(isSettled, { interval: 20 }).toBe(true);
   }
 
   async user(name: string): Promise<void> {
