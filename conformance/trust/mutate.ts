@@ -32,6 +32,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       [/trusted-targets/, /trusted-targets/],
       [/cosign|detached/, /cosign-/],
       [/dsse|ecdsa-der|strict-json/, /dsse/],
+      [/constraint/, /constraint/],
       [/policy|require/, /policy/],
       [/approval/, /approval/],
       [/image-pattern/, /image-pattern/],
