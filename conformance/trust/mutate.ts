@@ -89,6 +89,7 @@ function openVitest(): Promise<Vitest> {
     watch: false,
     include: [`${room.folder}/**/*.test.ts`, ...room.also.map((file) => file.replace(".ts", ".test.ts"))],
     ...(room.setup === undefined ? {} : { globalSetup: [room.setup], testTimeout: 30_000, hookTimeout: 120_000 }),
+    expect: { poll: { timeout: 10_000 } },
     bail: 1,
     pool: "threads",
     fileParallelism: false,
