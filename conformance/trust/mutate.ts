@@ -69,8 +69,12 @@ try {
   cpSync(join(projectRoot, "package.json"), join(folder, "package.json"));
   symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
   const vitest = await openVitest();
-  process.exitCode = await main(vitest, await vitest.globTestSpecifications());
-  await vitest.close();
+  try {
+    process.exitCode = await main(vitest, await vitest.globTestSpecifications());
+  } finally {
+    // Its database ends with it.
+    await vitest.close();
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
