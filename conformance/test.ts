@@ -24,6 +24,7 @@ interface Suite {
 const WAITING: readonly Suite[] = [
   { name: "swarm", file: "conformance/swarm/main.ts" },
   { name: "attack:swarm", file: "conformance/swarm/attack/main.ts" },
+  { name: "chaos:swarm", file: "conformance/swarm/chaos.ts" },
   { name: "notary", file: "conformance/notary/main.ts" },
   { name: "clients", file: "conformance/clients/main.ts" },
   { name: "story", file: "conformance/story/main.ts" },

@@ -1,7 +1,8 @@
 /**
- * `npm run chaos:swarm [-- killed|registry|clock|leader …]`: three managers and a worker, and what can go wrong while services are deployed: the bridge killed at
- * each of its failpoints, the registry away, the bridge's clock stepped, the leader's power cut. Orders of what nobody signed
- * are mixed in all along: none may start. What was signed runs in the end.
+ * `npm run chaos:swarm [-- killed|registry|clock|leader …]`: three managers and a worker, and what can go wrong while services are
+ * deployed: the bridge killed at each of its failpoints, the registry away, the bridge's clock stepped, the leader's power cut, a
+ * manager's authorization plug-in down. Orders of what nobody signed are mixed in all along: none may start. What was signed runs in
+ * the end.
  */
 import { Report } from "../harness/report.ts";
 import { clockStepped } from "./chaos/clock.ts";
@@ -13,7 +14,7 @@ import { findLeft, footprint } from "./lab/leftovers.ts";
 import { findMissing } from "./lab.ts";
 import { World } from "./world.ts";
 
-/** In this order, on one world. */
+/** In this order, on one world: `leader` leaves the managers with plug-ins, and those are down. */
 const WRECKS: Readonly<Record<string, (havoc: Havoc, report: Report) => Promise<void>>> = {
   killed: killedEverywhere,
   registry: registryAway,

@@ -5,15 +5,9 @@ import { put } from "../notary/tuf/testing/loose.ts";
 import { DAY_MS, metaOf } from "../notary/tuf/testing/repository.ts";
 import { alice, mallory } from "../trust/testing/signers.ts";
 import { entryOf, image, other } from "../trust/testing/world.ts";
-import { asItWas, forge, keep, roleKeys, rotateRoot, useBridgeLab } from "./testing/bridge-lab.ts";
+import { asItWas, deploys, forge, keep, refused, roleKeys, rotateRoot, useBridgeLab } from "./testing/bridge-lab.ts";
 
 const lab = useBridgeLab();
-const refused = (code: string, reason: string | RegExp) => ({
-  kind: "refuse",
-  code,
-  reason: expect.stringMatching(reason),
-});
-const deploys = ({ digest }: { readonly digest: string }) => expect.objectContaining({ kind: "deploy", digest });
 const later = (ms: number): void => {
   lab().now = new Date(lab().now.getTime() + ms);
 };

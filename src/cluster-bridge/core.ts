@@ -68,6 +68,8 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   const clock = await BridgeClock.open(store, now);
   const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
   const engines = await Engines.open(config);
+  // Nobody waits for it. When the first manager falls silent the others are known, and it is not waited for as if there were none.
+  void engines.refresh();
   const [swarm, ledger] = [new Swarm(engines), new Ledger(journal)];
   const decisions = { authority, clock, policy, trust, registry, indexes: new KnownIndexes({ journal, ledger }) };
   const judges = openJudges(decisions, journal, policyKeys);

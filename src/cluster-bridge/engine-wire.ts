@@ -46,6 +46,11 @@ const API = "/v1.41";
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** A node that is gone answers no packet: without this each call to it would take as long as it may. */
 const CONNECT_MS = 5_000;
+/**
+ * A node that is gone after it heard of a call does not answer either, and nothing would tell so until the call's time is over: the
+ * system asks after this, and once a second from then on; ten times without an answer end the connection.
+ */
+const QUIET_MS = 1_000;
 /** How long a connection is kept for the next reader: the calls of one deployment come together. */
 const KEPT_MS = 1_000;
 
@@ -122,6 +127,7 @@ export class EngineSocket implements EngineWire {
     const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent });
     let isConnected = false;
     request.once("socket", (socket) => {
+      socket.setKeepAlive(true, QUIET_MS);
       if (!request.reusedSocket) socket.once(this.#connected, () => (isConnected = true));
     });
     const giveUp = setTimeout(() => {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -243,6 +243,25 @@ describe("an engine over TLS", () => {
     await engine.getObject("/info");
 
     expect(resumed).toEqual([false, false, true]);
+  });
+
+  it("is asked by the system whether it is still there, while a change waits for its answer", async () => {
+    const asked = Promise.withResolvers<void>();
+    respond = () => asked.resolve();
+    const { port } = server.address() as AddressInfo;
+    const told = (await openTls()).call("POST", "/services/create", { body: Buffer.from("{}") }).catch(() => undefined);
+    await asked.promise;
+
+    // @see proc(5), /proc/net/tcp: the remote port in hexadecimal, `01` of a connection, and `02:` where such a timer is set.
+    const to = `:${port.toString(16).toUpperCase().padStart(4, "0")} 01 `;
+    const timers = async () =>
+      (await readFile("/proc/net/tcp", "utf8"))
+        .split("\n")
+        .filter((line) => line.includes(to))
+        .map((line) => / (0\d):[0-9A-F]{8} /.exec(line)?.[1]);
+    await expect.poll(timers).toEqual(["02"]);
+    server.closeAllConnections();
+    await told;
   });
 
   it("is read once more where it closed the connection meanwhile, and never told twice", async () => {

@@ -73,6 +73,39 @@ describe("before a deployment", () => {
     expect(lab().engine.services.size).toBe(0);
   });
 
+  it("waits for what else must come about, whose refusal comes first, and leaves what runs as it is then", async () => {
+    const bridge = await lab().openBridge();
+    await lab().deploy(bridge);
+    const before = bridge.states.all();
+    lab().later(13);
+    lab().engine.pull = async () => ({ status: 401, message: "unauthorized" });
+    const { promise, reject } = Promise.withResolvers<unknown>();
+    const preparing = bridge.keeper.prepare({ ...KEY, pinned: lab().pinned() }, promise);
+    await expect.poll(() => lab().engine.asked.filter((asked) => asked.includes("/distribution/")).length).toBe(2);
+    reject(new Error("no node for it"));
+
+    await expect(preparing).rejects.toThrow("no node for it");
+    expect(bridge.states.all()).toEqual(before);
+  });
+
+  it("a secret whose service comes to nothing is taken back", async () => {
+    const bridge = await lab().openBridge();
+    const auths: (string | undefined)[] = [];
+    const { pull } = lab().engine;
+    lab().engine.pull = async (_reference, auth) => {
+      auths.push(auth);
+      return { status: 401, message: "unauthorized" };
+    };
+    await expect(lab().deploy(bridge)).rejects.toMatchObject({ code: "REGISTRY" });
+    lab().engine.pull = pull;
+    const worked = await lab().works(auths[0]);
+    const another = await lab().openBridge();
+
+    for (const key of another.keeper.due()) await another.keeper.tend(key);
+
+    expect([worked, await lab().works(auths[0]), another.states.all()]).toEqual([true, false, []]);
+  });
+
   it.each<[string, Opening, RegExp]>([
     ["no account", { as: "nobody" }, /has no account/],
     ["an account that is not the bridge's", { as: "bob" }, /answered 403 \(signed in as bob\): bob is not the account/],

@@ -53,8 +53,8 @@ export class PullKeeper {
    * @throws BridgeError REGISTRY, ENGINE, SILENT
    */
   async prepare(intent: Pulling, other?: Promise<unknown>): Promise<string | undefined> {
-    const { states, announce } = this.#deps;
-    const [, , secret] = await allDone([other, announce(intent), this.#getPullable(intent)]);
+    const { states } = this.#deps;
+    const [, secret] = await allDone([other, this.#getPullable(intent)]);
     if (secret === undefined) return undefined;
     // Not before: that a change is refused is no reason to send once more what runs.
     if (!isOf(states.find(intent), secret)) await states.put({ ...toState(intent, secret), isApplied: false });
@@ -63,19 +63,21 @@ export class PullKeeper {
 
   /** @throws BridgeError REGISTRY, ENGINE, SILENT */
   async #getPullable(intent: Pulling): Promise<PullSecret | undefined> {
-    const { states, secrets, swarm } = this.#deps;
+    const { states, secrets, swarm, announce } = this.#deps;
+    // Not announced along with it: at the registry one would wait for the other.
     const secret = await secrets.get(intent, repositoryOf(intent.pinned));
     if (!("refused" in secret)) {
       // Known from the beginning: a secret whose service never comes is taken back like any other.
       const isFirst = states.find(intent) === undefined;
       const kept = isFirst ? states.put({ ...toState(intent, secret), isApplied: false }) : undefined;
-      await allDone([swarm.requirePullable(intent.pinned, secret.auth), kept]);
+      await allDone([swarm.requirePullable(intent.pinned, secret.auth), announce(intent), kept]);
       return secret;
     }
-    await swarm.requirePullable(intent.pinned).catch((cause: unknown) => {
+    const pullable = swarm.requirePullable(intent.pinned).catch((cause: unknown) => {
       const { code, reason } = toRefusal(cause);
       throw new BridgeError(code, `${reason}, and there is no secret for it: ${secret.refused}`, { cause });
     });
+    await allDone([pullable, announce(intent)]);
     return undefined;
   }
 

@@ -4,15 +4,9 @@ import { DAY_MS } from "../notary/tuf/testing/repository.ts";
 import { alice, bob, carol } from "../trust/testing/signers.ts";
 import { entryOf, image, other } from "../trust/testing/world.ts";
 import { resolveSignedDigest } from "./signed-digest.ts";
-import { armImage, bothPlatforms, officer, useBridgeLab } from "./testing/bridge-lab.ts";
+import { armImage, bothPlatforms, deploys, officer, refused, useBridgeLab } from "./testing/bridge-lab.ts";
 
 const lab = useBridgeLab();
-const refused = (code: string, reason: string | RegExp) => ({
-  kind: "refuse",
-  code,
-  reason: expect.stringMatching(reason),
-});
-const deploys = ({ digest }: { readonly digest: string }) => expect.objectContaining({ kind: "deploy", digest });
 
 describe("resolveSignedDigest", () => {
   it("answers the digest that the required people signed under the tag, and never asks the registry for a tag", async () => {

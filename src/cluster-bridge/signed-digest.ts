@@ -8,6 +8,7 @@ import type { Environment, PolicyDocument } from "../trust/policy-document.ts";
 import { type Artifact, openSubject, type Subject } from "../trust/subject.ts";
 import { findTagBinding, findTufEvidence } from "../trust/tuf-evidence.ts";
 import { judge, type Verdict, type VerdictInput } from "../trust/verdict.ts";
+import { allDone } from "./all-done.ts";
 import type { BridgeClock } from "./bridge-clock.ts";
 import { type Refusal, refuse, toRefusal } from "./errors.ts";
 import { type ImageReference, parseImageReference } from "./image-reference.ts";
@@ -83,7 +84,7 @@ export async function weighSignedDigest(
 }
 
 async function resolve(deps: DecisionDeps, text: string, name: string, sinceMs: number | undefined): Promise<Weighed> {
-  const { authority, clock, policy, trust, registry, indexes } = deps;
+  const { authority, clock, policy, trust } = deps;
   // One time for all of it (T06).
   const now = clock.read();
   const reference = parseImageReference(text, authority);
@@ -94,12 +95,19 @@ async function resolve(deps: DecisionDeps, text: string, name: string, sinceMs: 
   // What was never seen to be signed cannot have been taken back.
   if (own === undefined) return doubt(`nothing of ${gunOfRepository(reference.repository, authority)} is signed`);
   const judging: Judging = { deps, own, environment: rule.environment, document, now };
+  // Trust data was verified at this time: it is on disk before anything is decided.
+  const [weighed] = await allDone([weigh(judging, reference), clock.saw(now)]);
+  return weighed;
+}
+
+async function weigh(judging: Judging, reference: ImageReference): Promise<Weighed> {
+  const { deps, own, document } = judging;
+  const { registry, indexes } = deps;
   const refused: string[] = [];
   for (const outer of findOutermost(deps, reference, own)) {
     const subject = await openImage(registry, reference, outer);
     const { input, doubts } = await gather(judging, subject);
     const verdict = judge(input);
-    await clock.saw(now);
     if (verdict.allowed) {
       const [{ repository }, { digest }] = [reference, subject];
       await indexes.saw(repository, digest, outer);

@@ -18,8 +18,10 @@ export const openWatch: OpenFeature = (core) => {
   addWatchGauges(core);
   const ended = new AbortController();
   let following: Promise<void> = Promise.resolve();
+  let startedAt: Date | undefined;
   return {
     start: async () => {
+      startedAt = core.now();
       watch.start();
       const manager = core.engines.manager();
       following = followEvents(manager, { signal: ended.signal, onEvent: () => watch.wake() });
@@ -28,7 +30,7 @@ export const openWatch: OpenFeature = (core) => {
       ended.abort();
       await Promise.all([watch.close(), following]);
     },
-    findFaults: async () => findWatchFaults(core),
+    findFaults: async () => findWatchFaults(core, startedAt),
   };
 };
 

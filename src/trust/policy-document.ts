@@ -175,9 +175,8 @@ function checkEnvironment(where: string, environment: Environment, document: Pol
 }
 
 function checkPlacement(where: string, { require, inject }: PlacementRules): void {
-  const [one, other] = findContradiction([...require, ...inject]) ?? [];
-  if (one !== undefined && other !== undefined)
-    throw wrong(where, `no node can be both ${toText(one)} and ${toText(other)}`);
+  const found = findContradiction([...require, ...inject]);
+  if (found !== undefined) throw wrong(where, `no node can be both ${found.map(toText).join(" and ")}`);
 }
 
 /** As with a TUF threshold (hardening N08): what nobody can ever meet is a mistake, and is said so before it is signed. */

@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { AUTHORITY } from "../notary/testing/signer.ts";
 import type { Digest } from "../oci/digest.ts";
+import { FsBlobStore } from "../storage/fs-blob-store.ts";
 import { pushBlob } from "../testing/images.ts";
 import { bundle, classic } from "../trust/testing/cosign.ts";
+import { createIsContent } from "./content.ts";
+import { openSmallBlobs, type ReadSmallBlob } from "./cosign-reader.ts";
 import { useLab } from "./testing/lab.ts";
 import { goldPolicy, putPolicy } from "./testing/policy.ts";
 import { pullsOf } from "./testing/pulls.ts";
@@ -66,5 +69,77 @@ describe("a policy", () => {
       ...[403, 403, 403, 403, 403],
       200,
     ]);
+  });
+});
+
+describe("whether something could be run of it", () => {
+  const OCI = "application/vnd.oci.image.manifest.v1+json";
+  const none = `sha256:${"11".repeat(32)}` as Digest;
+
+  /** A repository with a manifest of JSON alone, and how it is asked about things in there. */
+  async function open(name: string) {
+    const of = await repository(name);
+    const place = { app: lab().app, as: "admin", repository: of };
+    const part = async (text: string) => ({
+      ...{ mediaType: "application/spdx+json", digest: await pushBlob(place, text), size: Buffer.byteLength(text) },
+    });
+    const parts = { config: await part("{}"), layers: [await part(`{"of": "${name}"}`)] };
+    const json = await lab().put(of, "", JSON.stringify({ schemaVersion: 2, mediaType: OCI, ...parts }), OCI);
+    const [row] = await lab().app.database.query<{ id: number }>("", "select id from repositories where name = $1", [
+      of,
+    ]);
+    const read = openSmallBlobs(await FsBlobStore.open(lab().app.blobsFolder));
+    const asked: Digest[] = [];
+    let isAway = false;
+    const readBlob: ReadSmallBlob = async (blob) => {
+      asked.push(blob.digest);
+      return isAway ? undefined : read(blob);
+    };
+    const isContent = createIsContent(lab().app.database, readBlob);
+    return {
+      ...{ of, json, asked },
+      ask: (digest: string) => isContent({ repositoryId: row?.id ?? 0, digest: digest as Digest }),
+      setAway: (state: boolean) => {
+        isAway = state;
+      },
+    };
+  }
+
+  it("is asked of its blobs once, unless one cannot be read", async () => {
+    const { json, ask, asked, setAway } = await open("asked");
+    setAway(true);
+    expect([await ask(json.digest), await ask(json.digest)]).toEqual([true, true]);
+    setAway(false);
+    asked.length = 0;
+
+    expect([await ask(json.digest), await ask(json.digest)]).toEqual([false, false]);
+
+    expect(asked).toHaveLength(2);
+  });
+
+  it("is so of what is not there, cannot be read as a manifest, or lists lists of lists", async () => {
+    const { of, json, ask } = await open("nested");
+    const list = await lab().index(of, "list", json);
+    const lists = await lab().put(
+      of,
+      "lists",
+      JSON.stringify({
+        ...{ schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json" },
+        manifests: [
+          {
+            ...{ mediaType: "application/vnd.oci.image.index.v1+json", digest: list.digest, size: list.bytes.length },
+          },
+        ],
+      }),
+      "application/vnd.oci.image.index.v1+json",
+    );
+
+    expect([await ask(none), await ask(lists.digest), await ask(list.digest)]).toEqual([true, true, false]);
+
+    const other = await open("unread");
+    const text =
+      "update manifests set media_type = 'application/vnd.docker.distribution.manifest.v1+json' where digest = $1";
+    await lab().app.database.query("", text, [other.json.digest]);
+    expect(await other.ask(other.json.digest)).toBe(true);
   });
 });

@@ -151,6 +151,21 @@ describe("judgeImage", () => {
     );
   });
 
+  it("counts no signature in a manifest that could not be pushed today, and hides no good one behind it", async () => {
+    const image = await lab().push("ops/of-old", "v1");
+    const artifact = { ...image, digest: image.digest as Digest, mediaType: undefined };
+    const old = await lab().attach("ops/of-old", image, classic(lab().keys.alice, artifact), "tag");
+    const text =
+      "update manifests set media_type = 'application/vnd.docker.distribution.manifest.v1+json' where digest = $1";
+    await lab().app.database.query("", text, [old.digest]);
+
+    const before = await judged("ops/of-old", image);
+    await lab().attach("ops/of-old", image, bundle(lab().keys.alice, artifact), "referrer");
+
+    expect(before).toEqual(asks(image.digest, GOLD, "nobody", `ops/of-old@${image.digest}`));
+    expect(await judged("ops/of-old", image)).toEqual(["alice"]);
+  });
+
   it("calls server-attested what stands below a root that this server holds", async () => {
     const image = await lab().push("ops/founded", "v1");
     const signer = await lab().found("ops/founded");

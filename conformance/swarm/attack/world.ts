@@ -1,5 +1,4 @@
 /** A real registry behind whoever holds its keys, a real bridge, and a real engine with the authorization plug-in on. */
-import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +10,7 @@ import { ecdsa, idOf, type Signer } from "../../notary/tuf-files.ts";
 import { BridgeProcess } from "../bridge-process.ts";
 import { callEngine, type EngineAnswer, listOf } from "../lab/engine.ts";
 import { type Lab, type LabNode, openLab } from "../lab.ts";
-import { PlugInProcess } from "../plug-in-process.ts";
+import { makeAllowKey, PlugInProcess } from "../plug-in-process.ts";
 import { makeKey, type SigningKey, toEnvelope } from "../signing.ts";
 import { type Front, openFront } from "./front.ts";
 import { type Layer, pushBase } from "./images.ts";
@@ -173,16 +172,8 @@ export class World {
   }
 }
 
-interface Parts {
-  readonly folder: string;
-  readonly lab: Lab;
-  readonly server: RunningServer;
-  readonly front: Front;
-  readonly thief: Thief;
-  readonly host: string;
-  readonly admin: RegistryClient;
-  readonly ann: RegistryClient;
-  readonly layer: Layer;
+interface Parts
+  extends Pick<World, "folder" | "lab" | "server" | "front" | "thief" | "host" | "admin" | "ann" | "layer"> {
   readonly plugIn: PlugInProcess;
   readonly bridgePort: number;
 }
@@ -192,10 +183,7 @@ interface Parts {
 export type Document = Record<string, any>;
 
 function makePlugIn(folder: string, node: LabNode): PlugInProcess {
-  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-  writeFileSync(join(folder, "allow.key"), privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
-  writeFileSync(join(folder, "allow.pub"), publicKey.export({ format: "pem", type: "spki" }));
-  return new PlugInProcess(join(node.plugins, "goldseal.sock"), join(folder, "allow.pub"));
+  return new PlugInProcess(join(node.plugins, "goldseal.sock"), makeAllowKey(folder).shared);
 }
 
 /** Only when the Swarm is there: the plug-in lets nobody make one. */

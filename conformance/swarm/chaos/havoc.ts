@@ -19,6 +19,8 @@ export class Havoc {
   #honest = 0;
   #refused = 0;
   #versions = 0;
+  /** Two that are released before anything goes wrong: each is an update of the other. */
+  #standing: readonly Released[] = [];
   /** What nobody signed. */
   readonly #unsigned: string;
 
@@ -28,14 +30,20 @@ export class Havoc {
   }
 
   static async begin(world: World): Promise<Havoc> {
-    await world.push("first", `echo first; ${RUNS}`);
-    const unsigned = await world.push("unsigned", `echo unsigned; ${RUNS}`);
+    const havoc = new Havoc(world, await world.push("unsigned", `echo unsigned; ${RUNS}`));
     await world.api("PUT", "/api/v1/orgs/ann/repositories/web", JSON.stringify({ visibility: "public" }));
     await world.goldseal("trust", "init", `${world.server.host}/ann/web`);
-    await world.sign("first");
+    havoc.#standing = [await havoc.release(), await havoc.release()];
     await world.setPolicy();
     await world.startBridge();
-    return new Havoc(world, unsigned);
+    return havoc;
+  }
+
+  /** @throws Error when there is no such */
+  get standing(): readonly [Released, Released] {
+    const [one, two] = this.#standing;
+    if (one === undefined || two === undefined) throw new Error("nothing is released");
+    return [one, two];
   }
 
   /** One more image, signed: its tag, and as it is pinned. */
@@ -49,8 +57,10 @@ export class Havoc {
   }
 
   spec(name: string, tag: string, replicas = 2): object {
-    const update = { parallelism: replicas, monitor: "1s" };
-    return { name, image: this.world.image(tag), replicas, update };
+    // What is lost starts anew soon, and not after five seconds.
+    const restart = { condition: "any", delay: "1s" };
+    const update = { parallelism: replicas, monitor: "250ms" };
+    return { name, image: this.world.image(tag), replicas, update, restart };
   }
 
   /** Nobody answers where the bridge was killed. */

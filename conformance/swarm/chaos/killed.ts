@@ -8,7 +8,7 @@ import type { Havoc, Released } from "./havoc.ts";
 
 /** A service is made, and another one changed, while the bridge dies at each point: the next bridge finishes, or knows of nothing. */
 export async function killedEverywhere(havoc: Havoc, report: Report): Promise<void> {
-  const [one, two] = [await havoc.release(), await havoc.release()];
+  const [one, two] = havoc.standing;
   await report.check("before anything goes wrong, an honest service runs", async () => {
     await havoc.deploy(havoc.spec("steady", one.tag));
     await havoc.mustRun("steady", one.pinned);

@@ -1,40 +1,107 @@
 import type { Report } from "../../harness/report.ts";
-import { type Loose, listOf, until } from "../lab/engine.ts";
+import { callEngine, type Loose, listOf, until } from "../lab/engine.ts";
 import type { LabNode } from "../lab.ts";
 import { equal, journal, running } from "../looking.ts";
-import type { Havoc } from "./havoc.ts";
+import { Guards } from "./guards.ts";
+import type { Havoc, Released } from "./havoc.ts";
 
-/** The leader of three managers, which is the bridge's own engine, loses its power in the middle of a deployment. */
+/**
+ * Every manager has its authorization plug-in on. The leader of the three, which is the bridge's own engine, loses its power in the
+ * middle of a deployment, and is there again; then its plug-in is down.
+ */
 export async function leaderLost(havoc: Havoc, report: Report): Promise<void> {
   const { world } = havoc;
-  const { tag, pinned } = await havoc.release();
-  const leader = await findLeader(world.lab.manager());
-  const first = world.lab.node(leader);
-  equal(leader, "m1");
+  // Nobody imports an image at an engine that asks a plug-in.
+  const [first, second] = [await havoc.release(), await havoc.release()];
+  const guards = await Guards.post(world);
+  try {
+    await report.check(
+      "every manager asks its plug-in: the bridge deploys and updates, and nobody by hand",
+      async () => {
+        equal(await world.bridgeGet("/readyz"), { status: 200, text: '{"ready":true,"faults":[]}' });
+        for (const { tag, pinned } of havoc.standing) {
+          await havoc.deploy(havoc.spec("guarded", tag));
+          await havoc.mustRun("guarded", pinned);
+        }
+        await guards.tryByHand(first.pinned);
+      },
+    );
+    await loseLeader(havoc, report, { first, second });
+    await report.check(
+      "the manager is back, and has nothing of its own to start; nobody starts it by hand",
+      async () => {
+        await world.lab.node("m1").start();
+        await world.lab.ready();
+        await havoc.tryUnsigned("led");
+        await guards.tryByHand(first.pinned);
+      },
+    );
+    await silence(havoc, report, { guards, first });
+  } finally {
+    // While it still gets answers.
+    await world.stopBridge();
+    await guards.dismiss();
+  }
+}
+
+interface Images {
+  readonly first: Released;
+  readonly second: Released;
+}
+
+async function loseLeader(havoc: Havoc, report: Report, { first, second }: Images): Promise<void> {
+  const { world } = havoc;
   await report.check("the leader's power is cut while a service is deployed: another manager finishes it", async () => {
-    const answered = havoc.deploy(havoc.spec("led", tag, 6));
+    equal(await findLeader(world.lab.manager()), "m1");
+    const answered = havoc.deploy(havoc.spec("led", first.tag, 6));
     await until("it is begun", () => journal(world).some((line) => line.event === "intent" && line.service === "led"));
-    await first.kill();
+    await world.lab.node("m1").kill();
     const answer = await answered;
     await until("there is another leader", async () => (await findLeader(world.lab.manager())) !== "m1", 90);
     const own = journal(world).filter((line) => line.service === "led");
     const told = () => `${JSON.stringify(answer?.lines)}\n${JSON.stringify(own)}`;
-    await until("six run, by their digest", () => areAll(havoc, pinned, 6), 90).catch((cause: unknown) => {
+    await until("six run, by their digest", () => areAll(havoc, first.pinned, 6), 90).catch((cause: unknown) => {
       throw new Error(told(), { cause });
     });
-    await havoc.mustRun("led", pinned, 6);
-    equal(answer?.last, { outcome: { kind: "deployed", pinned } });
+    await havoc.mustRun("led", first.pinned, 6);
+    equal(answer?.last, { outcome: { kind: "deployed", pinned: first.pinned } });
   });
   await report.check("with one manager less, an honest deployment is carried out and another refused", async () => {
-    const next = await havoc.release();
-    await havoc.deploy(havoc.spec("led", next.tag, 6));
-    await havoc.mustRun("led", next.pinned, 6);
+    await havoc.deploy(havoc.spec("led", second.tag, 6));
+    await havoc.mustRun("led", second.pinned, 6);
     await havoc.tryUnsigned("led");
   });
-  await report.check("the manager is back, and has nothing of its own to start", async () => {
-    await first.start();
-    await world.lab.ready();
-    await havoc.tryUnsigned("led");
+}
+
+interface Silenced {
+  readonly guards: Guards;
+  readonly first: Released;
+}
+
+/** The manager that a new bridge asks first. */
+async function silence(havoc: Havoc, report: Report, { guards, first }: Silenced): Promise<void> {
+  const { world } = havoc;
+  const silenced = world.lab.node("m1");
+  await report.check(
+    "a manager's plug-in is down: its engine denies all, the bridge goes on over the others",
+    async () => {
+      await world.stopBridge();
+      await world.startBridge();
+      await guards.of(silenced).stop();
+      const sly = { Name: "sly", TaskTemplate: { ContainerSpec: { Image: first.pinned } } };
+      const asked = callEngine(silenced.socketPath, "POST", "/services/create", sly);
+      const answer = await havoc.deploy(havoc.spec("led", first.tag, 6));
+      equal(answer?.last, { outcome: { kind: "deployed", pinned: first.pinned } });
+      const { status, body } = await asked;
+      const { message } = body as Loose;
+      if (status !== 500 || !String(message).startsWith("plugin goldseal failed"))
+        throw new Error(`${status} ${message}`);
+    },
+  );
+  await report.check("it is up again: all is as it was ordered", async () => {
+    await guards.of(silenced).start();
+    await havoc.mustRun("led", first.pinned, 6);
+    await guards.tryByHand(first.pinned);
   });
 }
 

@@ -6,8 +6,7 @@ import type { Havoc } from "./havoc.ts";
 /** The registry is away: nothing new is deployed, what runs goes on, also elsewhere; it is back: so are deployments. */
 export async function registryAway(havoc: Havoc, report: Report): Promise<void> {
   const { world } = havoc;
-  const old = await havoc.release();
-  const next = await havoc.release();
+  const [old, next] = havoc.standing;
   await havoc.deploy(havoc.spec("away", old.tag, 4));
   await world.stopRegistry();
   await report.check("the registry is away: an honest deployment is refused, and says why", async () => {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The first process of a lab's node, in namespaces of its own (net, mount, pid, uts, ipc). Arguments: the node's folder, its
 # name, its address with the prefix length, the switch's address, then dockerd's own. Says "up", waits for a line (the wire is
-# there then), and ends dockerd in order at the next line or when who started it is gone.
+# there then); at "reload" dockerd reads its daemon.json again, and at any other line, or when who started it is gone, it ends.
 # What an engine writes outside of its folders, whatever it is told (/var/lib/docker, /run/containerd, …), goes with the namespaces.
 set -eu
 folder=$1 name=$2 address=$3 switch=$4
@@ -37,7 +37,7 @@ dockerd --host "unix://$folder/docker.sock" --data-root "$folder/data" --exec-ro
   --pidfile "$folder/docker.pid" "$@" >>"$folder/log" 2>&1 &
 daemon=$!
 (
-  read -r _ <&3 || :
+  while read -r order <&3 && [ "$order" = reload ]; do kill -HUP "$daemon"; done
   kill -TERM "$daemon"
 ) &
 wait "$daemon"

@@ -1,7 +1,7 @@
 /** A machine of the lab: namespaces of its own, with its own engine. Its disk is a folder that outlives a power cut. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheBin, getTool, mustRun } from "../../harness/tools.ts";
 import { callEngine, until } from "./engine.ts";
@@ -113,6 +113,12 @@ export class LabNode {
       throw new Error(`the engine of ${name} did not start:\n${this.log.slice(-4000)}`, { cause: error });
     });
     ended.catch(() => undefined);
+  }
+
+  /** As an operator changes daemon.json: SIGHUP. What of it is read then takes effect soon after, and at each start. */
+  configure(daemon: object): void {
+    writeFileSync(join(this.etc, "daemon.json"), JSON.stringify(daemon));
+    this.#child?.stdin?.write("reload\n");
   }
 
   /** A power cut: every process at once, nothing is said to anybody. */

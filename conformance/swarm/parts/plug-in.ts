@@ -1,28 +1,27 @@
 /** The manager's authorization plug-in is on: the bridge does all it does, nobody else does anything, and it fails closed. */
-import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import type { Report } from "../../harness/report.ts";
 import { getTool, run } from "../../harness/tools.ts";
 import { callEngine, until } from "../lab/engine.ts";
 import { equal, running } from "../looking.ts";
-import { PlugInProcess } from "../plug-in-process.ts";
+import { DENIED, makeAllowKey, PlugInProcess } from "../plug-in-process.ts";
 import type { World } from "../world.ts";
 import { RUNS } from "./deploying.ts";
-
-const DENIED = "authorization denied by plugin goldseal: ";
 
 export async function plugIn(world: World, report: Report): Promise<void> {
   const manager = world.lab.node("m1");
   const socket = join(manager.plugins, "goldseal.sock");
-  const plugIn = new PlugInProcess(socket, makeKey(world));
+  const key = makeAllowKey(world.folder);
+  const plugIn = new PlugInProcess(socket, key.shared);
   const [one, two] = [await world.push("p1", `echo p1; ${RUNS}`), await world.push("p2", `echo p2; ${RUNS}`)];
   for (const tag of ["p1", "p2"]) await world.sign(tag);
   await world.push("pbad", "exit 3");
   await world.sign("pbad");
   await world.stopBridge();
+  world.allowKey = key.own;
   await Promise.all([manager.stop(), plugIn.start()]);
   await manager.start("--authorization-plugin=goldseal");
   await world.lab.ready();
@@ -41,15 +40,6 @@ export async function plugIn(world: World, report: Report): Promise<void> {
     world.allowKey = undefined;
     await world.startBridge();
   }
-}
-
-function makeKey(world: World): string {
-  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-  const [own, shared] = [join(world.folder, "allow.key"), join(world.folder, "allow.pub")];
-  writeFileSync(own, privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
-  writeFileSync(shared, publicKey.export({ format: "pem", type: "spki" }));
-  world.allowKey = own;
-  return shared;
 }
 
 const spec = (image: string, more: object = {}): object => ({ name: "guarded", image, replicas: 2, ...more });

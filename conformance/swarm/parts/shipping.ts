@@ -1,23 +1,24 @@
-/** Goldseal ships itself: its own image is built, pushed to itself, signed, and deployed by its own bridge. */
+/**
+ * Goldseal ships itself: its own image is built, pushed to itself, signed, and `deploy/stack.yml` deployed by its own bridge. What
+ * runs then is a registry of its own, and a bridge that knows its cluster.
+ */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { ANN } from "../../clients/world.ts";
-import { startPostgres } from "../../harness/postgres.ts";
 import type { Report } from "../../harness/report.ts";
-import { startS3Server } from "../../harness/s3-servers.ts";
 import { projectRoot } from "../../harness/server.ts";
 import { findTool, getTool, mustRun } from "../../harness/tools.ts";
 import { askEngine, until } from "../lab/engine.ts";
 import { equal, running } from "../looking.ts";
+import { makeKey } from "../signing.ts";
+import { BRIDGE, OLGA } from "../world/people.ts";
+import { PolicyBook } from "../world/policy-book.ts";
 import type { World } from "../world.ts";
+import { ADMIN, ShippedStack } from "./shipped-stack.ts";
 
-const REPOSITORY = "ann/goldseal";
-const ADMIN = "admin:shipped-admin-1";
-const PORT = 18_443;
-const SECRETS = ["goldseal-settings", "goldseal-master.key", "goldseal-s3"] as const;
+const REPOSITORY = "vault/goldseal";
+const STACK = "goldseal";
 
 export async function shipping(world: World, report: Report): Promise<void> {
   const missing = ["buildah", "debootstrap", "skopeo", "minio"].filter((tool) => findTool(tool) === undefined);
@@ -30,86 +31,133 @@ export async function shipping(world: World, report: Report): Promise<void> {
     if (id === "") throw new Error(printed);
   });
   if (id === "") return;
-  const [postgres, s3] = [await startPostgres(), await startS3Server("minio")];
-  const relays = await Promise.all([relay(world, postgres.url), relay(world, s3.endpoint)]);
+  const stack = await ShippedStack.prepare(world, world.image("1", REPOSITORY));
   try {
-    const [database, bucket] = relays.map(({ host }) => host);
-    await makeSecrets(world, `postgres://goldseal@${database}/postgres`, s3.url("shipped", `http://${bucket}`), s3.env);
-    await checkShipped(report, world, { archive, id });
+    const digest = await checkSigned(report, world, { archive, id });
+    await checkDeployed(report, world, { stack, pinned: world.pin(digest, REPOSITORY) });
+    await checkRegistry(report, world, stack);
+    await checkBridge(report, world, stack);
   } finally {
-    await world.change("service.remove", { name: "goldseal" }).catch(() => undefined);
-    for (const { server } of relays) server.close();
-    await Promise.all([postgres.close(), s3.stop()]);
+    await world.change("stack.remove", { name: STACK }).catch(() => undefined);
+    await stack.close();
   }
 }
 
-interface Shipped {
+interface Built {
   readonly archive: string;
   /** Of the image, as it was built. */
   readonly id: string;
 }
 
-async function checkShipped(report: Report, world: World, { archive, id }: Shipped): Promise<void> {
+/** Its digest; no digest when it did not come so far. */
+async function checkSigned(report: Report, world: World, { archive, id }: Built): Promise<string> {
   let digest = "";
   await report.check("shipping: pushed to Goldseal, signed, and nothing else than what was built", async () => {
+    await world.found("vault");
     digest = await push(world, archive);
     const manifest = JSON.parse(await world.api("GET", `/v2/${REPOSITORY}/manifests/${digest}`));
     equal(manifest.config.digest, id);
-    await world.api("PUT", `/api/v1/orgs/${REPOSITORY.replace("/", "/repositories/")}`, '{"visibility":"public"}');
     await world.goldseal("trust", "init", `${world.server.host}/${REPOSITORY}`);
     await world.sign("1", REPOSITORY);
     world.pinAlso(REPOSITORY);
-    await world.setPolicy({ secrets: [...SECRETS] });
     await world.stopBridge();
     await world.startBridge();
   });
-  await report.check("shipping: two replicas of it run, by the digest that was signed, and are healthy", async () => {
-    const { last } = await world.deploy(spec(world));
-    equal(last, { outcome: { kind: "deployed", pinned: world.pin(digest, REPOSITORY) } });
-    const found = await running(world, "goldseal");
-    equal(
-      found.map(({ image }) => image),
-      [world.pin(digest, REPOSITORY), world.pin(digest, REPOSITORY)],
-    );
-    for (const { node, id: container } of found) await mustBeHealthy(world, node, container);
-  });
+  return digest;
+}
+
+/** As docs/deploying.md says of the policy. */
+function limitsOf(stack: ShippedStack): object {
+  const secrets = [...readFileSync(stack.file, "utf8").matchAll(/source: (goldseal-[\w.-]+)/g)].map(([, name]) => name);
+  return { command: true, secrets: [...new Set(secrets)], configs: ["goldseal-settings"] };
+}
+
+interface Deployed {
+  readonly stack: ShippedStack;
+  readonly pinned: string;
+}
+
+async function checkDeployed(report: Report, world: World, { stack, pinned }: Deployed): Promise<void> {
+  await report.check(
+    "shipping: deploy/stack.yml is deployed: two registries and a bridge run, of what was signed, and are healthy",
+    async () => {
+      await world.setPolicy(limitsOf(stack));
+      await world.operate("prod", "stack", "deploy", "-c", stack.file, STACK);
+      const found = await Promise.all(["registry", "bridge"].map((name) => running(world, `${STACK}_${name}`)));
+      equal(
+        found.map((containers) => containers.map(({ image }) => image)),
+        [[pinned, pinned], [pinned]],
+      );
+      for (const { node, id } of found.flat()) await mustBeHealthy(world, node, id);
+    },
+  );
+}
+
+async function checkRegistry(report: Report, world: World, stack: ShippedStack): Promise<void> {
   await report.check("shipping: what is pushed to one replica is pulled from the other", async () => {
-    const nodes = (await running(world, "goldseal")).map(({ node }) => world.lab.node(node).ip);
-    const [one = "", two = ""] = nodes;
-    const path = (ip: string, more: string): string => `http://${ip}:${PORT}/v2/admin/x/${more}`;
+    const ips = (await running(world, `${STACK}_registry`)).map(({ node }) => world.lab.node(node).ip);
+    const [one = "", two = ""] = ips;
     const bytes = randomBytes(1000).toString("hex");
     const hash = (await mustRun("sha256sum", [], { input: bytes })).slice(0, 64);
-    const curl = (...args: readonly string[]) => mustRun("curl", ["-sS", "--fail-with-body", "-u", ADMIN, ...args]);
-    await curl(
-      "-X",
-      "POST",
-      "-H",
-      "content-type: application/octet-stream",
-      "--data-binary",
+    const type = "application/octet-stream";
+    await ask(stack, {
+      ip: one,
+      method: "POST",
+      path: `/v2/admin/x/blobs/uploads/?digest=sha256:${hash}`,
+      type,
       bytes,
-      path(one, `blobs/uploads/?digest=sha256:${hash}`),
-    );
-    equal(await curl(path(two, `blobs/sha256:${hash}`)), bytes);
+    });
+    equal(await ask(stack, { ip: two, path: `/v2/admin/x/blobs/sha256:${hash}` }), bytes);
+  });
+  await report.check("shipping: docker on one node pushes to it, and on another pulls from it", async () => {
+    const host = world.lab.gateway;
+    world.lab.trustRegistry(host, stack.ca);
+    const [near, far] = [world.lab.node("m1"), world.lab.node("w2")];
+    await world.signIn(near, ADMIN, host);
+    await world.dockerOn(near, "tag", world.image("1"), `${host}/admin/web:1`);
+    const pushed = await world.dockerOn(near, "push", `${host}/admin/web:1`);
+    const [digest] = /sha256:[0-9a-f]{64}/.exec(pushed.split("digest: ")[1] ?? "") ?? [pushed];
+    const pulled = await world.dockerOn(far, "pull", `${host}/admin/web:1`);
+    equal(/^Digest: (.*)$/m.exec(pulled)?.[1], digest);
   });
 }
 
-function spec(world: World): object {
-  const own = { uid: "10001", gid: "10001", mode: 0o400 };
-  return {
-    ...{ name: "goldseal", image: world.image("1", REPOSITORY), replicas: 2, maxPerNode: 1, readOnly: true },
-    env: {
-      ...{ GOLDSEAL_TLS: "off", GOLDSEAL_WORKERS: "1", GOLDSEAL_PUBLIC_URL: "https://shipped.example.org" },
-      GOLDSEAL_MASTER_KEY_FILE: "/run/secrets/goldseal-master.key",
-      AWS_SHARED_CREDENTIALS_FILE: "/run/secrets/goldseal-s3",
+async function checkBridge(report: Report, world: World, stack: ShippedStack): Promise<void> {
+  const rest = (method: string, path: string, body: string, user = ADMIN): Promise<string> =>
+    ask(stack, { ip: world.lab.gateway, method, path, type: "application/json", bytes: body, user });
+  await report.check(
+    "shipping: the bridge that was deployed shows its cluster to whom the policy lets look",
+    async () => {
+      for (const { name, password } of [OLGA, BRIDGE])
+        await rest("PUT", `/api/v1/users/${name}`, JSON.stringify({ password }));
+      const policies = new PolicyBook({ officer: world.officer, operator: world.operator });
+      await rest("PUT", "/api/v1/policies/bridge", policies.next(makeKey().spki, {}, {}));
+      const nodes = await until("it has read the policy", async () => {
+        const told = await ask(stack, { ip: world.lab.gateway, path: "/api/v1/cluster/nodes", user: OLGA });
+        return JSON.parse(told).nodes as readonly { readonly name: string }[];
+      });
+      equal(nodes.map(({ name }) => name).sort(), world.lab.nodes.map(({ name }) => name).sort());
     },
-    secrets: [
-      { source: SECRETS[0], target: "/opt/goldseal/goldseal.yaml", ...own },
-      ...SECRETS.slice(1).map((source) => ({ source, ...own })),
-    ],
-    ports: [{ target: 5443, published: PORT, mode: "host" }],
-    mounts: ["/var/lib/goldseal", "/tmp"].map((target) => ({ type: "tmpfs", target })),
-    capabilities: { drop: ["ALL"] },
-  };
+  );
+}
+
+interface Ask {
+  /** Of the one that is asked. */
+  readonly ip: string;
+  readonly path: string;
+  /** Default GET. */
+  readonly method?: string;
+  readonly type?: string;
+  readonly bytes?: string;
+  /** Default: the administrator. */
+  readonly user?: typeof ADMIN;
+}
+
+function ask({ ca }: ShippedStack, { ip, path, method = "GET", type, bytes, user = ADMIN }: Ask): Promise<string> {
+  const who = ["-u", `${user.name}:${user.password}`];
+  const body = bytes === undefined ? [] : ["-H", `content-type: ${type}`, "--data-binary", "@-"];
+  const args = ["-sS", "--fail-with-body", "--cacert", ca, ...who, "-X", method, ...body, `https://${ip}${path}`];
+  return mustRun("curl", args, { input: bytes ?? "" });
 }
 
 /** skopeo copies the archive as it is; the layers get their digests there. */
@@ -135,37 +183,4 @@ async function mustBeHealthy(world: World, node: string, id: string): Promise<vo
     };
   equal((await look()).Config.User, "10001:10001");
   await until(`${id} is healthy`, async () => (await look()).State.Health?.Status === "healthy");
-}
-
-async function makeSecrets(
-  world: World,
-  database: string,
-  blobs: string,
-  keys: Readonly<Record<string, string>>,
-): Promise<void> {
-  const settings = { GOLDSEAL_DATABASE_URL: database, GOLDSEAL_BLOBS: blobs, GOLDSEAL_ADMIN_PASSWORD: ADMIN.slice(6) };
-  const contents = {
-    "goldseal-settings": JSON.stringify(settings),
-    "goldseal-master.key": `k1 ${randomBytes(32).toString("base64")}\n`,
-    "goldseal-s3": `[default]\naws_access_key_id = ${keys.AWS_ACCESS_KEY_ID}\naws_secret_access_key = ${keys.AWS_SECRET_ACCESS_KEY}\n`,
-  };
-  for (const [name, text] of Object.entries(contents)) {
-    const body = { Name: name, Data: Buffer.from(text).toString("base64") };
-    await askEngine(world.lab.node("m1").socketPath, "POST", "/secrets/create", body);
-  }
-}
-
-/** What listens on this machine's loopback, for the nodes too. */
-async function relay(world: World, url: string): Promise<{ readonly host: string; readonly server: Server }> {
-  const { hostname, port } = new URL(url);
-  const server = createServer((near) => {
-    const far = connect(Number(port), hostname);
-    near.on("error", () => far.destroy()).pipe(far);
-    far.on("error", () => near.destroy()).pipe(near);
-  });
-  server.listen(0, world.lab.gateway);
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return { host: `${world.lab.gateway}:${address.port}`, server };
 }

@@ -6,7 +6,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../harness/report.ts";
-import { until } from "../lab/engine.ts";
+import { callEngine, type Loose, until } from "../lab/engine.ts";
 import type { LabNode } from "../lab.ts";
 import { ask, equal, running } from "../looking.ts";
 import type { World } from "../world.ts";
@@ -20,6 +20,11 @@ const saying = (version: string): string =>
 
 export async function story(world: World, report: Report): Promise<void> {
   const one = await prepare(world, report);
+  await report.check("a node by itself may not pull it: it is private", async () => {
+    const path = `/images/create?fromImage=${encodeURIComponent(`${world.server.host}/${OPS}`)}&tag=1`;
+    const { status, body } = await callEngine(world.lab.node("w1").socketPath, "POST", path);
+    equal([status, /^pull access denied/.test(String((body as Loose).message))], [404, true]);
+  });
   await report.check("three replicas on three nodes, by digest, and each node answers for its own", async () => {
     equal(await deploy(world, "1", 3), world.pin(one, OPS));
     equal(await placedOn(world), { m1: world.pin(one, OPS), w1: world.pin(one, OPS), w2: world.pin(one, OPS) });

@@ -114,7 +114,9 @@ describe("what changes the cluster", () => {
     lab().cluster.add("services", serviceOf("web", { networks: ["backend"] }));
     expect(await ordered("networks rm backend")).toMatchObject({
       status: 1,
-      err: expect.stringContaining("is used by service web (409 conflict)"),
+      err: expect.stringMatching(
+        /is used by service web \(409 conflict\)\n.* ls shows what is in the way, and who uses it\n/,
+      ),
     });
     lab().cluster.lists.services = [];
     expect(await ordered("networks rm backend")).toMatchObject({ status: 0, err: "removed the network backend\n" });

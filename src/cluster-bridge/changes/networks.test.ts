@@ -132,6 +132,25 @@ describe("network.remove", () => {
     expect((await events()).at(-1)).toBe("refused");
   });
 
+  it("is known to be done where the engine fell silent over it, whatever its node has by the same name", async () => {
+    lab().cluster.add("networks", networkOf("old", { environment: "prod" }));
+    const [manager] = lab().cluster.nodes;
+    if (manager !== undefined)
+      manager.attack = (method, _path, response) => {
+        if (method !== "DELETE") return false;
+        lab().cluster.lists.networks = [networkOf("old", { more: { Scope: "local", Driver: "bridge" } })];
+        return response.destroy() && true;
+      };
+
+    const outcome = await lab().order("network.remove", { name: "old" });
+    await lab().stop();
+    await lab().start();
+
+    expect(outcome).toMatchObject({ code: "silent" });
+    const last = async () => (await readChanges(lab().lab.folder)).at(-1);
+    await expect.poll(last).toMatchObject({ event: "changed", reason: "found afterwards" });
+  });
+
   it.each([
     ["that is not there", "nothing", 404, "the cluster has no network nothing"],
     ["that somebody else made", "theirs", 403, "the network theirs was not made by the bridge"],

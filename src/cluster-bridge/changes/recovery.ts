@@ -2,6 +2,7 @@ import type { JsonObject } from "../../oci/json.ts";
 import { BridgeError } from "../errors.ts";
 import { INTENT_LABEL } from "../managed-service.ts";
 import { findDifference } from "../same-definition.ts";
+import { isOfCluster } from "../views/networks.ts";
 import { toNode } from "../views/node-engines.ts";
 import { labelsAt, textAt } from "../views/wire.ts";
 import type { Began } from "./change-journal.ts";
@@ -12,7 +13,9 @@ interface Manager {
 
 /** Whether the cluster is as a change would have made it, of which only its beginning stands in the journal. */
 export async function isDone(manager: Manager, { id, action, kind, name, wanted }: Began): Promise<boolean> {
-  const held = await manager.list(`/${kind}s`);
+  const all = await manager.list(`/${kind}s`);
+  // A manager shows its own node's networks too, which may have the same names.
+  const held = kind === "network" ? all.filter(isOfCluster) : all;
   if (kind === "node") {
     const node = held.find((one) => toNode(one).id === name || toNode(one).name === name);
     return findDifference(wanted as JsonObject, node?.Spec) === undefined;

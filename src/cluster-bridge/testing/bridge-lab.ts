@@ -4,7 +4,7 @@ import "node:https";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { createLog } from "../../http/log.ts";
 import { canonicalKeyId } from "../../notary/tuf/key.ts";
 import { parseGun, parseRoleName } from "../../notary/tuf/names.ts";
@@ -181,6 +181,14 @@ export function rotateRoot(repository: Repository): void {
 export function asItWas(repository: Repository): Repository {
   return Object.assign(repository.copy(), { history: [...repository.history] });
 }
+
+/** Decisions as tests expect them. */
+export const refused = (code: string, reason: string | RegExp) => ({
+  kind: "refuse",
+  code,
+  reason: expect.stringMatching(reason),
+});
+export const deploys = ({ digest }: { readonly digest: string }) => expect.objectContaining({ kind: "deploy", digest });
 
 /** A new lab for every test of a file, at one registry. */
 export function useBridgeLab(): () => BridgeLab {

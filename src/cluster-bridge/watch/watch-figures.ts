@@ -46,13 +46,18 @@ function agesOf({ watch, report, now }: Pick<FigureDeps, "watch" | "report" | "n
   ]);
 }
 
-/** Why what runs may not be known now, a sentence each. */
-export function findWatchFaults({ watch, now }: Pick<FigureDeps, "watch" | "now">): string[] {
+/**
+ * Why what runs may not be known now, a sentence each.
+ * @param startedAt when the watch began; undefined: not yet
+ */
+export function findWatchFaults({ watch, now }: Pick<FigureDeps, "watch" | "now">, startedAt?: Date): string[] {
   const { lookedAt, services } = watch.states();
-  const isLate = lookedAt !== undefined && now().getTime() - lookedAt.getTime() > LATE_MS;
+  const last = lookedAt ?? startedAt;
+  const isLate = last !== undefined && now().getTime() - last.getTime() > LATE_MS;
+  const what = lookedAt === undefined ? "was never looked at since" : "was last looked at";
   const old = services.filter(({ state, since }) => state === "unknown" && now().getTime() - since.getTime() > LATE_MS);
   return [
-    ...(isLate ? [`the cluster was last looked at ${lookedAt.toISOString()}`] : []),
+    ...(isLate ? [`the cluster ${what} ${last.toISOString()}: the bridge's log says why (watch.look)`] : []),
     ...old.map(({ name, since, reason }) => `${name} is judged by nobody since ${since.toISOString()}: ${reason}`),
   ];
 }

@@ -50,10 +50,14 @@ const HARMLESS: readonly VerificationCode[] = ["DELEGATION", "EXPIRED", "KEY", "
  */
 export async function readTrusted(source: TrustSource): Promise<TrustedMetadata | undefined> {
   for (let walk = 1; ; walk++) {
-    const root = await walkRoot(source);
+    const walking = walkRoot(source);
+    // Whoever was here before will hardly see a new root: the timestamp is asked for along with it, and judged by it.
+    const early = source.known.has(TIMESTAMP) ? fetchTimestamp(source) : undefined;
+    early?.catch(() => undefined);
+    const root = await walking;
     if (root === undefined) return undefined;
     try {
-      return await readBelow(source, root);
+      return await readBelow(source, root, early ?? fetchTimestamp(source));
     } catch (error) {
       if (walk === MAX_WALKS || !(error instanceof VerificationError)) throw error;
       const newest = await walkRoot({ ...source, known: new Map([...source.known, [ROOT, root.bytes]]) });
@@ -78,8 +82,11 @@ export function getTargets({ roles }: TrustedMetadata): Targets {
   return targets;
 }
 
-async function readBelow(source: TrustSource, root: Root): Promise<TrustedMetadata> {
-  const timestamp = await readTimestamp(source, root);
+const fetchTimestamp = ({ fetch }: TrustSource) => fetch(TIMESTAMP, MAX_TIMESTAMP_BYTES);
+type Fetched = ReturnType<TrustSource["fetch"]>;
+
+async function readBelow(source: TrustSource, root: Root, fetched: Fetched): Promise<TrustedMetadata> {
+  const timestamp = await readTimestamp(source, root, fetched);
   const snapshot = await readSnapshot(source, root, timestamp);
   // T07: a root that was never published together with this snapshot.
   verifyHashes(root.bytes, ROOT, snapshot.meta.get(ROOT));
@@ -87,8 +94,8 @@ async function readBelow(source: TrustSource, root: Root): Promise<TrustedMetada
 }
 
 /** TUF 5.4. */
-async function readTimestamp(source: TrustSource, root: Root): Promise<Timestamp> {
-  const bytes = await source.fetch(TIMESTAMP, MAX_TIMESTAMP_BYTES);
+async function readTimestamp(source: TrustSource, root: Root, fetched: Fetched): Promise<Timestamp> {
+  const bytes = await fetched;
   if (bytes === undefined) throw new VerificationError("MISMATCH", "there is a root, but no timestamp");
   const file = parseSignedFile(bytes);
   verifyRole(file, TIMESTAMP, root.roles.timestamp);

@@ -31,5 +31,6 @@ export async function openJudge({ app: { database, blobsFolder } }: Lab, now = (
   };
   const stores = { policies: new PoliciesStore(database), watch: new WatchStore(database) };
   const verdicts = new VerdictsStore(database, async () => undefined);
-  return { judgeImage: createJudgeImage(deps), judge: new PolicyJudge({ ...deps, ...stores, verdicts }) };
+  const judge = new PolicyJudge({ ...deps, ...stores, verdicts });
+  return { judgeImage: createJudgeImage(deps), judge, verdicts, watch: stores.watch };
 }
