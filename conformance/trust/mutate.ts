@@ -69,8 +69,12 @@ try {
   cpSync(join(projectRoot, "package.json"), join(folder, "package.json"));
   symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
   const vitest = await openVitest();
-  process.exitCode = await main(vitest, await vitest.globTestSpecifications());
-  await vitest.close();
+  try {
+    process.exitCode = await main(vitest, await vitest.globTestSpecifications());
+  } finally {
+    // Its database ends with it.
+    await vitest.close();
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
@@ -89,6 +93,7 @@ function openVitest(): Promise<Vitest> {
     watch: false,
     include: [`${room.folder}/**/*.test.ts`, ...room.also.map((file) => file.replace(".ts", ".test.ts"))],
     ...(room.setup === undefined ? {} : { globalSetup: [room.setup], testTimeout: 30_000, hookTimeout: 120_000 }),
+    expect: { poll: { timeout: 10_000 } },
     bail: 1,
     pool: "threads",
     fileParallelism: false,

@@ -104,6 +104,19 @@ describe("a pull under a policy", () => {
     expect(untold.message).toMatch(/policy gold of ops: the trust data of .* says nothing of it; sign it: .*; sha256:/);
   });
 
+  it("is refused where the tag must be signed and there is no trust data at all", async () => {
+    const of = await repository("bare");
+    await lab().push(of, "v1");
+    await putPolicy(lab(), "gold", goldPolicy("bare", { needsTag: true, maxTimestampAge: "48h" }));
+
+    const { status, message } = await pull(of, "v1");
+
+    expect([status, message]).toEqual([
+      403,
+      expect.stringMatching(/: the trust data of .*:v1 says nothing of it; sign it: goldseal trust sign /),
+    ]);
+  });
+
   it("warns in mode warn, puts that on record once, and asks for nothing in mode off", async () => {
     const of = await repository("warn");
     await lab().push(of, "v1");
