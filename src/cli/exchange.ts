@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { rootCertificates } from "node:tls";
+import { rootCertificates, type SecureContextOptions } from "node:tls";
 import { CliError } from "./errors.ts";
 
 export interface Server {
@@ -20,13 +20,35 @@ export interface Outgoing {
 
 const timeoutMs = 30_000;
 
+/** Whose certificates their own CA does not vouch for. */
+const withWellKnown = new WeakSet<Server>();
+/** What a certificate is refused with whose issuer is not known. */
+const STRANGER =
+  /^(UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_GET_ISSUER_CERT_LOCALLY|UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)$/;
+
 /** One request; its answer, of which the head is there. Rejects with what the network said. */
-export async function exchange({ url, ca }: Server, outgoing: Outgoing): Promise<IncomingMessage> {
-  const { method, path, headers = {}, body } = outgoing;
+export async function exchange(server: Server, outgoing: Outgoing): Promise<IncomingMessage> {
+  const { url, ca } = server;
+  if (ca === undefined) return send(url, outgoing, {});
+  try {
+    // More than a hundred well-known CAs take longer to read than all the rest of a command: only where the own one does not do.
+    if (!withWellKnown.has(server)) return await send(url, outgoing, { ca });
+  } catch (error) {
+    // Nothing was sent to a stranger.
+    if (!(error instanceof Error && "code" in error && STRANGER.test(String(error.code)))) throw error;
+    withWellKnown.add(server);
+  }
+  return send(url, outgoing, { ca: [...rootCertificates, ca] });
+}
+
+async function send(
+  url: URL,
+  { method, path, headers = {}, body }: Outgoing,
+  trust: Pick<SecureContextOptions, "ca">,
+): Promise<IncomingMessage> {
   // Importing `node:http` loads all of `fetch` too: a tenth of what a command takes to start.
-  const send = url.protocol === "https:" ? httpsRequest : (await import("node:http")).request;
-  const trust = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
-  const request = send(new URL(path, url), { method, timeout: timeoutMs, headers, ...trust });
+  const open = url.protocol === "https:" ? httpsRequest : (await import("node:http")).request;
+  const request = open(new URL(path, url), { method, timeout: timeoutMs, headers, ...trust });
   request.on("timeout", () => request.destroy(new Error("no answer for 30 s")));
   // Once the answer has begun, whoever reads it is told.
   request.on("error", () => undefined);

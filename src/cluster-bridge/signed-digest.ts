@@ -91,21 +91,24 @@ async function resolve(deps: DecisionDeps, text: string, name: string, sinceMs: 
   const { document } = await policy.fetch(sinceMs);
   const rule = findRule(document, name, reference.repository, now);
   if (rule.kind === "refuse") return { decision: refuse("POLICY", rule.reason), isCertain: now < document.expiresAt };
+  const read = readerOf(deps.registry, reference.repository);
+  // What stands behind a digest is the same whoever signed it: it is on its way meanwhile.
+  if (reference.digest !== undefined) read(reference.digest).catch(() => undefined);
   const own = await trust.read(reference.repository, now);
   // What was never seen to be signed cannot have been taken back.
   if (own === undefined) return doubt(`nothing of ${gunOfRepository(reference.repository, authority)} is signed`);
-  const judging: Judging = { deps, own, environment: rule.environment, document, now };
+  const judging: Judging = { deps, own, environment: rule.environment, document, now, read };
   // Trust data was verified at this time: it is on disk before anything is decided.
   const [weighed] = await allDone([weigh(judging, reference), clock.saw(now)]);
   return weighed;
 }
 
 async function weigh(judging: Judging, reference: ImageReference): Promise<Weighed> {
-  const { deps, own, document } = judging;
-  const { registry, indexes } = deps;
+  const { deps, own, document, read } = judging;
+  const { indexes } = deps;
   const refused: string[] = [];
   for (const outer of findOutermost(deps, reference, own)) {
-    const subject = await openImage(registry, reference, outer);
+    const subject = await openImage(read, reference, outer);
     const { input, doubts } = await gather(judging, subject);
     const verdict = judge(input);
     if (verdict.allowed) {
@@ -128,6 +131,19 @@ interface Judging {
   readonly environment: Environment;
   readonly document: PolicyDocument;
   readonly now: Date;
+  readonly read: ReadManifest;
+}
+
+type ReadManifest = (digest: Digest) => Promise<Artifact>;
+
+/** Each once. */
+function readerOf(registry: DecisionDeps["registry"], repository: RepositoryName): ReadManifest {
+  const known = new Map<Digest, Promise<Artifact>>();
+  return (digest) => {
+    const reading = known.get(digest) ?? getManifest(registry, repository, digest);
+    known.set(digest, reading);
+    return reading;
+  };
 }
 
 /** All that is said of the subject where the rules look. */
@@ -160,10 +176,10 @@ async function gather(judging: Judging, subject: Subject): Promise<Gathered> {
 async function isTakenBack(judging: Judging, reference: ImageReference): Promise<boolean> {
   const { repository, digest, tag } = reference;
   if (tag !== undefined || digest === undefined) return false;
-  const { registry, indexes } = judging.deps;
+  const { indexes } = judging.deps;
   try {
     for (const outer of [digest, ...indexes.of(repository, digest)]) {
-      const subject = await openImage(registry, reference, outer);
+      const subject = await openImage(judging.read, reference, outer);
       if (!isOfPeople(await gather(judging, subject))) return false;
     }
     return true;
@@ -198,15 +214,10 @@ function findOutermost({ indexes }: DecisionDeps, reference: ImageReference, { t
 }
 
 /** From the outermost to what was asked for. */
-async function openImage(
-  registry: DecisionDeps["registry"],
-  reference: ImageReference,
-  outermost: Digest,
-): Promise<Subject> {
-  const { repository, digest } = reference;
-  const outer = await getManifest(registry, repository, outermost);
-  const chain: [Artifact, ...Artifact[]] = [outer];
-  if (digest !== undefined && digest !== outermost) chain.push(await getManifest(registry, repository, digest));
+async function openImage(read: ReadManifest, reference: ImageReference, outermost: Digest): Promise<Subject> {
+  const { digest } = reference;
+  const chain: [Artifact, ...Artifact[]] = [await read(outermost)];
+  if (digest !== undefined && digest !== outermost) chain.push(await read(digest));
   return openSubject(reference, chain);
 }
 

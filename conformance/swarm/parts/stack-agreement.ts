@@ -63,7 +63,7 @@ services:
     - data:/data
     - {type: tmpfs, target: /www, tmpfs: {size: 1048576}}
     - {type: volume, source: data, target: /again, read_only: true, volume: {nocopy: true}}
-    healthcheck: {test: [CMD, /bin/busybox, "true"], interval: 5s, timeout: 2s, retries: 2, start_period: 1s}
+    healthcheck: {test: [CMD, /bin/busybox, "true"], interval: 1s, timeout: 2s, retries: 9, start_period: 1s}
     extra_hosts: ["other:10.0.0.9"]
     dns: [10.0.0.53]
     cap_drop: [NET_RAW]

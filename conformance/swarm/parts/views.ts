@@ -153,14 +153,30 @@ async function checkServices(report: Report, world: World): Promise<void> {
     equal([task?.name, task?.node, task?.state], [`${SERVICE}.1`, "w2", "running"]);
   });
   await report.check("its log comes line by line, with stream, task and node", async () => {
-    const lines = await until("the log", async () => {
-      const { text } = await world.view(`services/${SERVICE}/logs?tail=10`);
-      const all: Loose[] = text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
-      return all.length >= 2 && all;
-    });
+    const lines = await logOf(world, SERVICE);
     const of = (stream: string) => lines.find((line) => line.stream === stream);
     equal([of("stderr")?.text, of("stderr")?.name, of("stderr")?.node], ["trouble", `${SERVICE}.1`, "w2"]);
     equal(of("stdout")?.text, "hello €");
+  });
+  await report.check("so does the log of a terminal, of which the engine tells no streams", async () => {
+    const name = `${SERVICE}-tty`;
+    const { last } = await world.deploy({ name, image: world.image("views"), tty: true });
+    equal((last?.outcome as Loose | undefined)?.kind ?? last, "deployed");
+    const lines = await logOf(world, name);
+    equal(
+      lines.map(({ stream, name, text, partial }) => [stream, name, text, partial]),
+      ["hello €", "trouble"].map((text) => ["stdout", `${name}.1`, text, false]),
+    );
+    await done(world, "service.remove", { name });
+  });
+}
+
+/** As soon as it has two lines. */
+async function logOf(world: World, service: string): Promise<readonly Loose[]> {
+  return until("the log", async () => {
+    const { text } = await world.view(`services/${service}/logs?tail=10`);
+    const all: Loose[] = text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
+    return all.length >= 2 && all;
   });
 }
 

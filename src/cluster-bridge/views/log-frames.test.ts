@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type LogFrame, readFrames } from "./log-frames.ts";
+import { type LogFrame, readFrames, readTerminal } from "./log-frames.ts";
 import { type LogLine, LogLines } from "./log-lines.ts";
 
 function frame(stream: number, bytes: Uint8Array, { zeros = 0, length = bytes.length } = {}): Buffer {
@@ -29,6 +29,13 @@ async function read(bytes: Buffer, at: readonly number[] = []): Promise<LogFrame
 const details = "com.docker.swarm.node.id=n1,com.docker.swarm.service.id=s1,com.docker.swarm.task.id=t1";
 const message = (text: string | Uint8Array, stream = 1): Buffer =>
   frame(stream, Buffer.concat([Buffer.from(`2026-11-22T10:00:00.000000001Z ${details} `), Buffer.from(text)]));
+
+async function terminalLinesOf(bytes: Buffer, at: readonly number[] = []): Promise<unknown[]> {
+  const lines = new LogLines();
+  const found: unknown[] = [];
+  for await (const one of readTerminal(cut(bytes, at))) found.push(lines.read(one));
+  return found;
+}
 
 async function linesOf(bytes: Buffer): Promise<unknown[]> {
   const lines = new LogLines();
@@ -62,6 +69,62 @@ describe("readFrames", () => {
     ["an end within a header", frame(1, Buffer.alloc(0)).subarray(0, 7), "ends within a message"],
   ])("refuses %s", async (_what, bytes, reason) => {
     await expect(read(bytes)).rejects.toMatchObject({ code: "ENGINE", message: expect.stringContaining(reason) });
+  });
+});
+
+describe("readTerminal", () => {
+  const time = "2026-11-22T10:00:00.000000001Z";
+  const ofTask = (task: string, text: string): string =>
+    `${time} ${details.replace("task.id=t1", `task.id=${task}`)} ${text}`;
+  const told = async (...texts: readonly string[]) =>
+    (await terminalLinesOf(Buffer.from(texts.join("")))).map((line) => {
+      const { task, text, partial } = line as LogLine;
+      return [task, text, partial];
+    });
+
+  it("reads the same lines wherever the stream is cut", async () => {
+    const text = Buffer.from(["a", "b €", ""].map((line) => ofTask("t1", `${line}\r\n`)).join(""));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(text.length), { maxLength: 20 }), async (at) => {
+        expect(await terminalLinesOf(text, at)).toMatchObject([{ text: "a" }, { text: "b €" }, { text: "" }]);
+      }),
+    );
+  });
+
+  it("has no line for a task that another one wrote", async () => {
+    const forged = ofTask("t2", "not mine");
+
+    expect(
+      await told(ofTask("t1", `${forged}\r\n`), ofTask("t1", `x\r${forged}\r\n`), ofTask("t2", "mine\r\n")),
+    ).toEqual([
+      ["t1", forged, false],
+      ["t1", `x\r${forged}`, false],
+      ["t2", "mine", false],
+    ]);
+  });
+
+  it("gives a line without end the message that comes after it", async () => {
+    expect(await told(ofTask("t1", "login: "), ofTask("t2", "hello\r\n"), ofTask("t2", "$ "))).toEqual([
+      ["t1", `login: ${ofTask("t2", "hello")}`, false],
+      ["t2", "$ ", true],
+    ]);
+  });
+
+  it("passes on what the engine could not show, and no task that says the same", async () => {
+    const error = "Error grabbing logs: node w1 is not available";
+    const lines = await terminalLinesOf(Buffer.from(`${error}\n${ofTask("t1", `${error}\r\n`)}`));
+
+    expect(lines).toMatchObject([{ error }, { task: "t1", text: error }]);
+  });
+
+  it.each([
+    ["what has neither time nor task", "hello\r\n", "without its time"],
+    ["a line without end", `${ofTask("t1", "x".repeat(1024 * 1024))}`, "line of more than"],
+  ])("refuses %s", async (_what, text, reason) => {
+    await expect(terminalLinesOf(Buffer.from(text))).rejects.toMatchObject({
+      code: "ENGINE",
+      message: expect.stringContaining(reason),
+    });
   });
 });
 

@@ -32,6 +32,38 @@ export async function* readFrames(pieces: AsyncIterable<Uint8Array>): AsyncGener
   if (rest.length > 0) throw new BridgeError("ENGINE", "the engine's log ends within a message");
 }
 
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/**
+ * What tasks with a terminal wrote: the same messages one after the other, with nothing between them. A line begins with the
+ * engine's words, whatever a task writes; so each message is read to its line's end, and one that has none, which is a task's last
+ * or of 16 KiB, takes the next message along as its own text. Nobody's words can be made to look like another task's line.
+ * @throws BridgeError ENGINE for a line without end
+ */
+export async function* readTerminal(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<LogFrame> {
+  let rest = Buffer.alloc(0);
+  for await (const piece of pieces) {
+    rest = Buffer.concat([rest, piece]);
+    for (let end = rest.indexOf(LINE_FEED); end >= 0; end = rest.indexOf(LINE_FEED)) {
+      yield toTerminalFrame(rest.subarray(0, end + 1));
+      rest = rest.subarray(end + 1);
+    }
+    if (rest.length > MAX_FRAME_BYTES)
+      throw new BridgeError("ENGINE", `the engine's log has a line of more than ${MAX_FRAME_BYTES} bytes`);
+  }
+  if (rest.length > 0) yield toTerminalFrame(rest);
+}
+
+/** A terminal makes two characters of a line's end; what the engine itself says has neither time nor details. */
+function toTerminalFrame(bytes: Buffer): LogFrame {
+  const stream = bytes.toString("latin1", 0, ENGINE_SAYS.length) === ENGINE_SAYS ? "error" : "stdout";
+  const hasReturn = bytes.at(-1) === LINE_FEED && bytes.at(-2) === CARRIAGE_RETURN;
+  return { stream, bytes: hasReturn ? Buffer.concat([bytes.subarray(0, -2), bytes.subarray(-1)]) : bytes };
+}
+
+const ENGINE_SAYS = "Error grabbing logs: ";
+
 /** Where the first frame ends; undefined while its header is not whole. */
 function endOf(bytes: Buffer): number | undefined {
   if (bytes.length < HEADER_BYTES) return undefined;

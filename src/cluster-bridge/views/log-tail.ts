@@ -2,7 +2,7 @@ import type { ByteStream } from "../../http/reply.ts";
 import type { JsonObject } from "../../oci/json.ts";
 import { BridgeError } from "../errors.ts";
 import type { ViewDeps } from "./list-view.ts";
-import { readFrames } from "./log-frames.ts";
+import { readFrames, readTerminal } from "./log-frames.ts";
 import { type LogError, type LogLine, LogLines } from "./log-lines.ts";
 import { toNode } from "./node-engines.ts";
 import { nameOf } from "./services.ts";
@@ -13,6 +13,8 @@ type Manager = ViewDeps["manager"];
 export interface LogTailOptions {
   /** Of the engine's API. */
   readonly path: string;
+  /** Its tasks have one each: then the engine puts nothing between messages. */
+  readonly isTerminal: boolean;
   readonly limitMs: number;
   readonly onClose: () => void;
 }
@@ -75,7 +77,8 @@ export class LogTail implements ByteStream {
     const lines = new LogLines();
     try {
       if (this.#incoming === undefined) throw new Error("the log is not open");
-      for await (const frame of readFrames(this.#incoming)) yield await this.#toWire(lines.read(frame));
+      const read = this.#options.isTerminal ? readTerminal : readFrames;
+      for await (const frame of read(this.#incoming)) yield await this.#toWire(lines.read(frame));
     } catch (error) {
       if (this.#limit.aborted) yield { end: `a log is read for ${this.#options.limitMs / 1000} s at most` };
       else if (!this.#closing.signal.aborted) yield { error: why(error) };

@@ -43,13 +43,13 @@ export function getLogs(deps: ViewDeps): RestOperation {
       const query = readQuery(request, logsQuery);
       const viewer = await deps.viewers.find(request, query.environment);
       const service = await findVisible(deps, viewer, request.param("service"));
-      refuseTerminal(service);
       if (open.size >= MAX_OPEN)
         throw new ProblemError(409, "too-many", `${MAX_OPEN} logs are being read already: try again`);
 
       const follow = query.follow === "true";
       const tail = new LogTail(deps.manager, service, {
         path: toPath(service, query),
+        isTerminal: flagAt(service, "Spec", "TaskTemplate", "ContainerSpec", "TTY"),
         limitMs: follow ? FOLLOW_MS : WHOLE_MS,
         onClose: () => void open.delete(tail),
       });
@@ -72,10 +72,4 @@ function toPath(service: JsonObject, { tail, since, follow }: z.infer<typeof log
   parameters.set("tail", tail ?? (since === undefined ? "100" : "10000"));
   if (since !== undefined) parameters.set("since", String(Date.parse(since) / 1000));
   return `/services/${textAt(service, "ID")}/logs?${parameters}`;
-}
-
-/** What a terminal shows comes as it is, in no messages. */
-function refuseTerminal(service: JsonObject): void {
-  if (!flagAt(service, "Spec", "TaskTemplate", "ContainerSpec", "TTY")) return;
-  throw new ProblemError(409, "terminal", "its tasks have a terminal each: what they write cannot be told apart");
 }

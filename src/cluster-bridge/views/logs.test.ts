@@ -18,11 +18,11 @@ function frame(stream: number, text: string): Buffer {
   return Buffer.concat([header, Buffer.from(text)]);
 }
 
+const withDetails = (text: string, task = "task-web-1-running"): string =>
+  `2026-11-22T10:00:00.000000001Z com.docker.swarm.node.id=id-of-m1,com.docker.swarm.task.id=${task} ${text}`;
+const plain = (text: string): Buffer => Buffer.from(withDetails(text));
 const message = (text: string, { stream = 1, task = "task-web-1-running" } = {}): Buffer =>
-  frame(
-    stream,
-    `2026-11-22T10:00:00.000000001Z com.docker.swarm.node.id=id-of-m1,com.docker.swarm.task.id=${task} ${text}`,
-  );
+  frame(stream, withDetails(text, task));
 
 /** The engine's answer to whoever reads the log. */
 function onLogs(answer: (response: ServerResponse) => void): void {
@@ -101,11 +101,17 @@ describe("GET services/NAME/logs", () => {
     expect(await lines()).toMatchObject([{ text: "a" }, { error: expect.stringContaining("the engine broke off") }]);
   });
 
-  it("refuses the log of a terminal, and says when the engine has none", async () => {
+  it("tells the lines of terminals, which the engine sends as they are", async () => {
     addWeb({ TTY: true });
-    expect(await lab().get("services/web/logs")).toMatchObject({ status: 409, body: { code: "terminal" } });
+    onLogs((response) => response.end(Buffer.concat([plain("one\r\n"), plain("$ ")])));
 
-    lab().cluster.reset();
+    expect(await lines()).toMatchObject([
+      { stream: "stdout", task: "task-web-1-running", name: "web.1", node: "m1", text: "one", partial: false },
+      { text: "$ ", partial: true },
+    ]);
+  });
+
+  it("says when the engine has none", async () => {
     addWeb();
     manager().attack = (_method, path, response) => path.endsWith("/logs") && response.writeHead(500).end() && true;
     expect(await lab().get("services/web/logs")).toMatchObject({ status: 502 });

@@ -65,10 +65,10 @@ export class Standings {
     return this.#known.get(nameOf(placed)) ?? NOT_YET;
   }
 
-  /** Of these, and of no others any more. */
-  async judge(all: readonly Placed[]): Promise<void> {
+  /** Of these, and of no others any more. @param sinceMs see {@link PolicyKeeper.fetch} */
+  async judge(all: readonly Placed[], sinceMs?: number): Promise<void> {
     const wanted = [...new Map(all.map((placed) => [nameOf(placed), placed])).values()];
-    const decisions = forOneRound(this.#deps.decisions);
+    const decisions = forOneRound(this.#deps.decisions, sinceMs);
     const weighed = await mapLimited(wanted, WIDTH, async (placed) => {
       const found = await weighSignedDigest(decisions, placed.pinned, placed.environment);
       const excuse = found.decision.kind === "deploy" ? "" : await this.#deps.excuse(placed);
@@ -97,7 +97,8 @@ function toKnown({ decision, isCertain, excuse }: Excused, before: Known | undef
 }
 
 /** The time, the policy and each collection are read once. */
-function forOneRound({ authority, clock, policy, trust, registry, indexes }: DecisionDeps): DecisionDeps {
+function forOneRound(decisions: DecisionDeps, sinceMs: number | undefined): DecisionDeps {
+  const { authority, clock, policy, trust, registry, indexes } = decisions;
   let now: Date | undefined;
   let document: Promise<SignedPolicy> | undefined;
   let hasSeen = false;
@@ -117,7 +118,7 @@ function forOneRound({ authority, clock, policy, trust, registry, indexes }: Dec
     },
     policy: {
       fetch: () => {
-        document ??= policy.fetch();
+        document ??= policy.fetch(sinceMs);
         return document;
       },
     },

@@ -144,12 +144,12 @@ export class Watch {
     this.#wakeJudge = Promise.withResolvers();
     const begunMs = performance.now();
     try {
-      this.#policy = await policy.fetch();
+      this.#policy = await policy.fetch(begunMs);
     } catch (error) {
       this.#policy = undefined;
       log.warn("watch.policy", { reason: toRefusal(error).reason });
     }
-    await standings.judge(this.#placed());
+    await standings.judge(this.#placed(), begunMs);
     await this.#conclude();
     const tookMs = performance.now() - begunMs;
     const { soonMs, judgeMs } = this.#pace;
