@@ -58,6 +58,7 @@ describe("whoever pulls what is allowed", () => {
   it("waits for nothing once that is known, until it ends", async () => {
     const { clock, check, pull } = await open("known", { maxTimestampAge: "48h" }, true);
     expect(await check(nobody, pull)).toEqual([]);
+    expect(clock.looks).toBe(0);
     const [row] = await lab().app.database.query<{ until: Date }>(
       "",
       "select until from verdicts where repository_id = $1 and tag = 'v1' and until is not null",
