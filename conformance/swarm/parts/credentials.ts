@@ -105,7 +105,8 @@ async function checkAlarm(world: World, report: Report): Promise<void> {
     await until("/readyz says so", async () => (await world.bridgeGet("/readyz")).text.includes(alarm));
     const { text } = await world.bridgeGet("/metrics");
     if (!/^goldseal_bridge_pull_secrets\{state="failing"\} 1$/m.test(text)) throw new Error(text);
-    if (!world.bridge.output.includes("bridge.pull-secret")) throw new Error(world.bridge.output);
+    // Lines are written together, a moment later.
+    await until("its log says so", () => world.bridge.output.includes("bridge.pull-secret"));
     await world.startRegistry();
     await until("it is renewed", () => renewals(world).length > count);
     await until("/readyz says nothing of it", async () => !(await world.bridgeGet("/readyz")).text.includes(alarm));
