@@ -1,7 +1,8 @@
 /**
  * What runs, against what was ordered and what is signed now. `trusted`: as ordered, and the required people's signatures
  * count; `trust-lost`: as ordered, and they count no more; `drifted`: something else than was ordered; `unmanaged`: the
- * bridge did not make it; `unknown`: nobody can say now (registry away, clock in doubt), and nothing is done about it.
+ * bridge did not make it, or somebody rolled it back by hand; `unknown`: nobody can say now (registry away, clock in doubt),
+ * and nothing is done about it.
  */
 export type State = "trusted" | "trust-lost" | "drifted" | "unmanaged" | "unknown";
 
@@ -16,9 +17,9 @@ interface Judged {
 export interface ServiceState extends Judged {
   readonly id: string;
   readonly name: string;
-  /** Undefined: of none, it is `unmanaged`. */
+  /** Undefined: of none, the bridge did not make it. */
   readonly environment: string | undefined;
-  /** What it should run: `host:port/org/app@sha256:…`; undefined: it is `unmanaged`. */
+  /** What it should run: `host:port/org/app@sha256:…`; undefined: the bridge did not make it. */
   readonly pinned: string | undefined;
 }
 

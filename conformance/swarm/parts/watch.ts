@@ -90,7 +90,7 @@ async function checkStates(world: World, report: Report, { one, two }: Digests):
   await report.check("seen: a rollback by hand", async () => {
     equal((await deploy(world, "seen-back", "2")).last, deployed(world, two));
     await world.docker("service", "rollback", "-q", "--detach", "seen-back");
-    const { reason } = await seen(world, "service", "seen-back", "drifted");
+    const { reason } = await seen(world, "service", "seen-back", "unmanaged");
     if (!String(reason).startsWith("it was put back by hand")) throw new Error(String(reason));
     equal((await deploy(world, "seen-back", "2")).last, deployed(world, two));
     await trustedAgain(world, "seen-back");

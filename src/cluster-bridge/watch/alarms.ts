@@ -62,7 +62,11 @@ const isDue = ({ state, since }: Subject, at: Date): boolean =>
 
 function toSubjects({ services, containers, nodes }: Judged): Subject[] {
   // Somebody's service that crashes all the time has new containers all the time: it is said of the service, once.
-  const strange = new Set(services.filter(({ state }) => state === "unmanaged").map(({ seen: { id } }) => id));
+  const strange = new Set(
+    services
+      .filter(({ state, ordered }) => state === "unmanaged" && ordered === undefined)
+      .map(({ seen: { id } }) => id),
+  );
   const toldOf = containers.filter(({ service }) => service === undefined || !strange.has(service.id));
   return [
     ...services.map(({ seen: { id, name }, ordered, state, reason, since }): Subject => {

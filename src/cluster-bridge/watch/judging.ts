@@ -16,7 +16,7 @@ export interface Finding {
 
 export interface JudgedService extends Finding {
   readonly seen: SeenService;
-  /** What it should be; undefined: it is `unmanaged`. */
+  /** What it should be; undefined: the bridge never made it. */
   readonly ordered: Deployment | undefined;
 }
 
@@ -72,10 +72,10 @@ function judgeService(seen: SeenService, { ledger, standingOf, inForceBefore }: 
   const own = possible.find(({ id }) => id === named.id);
   const difference = own && findDifference(own.definition, seen.spec);
   if (own !== undefined && difference === undefined) return { seen, ordered: own, ...toFinding(standingOf(own)) };
-  const reason = own
-    ? `somebody changed ${difference}`
-    : `it was put back by hand to an earlier order, ${named.pinned}`;
-  return { seen, ordered, state: "drifted", reason, standing: standingOf(ordered) };
+  const finding = own
+    ? found("drifted", `somebody changed ${difference}`)
+    : found("unmanaged", `it was put back by hand to an earlier order, ${named.pinned}`);
+  return { seen, ordered, ...finding, standing: standingOf(ordered) };
 }
 
 function judgeContainer(
@@ -90,7 +90,7 @@ function judgeContainer(
   if (its !== undefined && its.ordered === undefined && its.state === "unknown")
     return { ...common, ...found("unknown", its.reason) };
   const told = deps.ledger.everOf(service.name).filter(({ definition }) => definition !== undefined);
-  if (its?.state === "unmanaged" || told.length === 0) {
+  if ((its !== undefined && its.ordered === undefined) || told.length === 0) {
     const finding = found("unmanaged", `it is of the service ${service.name}, which the bridge did not make`);
     return { ...common, ...finding };
   }

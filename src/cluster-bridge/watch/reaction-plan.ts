@@ -31,7 +31,7 @@ function ofService(service: Service, policy: PolicyDocument, { at, whyFrozen }: 
   if (at.getTime() - since.getTime() < TWICE_MS) return undefined;
   const about = { kind: "service" as const, name: seen.name, seen, ordered, reason };
   const key = (action: string) => `service ${seen.id} ${action} ${hashOf(seen.spec)}`;
-  if (state === "unmanaged") {
+  if (state === "unmanaged" && ordered === undefined) {
     if (!isRemovedEverywhere(policy)) return undefined;
     return { ...about, key: key("remove"), action: "remove", scope: undefined };
   }
@@ -49,11 +49,12 @@ function actionOn(
   const isSaid = standing !== undefined && standing.rounds >= ROUNDS;
   if (!isSaid || standing.kind === "unknown") return undefined;
   const isLost = standing.kind === "lost";
+  const isOther = state === "drifted" || state === "unmanaged";
   if (isFrozen && (mode !== "freeze" || state === "trusted")) return "thaw";
   if (mode === "alert" || state === "trusted") return undefined;
   if (mode === "freeze" && isLost && !isFrozen) return "freeze";
-  if (state === "drifted" && !isLost) return "restore";
-  if (mode === "freeze") return state === "drifted" ? "scale-back" : undefined;
+  if (isOther && !isLost) return "restore";
+  if (mode === "freeze") return isOther ? "scale-back" : undefined;
   return isLost ? mode : undefined;
 }
 

@@ -95,6 +95,19 @@ describe("what the policy wants to be done", () => {
     });
   });
 
+  it("about what was rolled back by hand: the same, whatever is to be done about what the bridge never made", async () => {
+    lab().setPolicy({ onTrustLost: "freeze", onUnmanaged: "remove" });
+    await lab().deploy(image.digest);
+    const [before] = [...lab().engine.services.values()];
+    await lab().deploy(other.digest);
+    await lab().until(() => service() === "trusted: ");
+    lab().changeByHand((spec) => Object.assign(spec, before?.Spec));
+
+    await lab().until(() => lab().reacted.length > 0 && service() === "trusted: ");
+
+    expect(lab().reacted).toEqual([`restore: it is ${lab().pin(other.digest)}`]);
+  });
+
   it("about what drifted: nothing, where the environment does not allow any more what was ordered", async () => {
     lab().setPolicy({ onTrustLost: "freeze", specLimits: { command: true } });
     await lab().deploy(image.digest, { command: ["serve"] });

@@ -82,7 +82,8 @@ describe("what was made round the bridge", () => {
     await lab().until(() => service() === "trusted: ");
     lab().changeByHand((spec) => Object.assign(spec, before?.Spec));
 
-    await lab().until(() => service().startsWith("drifted: it was put back by hand to an earlier order"));
+    await lab().until(() => service().startsWith("unmanaged: it was put back by hand to an earlier order"));
+    await lab().until(() => lab().containers.join() === "trusted");
   });
 
   it("is an unmanaged service, whatever labels it has", async () => {
