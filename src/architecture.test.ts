@@ -42,6 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The primary process opens no app: it prepares the machine and starts the workers that do.
   // It hands the door's listener and log to the set-up, which knows neither.
   "main.ts": ["app.ts", "prepare.ts", "bridge.ts", "authz-plugin.ts", "cli", "setup", "config.ts", "http"],
+  "command-line.ts": ["cli"],
 };
 
 /** One library, one door: the only files that may import it. */
@@ -75,7 +76,7 @@ const IO = /^node:(fs|net|tls|http|https|http2|dns|dgram|child_process|cluster|w
 
 /** What else has one place. Each is looked for in the text without comments. */
 const ONE_PLACE: readonly { readonly what: RegExp; readonly name: string; readonly where: RegExp }[] = [
-  { what: /\bprocess\.env\b/, name: "process.env", where: /^src\/main\.ts$/ },
+  { what: /\bprocess\.env\b/, name: "process.env", where: /^src\/(main|command-line)\.ts$/ },
   { what: /\bJSON\.parse\b/, name: "JSON.parse", where: /^src\/oci\/json\.ts$/ },
   { what: /^\s*export default\b/m, name: "export default", where: /^$/ },
 ];

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { isIPv4 } from "node:net";
 import { join, resolve } from "node:path";
 import { ApiClient } from "./api-client.ts";
 import type { CommandCall } from "./command.ts";
@@ -109,7 +108,7 @@ function parseUrl(value: string): URL {
 
 /** A CA that merely lies in the current folder may vouch for no other machine: the folder may be a stranger's. */
 function isThisMachine({ hostname }: URL): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || (isIPv4(hostname) && hostname.startsWith("127."));
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
 async function readCa(file: string, mustBe: boolean): Promise<string | undefined> {

@@ -38,7 +38,7 @@ describe("bin/goldseal", () => {
   }
 
   it("hands a command to the pinned Node, with its arguments as they are and the cache of compiled sources", () => {
-    const main = `--min-semi-space-size=16 ${root}/bin/../src/main.ts`;
+    const main = `--min-semi-space-size=16 ${root}/bin/../src/command-line.ts`;
 
     expect(run(["team", "a b"])).toBe(`pinned ${root}/bin/../node_modules/.cache/goldseal ${main} team a b`);
     expect(run(["team"], { NODE_COMPILE_CACHE: "/elsewhere" })).toBe(`pinned /elsewhere ${main} team`);
@@ -48,12 +48,13 @@ describe("bin/goldseal", () => {
   it("is found through a link, as npm link makes one", async () => {
     await symlink("bin/goldseal", join(root, "goldseal"));
 
-    expect(run(["team"], { file: join(root, "goldseal") })).toMatch(/^pinned .*src\/main\.ts team$/);
-    expect(run(["team"], { file: "bin/goldseal" })).toMatch(/^pinned .*src\/main\.ts team$/);
+    expect(run(["team"], { file: join(root, "goldseal") })).toMatch(/^pinned .*src\/command-line\.ts team$/);
+    expect(run(["team"], { file: "bin/goldseal" })).toMatch(/^pinned .*src\/command-line\.ts team$/);
   });
 
   it.each([
     [],
+    ["--help"],
     ["start"],
     ["serve", "--config", "x"],
     ["bridge"],
@@ -95,6 +96,6 @@ describe("bin/goldseal", () => {
     const script = spawnSync(process.execPath, [join(root, "bin", "goldseal.mjs"), "team"], { encoding: "utf8" });
 
     expect(script.stdout).toMatch(/^pinned .*main\.ts team\n$/);
-    expect(run(["team"])).toMatch(/^pinned .*main\.ts team$/);
+    expect(run(["team"])).toMatch(/^pinned .*command-line\.ts team$/);
   });
 });
