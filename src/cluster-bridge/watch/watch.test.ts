@@ -72,7 +72,7 @@ describe("what was made round the bridge", () => {
     lab().setImage(lab().pin(other.digest));
 
     await lab().until(() => service() === "drifted: somebody changed TaskTemplate.ContainerSpec.Image");
-    expect(lab().containers).toEqual(["drifted"]);
+    await lab().until(() => lab().containers.join() === "drifted");
   });
 
   it("is a service that was rolled back by hand to what was ordered before", async () => {
@@ -92,7 +92,7 @@ describe("what was made round the bridge", () => {
     lab().changeByHand((spec) => Object.assign(spec, { Name: "copy" }));
 
     await lab().until(() => service() === "unmanaged: the bridge did not make it");
-    expect(lab().containers).toEqual(["unmanaged"]);
+    await lab().until(() => lab().containers.join() === "unmanaged");
   });
 
   it("is said once of an unmanaged service, however many containers it starts", async () => {
