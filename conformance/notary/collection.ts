@@ -20,10 +20,13 @@ export interface Place {
 
 type Change = (signed: Loose) => void;
 
-/** As Go writes it, without a fraction's last zeros: notary-server hashes what it writes itself, not what it was sent. */
+/**
+ * As Go writes it, which drops a fraction's last zeros: notary-server hashes what it writes itself, not what it was sent.
+ * Whole seconds, so that a file is as long whenever it is made: answers tell lengths.
+ */
 const inYears = (years: number): string => {
   const date = new Date(Date.now() + years * 365 * 86_400_000 - 3_600_000);
-  return date.toISOString().replace(/\.?0*Z$/, "Z");
+  return date.toISOString().replace(/\.\d+Z$/, "Z");
 };
 
 /** Names of GUNs: each is fresh. */

@@ -39,7 +39,7 @@ export const DIFFERENT: Readonly<Record<string, Different>> = {
     why: "upstream hashes what it writes anew and breaks such a repository",
   },
   "local snap: snapshot bad length only": {
-    answer: "400 INVALID_UPDATE ErrBadSnapshot: length for targets did not match: expected 335",
+    answer: "400 INVALID_UPDATE ErrBadSnapshot: length for targets did not match: expected 331",
     why: SNAPSHOT,
   },
   "local snap: snapshot alone v3 bogus targets hash": {
