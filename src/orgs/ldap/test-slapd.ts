@@ -2,11 +2,12 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Attribute, Change, Client } from "ldapts";
+import { freePort } from "../../../conformance/harness/port.ts";
 import { openCertificates } from "../../setup/certificates.ts";
 
 const run = promisify(execFile);
@@ -23,6 +24,8 @@ const env = PREFIX === "" ? process.env : { ...process.env, LD_LIBRARY_PATH: LIB
 const SUFFIX = "dc=example,dc=org";
 const ROOT = `cn=root,${SUFFIX}`;
 const ROOT_PASSWORD = "root of the directory";
+/** Only a failure waits so long. */
+const START_MS = 60_000;
 
 /** With CI=true the suites run in any case, and fail where slapd is missing. */
 export const hasSlapd = existsSync(SLAPD) || process.env.CI === "true";
@@ -147,8 +150,8 @@ function toLdif(people: readonly Person[], groups: Readonly<Record<string, reado
 async function start(conf: string, plain: number, tls: number): Promise<ChildProcess> {
   const urls = `ldap://127.0.0.1:${plain} ldap://127.0.0.2:${plain} ldaps://127.0.0.1:${tls}`;
   const child = spawn(SLAPD, ["-d", "0", "-f", conf, "-h", urls], { env, stdio: ["ignore", "ignore", "ignore"] });
-  for (let attempt = 0; !(await accepts(plain)); attempt++) {
-    if (attempt > 200 || child.exitCode !== null) throw new Error("slapd did not start");
+  for (const until = Date.now() + START_MS; !(await accepts(plain)); ) {
+    if (Date.now() > until || child.exitCode !== null) throw new Error("slapd did not start");
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   return child;
@@ -168,13 +171,4 @@ function accepts(port: number): Promise<boolean> {
     });
     socket.on("error", () => resolve(false));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
