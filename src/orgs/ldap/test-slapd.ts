@@ -99,7 +99,7 @@ export function toYaml(slapd: Slapd, more: Readonly<Record<string, unknown>> = {
     bindPasswordFile: join(slapd.folder, "bind-password"),
     users: { base: `ou=people,${SUFFIX}` },
     groups: { base: `ou=groups,${SUFFIX}` },
-    timeoutSeconds: 2,
+    timeoutSeconds: 10,
     ...more,
   };
   return JSON.stringify({ directories: [directory] });
