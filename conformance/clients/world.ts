@@ -32,13 +32,14 @@ export interface World {
 /** `env` is for the server. */
 export async function openWorld(report: Report, env: Readonly<Record<string, string>>): Promise<World> {
   const temp = mkdtempSync(join(tmpdir(), "goldseal-clients-"));
-  const server = await startServer({ env });
+  const server = await startServer({ env, keepData: true });
   try {
     for (const user of [ANN, BOB]) await addUser(server, user);
     return { ...(await makeImages(temp)), ...makeWorld(report, server, temp) };
   } catch (error) {
     // A server left running would keep this process alive.
     await server.stop();
+    for (const path of [temp, server.data]) rmSync(path, { recursive: true, force: true });
     throw error;
   }
 }
@@ -63,7 +64,10 @@ function makeWorld(report: Report, server: RunningServer, temp: string): Omit<Wo
       if (status !== 0) throw new Error(`the server exited ${status} on SIGTERM:\n${server.output().slice(-4000)}`);
       if (seconds > DRAIN_SECONDS) throw new Error(`it took ${seconds.toFixed(1)} s`);
     },
-    removeFiles: () => rmSync(temp, { recursive: true, force: true }),
+    // Not while it stops: that takes the disk as long as it takes, and is nothing that the server does.
+    removeFiles: () => {
+      for (const path of [temp, server.data]) rmSync(path, { recursive: true, force: true });
+    },
   };
 }
 
