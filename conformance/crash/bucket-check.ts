@@ -9,7 +9,8 @@ import { Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 
 const KEY = /\/([0-9a-f]{32})$/;
-const SWEEP_MS = 20_000;
+/** Only a failure waits so long. */
+const SWEEP_MS = 60_000;
 
 interface ObjectRow {
   readonly key: string;

@@ -15,8 +15,8 @@ const AT_ONCE = 16;
 /** Registers read again though nothing touched them since. */
 const SAMPLE = 100;
 const MAX_REPORTED = 20;
-/** That a collection may take to come to its end. */
-const PATIENCE_MS = 3_000;
+/** That a collection may take to come to its end, on a machine that is busy with other things. */
+const PATIENCE_MS = 20_000;
 const POLL_MS = 20;
 
 export interface Checked {

@@ -65,20 +65,23 @@ export function killPostgres(data: string, { withBackends }: { withBackends: boo
   const postmaster = findPostmaster(data);
   if (postmaster === undefined) return undefined;
   const victims = withBackends ? [postmaster, ...childrenOf(postmaster)] : [postmaster];
-  for (const pid of victims) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    }
-  }
+  for (const pid of victims) signal(pid, "SIGKILL");
   return postmaster;
+}
+
+/** Who ended in the moment it was found needs no signal any more. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 /** The end of an immediate shutdown, which writes nothing, but leaves no shared memory behind as a kill does. */
 export async function quitPostgres(data: string): Promise<void> {
   const postmaster = findPostmaster(data);
   if (postmaster === undefined) return;
-  process.kill(postmaster, "SIGQUIT");
+  signal(postmaster, "SIGQUIT");
   while (isAlive(postmaster)) await wait(POLL_MS);
 }
