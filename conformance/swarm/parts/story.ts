@@ -102,7 +102,7 @@ async function allAnswer(world: World, version: string): Promise<void> {
 }
 
 const answers = (ip: string, expected: string): Promise<unknown> =>
-  until(`${ip} says "${expected}"`, async () => (await ask(ip, PORT)) === expected, 20);
+  until(`${ip} says "${expected}"`, async () => (await ask(ip, PORT)) === expected);
 
 /** The node that has none takes over from one whose power is cut. */
 async function checkPowerCut(world: World, report: Report, pinned: string): Promise<void> {
