@@ -89,7 +89,7 @@ export class World {
   /** What a process of its own would open. */
   async #open(actor: ActorName, opened?: ProcessStorage): Promise<void> {
     const failpoint: Failpoint = (point) => this.failpoints.get(actor)?.(point);
-    const database = new Database({ url: this.#url(actor), maxConnections: 3, lockMs: 5_000 });
+    const database = new Database({ url: this.#url(actor), maxConnections: 3, lockMs: 60_000 });
     const storage = await this.storage.open({ database, failpoint }, opened);
     const { blobs, inventory } = storage;
     const seeBytes: SeeBytes = async (digest, size) => (await blobs.findSize(digest)) === size;
