@@ -28,10 +28,10 @@ describe("matchesImage", () => {
   it("takes no longer for a name made to be slow", () => {
     const name = parseRepositoryName(`ops/${"a/".repeat(120)}a`);
 
-    const began = performance.now();
+    const started = process.cpuUsage();
     expect(matchesImage("*/**/*/*/*/*/*/*/b", name)).toBe(false);
 
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(process.cpuUsage(started).user / 1e6).toBeLessThan(0.5);
   });
 });
 
