@@ -129,15 +129,20 @@ export class WatchLab {
     return this.core.journal.records.filter(({ event }) => events.includes(String(event)));
   }
 
-  /** Until it is so; meanwhile the clock runs, twenty times as fast as it should. */
-  async until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  /** Until it is so; meanwhile the clock runs, twenty times as fast as it should, or by so much every 20 ms. */
+  async until(isSo: () => boolean | Promise<boolean>, tickMs = 400): Promise<void> {
     const endsMs = performance.now() + PATIENCE_MS;
     while (!(await isSo())) {
       if (performance.now() > endsMs)
         throw new Error(`${this.service}; ${JSON.stringify([this.containers, this.core.journal.records])}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
-      this.lab.now = new Date(this.lab.now.getTime() + 400);
+      this.pass(tickMs);
     }
+  }
+
+  /** The clock goes on. */
+  pass(ms: number): void {
+    this.lab.now = new Date(this.lab.now.getTime() + ms);
   }
 
   /** So many looks and rounds later. */
