@@ -25,10 +25,10 @@ async function seenTwice(stage: Stage): Promise<{ readonly old: Files; readonly 
   return { old, recent };
 }
 
-/** `Sun Nov 22 06:59:53 UTC 2026` */
-function unixDate(at: string): string {
+/** `Sun Nov 22 06:59:53 UTC 2026`, and `Wed Dec 2 …`: a day of one digit is no wider. */
+function goDate(at: string): string {
   const [weekday, day, month, year, time] = new Date(at).toUTCString().replace(",", "").split(" ");
-  return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${time} UTC ${year}`;
+  return `${weekday} ${month} ${Number(day)} ${time} UTC ${year}`;
 }
 
 /** What is said of bytes that are not the role's: they are too many, or others. */
@@ -135,7 +135,7 @@ export const TRUST: readonly Case[] = [
       await stage.seen();
       const at = inDays(-1);
       await stage.world.thief.forge(stage.gun, {}, { timestamp: expires(at) });
-      await stage.mustRefuse("1", [403, "trust", `timestamp expired at ${unixDate(at)}`]);
+      await stage.mustRefuse("1", [403, "trust", `timestamp expired at ${goDate(at)}`]);
     },
   },
   {
@@ -144,7 +144,7 @@ export const TRUST: readonly Case[] = [
       await stage.seen();
       const at = inDays(-1);
       await stage.world.thief.forge(stage.gun, {}, { snapshot: expires(at) });
-      await stage.mustRefuse("1", [403, "trust", `snapshot expired at ${unixDate(at)}`]);
+      await stage.mustRefuse("1", [403, "trust", `snapshot expired at ${goDate(at)}`]);
     },
   },
   {
@@ -157,7 +157,7 @@ export const TRUST: readonly Case[] = [
         Object.assign(signed, targets, { version: 2, expires: at }),
       );
       await stage.world.thief.forge(stage.gun, { targets: part.bytes });
-      await stage.mustRefuse("1", [403, "trust", `targets expired at ${unixDate(at)}`]);
+      await stage.mustRefuse("1", [403, "trust", `targets expired at ${goDate(at)}`]);
     },
   },
   {
