@@ -1,6 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { isJsonObject, type Json, type JsonObject, parseJson } from "../oci/json.ts";
 import { linesOf } from "../oci/lines.ts";
 import { CliError } from "./errors.ts";
@@ -105,8 +104,10 @@ export class ApiClient {
     const done = onWait?.(doing);
     try {
       const incoming = await this.#request("GET", path, undefined, { accept });
-      if (incoming.statusCode === 200) await pipeline(incoming, output, { end: false });
-      else this.#expect(await readAnswer(incoming), doing);
+      if (incoming.statusCode === 200) {
+        const { pipeline } = await import("node:stream/promises");
+        await pipeline(incoming, output, { end: false });
+      } else this.#expect(await readAnswer(incoming), doing);
     } catch (cause) {
       throw cause instanceof CliError ? cause : unreachable(url, cause);
     } finally {
@@ -125,14 +126,14 @@ export class ApiClient {
       body,
       headers,
     }: { readonly path: string; readonly body: Uint8Array; readonly headers: OutgoingHttpHeaders },
-    onLine: (line: JsonObject) => void,
+    onLine: (line: JsonObject) => Promise<void>,
   ): Promise<Answer | undefined> {
     try {
       const incoming = await this.#request("POST", path, Buffer.from(body), headers);
       if (incoming.statusCode !== 200) return await readAnswer(incoming);
       for await (const line of linesOf(incoming)) {
         const value = parseJson(line);
-        if (isJsonObject(value)) onLine(value);
+        if (isJsonObject(value)) await onLine(value);
       }
       return undefined;
     } catch (cause) {

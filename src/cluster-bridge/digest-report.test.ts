@@ -123,6 +123,30 @@ describe("the registry is told", () => {
     expect(told).toEqual([put()]);
   });
 
+  it("at once of an image that it does not keep yet, and in the next list that another service has it too", async () => {
+    const { report, told, state } = makeLab();
+    await report.announce({ environment: "prod", service: "web", pinned: pinned("a") });
+
+    await report.announce({ environment: "prod", service: "api", pinned: pinned("a") });
+
+    expect(told).toEqual([put(entry("web", "a"))]);
+    await report.refresh();
+    expect(told.slice(1)).toEqual([put(entry("api", "a"), entry("web", "a"))]);
+
+    state.body = JSON.stringify({ kept: 2, missing: [{ repository: "ops/app", digest: digest("b") }] });
+    for (const service of ["api", "web"]) await report.announce({ environment: "prod", service, pinned: pinned("b") });
+    expect(told.slice(2)).toEqual([
+      put(entry("api", "b"), entry("web", "a")),
+      put(entry("api", "b"), entry("web", "b")),
+    ]);
+
+    state.error = new BridgeError("REGISTRY", "no route");
+    await report.announce({ environment: "prod", service: "web", pinned: pinned("c") });
+    state.error = undefined;
+    await report.announce({ environment: "prod", service: "web", pinned: pinned("a") });
+    expect(told.slice(4)).toEqual([put(entry("api", "b"), entry("web", "a"))]);
+  });
+
   it("of an image that is on its way for a quarter of an hour, whatever the engine shows", async () => {
     const { report, told, state } = makeLab();
     await report.announce({ environment: "prod", service: "web", pinned: pinned("a") });

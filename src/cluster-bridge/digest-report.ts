@@ -63,6 +63,8 @@ export class DigestReport {
   readonly #coming = new Map<string, Coming>();
   #running: readonly Entry[] | undefined;
   #last: { readonly text: string; readonly at: Date } | undefined;
+  /** What the registry keeps since it took the last list: `repository@digest`. */
+  #kept: ReadonlySet<string> = new Set();
   #toldAt: Date | undefined;
   #fault: string | undefined;
   /** Entries of the last list that found no room in it. */
@@ -72,10 +74,14 @@ export class DigestReport {
     this.#deps = deps;
   }
 
-  /** An image that a service is to have; the registry knows when this resolves, if it can be told. */
+  /**
+   * An image that a service is to have; the registry keeps it when this resolves, if it can be told. What it keeps already, for
+   * another service or for this one, is not told at once: that this one has it too stands in the next list.
+   */
   async announce({ environment, service, pinned }: Pick<Intent, "environment" | "service" | "pinned">): Promise<void> {
     const untilMs = this.#deps.now().getTime() + COMING_MS;
     this.#coming.set(keyOf({ environment, service }), { environment, service, pinned, untilMs });
+    if (this.#kept.has(pinned.slice(this.#deps.authority.length + 1))) return;
     await this.#turns.run("report", () => this.#report(this.#running));
   }
 
@@ -118,12 +124,15 @@ export class DigestReport {
     const text = JSON.stringify(deployed);
     const isOld = this.#last === undefined || now().getTime() - this.#last.at.getTime() > REPEAT_MS;
     if (text === this.#last?.text && !isOld) return;
+    this.#kept = new Set();
     const answer = await registry.tryCall({ method: "PUT", path: PATH, body: { deployed } });
     this.#last = { text, at: now() };
     if ("refused" in answer) return log.warn("bridge.digests", { why: answer.refused });
     this.#toldAt = now();
     const { missing } = readObject(answer.body);
-    if (Array.isArray(missing) && missing.length > 0) log.warn("bridge.digests", { missing: JSON.stringify(missing) });
+    const unknown = new Set(Array.isArray(missing) ? missing.filter(isJsonObject).map(nameOf) : []);
+    this.#kept = new Set(deployed.map(nameOf).filter((name) => !unknown.has(name)));
+    if (unknown.size > 0) log.warn("bridge.digests", { missing: JSON.stringify(missing) });
   }
 
   async #look(): Promise<Entry[]> {
@@ -189,6 +198,14 @@ export class DigestReport {
 
 const identityOf = ({ environment, service, repository, digest }: Entry): string =>
   [environment, service, repository, digest].join(" ");
+
+interface Named {
+  readonly repository?: unknown;
+  readonly digest?: unknown;
+}
+
+/** `repository@digest` */
+const nameOf = ({ repository, digest }: Named): string => `${repository}@${digest}`;
 
 function imageOf(template: Json | undefined): Json | undefined {
   const container = isJsonObject(template) ? template.ContainerSpec : undefined;

@@ -73,6 +73,28 @@ describe("before a deployment", () => {
     expect(lab().engine.services.size).toBe(0);
   });
 
+  it("the cluster is asked once a minute for an image that it was given, whatever the service", async () => {
+    const bridge = await lab().openBridge();
+    const asked = () => lab().engine.asked.filter((call) => call.includes("/distribution/")).length;
+    const { pull } = lab().engine;
+    lab().engine.pull = async () => ({ status: 401, message: "unauthorized" });
+    for (let round = 0; round < 2; round++)
+      await expect(lab().deploy(bridge)).rejects.toMatchObject({ code: "REGISTRY" });
+    expect(asked()).toBe(2);
+    lab().engine.pull = pull;
+    for (const service of ["one", "two"]) await lab().deploy(bridge, service);
+    expect(asked()).toBe(3);
+
+    await lab().deploy(bridge, "three", lab().pinned("alice/open"));
+    expect(asked()).toBe(4);
+    lab().later(61 / 3600);
+    await lab().deploy(bridge, "four");
+    expect(asked()).toBe(5);
+    lab().later(-2);
+    await lab().deploy(bridge, "five");
+    expect(asked()).toBe(6);
+  });
+
   it("waits for what else must come about, whose refusal comes first, and leaves what runs as it is then", async () => {
     const bridge = await lab().openBridge();
     await lab().deploy(bridge);

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Log } from "../http/log.ts";
 import { isJsonObject, type JsonObject } from "../oci/json.ts";
 import { allDone } from "./all-done.ts";
@@ -28,6 +29,8 @@ export interface PullKeeperDeps {
 const BUSY: ReadonlySet<string | undefined> = new Set(["updating", "paused", "rollback_started", "rollback_paused"]);
 /** A service that is busy is left alone; that its secret ends soon is said so long before. */
 const WARN_MS = 2 * 3_600_000;
+/** How long it counts that the cluster was given an image: what it takes beside the secret are routes, names and CAs. */
+const GIVEN_MS = 60_000;
 
 /**
  * What nodes pull with: a secret for each service, made for its first deployment, renewed at half of its life by sending the
@@ -41,6 +44,8 @@ export class PullKeeper {
   readonly #deps: PullKeeperDeps;
   /** Why the last try failed, by service. */
   readonly #faults = new Map<string, string>();
+  /** When the cluster was last given it, by pinned image. */
+  readonly #givenAt = new LRUCache<string, Date>({ max: 1000 });
 
   constructor(deps: PullKeeperDeps) {
     this.#deps = deps;
@@ -48,7 +53,7 @@ export class PullKeeper {
 
   /**
    * In the service's turn, before the engine is told: what to tell it along, undefined where anybody can pull. The registry was
-   * asked with it, by the cluster itself.
+   * asked with it, by the cluster itself; not again within a minute for the same image.
    * @param other what else must come about; it is waited for, and its error comes first
    * @throws BridgeError REGISTRY, ENGINE, SILENT
    */
@@ -70,7 +75,7 @@ export class PullKeeper {
       // Known from the beginning: a secret whose service never comes is taken back like any other.
       const isFirst = states.find(intent) === undefined;
       const kept = isFirst ? states.put({ ...toState(intent, secret), isApplied: false }) : undefined;
-      await allDone([swarm.requirePullable(intent.pinned, secret.auth), announce(intent), kept]);
+      await allDone([this.#requirePullable(intent.pinned, secret.auth), announce(intent), kept]);
       return secret;
     }
     const pullable = swarm.requirePullable(intent.pinned).catch((cause: unknown) => {
@@ -79,6 +84,14 @@ export class PullKeeper {
     });
     await allDone([pullable, announce(intent)]);
     return undefined;
+  }
+
+  async #requirePullable(pinned: string, auth: string): Promise<void> {
+    const { swarm, now } = this.#deps;
+    const ageMs = now().getTime() - (this.#givenAt.get(pinned)?.getTime() ?? Number.NEGATIVE_INFINITY);
+    if (ageMs >= 0 && ageMs < GIVEN_MS) return;
+    await swarm.requirePullable(pinned, auth);
+    this.#givenAt.set(pinned, now());
   }
 
   /** The engine took it. */

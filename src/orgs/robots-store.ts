@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Page } from "../http/rest-page.ts";
 import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
 import type { Change, Confirm, Database, Sql } from "../storage/database.ts";
+import { together } from "../storage/statement-batch.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { type InOrg, inOrg } from "./org-rows.ts";
 import type { RobotGrant } from "./permissions.ts";
@@ -113,27 +114,17 @@ export class RobotsStore {
     const org = namespaceOf(first);
     return this.#database.transaction(async (sql) => {
       await confirm(sql);
-      await sql.query("robot-namespace", "select 1 from namespaces where name = $1 for no key update", [org]);
-      const [row] = await sql.query<{ id: string; username: string; expiresAt: Date }>(
-        "robot-of-service",
-        `insert into robots (org, name, service, expires_at) values ($1, $2, $3, now() + make_interval(secs => $4))
-         on conflict (org, service) do update set expires_at = excluded.expires_at
-         returning id, full_name as username, expires_at as "expiresAt"`,
-        [org, `pull-${randomBytes(8).toString("hex")}`, service, pullSeconds],
+      const [, { id, ...robot }] = await together(
+        sql.query("robot-namespace", "select 1 from namespaces where name = $1 for no key update", [org]),
+        putRobotOf(sql, { org, service }),
       );
-      if (row === undefined) throw new Error("the robot was not made");
-      const id = Number(row.id);
-      await sql.query("robot-grants-clear", "delete from robot_grants where robot_id = $1", [id]);
-      for (const name of repositories)
-        await insertGrant(sql, { id, org }, { scope: name.slice(org.length + 1), actions: ["pull"] });
-      await dropDeadSecrets(sql, id);
-      await sql.query(
-        "robot-secrets-two",
-        `delete from robot_secrets where robot_id = $1 and id not in (
-           select id from robot_secrets where robot_id = $1 order by last_used_at is null, id desc limit 1)`,
-        [id],
+      const scopes = repositories.map((name) => name.slice(org.length + 1));
+      const [secret] = await together(
+        replaceSecrets(sql, id, robot.expiresAt),
+        sql.query("robot-grants-clear", "delete from robot_grants where robot_id = $1", [id]),
+        ...scopes.map((scope) => insertGrant(sql, { id, org }, { scope, actions: ["pull"] })),
       );
-      return { username: row.username, expiresAt: row.expiresAt, secret: await addSecret(sql, id, row.expiresAt) };
+      return { ...robot, secret };
     });
   }
 
@@ -158,6 +149,37 @@ export class RobotsStore {
 /** A repository that leaves the organization is out of reach of its robots. */
 export async function dropRobotGrantsOf(sql: Sql, repositoryId: number): Promise<void> {
   await sql.query("robot-grants-drop", "delete from robot_grants where repository_id = $1", [repositoryId]);
+}
+
+interface ServiceRobot extends Omit<PullSecret, "secret"> {
+  readonly id: number;
+}
+
+async function putRobotOf(sql: Sql, of: { org: string; service: string }): Promise<ServiceRobot> {
+  const [row] = await sql.query<Omit<ServiceRobot, "id"> & { id: string }>(
+    "robot-of-service",
+    `insert into robots (org, name, service, expires_at) values ($1, $2, $3, now() + make_interval(secs => $4))
+     on conflict (org, service) do update set expires_at = excluded.expires_at
+     returning id, full_name as username, expires_at as "expiresAt"`,
+    [of.org, `pull-${randomBytes(8).toString("hex")}`, of.service, pullSeconds],
+  );
+  if (row === undefined) throw new Error("the robot was not made");
+  return { ...row, id: Number(row.id) };
+}
+
+/** A new one, beside the one before it that was used last. */
+async function replaceSecrets(sql: Sql, robotId: number, expiresAt: Date): Promise<string> {
+  const [, , secret] = await together(
+    dropDeadSecrets(sql, robotId),
+    sql.query(
+      "robot-secrets-two",
+      `delete from robot_secrets where robot_id = $1 and id not in (
+         select id from robot_secrets where robot_id = $1 order by last_used_at is null, id desc limit 1)`,
+      [robotId],
+    ),
+    addSecret(sql, robotId, expiresAt),
+  );
+  return secret;
 }
 
 async function findRobot(sql: Sql, { org, name }: InOrg): Promise<RobotRow | undefined> {

@@ -1,9 +1,8 @@
-import { isJsonObject } from "../../oci/json.ts";
+import { isJsonObject, type JsonObject } from "../../oci/json.ts";
 import type { CommandCall } from "../command.ts";
 import { CliError } from "../errors.ts";
 import { toText } from "../table.ts";
 import { sendOrder } from "./order.ts";
-import { writePlacement } from "./placement-table.ts";
 import { readServiceSpec } from "./service-spec.ts";
 
 /** `goldseal deploy [IMAGE]`: prints the image that runs, by the digest that was signed; with `--dry-run`, why each node would. */
@@ -20,13 +19,15 @@ export async function deploy(call: CommandCall): Promise<void> {
     ...(statement === undefined ? {} : { breakGlass: statement.bytes }),
   });
   if (options.json === true) return;
-  if (outcome.dryRun === true) {
-    if (isJsonObject(outcome.placement)) writePlacement(call, outcome.placement);
-    io.stderr.write(`${toText(name)} would run as ${toText(outcome.pinned)}; nothing is changed\n`);
-    return;
-  }
+  if (outcome.dryRun === true) return showDryRun(call, toText(name), outcome);
   io.stderr.write(`${toText(name)} runs\n`);
   io.stdout.write(`${toText(outcome.pinned)}\n`);
+}
+
+async function showDryRun(call: CommandCall, name: string, { placement, pinned }: JsonObject): Promise<void> {
+  const { writePlacement } = await import("./placement-table.ts");
+  if (isJsonObject(placement)) writePlacement(call, placement);
+  call.io.stderr.write(`${name} would run as ${toText(pinned)}; nothing is changed\n`);
 }
 
 /** What reads it is loaded for those who need it: hardly ever. */

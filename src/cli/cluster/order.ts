@@ -3,7 +3,6 @@ import type { CommandCall, CommandOption } from "../command.ts";
 import { pickKey } from "../docker-keys/pick-key.ts";
 import { CliError, UsageError } from "../errors.ts";
 import { printable, toText } from "../table.ts";
-import { describeProgress } from "./order-progress.ts";
 import { type OrderOf, signOrder } from "./order-signature.ts";
 
 /** Of every command that changes the cluster. */
@@ -46,15 +45,20 @@ export async function sendOrder(call: CommandCall, { action, doing, body, breakG
     ...(breakGlass === undefined ? {} : { "goldseal-break-glass": Buffer.from(breakGlass).toString("base64url") }),
   };
   let last: JsonObject = {};
-  const onLine = (line: JsonObject): void => {
-    if (options.json === true) io.stdout.write(`${JSON.stringify(line)}\n`);
-    else if (isJsonObject(line.progress))
-      for (const text of describeProgress(line.progress)) io.stderr.write(`${printable(text)}\n`);
+  const onLine = async (line: JsonObject): Promise<void> => {
     last = line;
+    if (options.json === true) io.stdout.write(`${JSON.stringify(line)}\n`);
+    else if (isJsonObject(line.progress)) await showProgress(call, line.progress);
   };
   const refusal = await client.postLines({ path: pathOf({ environment, action, body }), body, headers }, onLine);
   if (refusal !== undefined) throw refused(call, doing, { ...refusal.body, status: refusal.status });
   return outcomeOf(call, doing, last);
+}
+
+/** How it goes is told once the order is on its way, and loaded then. */
+async function showProgress({ io }: CommandCall, progress: JsonObject): Promise<void> {
+  const { describeProgress } = await import("./order-progress.ts");
+  for (const text of describeProgress(progress)) io.stderr.write(`${printable(text)}\n`);
 }
 
 function pathOf({ environment, action }: OrderOf): string {
