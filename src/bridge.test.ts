@@ -1,6 +1,8 @@
 // First: see cluster-bridge/testing/bridge-lab.ts.
 import "node:https";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -39,6 +41,23 @@ const ask = async (path: string, init: RequestInit = {}) => {
   const text = await answer.text();
   return { status: answer.status, type: answer.headers.get("content-type"), body: text === "" ? {} : JSON.parse(text) };
 };
+
+it("stops at once where its engine is silent", async () => {
+  const socket = join(folder, "silent.sock");
+  const silent = createServer((connection) => connection.resume());
+  const heard = once(silent, "connection");
+  await once(silent.listen(socket), "listening");
+  await bridge.stop();
+  bridge = await startBridge(await readBridgeConfig(await write({ engine: `unix://${socket}` })), { log });
+  await heard;
+
+  await bridge.stop();
+
+  // Nothing of it is left open.
+  silent.close();
+  await once(silent, "close");
+  bridge = await startBridge(await readBridgeConfig(await write()), { log });
+});
 
 describe("the bridge's listener", () => {
   it("lives without registry and engine, and is not ready, with each fault", async () => {

@@ -111,8 +111,11 @@ export class Bridge {
     return [...found, ...more].flat();
   }
 
+  /** What an engine was asked and has not answered stays open, for the next start to look after. */
   async close(): Promise<void> {
-    await Promise.all(this.#features.map(({ close }) => close?.()));
+    const closing = Promise.all(this.#features.map(({ close }) => close?.()));
+    this.#core.engines.close();
+    await closing;
     await closeCore(this.#core);
   }
 

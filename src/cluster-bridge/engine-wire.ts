@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
 import { request as httpRequest } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import { type Json, JsonError, parseJson } from "../oci/json.ts";
@@ -54,6 +54,8 @@ const QUIET_MS = 1_000;
 /** How long a connection is kept for the next reader: the calls of one deployment come together. */
 const KEPT_MS = 1_000;
 
+const CLOSED = "the bridge is stopping";
+
 /** A kept connection was gone, or nobody answered on it: what was asked may be asked once more, if it may be asked twice. */
 class StaleError extends Error {}
 
@@ -73,6 +75,8 @@ export class EngineSocket implements EngineWire {
   readonly #fresh: Agent | false;
   /** Undefined: to connect costs nothing. */
   readonly #kept: Agent | undefined;
+  readonly #underWay = new Set<ClientRequest>();
+  #isClosed = false;
 
   private constructor(where: RequestOptions, isTls: boolean, notes: NoteWriter | undefined) {
     this.#where = where;
@@ -103,6 +107,13 @@ export class EngineSocket implements EngineWire {
     return this.#open({ method: "GET", path, body: undefined }, signal);
   }
 
+  /** For good: who waits for an answer hears at once that there is none. */
+  close(): void {
+    this.#isClosed = true;
+    for (const request of this.#underWay) request.destroy(new Error(CLOSED));
+    this.#kept?.destroy();
+  }
+
   async #read(ask: Asked, signal: AbortSignal): Promise<IncomingMessage> {
     if (this.#kept === undefined) return this.#open(ask, signal);
     try {
@@ -118,6 +129,7 @@ export class EngineSocket implements EngineWire {
     signal: AbortSignal,
     agent: Agent | false = this.#fresh,
   ): Promise<IncomingMessage> {
+    if (this.#isClosed) throw new UnsentError(CLOSED);
     const headers: OutgoingHttpHeaders = { ...more };
     if (body !== undefined)
       Object.assign(headers, { "content-type": "application/json", "content-length": body.length });
@@ -125,6 +137,8 @@ export class EngineSocket implements EngineWire {
     const note = isBare ? undefined : this.#notes?.write({ method, uri, body: body ?? Buffer.alloc(0) });
     if (note !== undefined) headers[NOTE_HEADER] = note;
     const request = this.#send({ ...this.#where, method, path: uri, headers, signal, agent });
+    this.#underWay.add(request);
+    request.once("close", () => this.#underWay.delete(request));
     let isConnected = false;
     request.once("socket", (socket) => {
       socket.setKeepAlive(true, QUIET_MS);

@@ -61,6 +61,26 @@ describe("Engines", () => {
   });
 });
 
+describe("closed", () => {
+  it("it waits for no engine that is silent, and asks none again", async () => {
+    const opened = await open();
+    at(0).attack = () => true;
+    const [reading, changing, streaming] = [
+      opened.manager().list("/services"),
+      opened.manager().call("POST", "/services/create", { body: Buffer.from("{}") }),
+      opened.manager().stream("/events", new AbortController().signal),
+    ];
+    await expect.poll(() => at(0).asked.length).toBe(3);
+
+    opened.close();
+
+    const silent = { code: "SILENT", message: expect.stringMatching(/: the bridge is stopping$/) };
+    for (const one of [reading, changing, streaming]) await expect(one).rejects.toMatchObject(silent);
+    await expect(opened.manager().list("/services")).rejects.toMatchObject(silent);
+    expect(engines.flatMap(({ asked }) => asked).length).toBe(3);
+  });
+});
+
 describe("the manager", () => {
   it("is the next one when the first is gone, for what is read and for what is changed", async () => {
     const manager = (await open()).manager();

@@ -77,6 +77,11 @@ export class Engines {
     return this.#manager;
   }
 
+  /** No engine is waited for any more. */
+  close(): void {
+    for (const { socket } of this.#known) socket.close();
+  }
+
   /** Asks all of them who they are; one that does not answer keeps what it said before. */
   refresh(): Promise<void> {
     this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
