@@ -38,7 +38,7 @@ describe("bin/goldseal", () => {
   }
 
   it("hands a command to the pinned Node, with its arguments as they are and the cache of compiled sources", () => {
-    const main = `--min-semi-space-size=16 ${root}/bin/../src/command-line.ts`;
+    const main = `--min-semi-space-size=16 --preserve-symlinks --preserve-symlinks-main ${root}/bin/../src/command-line.ts`;
 
     expect(run(["team", "a b"])).toBe(`pinned ${root}/bin/../node_modules/.cache/goldseal ${main} team a b`);
     expect(run(["team"], { NODE_COMPILE_CACHE: "/elsewhere" })).toBe(`pinned /elsewhere ${main} team`);
