@@ -13,7 +13,7 @@ let app: TestApp;
 
 /** The registry between the command line and the bridge; orders are of now. */
 beforeEach(async () => {
-  lab().lab.now = new Date();
+  lab().beginToday();
   await writeFile(join(lab().lab.folder, "secret"), `${SECRET}\n`);
   const key = bob.privateKey.export({ format: "pem", type: "pkcs8" });
   await writeFile(join(lab().lab.folder, "bob.key"), key, { mode: 0o600 });

@@ -55,6 +55,16 @@ export class ClusterLab {
     });
   }
 
+  /** It is today, for the bridge too: a day for a policy that follows the first one. */
+  beginToday(): void {
+    this.lab.now = new Date();
+    const expires = new Date(this.lab.now.getTime() + 86_400_000).toISOString();
+    this.lab.setPolicy((document) => {
+      twoEnvironments(document);
+      Object.assign(document, { version: 8, expires });
+    });
+  }
+
   async stop(): Promise<void> {
     await this.#bridge?.stop();
     this.#bridge = undefined;
