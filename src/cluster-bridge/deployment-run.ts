@@ -120,7 +120,8 @@ export class DeploymentRun {
         const refusal = toRefusal(error);
         if (refusal.code !== "SILENT") return this.#giveUp(intent, refusal);
         if (pauseMs === undefined) return this.#leave(intent, refusal);
-        await delay(pauseMs);
+        // A bridge that stops is not held up: the next one looks.
+        await delay(pauseMs, undefined, { ref: false });
       }
       act = () => this.#resume(intent, onProgress);
     }

@@ -5,6 +5,9 @@ import { equal, journal, running } from "../looking.ts";
 import type { World } from "../world.ts";
 import { checkRefusals } from "./refusals.ts";
 
+/** Five of them are for the answers that are still on their way. */
+const STOP_SECONDS = 15;
+const UPDATE_SECONDS = 10;
 export const RUNS = "trap exit TERM; while :; do sleep 1 & wait; done";
 
 export async function deploying(world: World, report: Report): Promise<void> {
@@ -34,6 +37,7 @@ export async function deploying(world: World, report: Report): Promise<void> {
   });
   await checkFailing(report, world, { one, two });
   await checkKilled(report, world, one);
+  await checkStopped(report, world, one);
   await report.check("a service that somebody else made is not taken over by its name", async () => {
     await world.docker("service", "create", "-q", "--detach", "--name", "theirs", world.pin(one));
     const { status, last } = await world.deploy(spec(world.image("1"), { name: "theirs" }));
@@ -98,6 +102,33 @@ async function checkKilled(report: Report, world: World, digest: string): Promis
       equal(journal(world).filter(({ service }) => service === name).length, 1);
     });
   }
+}
+
+/** An update that takes its time from one task to the next. */
+async function checkStopped(report: Report, world: World, digest: string): Promise<void> {
+  const update = { parallelism: 1, delay: `${UPDATE_SECONDS}s`, monitor: "1s" };
+  const slow = (env: object) => world.deploy(spec(world.image("1"), { name: "slow", update, env }));
+  await report.check(
+    "stopped while an update goes on, it does not wait, and the next bridge sees it through",
+    async () => {
+      await slow({});
+      const asked = slow({ COLOUR: "red" }).catch(() => undefined);
+      const events = () => {
+        const { id } = journal(world).findLast(({ service }) => service === "slow") ?? {};
+        return journal(world).flatMap((record) => (record.id === id ? [record.event] : []));
+      };
+      await until("the engine has it", () => `${events()}` === "intent,sent,applied");
+      const stopping = Date.now();
+      await world.stopBridge();
+      const seconds = (Date.now() - stopping) / 1000;
+      if (seconds > STOP_SECONDS) throw new Error(`it took ${seconds.toFixed(1)} s`);
+      await asked;
+      equal(events(), ["intent", "sent", "applied"]);
+      await world.startBridge();
+      await until("it is finished", () => events().includes("converged"));
+      equal((await world.services()).slow, world.pin(digest));
+    },
+  );
 }
 
 export function kindOf(last: unknown): unknown[] {
