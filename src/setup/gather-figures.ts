@@ -1,8 +1,11 @@
 import type { Worker } from "node:cluster";
 import type { Figures, FiguresToPrimary, FiguresToWorker } from "./messages.ts";
 
-/** A worker that is busy for longer is left out of this answer. */
-const PATIENCE_MS = 1000;
+/**
+ * A worker that is busy for longer is left out of this answer: its counters seem to have begun anew then, so it is waited for half
+ * as long as Prometheus waits by default.
+ */
+const PATIENCE_MS = 5_000;
 
 interface Round {
   readonly expected: number;
