@@ -43,6 +43,12 @@ export interface Lab {
   trustRegistry(host: string, caPath: string): void;
   /** As a running manager sees it. Resolves when all of these (default: all) are ready. */
   ready(names?: readonly string[]): Promise<void>;
+  /**
+   * As a running manager sees it. Resolves when a node that was stopped is given up. Who starts it sooner may have it start in that
+   * very moment, and then Swarm holds it for down as long as its engine runs: the dispatcher writes that it is ready, then that it is
+   * down, and only then takes note of the new session (swarmkit, manager/dispatcher, register and markNodeNotReady).
+   */
+  down(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -110,7 +116,16 @@ function toLab(network: Network, folder: string, nodes: readonly LabNode[]): Lab
     trustRegistry: (host, caPath) => {
       for (const node of nodes) node.trustRegistry(host, caPath);
     },
-    ready: (names = nodes.map((node) => node.name)) => untilReady(manager, names),
+    ready: (names = nodes.map((node) => node.name)) =>
+      until(`${names.join(", ")} are ready`, async () => {
+        const states = await statesOf(manager());
+        return names.every((name) => states.some((seen) => seen.name === name && seen.state === "ready"));
+      }).then(() => undefined),
+    down: (wanted) =>
+      until(`${wanted} is down`, async () => {
+        const own = (await statesOf(manager())).filter(({ name }) => name === wanted);
+        return own.every(({ state }) => state === "down");
+      }).then(() => undefined),
     close: async () => {
       await Promise.all(nodes.map((node) => node.kill()));
       await network.close();
@@ -135,8 +150,11 @@ async function makeNodes(options: LabOptions, network: Network, folder: string):
   );
 }
 
-/** A heartbeat of one second: that a node is gone is seen after three, not fifteen. */
-const HEARTBEAT_NS = 1_000_000_000;
+/**
+ * That a node is gone is seen after three heartbeats: after nine seconds, not fifteen. After fewer it would fall together with the
+ * workers' return to a manager that was started again, for which they wait up to eight (see `down`).
+ */
+const HEARTBEAT_NS = 3_000_000_000;
 
 async function makeSwarm(nodes: readonly LabNode[]): Promise<void> {
   const [first, ...others] = nodes;
@@ -155,11 +173,11 @@ async function makeSwarm(nodes: readonly LabNode[]): Promise<void> {
   await Promise.all(others.filter(({ name }) => name.startsWith("w")).map(join));
 }
 
-async function untilReady(manager: () => LabNode, names: readonly string[]): Promise<void> {
-  await until(`${names.join(", ")} are ready`, async () => {
-    const seen = await listOf(manager().socketPath, "/nodes");
-    const ready = seen.filter(({ Status }) => (Status as { State?: string }).State === "ready");
-    const hostnames = ready.map(({ Description }) => (Description as { Hostname?: string }).Hostname);
-    return names.every((name) => hostnames.includes(name));
-  });
+/** One that had user namespaces for a while is there twice. */
+async function statesOf({ socketPath }: LabNode): Promise<{ readonly name: string; readonly state: string }[]> {
+  const seen = await listOf(socketPath, "/nodes");
+  return seen.map(({ Description, Status }) => ({
+    name: (Description as { Hostname: string }).Hostname,
+    state: (Status as { State: string }).State,
+  }));
 }

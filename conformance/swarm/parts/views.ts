@@ -136,6 +136,7 @@ async function checkVolumes(report: Report, world: World): Promise<void> {
         (unreachable as Loose[]).map(({ node }) => node),
         ["w1"],
       );
+      await world.lab.down("w1");
     } finally {
       await w1.start();
       await world.lab.ready();

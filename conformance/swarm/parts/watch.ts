@@ -158,6 +158,7 @@ async function checkTampered(world: World, one: string, two: string): Promise<vo
     ((await askEngine(worker.socketPath, "GET", `/images/${world.pin(two, WATCHED)}/json`)) as { Id: string }).Id,
   );
   await worker.stop();
+  await world.lab.down("w2");
   point(worker, world.pin(one, WATCHED), other);
   await worker.start();
   await until("its task runs again", async () => (await running(world, "seen-here")).length === 1).catch(
@@ -196,7 +197,12 @@ async function checkAway(world: World, report: Report): Promise<void> {
     async () => {
       const worker = world.lab.node("w2");
       await worker.stop();
-      await seen(world, "node", "w2", "unseen").finally(() => worker.start());
+      try {
+        await seen(world, "node", "w2", "unseen");
+        await world.lab.down("w2");
+      } finally {
+        await worker.start();
+      }
       await seen(world, "node", "w2", "seen", PATIENCE_SECONDS);
     },
   );
