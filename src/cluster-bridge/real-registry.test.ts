@@ -18,7 +18,7 @@ import { BridgeClock } from "./bridge-clock.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { resolveSignedDigest } from "./signed-digest.ts";
-import { indexesInMemory } from "./testing/indexes-in-memory.ts";
+import { knownInMemory } from "./testing/known-in-memory.ts";
 import { startTlsFront, type TlsFront } from "./testing/tls-front.ts";
 import { makePair } from "./testing/tls-pair.ts";
 import { TrustReader } from "./trust-reader.ts";
@@ -82,7 +82,7 @@ async function resolve(name: string) {
     {
       ...{ authority, registry, policy: keeper, clock: await BridgeClock.open(store, () => new Date()) },
       trust: new TrustReader({ authority, pins, registry, store: new TrustStore(store) }),
-      indexes: indexesInMemory(),
+      ...knownInMemory(),
     },
     `${authority}/${name}`,
     "prod",
