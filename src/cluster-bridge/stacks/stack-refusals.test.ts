@@ -13,7 +13,8 @@ describe("stack.deploy, of what may not be", () => {
     expect(outcome).toMatchObject({ kind: "refuse", code: "UNSIGNED" });
     expect(outcome).toMatchObject({ reason: expect.stringMatching(/^shop_job: .*; shop_web: /) });
     expect(told()).toEqual([]);
-    expect(await lab().events()).toEqual(["refused"]);
+    // What the tag of the signed one was is known by now.
+    expect(await lab().events()).toEqual(["tagged", "refused"]);
   });
 
   it("makes nothing of what the environment does not let a service have, and says it of each", async () => {
