@@ -69,8 +69,11 @@ export class BridgeLab {
   now = NOW;
   pins: Pin[] = [{ pattern: "**", rootKeys: [canonicalKeyId(owner.key)], threshold: 1, epoch: 1 }];
   account: { name: string; password: string } | undefined;
+  /** Lines of the trust readers' log. */
+  readonly logged: unknown[] = [];
   readonly #clients: RegistryClient[] = [];
   readonly #indexes = indexesInMemory();
+  readonly #log = createLog({ write: (line) => this.logged.push(JSON.parse(line)) });
 
   constructor(registry: RegistrySimulator, folder: string) {
     this.registry = registry;
@@ -80,7 +83,7 @@ export class BridgeLab {
   }
 
   /** A bridge that was started now: all it knows is on disk. */
-  async start(): Promise<DecisionDeps> {
+  async start(): Promise<DecisionDeps & { readonly trust: TrustReader }> {
     const { authority, ca } = this.registry;
     const options = { origin: `https://${authority}`, ca, timeoutMs: 400, account: this.account };
     const registry = new RegistryClient(options);
@@ -90,7 +93,7 @@ export class BridgeLab {
       ...{ authority, registry, indexes: this.#indexes },
       clock: await BridgeClock.open(this.folder, () => this.now),
       policy: await PolicyKeeper.open({ store: this.folder, registry, keys: [officer.key, deputy.key], threshold: 2 }),
-      trust: new TrustReader({ authority, pins: this.pins, registry, store }),
+      trust: new TrustReader({ authority, pins: this.pins, registry, store, log: this.#log }),
     };
   }
 
