@@ -254,13 +254,14 @@ function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }, { inspectQuarantine, inspectTrust, prepareBlobs }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, prepare] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
     import("./prepare.ts"),
   ]);
+  const { inspectPolicies, inspectQuarantine, inspectTrust, prepareBlobs } = prepare;
   return reportFindings(
-    await checkUp({ ...sources, now: new Date(), inspectQuarantine, inspectTrust, prepareBlobs }),
+    await checkUp({ ...sources, now: new Date(), inspectPolicies, inspectQuarantine, inspectTrust, prepareBlobs }),
     (line) => process.stdout.write(`${line}\n`),
   );
 }

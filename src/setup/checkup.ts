@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { type Config, ConfigError, parseConfig } from "../config.ts";
 import { findFlaw } from "./certificates.ts";
 import { probeBlobFolder } from "./checkup-blobs.ts";
+import { checkPolicy, type InspectPolicies } from "./checkup-policy.ts";
 import { isWritable, nearestExisting, tryConnect } from "./checkup-probes.ts";
 import { checkQuarantine, type InspectQuarantine } from "./checkup-quarantine.ts";
 import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
@@ -27,6 +28,8 @@ export interface CheckupParts {
   readonly inspectTrust?: InspectTrust;
   /** So with damaged bytes. */
   readonly inspectQuarantine?: InspectQuarantine;
+  /** And with policies. */
+  readonly inspectPolicies?: InspectPolicies;
 }
 
 interface Situation extends Omit<CheckupParts, "env" | "yamlText"> {
@@ -72,6 +75,7 @@ export async function checkUp({ env, yamlText, ...parts }: CheckupParts): Promis
     checkClock,
     checkTrust,
     checkDamage,
+    checkPolicies,
   ];
   const findings = [ok("settings", "no mistakes")];
   for (const check of checks) findings.push(...(await attempt(check, situation)));
@@ -274,4 +278,9 @@ async function checkTrust({ config, holder, inspectTrust }: Situation): Promise<
 async function checkDamage({ config, holder, inspectQuarantine }: Situation): Promise<Finding[]> {
   if (inspectQuarantine === undefined) return [];
   return checkQuarantine({ config, isServed: holder !== undefined, inspectQuarantine });
+}
+
+async function checkPolicies({ config, holder, inspectPolicies }: Situation): Promise<Finding[]> {
+  if (inspectPolicies === undefined) return [];
+  return checkPolicy({ config, isServed: holder !== undefined, inspectPolicies });
 }
