@@ -68,6 +68,7 @@ describe("goldseal doctor", () => {
       "wrong database",
       "unseen trust data",
       "unseen quarantine",
+      "unseen policies",
     ]);
   });
 

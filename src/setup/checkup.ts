@@ -7,6 +7,7 @@ import { probeBlobFolder } from "./checkup-blobs.ts";
 import { type InspectDatabase, type SeenDatabase, seeDatabase } from "./checkup-database.ts";
 import { checkBridge, checkDirectories, type FindMistakes } from "./checkup-files.ts";
 import { checkMasterKey, type InspectKeys } from "./checkup-keys.ts";
+import { checkPolicy, type InspectPolicies } from "./checkup-policy.ts";
 import { isWritable, nearestExisting, tryConnect } from "./checkup-probes.ts";
 import { checkQuarantine, type InspectQuarantine } from "./checkup-quarantine.ts";
 import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
@@ -28,6 +29,7 @@ export interface CheckupParts {
   readonly inspectKeys: InspectKeys;
   readonly inspectTrust: InspectTrust;
   readonly inspectQuarantine: InspectQuarantine;
+  readonly inspectPolicies: InspectPolicies;
   readonly findDirectoryMistakes: FindMistakes;
   readonly findBridgeMistakes: FindMistakes;
 }
@@ -91,6 +93,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
 const IN_DATABASE: Readonly<Record<string, Check>> = {
   "trust data": ({ holder, ...rest }) => checkTrustData({ ...rest, isServed: holder !== undefined }),
   quarantine: ({ holder, ...rest }) => checkQuarantine({ ...rest, isServed: holder !== undefined }),
+  policies: ({ holder, ...rest }) => checkPolicy({ ...rest, isServed: holder !== undefined }),
 };
 
 /** A check that cannot even look is a finding too. */

@@ -2,7 +2,7 @@
 import type { JsonObject } from "../../oci/json.ts";
 import { isRecent } from "../swarm.ts";
 import { textAt } from "../views/wire.ts";
-import { overlap, rangeOf } from "./subnet.ts";
+import { overlap, parseSubnet } from "./subnet.ts";
 
 /** A network with the subnets that it has or shall have. */
 export interface Addressed {
@@ -12,19 +12,19 @@ export interface Addressed {
 
 /** Subnets of others that overlap one of these, with whose they are. Engines say nothing, and let tasks wait for an address for ever. */
 export function findTakenAddresses(subnets: readonly string[], others: readonly Addressed[]): string[] {
-  const wanted = subnets.flatMap((text) => rangeOf(text) ?? []);
+  const wanted = subnets.flatMap((text) => parseSubnet(text) ?? []);
   return others.flatMap(({ name, subnets: held }) =>
     held.flatMap((text) => {
-      const range = rangeOf(text);
-      const isTaken = range !== undefined && wanted.some((one) => overlap(one, range));
+      const subnet = parseSubnet(text);
+      const isTaken = subnet !== undefined && wanted.some((one) => overlap(one, subnet));
       return isTaken ? [`${text} is the network ${name}'s: choose other addresses`] : [];
     }),
   );
 }
 
 export function overlapEachOther(subnets: readonly string[]): boolean {
-  const ranges = subnets.flatMap((text) => rangeOf(text) ?? []);
-  return ranges.some((one, index) => ranges.slice(index + 1).some((other) => overlap(one, other)));
+  const parsed = subnets.flatMap((text) => parseSubnet(text) ?? []);
+  return parsed.some((one, index) => parsed.slice(index + 1).some((other) => overlap(one, other)));
 }
 
 /**

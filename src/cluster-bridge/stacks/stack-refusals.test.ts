@@ -158,6 +158,23 @@ describe("stack.deploy, where something stands in the way", () => {
     expect(told().filter((line) => line === "POST /networks/create")).toHaveLength(1);
   });
 
+  it("refuses addresses of IPv6 that another network has", async () => {
+    const { parts } = lab().engine;
+    parts.act("POST", "/networks/create", { Name: "old", IPAM: { Config: [{ Subnet: "fd00:9::/48" }] } });
+    const net = (...subnets: string[]) => ({ networks: { front: { subnets } } });
+
+    const within = await deploy(net("fd00:9:0:8::/64"));
+    const own = await deploy(net("fd00:a::/32", "fd00:a:1::/64"));
+    const beside = await deploy(net("fd00:a::/48"));
+
+    expect(within).toMatchObject({
+      kind: "refuse",
+      reason: "fd00:9::/48 is the network old's: choose other addresses",
+    });
+    expect(own).toMatchObject({ reason: "the subnets of the stack's networks overlap each other" });
+    expect(beside.kind).toBe("done");
+  });
+
   it("encrypts nothing where one node's engine would send it in the clear (C08)", async () => {
     const encrypted = { networks: { front: { driverOptions: { encrypted: "" } } } };
     const nodes = [["m1", "20.10.24"] as const, ["w1", "20.10.23"] as const].map(([Hostname, EngineVersion]) => ({
