@@ -69,6 +69,8 @@ export class BridgeLab {
   now = NOW;
   pins: Pin[] = [{ pattern: "**", rootKeys: [canonicalKeyId(owner.key)], threshold: 1, epoch: 1 }];
   account: { name: string; password: string } | undefined;
+  /** For each answer of the registry: nothing that a slow machine exceeds, unless a test waits for its end. */
+  timeoutMs = 60_000;
   readonly #clients: RegistryClient[] = [];
   readonly #indexes = indexesInMemory();
 
@@ -82,7 +84,7 @@ export class BridgeLab {
   /** A bridge that was started now: all it knows is on disk. */
   async start(): Promise<DecisionDeps> {
     const { authority, ca } = this.registry;
-    const options = { origin: `https://${authority}`, ca, timeoutMs: 400, account: this.account };
+    const options = { origin: `https://${authority}`, ca, timeoutMs: this.timeoutMs, account: this.account };
     const registry = new RegistryClient(options);
     this.#clients.push(registry);
     const store = new TrustStore(this.folder);
