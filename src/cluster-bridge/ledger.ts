@@ -32,6 +32,8 @@ export class Ledger {
   readonly #identities = new Map<string, Identities>();
   /** By `repository@digest`. */
   readonly #indexes = new Map<string, readonly string[]>();
+  /** Environments, by the volume's name. */
+  readonly #volumes = new Map<string, Set<string>>();
   /** Why, by service. */
   readonly #frozen = new Map<string, string>();
   #read = 0;
@@ -87,6 +89,11 @@ export class Ledger {
     return this.#upToDate().#indexes.get(image) ?? [];
   }
 
+  /** Those of which a service named it to an engine, be it still there or not: volumes stay. */
+  environmentsOfVolume(name: string): ReadonlySet<string> {
+    return this.#upToDate().#volumes.get(name) ?? new Set();
+  }
+
   /** Why nothing of it is changed; undefined: it may be. */
   whyFrozen(service: string): string | undefined {
     return this.#upToDate().#frozen.get(service);
@@ -115,11 +122,17 @@ export class Ledger {
     if (event === "thawed") this.#frozen.delete(name);
     const deployment = this.#byId.get(id);
     if (deployment === undefined) return;
-    if (event === "sent" && isJsonObject(record.definition)) deployment.definition = record.definition;
+    if (event === "sent" && isJsonObject(record.definition)) this.#send(deployment, record.definition);
     if (event === "converged") deployment.isConverged = true;
     if (event === "failed") deployment.isFailed = true;
     if (event === "abandoned") deployment.isAbandoned = true;
     if (OVER.includes(event)) deployment.isOver = true;
+  }
+
+  #send(deployment: Mutable, definition: JsonObject): void {
+    deployment.definition = definition;
+    for (const name of volumesOf(definition))
+      this.#volumes.set(name, (this.#volumes.get(name) ?? new Set()).add(deployment.environment));
   }
 
   /** A service that is made again under the name begins anew. */
@@ -137,6 +150,17 @@ export class Ledger {
     for (const map of [this.#byService, this.#everByService])
       map.set(intent.service, [...(map.get(intent.service) ?? []), deployment]);
   }
+}
+
+const mountsSchema = z.object({
+  TaskTemplate: z.object({
+    ContainerSpec: z.object({ Mounts: z.array(z.object({ Type: z.string(), Source: z.string().optional() })) }),
+  }),
+});
+
+function volumesOf(definition: JsonObject): string[] {
+  const mounts = mountsSchema.safeParse(definition).data?.TaskTemplate.ContainerSpec.Mounts ?? [];
+  return mounts.flatMap(({ Type, Source }) => (Type === "volume" && Source !== undefined ? [Source] : []));
 }
 
 const toIdentities = ({ digests, isPartial }: JsonObject): Identities => ({
