@@ -66,6 +66,7 @@ export async function checkUp({ env, yamlText, ...parts }: CheckupParts): Promis
     checkSecrets,
     checkDatabase,
     checkTls,
+    checkProxies,
     checkKeys,
     checkBlobs,
     checkPort,
@@ -192,6 +193,21 @@ async function checkTls({ config, now, isMade }: Situation): Promise<Finding[]> 
   if (flaw !== undefined)
     return [wrong("tls", `${config.tls.certFile} ${flaw}`, "get a new certificate for GOLDSEAL_PUBLIC_URL")];
   return [ok("tls", `${config.tls.certFile} good until ${new X509Certificate(cert).validTo}`)];
+}
+
+/** Whose X-Forwarded-For is believed. Where TLS ends before us, something stands there. */
+async function checkProxies({ config }: Situation): Promise<Finding[]> {
+  const trusted = config.trustedProxies.map(({ address, bits }) => `${address}/${bits}`);
+  if (trusted.length > 0) return [ok("proxies", `${trusted.join(", ")} are believed who asks`)];
+  if (config.tls.kind !== "off")
+    return [ok("proxies", "none is believed who asks: it is the other end of a connection")];
+  return [
+    warning(
+      "proxies",
+      "TLS ends before this server, but no proxy is trusted: all clients behind one count as one",
+      "set GOLDSEAL_TRUSTED_PROXIES to its address, and have it set X-Forwarded-For",
+    ),
+  ];
 }
 
 async function checkKeys({ config }: Situation): Promise<Finding[]> {
