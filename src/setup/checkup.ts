@@ -83,6 +83,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   bridge: ({ config, findBridgeMistakes }) => checkBridge(config, findBridgeMistakes),
   database: async ({ database }) => database.findings,
   tls: checkTls,
+  proxies: checkProxies,
   "master key": checkMasterKey,
   blobs: checkBlobs,
   port: checkPort,
@@ -185,6 +186,21 @@ async function checkTls({ config, now, isMade }: Situation): Promise<Finding[]> 
   if (flaw !== undefined)
     return [wrong("tls", `${config.tls.certFile} ${flaw}`, "get a new certificate for GOLDSEAL_PUBLIC_URL")];
   return [ok("tls", `${config.tls.certFile} good until ${new X509Certificate(cert).validTo}`)];
+}
+
+/** Whose X-Forwarded-For is believed. Where TLS ends before us, something stands there. */
+async function checkProxies({ config }: Situation): Promise<Finding[]> {
+  const trusted = config.trustedProxies.map(({ address, bits }) => `${address}/${bits}`);
+  if (trusted.length > 0) return [ok("proxies", `${trusted.join(", ")} are believed who asks`)];
+  if (config.tls.kind !== "off")
+    return [ok("proxies", "none is believed who asks: it is the other end of a connection")];
+  return [
+    warning(
+      "proxies",
+      "TLS ends before this server, but no proxy is trusted: all clients behind one count as one",
+      "set GOLDSEAL_TRUSTED_PROXIES to its address, and have it set X-Forwarded-For",
+    ),
+  ];
 }
 
 async function checkBlobs({ config, prepareBlobs }: Situation): Promise<Finding[]> {
