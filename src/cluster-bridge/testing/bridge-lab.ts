@@ -30,7 +30,7 @@ import { type Decision, type DecisionDeps, resolveSignedDigest } from "../signed
 import { TrustReader } from "../trust-reader.ts";
 import { TrustStore } from "../trust-store.ts";
 import type { EngineSimulator } from "./engine-simulator.ts";
-import { indexesInMemory } from "./indexes-in-memory.ts";
+import { knownInMemory } from "./known-in-memory.ts";
 import { RegistrySimulator } from "./registry-simulator.ts";
 
 export { roleKeys };
@@ -74,7 +74,7 @@ export class BridgeLab {
   /** Lines of the trust readers' log. */
   readonly logged: unknown[] = [];
   readonly #clients: RegistryClient[] = [];
-  readonly #indexes = indexesInMemory();
+  readonly #known = knownInMemory();
   readonly #log = createLog({ write: (line) => this.logged.push(JSON.parse(line)) });
 
   constructor(registry: RegistrySimulator, folder: string) {
@@ -92,7 +92,7 @@ export class BridgeLab {
     this.#clients.push(registry);
     const store = new TrustStore(this.folder);
     return {
-      ...{ authority, registry, indexes: this.#indexes },
+      ...{ authority, registry, ...this.#known },
       clock: await BridgeClock.open(this.folder, () => this.now),
       policy: await PolicyKeeper.open({ store: this.folder, registry, keys: [officer.key, deputy.key], threshold: 2 }),
       trust: new TrustReader({ authority, pins: this.pins, registry, store, log: this.#log }),
