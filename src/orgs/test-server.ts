@@ -58,6 +58,7 @@ export interface AnswerBody {
   readonly secret: string;
   readonly decision: string;
   readonly requestId: string;
+  readonly directories: Some<{ readonly name: string; readonly lastSync: unknown }>;
   readonly entries: Some<EntryWire>;
   readonly grants: readonly { readonly scope: string }[];
   readonly keys: Some<{ readonly kid: string; readonly [name: string]: string }>;
