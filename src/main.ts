@@ -51,6 +51,7 @@ environment
   GOLDSEAL_PUBLIC_URL         https://host:port what clients use: part of image names and tokens
   GOLDSEAL_DATA               ./data            database, blobs, CA, master key
   GOLDSEAL_TLS                auto              auto (own CA), off (behind a proxy), or cert.pem,key.pem
+  GOLDSEAL_TRUSTED_PROXIES    none              addresses and networks of proxies whose X-Forwarded-For is believed
   GOLDSEAL_ADMIN_PASSWORD     generated         password of the user admin, first start only
   GOLDSEAL_DATABASE_URL       embedded          postgres://user:password@host:port/database
   GOLDSEAL_BLOBS              fs:<data>/blobs   where blobs are kept; or s3://<bucket>/<prefix>?endpoint=<url>&region=<name>

@@ -9,10 +9,14 @@ import { authorityOf } from "./oci/gun.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin } from "./orgs/open-orgs.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
+import { PoliciesStore } from "./promotion/policies-store.ts";
 import { Database } from "./storage/database.ts";
 import { type DurabilityFault, findDurabilityFaults } from "./storage/durability-probe.ts";
 import { countQuarantined, listQuarantined } from "./storage/integrity/quarantine.ts";
 import { listPending, migrate } from "./storage/migrate.ts";
+import type { RequireRow } from "./trust/require.ts";
+import { readHandedPolicy } from "./verdicts/bridge-policy.ts";
+import { BridgePolicyStore } from "./verdicts/bridge-policy-store.ts";
 
 export interface PrepareOptions {
   readonly adminPassword?: string;
@@ -126,4 +130,28 @@ export async function inspectQuarantine(
   } finally {
     await database.close();
   }
+}
+
+/** What `goldseal doctor` says of policies: those with rules that servers meet, of the newest for bridges and of promotions. */
+export async function inspectPolicies(
+  databaseUrl: string,
+): Promise<{ policy: string; lenient: number; rules: number }[]> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    const latest = await new BridgePolicyStore(database).find();
+    const environments = latest === undefined ? [] : [...readHandedPolicy(latest.bytes).document.environments];
+    const promotions = await new PoliciesStore(database).listLenient();
+    return [
+      ...environments.map(([name, { require }]) => countLenient(`environment ${name}`, require)),
+      ...promotions.map(({ name, source, terms }) =>
+        countLenient(`promotion policy ${name} of ${source}`, terms.require),
+      ),
+    ].filter(({ lenient }) => lenient > 0);
+  } finally {
+    await database.close();
+  }
+}
+
+function countLenient(policy: string, require: readonly RequireRow[]) {
+  return { policy, lenient: require.filter((row) => row.class !== "client-key").length, rules: require.length };
 }

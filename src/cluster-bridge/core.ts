@@ -62,10 +62,14 @@ export interface Core extends BridgeTools, Judges {
 /** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
 export async function openCore(config: BridgeConfig, tools: BridgeTools): Promise<Core> {
   const { authority, store, policyKeys, pins } = config;
-  const { now, failpoint, log } = tools;
+  const { now, failpoint, log, metrics } = tools;
   const registry = await openRegistry(config);
   const policy = await PolicyKeeper.open({ store, registry, ...policyKeys });
-  const trust = new TrustReader({ authority, pins, registry, store: new TrustStore(store) });
+  const trust = new TrustReader({ authority, pins, registry, store: new TrustStore(store), log });
+  metrics.addGauge({
+    ...{ name: "goldseal_bridge_version_jumps", label: "gun", read: async () => trust.jumps },
+    help: "Times trust data was more than ten versions ahead of what was seen of it, since the start, by GUN",
+  });
   const clock = await BridgeClock.open(store, now);
   const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
   const engines = await Engines.open(config);

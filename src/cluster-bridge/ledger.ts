@@ -38,6 +38,8 @@ export class Ledger {
   readonly #identities = new Map<string, Identities>();
   /** By `repository@digest`. */
   readonly #indexes = new Map<string, readonly string[]>();
+  /** Environments, by the volume's name. */
+  readonly #volumes = new Map<string, Set<string>>();
   /** By repository, oldest first. */
   readonly #tags = new Map<string, readonly KnownTag[]>();
   /** Why, by service. */
@@ -95,6 +97,11 @@ export class Ledger {
     return this.#upToDate().#indexes.get(image) ?? [];
   }
 
+  /** Those of which a service named it to an engine, be it still there or not: volumes stay. */
+  environmentsOfVolume(name: string): ReadonlySet<string> {
+    return this.#upToDate().#volumes.get(name) ?? new Set();
+  }
+
   /** What tags of the repository were when images were let run, oldest first. */
   tagsIn(repository: string): readonly KnownTag[] {
     return this.#upToDate().#tags.get(repository) ?? [];
@@ -135,11 +142,17 @@ export class Ledger {
     if (event === "thawed") this.#frozen.delete(name);
     const deployment = this.#byId.get(id);
     if (deployment === undefined) return;
-    if (event === "sent" && isJsonObject(record.definition)) deployment.definition = record.definition;
+    if (event === "sent" && isJsonObject(record.definition)) this.#send(deployment, record.definition);
     if (event === "converged") deployment.isConverged = true;
     if (event === "failed") deployment.isFailed = true;
     if (event === "abandoned") deployment.isAbandoned = true;
     if (OVER.includes(event)) deployment.isOver = true;
+  }
+
+  #send(deployment: Mutable, definition: JsonObject): void {
+    deployment.definition = definition;
+    for (const name of volumesOf(definition))
+      this.#volumes.set(name, (this.#volumes.get(name) ?? new Set()).add(deployment.environment));
   }
 
   #noteTag(repository: string, tag: string, digest: string): void {
@@ -161,6 +174,17 @@ export class Ledger {
     for (const map of [this.#byService, this.#everByService])
       map.set(intent.service, [...(map.get(intent.service) ?? []), deployment]);
   }
+}
+
+const mountsSchema = z.object({
+  TaskTemplate: z.object({
+    ContainerSpec: z.object({ Mounts: z.array(z.object({ Type: z.string(), Source: z.string().optional() })) }),
+  }),
+});
+
+function volumesOf(definition: JsonObject): string[] {
+  const mounts = mountsSchema.safeParse(definition).data?.TaskTemplate.ContainerSpec.Mounts ?? [];
+  return mounts.flatMap(({ Type, Source }) => (Type === "volume" && Source !== undefined ? [Source] : []));
 }
 
 const toIdentities = ({ digests, isPartial }: JsonObject): Identities => ({

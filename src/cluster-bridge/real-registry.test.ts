@@ -7,6 +7,7 @@ import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../cli/main.ts";
 import { pushImage, pushIndex } from "../cli/trust/testing/trust-lab.ts";
+import { createLog } from "../http/log.ts";
 import { canonicalKeyId } from "../notary/tuf/key.ts";
 import { keyOfSpki } from "../notary/tuf/public-key-file.ts";
 import { ecdsaKey } from "../notary/tuf/testing/test-key.ts";
@@ -81,7 +82,13 @@ async function resolve(name: string) {
   return resolveSignedDigest(
     {
       ...{ authority, registry, policy: keeper, clock: await BridgeClock.open(store, () => new Date()) },
-      trust: new TrustReader({ authority, pins, registry, store: new TrustStore(store) }),
+      trust: new TrustReader({
+        authority,
+        pins,
+        registry,
+        store: new TrustStore(store),
+        log: createLog({ level: "off" }),
+      }),
       ...knownInMemory(),
     },
     `${authority}/${name}`,

@@ -14,7 +14,7 @@ const told = (findings: readonly Finding[]) =>
   bad(findings).map(({ verdict, subject, text }) => `${verdict} ${subject}: ${text}`);
 
 const unseen = (why: string) =>
-  ["trust data", "quarantine"].map((subject) => `unseen ${subject}: not looked at: ${why}`);
+  ["trust data", "quarantine", "policies"].map((subject) => `unseen ${subject}: not looked at: ${why}`);
 
 describe("doctor on a database of one's own", () => {
   let data: string;

@@ -68,6 +68,7 @@ describe("goldseal doctor", () => {
       "wrong database",
       "unseen trust data",
       "unseen quarantine",
+      "unseen policies",
     ]);
   });
 
@@ -92,6 +93,22 @@ describe("goldseal doctor", () => {
 
     const wrong = findings.filter(({ verdict }) => verdict === "wrong").map(({ subject }) => subject);
     expect(wrong).toEqual(["database", "master key", "port", "clock"]);
+  });
+
+  it.each([
+    [{}, "ok: none is believed who asks: it is the other end of a connection"],
+    [
+      { GOLDSEAL_TLS: "off" },
+      "warning: TLS ends before this server, but no proxy is trusted: all clients behind one count as one",
+    ],
+    [
+      { GOLDSEAL_TLS: "off", GOLDSEAL_TRUSTED_PROXIES: "10.0.0.5,fd00:1::/64" },
+      "ok: 10.0.0.5/32, fd00:1::/64 are believed who asks",
+    ],
+  ])("says which proxies are trusted with %o", async (env, expected) => {
+    const findings = (await look(env)).filter(({ subject }) => subject === "proxies");
+
+    expect(findings.map(({ verdict, text }) => `${verdict}: ${text}`)).toEqual([expected]);
   });
 
   it("answers 1 and the mend when something is wrong, 0 when not", () => {

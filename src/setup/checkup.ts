@@ -7,6 +7,7 @@ import { probeBlobFolder } from "./checkup-blobs.ts";
 import { type InspectDatabase, type SeenDatabase, seeDatabase } from "./checkup-database.ts";
 import { checkBridge, checkDirectories, type FindMistakes } from "./checkup-files.ts";
 import { checkMasterKey, type InspectKeys } from "./checkup-keys.ts";
+import { checkPolicy, type InspectPolicies } from "./checkup-policy.ts";
 import { isWritable, nearestExisting, tryConnect } from "./checkup-probes.ts";
 import { checkQuarantine, type InspectQuarantine } from "./checkup-quarantine.ts";
 import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
@@ -28,6 +29,7 @@ export interface CheckupParts {
   readonly inspectKeys: InspectKeys;
   readonly inspectTrust: InspectTrust;
   readonly inspectQuarantine: InspectQuarantine;
+  readonly inspectPolicies: InspectPolicies;
   readonly findDirectoryMistakes: FindMistakes;
   readonly findBridgeMistakes: FindMistakes;
 }
@@ -81,6 +83,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   bridge: ({ config, findBridgeMistakes }) => checkBridge(config, findBridgeMistakes),
   database: async ({ database }) => database.findings,
   tls: checkTls,
+  proxies: checkProxies,
   "master key": checkMasterKey,
   blobs: checkBlobs,
   port: checkPort,
@@ -91,6 +94,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
 const IN_DATABASE: Readonly<Record<string, Check>> = {
   "trust data": ({ holder, ...rest }) => checkTrustData({ ...rest, isServed: holder !== undefined }),
   quarantine: ({ holder, ...rest }) => checkQuarantine({ ...rest, isServed: holder !== undefined }),
+  policies: ({ holder, ...rest }) => checkPolicy({ ...rest, isServed: holder !== undefined }),
 };
 
 /** A check that cannot even look is a finding too. */
@@ -182,6 +186,21 @@ async function checkTls({ config, now, isMade }: Situation): Promise<Finding[]> 
   if (flaw !== undefined)
     return [wrong("tls", `${config.tls.certFile} ${flaw}`, "get a new certificate for GOLDSEAL_PUBLIC_URL")];
   return [ok("tls", `${config.tls.certFile} good until ${new X509Certificate(cert).validTo}`)];
+}
+
+/** Whose X-Forwarded-For is believed. Where TLS ends before us, something stands there. */
+async function checkProxies({ config }: Situation): Promise<Finding[]> {
+  const trusted = config.trustedProxies.map(({ address, bits }) => `${address}/${bits}`);
+  if (trusted.length > 0) return [ok("proxies", `${trusted.join(", ")} are believed who asks`)];
+  if (config.tls.kind !== "off")
+    return [ok("proxies", "none is believed who asks: it is the other end of a connection")];
+  return [
+    warning(
+      "proxies",
+      "TLS ends before this server, but no proxy is trusted: all clients behind one count as one",
+      "set GOLDSEAL_TRUSTED_PROXIES to its address, and have it set X-Forwarded-For",
+    ),
+  ];
 }
 
 async function checkBlobs({ config, prepareBlobs }: Situation): Promise<Finding[]> {

@@ -17,6 +17,7 @@ import {
   findNewNetworks,
   findPartConflicts,
   isEncrypted,
+  isSameNetwork,
   type Named,
 } from "./stack-conflicts.ts";
 import { summarize, toEnd, toOutcome } from "./stack-outcome.ts";
@@ -190,9 +191,19 @@ export class StackDeployer {
     for (const part of PART_KINDS.flatMap((kind) => missing.filter((one) => one.kind === kind))) {
       await parts.create(part, intent, contents);
       failpoint("bridge.afterDockerCall");
+      if (part.kind === "networks") await this.#requireAsOrdered(part, intent);
       await journal.append({ event: "stack-made", id: intent.id, kind: part.kind, name: part.name });
       tell({ made: whatIs(part) });
     }
+  }
+
+  /** T25: something between the bridge and the cluster made another network of it. @throws BridgeError ENGINE, SILENT */
+  async #requireAsOrdered(part: Part, owner: Owner): Promise<void> {
+    const { parts } = this.#deps;
+    const made = await parts.findMade(part, owner);
+    if (made !== undefined && isSameNetwork(part.settings, made.settings)) return;
+    if (made !== undefined) await parts.remove(made);
+    throw new BridgeError("ENGINE", `the engine holds another network ${part.name} than was ordered`);
   }
 
   /** No service was touched. What was made of this is taken back, if nothing uses it. */

@@ -71,8 +71,11 @@ export class BridgeLab {
   account: { name: string; password: string } | undefined;
   /** For each answer of the registry: nothing that a slow machine exceeds, unless a test waits for its end. */
   timeoutMs = 60_000;
+  /** Lines of the trust readers' log. */
+  readonly logged: unknown[] = [];
   readonly #clients: RegistryClient[] = [];
   readonly #known = knownInMemory();
+  readonly #log = createLog({ write: (line) => this.logged.push(JSON.parse(line)) });
 
   constructor(registry: RegistrySimulator, folder: string) {
     this.registry = registry;
@@ -82,7 +85,7 @@ export class BridgeLab {
   }
 
   /** A bridge that was started now: all it knows is on disk. */
-  async start(): Promise<DecisionDeps> {
+  async start(): Promise<DecisionDeps & { readonly trust: TrustReader }> {
     const { authority, ca } = this.registry;
     const options = { origin: `https://${authority}`, ca, timeoutMs: this.timeoutMs, account: this.account };
     const registry = new RegistryClient(options);
@@ -92,7 +95,7 @@ export class BridgeLab {
       ...{ authority, registry, ...this.#known },
       clock: await BridgeClock.open(this.folder, () => this.now),
       policy: await PolicyKeeper.open({ store: this.folder, registry, keys: [officer.key, deputy.key], threshold: 2 }),
-      trust: new TrustReader({ authority, pins: this.pins, registry, store }),
+      trust: new TrustReader({ authority, pins: this.pins, registry, store, log: this.#log }),
     };
   }
 
