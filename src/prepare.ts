@@ -3,7 +3,7 @@ import type { AppSettings } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Log } from "./http/log.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
-import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { checkKeyRing, findRingFault } from "./keys/key-ring-store.ts";
 import { MetadataStore } from "./notary/metadata-store.ts";
 import { authorityOf } from "./oci/gun.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
@@ -11,9 +11,9 @@ import { ensureAdmin } from "./orgs/open-orgs.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
 import { PoliciesStore } from "./promotion/policies-store.ts";
 import { Database } from "./storage/database.ts";
-import { findDurabilityFaults } from "./storage/durability-probe.ts";
+import { type DurabilityFault, findDurabilityFaults } from "./storage/durability-probe.ts";
 import { countQuarantined, listQuarantined } from "./storage/integrity/quarantine.ts";
-import { migrate } from "./storage/migrate.ts";
+import { listPending, migrate } from "./storage/migrate.ts";
 import type { RequireRow } from "./trust/require.ts";
 import { readHandedPolicy } from "./verdicts/bridge-policy.ts";
 import { BridgePolicyStore } from "./verdicts/bridge-policy-store.ts";
@@ -42,7 +42,7 @@ export async function prepareDatabase(
   const database = new Database({ url: settings.databaseUrl, maxConnections: 2 });
   try {
     const faults = await findDurabilityFaults(database);
-    if (faults.length > 0) throw new Error(faults.join("\n"));
+    if (faults.length > 0) throw new Error(faults.map(({ text, mend }) => `${text}; ${mend}`).join("\n"));
     const applied = await migrate(database);
     if (applied.length > 0) log.info("database.migrated", { applied });
     const ring = parseKeyRing(settings.masterKeys);
@@ -74,6 +74,34 @@ export async function prepareBlobs({ blobs }: Config): Promise<{ s3Checksums?: b
   const { hasChecksums, faults } = await probeS3(blobs);
   if (faults.length > 0) throw new Error(["GOLDSEAL_BLOBS: this bucket cannot keep blobs", ...faults].join("\n"));
   return { s3Checksums: hasChecksums };
+}
+
+/**
+ * What `goldseal doctor` says of a database: why it cannot keep promises, and what the next start changes in it.
+ * @throws Error when it cannot be asked
+ */
+export async function inspectDatabase(
+  databaseUrl: string,
+): Promise<{ faults: readonly DurabilityFault[]; pending: readonly string[] }> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    return { faults: await findDurabilityFaults(database), pending: await listPending(database) };
+  } finally {
+    await database.close();
+  }
+}
+
+/** What `goldseal doctor` says of master keys: why they are not this database's. */
+export async function inspectKeys(
+  databaseUrl: string,
+  masterKeys: string,
+): Promise<{ text: string; mend: string } | undefined> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    return await findRingFault(database, parseKeyRing(masterKeys));
+  } finally {
+    await database.close();
+  }
 }
 
 /** What `goldseal doctor` says of trust data: how many files are old, by role, and GUNs that no repository has. */

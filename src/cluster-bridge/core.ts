@@ -14,6 +14,7 @@ import type { PassPoint } from "./failpoint.ts";
 import { readIdentities } from "./image-identities.ts";
 import { Journal } from "./journal.ts";
 import { KnownIndexes } from "./known-indexes.ts";
+import { KnownTags } from "./known-tags.ts";
 import { Ledger } from "./ledger.ts";
 import { Placer } from "./placement/placer.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
@@ -75,7 +76,8 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
   // Nobody waits for it. When the first manager falls silent the others are known, and it is not waited for as if there were none.
   void engines.refresh();
   const [swarm, ledger] = [new Swarm(engines), new Ledger(journal)];
-  const decisions = { authority, clock, policy, trust, registry, indexes: new KnownIndexes({ journal, ledger }) };
+  const known = { indexes: new KnownIndexes({ journal, ledger }), tags: new KnownTags({ journal, ledger }) };
+  const decisions = { authority, clock, policy, trust, registry, ...known };
   const judges = openJudges(decisions, journal, policyKeys);
   const placer = new Placer({ engines, policy, registry, authority });
   const watch = new ClusterStates();
@@ -100,7 +102,7 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
 function openJudges(decisions: DecisionDeps, journal: Journal, policyKeys: BridgeConfig["policyKeys"]): Judges {
   const { authority, clock } = decisions;
   return {
-    resolve: (image, environment, sinceMs) => resolveSignedDigest(decisions, image, environment, sinceMs),
+    resolve: (image, environment, asking) => resolveSignedDigest(decisions, image, environment, asking),
     breakGlass: (envelope, asked) => breakGlass({ authority, clock, journal, ...policyKeys }, envelope, asked),
   };
 }

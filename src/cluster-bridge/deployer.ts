@@ -110,7 +110,7 @@ export class Deployer {
 
   /** What was ordered takes the place of what somebody made of it, if it verifies now. In the service's turn. */
   async restore(ordered: Intent, because: string): Promise<Outcome> {
-    const decision = await this.#deps.resolve(ordered.pinned, ordered.environment);
+    const decision = await this.#deps.resolve(ordered.pinned, ordered.environment, { ranBefore: true });
     if (decision.kind === "refuse") return decision;
     const { environment, service, stack, pinned, spec, user } = ordered;
     const parsed = specOf(ordered);

@@ -19,7 +19,7 @@ import { BridgeClock } from "./bridge-clock.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { resolveSignedDigest } from "./signed-digest.ts";
-import { indexesInMemory } from "./testing/indexes-in-memory.ts";
+import { knownInMemory } from "./testing/known-in-memory.ts";
 import { startTlsFront, type TlsFront } from "./testing/tls-front.ts";
 import { makePair } from "./testing/tls-pair.ts";
 import { TrustReader } from "./trust-reader.ts";
@@ -89,7 +89,7 @@ async function resolve(name: string) {
         store: new TrustStore(store),
         log: createLog({ level: "off" }),
       }),
-      indexes: indexesInMemory(),
+      ...knownInMemory(),
     },
     `${authority}/${name}`,
     "prod",

@@ -3,6 +3,7 @@ import { request, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { freePort } from "../../conformance/harness/port.ts";
 import { digestOf } from "../oci/digest.ts";
 import { basic, openTestApp, type TestApp } from "../testing/open-test-app.ts";
 import { type FakeBridge, linesOf, problemOf, startFakeBridge } from "./testing/fake-bridge.ts";
@@ -255,9 +256,8 @@ describe("a look at the cluster", () => {
 
 describe("a bridge that is not there", () => {
   it("is said to be away, and nothing was done", async () => {
-    const gone = await startFakeBridge();
-    await gone.close();
-    await using node = await app.openAnother({ GOLDSEAL_BRIDGE_URL: gone.url });
+    const nowhere = `http://127.0.0.1:${await freePort()}`;
+    await using node = await app.openAnother({ GOLDSEAL_BRIDGE_URL: nowhere });
 
     const answer = await node.ask("POST", DEPLOY, { as: "alice", body: SPEC });
 
