@@ -5,6 +5,7 @@ import type { SigningAlgorithm } from "./keys/signing-key.ts";
 import type { People } from "./notary/deps.ts";
 import { type Notary, openNotary } from "./notary/open-notary.ts";
 import { authorityOf } from "./oci/gun.ts";
+import { findDeployers } from "./orgs/deployers.ts";
 import { notFound, OrgsError, preconditionFailed } from "./orgs/errors.ts";
 import { findKeysOfUser } from "./orgs/keys-of-user.ts";
 import type { Orgs } from "./orgs/open-orgs.ts";
@@ -77,7 +78,7 @@ export function openImageTrust(ground: Ground, { publicUrl, algorithm, orgs }: I
     findKeys: findKeysOfUser,
     refusalOf: (error) => (error instanceof OrgsError ? error.message : undefined),
     openSigner: notary.openPromoteSigner,
-    history: [notary.signatureHistory, openDeploymentHistory(database)],
+    history: [notary.signatureHistory, openDeploymentHistory(database, (list) => findDeployers(database, list))],
     findSigners: verdicts.findSigners,
     belongsTo: (actor, org) => orgs().belongsTo(actor, org),
     judgeGates: verdicts.judgePromotion,
