@@ -60,7 +60,7 @@ export function openDoor({
     const started = performance.now();
     const exchange = begin(entries, room, context.req, context.res);
     const reply = await answer(exchange, { gate, witness, log });
-    const bytes = await send(context, reply, exchange.request.id, log);
+    const bytes = await send(context, reply, { requestId: exchange.request.id, log });
     report({ exchange, reply, bytes, started, log, metrics, message: context.req });
   });
   return koa.callback() as RequestListener;
