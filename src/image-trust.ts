@@ -78,6 +78,8 @@ export function openImageTrust(ground: Ground, { publicUrl, algorithm, orgs }: I
     refusalOf: (error) => (error instanceof OrgsError ? error.message : undefined),
     openSigner: notary.openPromoteSigner,
     history: [notary.signatureHistory, openDeploymentHistory(database)],
+    findSigners: verdicts.findSigners,
+    belongsTo: (actor, org) => orgs().belongsTo(actor, org),
     judgeGates: verdicts.judgePromotion,
     moveTags: (sql, move) => manifests.moveTags(sql, move),
     removeTag: (sql, repository, tag) => manifests.removeTag(sql, repository, tag),
@@ -125,5 +127,6 @@ async function findPeople(database: Database, spkis: readonly string[], org: str
   const found = await findPeopleOfKeys(database, { spkis, org });
   const own = [...found].filter(([, { user, role }]) => role !== undefined || user === org);
   const counts = ({ removedAt, suspended }: PersonOfKey): boolean => removedAt === undefined && !suspended;
-  return new Map(own.map(([spki, person]) => [spki, { user: person.user, counts: counts(person) }]));
+  const teamsOf = ({ teams }: PersonOfKey): string[] => teams.map((team) => `${org}/${team}`);
+  return new Map(own.map(([spki, one]) => [spki, { user: one.user, counts: counts(one), teams: teamsOf(one) }]));
 }

@@ -255,14 +255,14 @@ function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }, { inspectQuarantine, inspectTrust, prepareBlobs }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, { findBridgeMistakes }, prepare] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
+    import("./bridge.ts"),
     import("./prepare.ts"),
   ]);
-  return reportFindings(
-    await checkUp({ ...sources, now: new Date(), inspectQuarantine, inspectTrust, prepareBlobs }),
-    (line) => process.stdout.write(`${line}\n`),
+  return reportFindings(await checkUp({ ...sources, ...prepare, findBridgeMistakes, now: new Date() }), (line) =>
+    process.stdout.write(`${line}\n`),
   );
 }
 

@@ -1,16 +1,21 @@
 import { isJsonObject, type Json } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
-import { field, printable, writeList } from "./table.ts";
+import { field, printable, toText, writeList } from "./table.ts";
 
 export const directoryCommands: readonly Command[] = [
   {
     noun: "directory",
     verb: "list",
     args: [],
-    help: "List the directories (LDAP) that users sign in by.",
+    help: "List the directories (LDAP) that users sign in by, and how the last sync of each ended.",
     run: async (call: CommandCall) => {
       const { body } = await call.client.call("GET", "/api/v1/directories", "list directories");
-      writeList(call, list(body.directories), { directory: field("name"), url: field("url") });
+      writeList(call, list(body.directories), {
+        directory: field("name"),
+        url: field("url"),
+        "last sync": ({ lastSync }) => (isJsonObject(lastSync) ? toText(lastSync.endedAt ?? "under way") : "never"),
+        outcome: ({ lastSync }) => (isJsonObject(lastSync) ? toText(lastSync.outcome) : ""),
+      });
     },
   },
   {

@@ -147,6 +147,7 @@ export interface DeploymentEntry {
   readonly repository: RepositoryName;
   readonly tag: undefined;
   readonly by: readonly string[];
+  readonly teams: readonly string[];
   readonly from: undefined;
   readonly detail: {
     readonly environment: string;
@@ -173,7 +174,7 @@ export function openDeploymentHistory(database: Database) {
       const where = `${verb} in ${environment} ${state === "running" ? "as" : "for a rollback of"} ${service}`;
       return {
         ...{ at: since, kind: state === "running" ? "deployed" : "kept", repository },
-        ...{ tag: undefined, by: [], from: undefined },
+        ...{ tag: undefined, by: [], teams: [], from: undefined },
         detail: { environment, service, until: until?.toISOString() ?? null, where },
       };
     });

@@ -20,6 +20,16 @@ export interface DirectoryUser {
   readonly isGone: boolean;
 }
 
+export interface EndedSync {
+  readonly startedAt: Date;
+  readonly endedAt: Date;
+  /** `done`, or why not. */
+  readonly outcome: string;
+}
+
+/** Ended, or under way. */
+export type LastSync = EndedSync | { readonly startedAt: Date; readonly endedAt: null; readonly outcome: null };
+
 /** Whose name folds to one that another one holds. */
 export class NameCollisionError extends Error {}
 
@@ -237,13 +247,22 @@ export class DirectoryStore {
     return rows.length > 0;
   }
 
-  async endSync(directory: string, now: Date, outcome: string): Promise<void> {
+  async endSync(directory: string, { startedAt, endedAt, outcome }: EndedSync): Promise<void> {
     await this.#database.query(
       "directory-sync-end",
-      `insert into directory_syncs (directory, started_at, ended_at, outcome) values ($1, $2, $2, $3)
-       on conflict (directory) do update set ended_at = $2, outcome = $3`,
-      [directory, now, outcome],
+      `insert into directory_syncs (directory, started_at, ended_at, outcome) values ($1, $2, $3, $4)
+       on conflict (directory) do update set started_at = $2, ended_at = $3, outcome = $4`,
+      [directory, startedAt, endedAt, outcome],
     );
+  }
+
+  /** The last sync of each directory that had one. */
+  async listSyncs(): Promise<Map<string, LastSync>> {
+    const rows = await this.#database.query<{ directory: string } & LastSync>(
+      "directory-syncs",
+      'select directory, started_at as "startedAt", ended_at as "endedAt", outcome from directory_syncs',
+    );
+    return new Map(rows.map(({ directory, ...last }) => [directory, last]));
   }
 }
 

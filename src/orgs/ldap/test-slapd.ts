@@ -156,7 +156,7 @@ function toLdif(people: readonly Person[], groups: Readonly<Record<string, reado
 async function start(conf: string, plain: number, tls: number): Promise<ChildProcess> {
   const urls = `ldap://127.0.0.1:${plain} ldap://127.0.0.2:${plain} ldaps://127.0.0.1:${tls}`;
   const child = spawn(SLAPD, ["-d", "0", "-f", conf, "-h", urls], { env, stdio: ["ignore", "ignore", "ignore"] });
-  for (const until = Date.now() + START_MS; !(await accepts(plain)); ) {
+  for (const until = Date.now() + START_MS; !((await accepts(plain)) && (await accepts(tls))); ) {
     if (Date.now() > until || child.exitCode !== null) throw new Error("slapd did not start");
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
