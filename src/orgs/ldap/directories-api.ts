@@ -18,6 +18,7 @@ const diffSchema = z.object({
   suspend: names,
   restore: names,
   teams: z.array(z.object({ team: z.string(), add: names, remove: names })),
+  owners: z.array(z.object({ org: z.string(), add: names, remove: names })),
   refused: names.describe("what cannot be done, and why"),
 });
 const lastSyncSchema = z.object({
@@ -44,7 +45,8 @@ export const directoriesOperations = (deps: DirectoriesApiDeps): RestOperation[]
     act: async () => json(200, { directories: ((await deps.directories?.list()) ?? []).map(toWire) }),
   }),
   operation(["directory-sync", "POST", "/api/v1/directories/<directory>/sync", SYSTEM_ADMIN], {
-    summary: "Bring users and teams in line with a directory now; with dryRun=true only say what that would change.",
+    summary:
+      "Bring users, teams and owners in line with a directory now; with dryRun=true only say what that would change.",
     query: querySchema,
     answers: { 200: diffSchema },
     act: syncDirectory(deps),

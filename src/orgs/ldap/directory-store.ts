@@ -1,6 +1,6 @@
 import { type Database, isViolation, type Sql } from "../../storage/database.ts";
 import { inOrg } from "../org-rows.ts";
-import { addSyncedMembers, removeSyncedMembers } from "../orgs-store.ts";
+import { addSyncedMembers, addSyncedOwners, removeSyncedMembers, removeSyncedOwners } from "../orgs-store.ts";
 import { holdRights, orgLock } from "../rights-locks.ts";
 import { addTeamMembers, getTeamId, removeTeamMembers } from "../teams-store.ts";
 import { insertUser, isNameTaken, resumeUsers, suspendUsers } from "../users-store.ts";
@@ -37,6 +37,20 @@ export interface UserOfEntry {
   readonly userId: number;
   /** As it was when the entry was first seen; a new name in the directory changes nothing here. */
   readonly name: string;
+}
+
+/** Who is in a team, or owns an organization; `synced`: by this directory's word. */
+export interface Listed {
+  readonly synced: readonly number[];
+  readonly all: readonly number[];
+  /** Of the owners of an organization: those who may not sign in. */
+  readonly suspended?: readonly number[];
+}
+
+/** By user id. */
+export interface Moves {
+  readonly add: readonly number[];
+  readonly remove: readonly number[];
 }
 
 const COLUMNS = `d.user_id as "userId", u.name, d.directory, d.external_id as "externalId", d.dn,
@@ -142,7 +156,7 @@ export class DirectoryStore {
   }
 
   /** Members that the directory put into a team. Undefined when there is no such team. */
-  async listTeam(directory: string, team: string): Promise<{ synced: number[]; all: number[] } | undefined> {
+  async listTeam(directory: string, team: string): Promise<Listed | undefined> {
     const [org = "", name = ""] = team.split("/");
     const [row] = await this.#database.query<{ id: string }>(
       "directory-team",
@@ -166,11 +180,7 @@ export class DirectoryStore {
    * Puts users into a team, and takes out of it those of `remove` whom this directory had put there; out of the
    * organization too, when this directory had made them members and no team is left to them.
    */
-  async changeTeam(
-    directory: string,
-    team: string,
-    { add, remove }: { readonly add: readonly number[]; readonly remove: readonly number[] },
-  ): Promise<void> {
+  async changeTeam(directory: string, team: string, { add, remove }: Moves): Promise<void> {
     const [org = "", name = ""] = team.split("/");
     const hold = (sql: Sql) => holdRights(sql, { alone: [orgLock(org)] });
     await inOrg(this.#database, { org, confirm: hold }, async (sql) => {
@@ -192,6 +202,35 @@ export class DirectoryStore {
       const leaving = ours.map(({ user_id }) => Number(user_id));
       await removeTeamMembers(sql, teamId, leaving);
       await removeSyncedMembers(sql, org, directory, leaving);
+    });
+  }
+
+  /** Owners of an organization. Undefined when there is no such organization. */
+  async listOwners(directory: string, org: string): Promise<Listed | undefined> {
+    const rows = await this.#database.query<{ user_id: string | null; synced: boolean; suspended: boolean }>(
+      "directory-owners",
+      `select m.user_id, m.owner_directory is not distinct from $2 as synced, u.suspended
+       from namespaces n left join org_members m on m.org = n.name and m.role = 'owner'
+       left join users u on u.id = m.user_id
+       where n.name = $1 and n.kind = 'org'`,
+      [org, directory],
+    );
+    if (rows.length === 0) return undefined;
+    const owners = rows.filter(({ user_id }) => user_id !== null);
+    const ids = (some: typeof rows) => some.map(({ user_id }) => Number(user_id));
+    return {
+      synced: ids(owners.filter(({ synced }) => synced)),
+      suspended: ids(owners.filter(({ suspended }) => suspended)),
+      all: ids(owners),
+    };
+  }
+
+  /** As {@link changeTeam}: only whom this directory made an owner ceases to be one, and never the last who can sign in. */
+  async changeOwners(directory: string, org: string, { add, remove }: Moves): Promise<void> {
+    const hold = (sql: Sql) => holdRights(sql, { alone: [orgLock(org)] });
+    await inOrg(this.#database, { org, confirm: hold }, async (sql) => {
+      await addSyncedOwners(sql, org, directory, add);
+      await removeSyncedOwners(sql, org, directory, remove);
     });
   }
 

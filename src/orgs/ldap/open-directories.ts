@@ -79,7 +79,7 @@ export async function openDirectories(options: DirectoriesOptions): Promise<Dire
   return {
     signIn: new DirectorySignIn({
       ...{ directories, store, passwords, log, now },
-      joinTeams: (directory, userId, dn) => sync.joinTeams(directory, userId, dn),
+      joinTeams: (directory, userId, entry) => sync.joinTeams(directory, userId, entry),
     }),
     list: async () => {
       const syncs = await store.listSyncs();
@@ -122,6 +122,10 @@ async function putOnRecord({ audit, now }: DirectoriesOptions, diff: SyncDiff): 
     at: now(),
     ...{ actor: `directory ${directory}`, actorId: 0, action: "directory-change", target: `directories/${directory}` },
     ...{ namespace: "", outcome: "done", source: "", requestId: "", decisionId: undefined },
-    detail: { ...detail, teams: detail.teams.map((team) => ({ ...team })) },
+    detail: {
+      ...detail,
+      teams: detail.teams.map((team) => ({ ...team })),
+      owners: detail.owners.map((owners) => ({ ...owners })),
+    },
   });
 }

@@ -83,6 +83,12 @@ export async function changeMembers(client: Client, operation: "add" | "delete",
   await client.modify(groupDn(cn), new Change({ operation, modification }));
 }
 
+/** What a filter of a rule may ask for; none with no values. */
+export async function setJob(client: Client, uid: string, ...values: string[]): Promise<void> {
+  const modification = new Attribute({ type: "employeeType", values });
+  await client.modify(personDn(uid), new Change({ operation: "replace", modification }));
+}
+
 export async function changePassword(client: Client, uid: string, password: string): Promise<void> {
   const modification = new Attribute({ type: "userPassword", values: [password] });
   await client.modify(personDn(uid), new Change({ operation: "replace", modification }));
