@@ -5,6 +5,7 @@ import type { SigningAlgorithm } from "./keys/signing-key.ts";
 import type { People } from "./notary/deps.ts";
 import { type Notary, openNotary } from "./notary/open-notary.ts";
 import { authorityOf } from "./oci/gun.ts";
+import { findDeployers } from "./orgs/deployers.ts";
 import { notFound, OrgsError, preconditionFailed } from "./orgs/errors.ts";
 import { findKeysOfUser } from "./orgs/keys-of-user.ts";
 import type { Orgs } from "./orgs/open-orgs.ts";
@@ -77,7 +78,9 @@ export function openImageTrust(ground: Ground, { publicUrl, algorithm, orgs }: I
     findKeys: findKeysOfUser,
     refusalOf: (error) => (error instanceof OrgsError ? error.message : undefined),
     openSigner: notary.openPromoteSigner,
-    history: [notary.signatureHistory, openDeploymentHistory(database)],
+    history: [notary.signatureHistory, openDeploymentHistory(database, (list) => findDeployers(database, list))],
+    findSigners: verdicts.findSigners,
+    belongsTo: (actor, org) => orgs().belongsTo(actor, org),
     judgeGates: verdicts.judgePromotion,
     moveTags: (sql, move) => manifests.moveTags(sql, move),
     removeTag: (sql, repository, tag) => manifests.removeTag(sql, repository, tag),
@@ -125,5 +128,6 @@ async function findPeople(database: Database, spkis: readonly string[], org: str
   const found = await findPeopleOfKeys(database, { spkis, org });
   const own = [...found].filter(([, { user, role }]) => role !== undefined || user === org);
   const counts = ({ removedAt, suspended }: PersonOfKey): boolean => removedAt === undefined && !suspended;
-  return new Map(own.map(([spki, person]) => [spki, { user: person.user, counts: counts(person) }]));
+  const teamsOf = ({ teams }: PersonOfKey): string[] => teams.map((team) => `${org}/${team}`);
+  return new Map(own.map(([spki, one]) => [spki, { user: one.user, counts: counts(one), teams: teamsOf(one) }]));
 }

@@ -213,10 +213,11 @@ async function showHistory(world: World): Promise<void> {
   const { people, server } = world;
   for (const tag of Object.keys(ROUNDS) as Tag[]) {
     const entries = await historyOf(world, tag);
-    const told = entries.map(({ kind, repository, by }) => `${kind} ${repository} ${by.join("+")}`);
-    const wanted = ["pushed dev/app dan", "promoted qa/app", "approved", "promoted ops/app", "refused ops/app"];
-    // cosign's own signatures are manifests that refer to the image.
-    if (!ROUNDS[tag].startsWith("cosign")) wanted.splice(2, 0, "signed qa/app quinn");
+    const told = entries.map(
+      ({ kind, repository, by, teams }) => `${kind} ${repository} ${by.join("+")} ${teams.join("+")}`,
+    );
+    const [signed, done] = ["signed qa/app quinn qa/testers", ["approved", "promoted ops/app", "refused ops/app"]];
+    const wanted = ["pushed dev/app dan", "promoted qa/app", signed, ...done];
     let from = 0;
     for (const one of wanted) {
       const at = told.findIndex((entry, index) => index >= from && entry.startsWith(one));
@@ -224,8 +225,9 @@ async function showHistory(world: World): Promise<void> {
       from = at;
     }
   }
-  await must(
-    people.admin.goldseal(`history ${server.host}/ops/app:gold`),
-    /pushed[\s\S]*signed[\s\S]*promoted[\s\S]*refused/,
-  );
+  for (const tag of [GOLD["1.4"], GOLD["1.7"]])
+    await must(
+      people.admin.goldseal(`history ${server.host}/ops/app:${tag}`),
+      /pushed[\s\S]*signed +qa\/app(:1\.\d)? +quinn \(qa\/testers\)[\s\S]*promoted[\s\S]*refused/,
+    );
 }

@@ -1,8 +1,9 @@
 /**
- * `npm run conformance:swarm [-- PART …]`: the bridge between a freshly started Goldseal and a Swarm of several real engines,
+ * `npm run conformance:swarm [-- PART … | --without PART]`: the bridge between a freshly started Goldseal and a Swarm of several real engines,
  * each in namespaces of its own. What ann signed with goldseal runs by its digest; all else is refused, and what fails is
  * rolled back to what verifies now. Of the machine nothing is changed, and nothing stays.
  */
+import { parseArgs } from "node:util";
 import { Report } from "../harness/report.ts";
 import { findLeft, footprint } from "./lab/leftovers.ts";
 import { findMissing } from "./lab.ts";
@@ -15,40 +16,44 @@ import { plugIn } from "./parts/plug-in.ts";
 import { shipping } from "./parts/shipping.ts";
 import { stacks } from "./parts/stacks.ts";
 import { story } from "./parts/story.ts";
+import { superseded } from "./parts/superseded.ts";
 import { views } from "./parts/views.ts";
 import { watch } from "./parts/watch.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. Of some alone, `deploying` is left out but for what all begin with. */
 const PARTS: Readonly<Record<string, Part>> = {
-  ...{ deploying, door, story, placement, views, stacks, credentials, watch },
+  ...{ deploying, door, story, placement, views, stacks, credentials, watch, superseded },
   ...{ "plug-in": plugIn, shipping },
 };
 
-/** It builds an image of 250 MB and runs only when it is named. */
-const UNASKED = "shipping";
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { without: { type: "string", multiple: true, default: [] } },
+});
+process.exitCode = await main(positionals, values.without);
 
-process.exitCode = await main(process.argv.slice(2));
-
-async function main(wanted: readonly string[]): Promise<number> {
+async function main(wanted: readonly string[], unwanted: readonly string[]): Promise<number> {
+  const unknown = [...wanted, ...unwanted].filter((part) => !Object.hasOwn(PARTS, part));
+  if (unknown.length > 0) throw new Error(`${unknown.join(", ")}: the parts are ${Object.keys(PARTS).join(", ")}`);
   const report = new Report();
   const missing = findMissing();
   for (const what of missing) report.skip("swarm", what);
-  if (missing.length === 0) await runParts(report, wanted);
+  const parts = Object.keys(PARTS).filter((part) => wanted.length === 0 || wanted.includes(part));
+  const chosen = parts.filter((part) => !unwanted.includes(part));
+  if (missing.length === 0) await runParts(report, chosen);
+  for (const part of unwanted) report.leaveOut(part, `npm run conformance:swarm -- ${part}`);
   return report.finish();
 }
 
-async function runParts(report: Report, wanted: readonly string[]): Promise<void> {
+async function runParts(report: Report, parts: readonly string[]): Promise<void> {
   const before = await footprint();
   const world = await World.open().catch((error: unknown) => report.fail("the Swarm and its registry", String(error)));
   if (world === undefined) return;
   const { name } = world.lab;
   try {
-    if (wanted.length > 0 && !wanted.includes("deploying")) await prepare(world);
-    for (const [part, check] of Object.entries(PARTS)) {
-      if (wanted.length > 0 ? !wanted.includes(part) : part === UNASKED) continue;
-      await runPart(report, part, () => check(world, report));
-    }
+    if (!parts.includes("deploying")) await prepare(world);
+    for (const part of parts) await runPart(report, part, async () => PARTS[part]?.(world, report));
   } finally {
     await world.close();
   }

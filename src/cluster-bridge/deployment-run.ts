@@ -13,14 +13,14 @@ import type { Progress } from "./rollout.ts";
 import { findDifference } from "./same-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
 import { type ServiceWriterDeps, type Wish, writeService } from "./service-writer.ts";
-import { type Decision, signersOf } from "./signed-digest.ts";
+import { type Asking, type Decision, signersOf } from "./signed-digest.ts";
 import { requireWithinNow } from "./spec-limits.ts";
 import type { HeldService } from "./swarm.ts";
 
 /** What may run. */
 export interface Judges {
   /** {@link resolveSignedDigest} of this bridge. */
-  readonly resolve: (image: string, environment: string, sinceMs?: number) => Promise<Decision>;
+  readonly resolve: (image: string, environment: string, asking?: Asking) => Promise<Decision>;
   /** {@link breakGlass} of this bridge. */
   readonly breakGlass: (envelope: Uint8Array, asked: AskedImage) => Promise<BreakGlass | Refusal>;
 }
@@ -104,7 +104,7 @@ export class DeploymentRun {
     const { pinned, environment, breakGlass } = intent;
     const answer =
       breakGlass === undefined
-        ? await this.#deps.resolve(pinned, environment)
+        ? await this.#deps.resolve(pinned, environment, { ranBefore: true })
         : await this.#deps.breakGlass(Buffer.from(breakGlass, "base64"), { image: pinned, environment });
     if (answer.kind === "refuse") return unlessAway(answer);
     if (answer.kind === "deploy") requireWithinNow(specOf(intent), answer.policy, environment);
@@ -234,7 +234,7 @@ export class DeploymentRun {
   /** By its signatures and by the limits of now, whatever let it run then. */
   async #judge(before: Intent) {
     const { environment, pinned } = before;
-    const decision = await this.#deps.resolve(pinned, environment);
+    const decision = await this.#deps.resolve(pinned, environment, { ranBefore: true });
     if (decision.kind === "refuse") return decision;
     const spec = specOf(before);
     requireWithinNow(spec, decision.policy, environment);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { EngineClient } from "./engine-client.ts";
 import type { Engines } from "./engines.ts";
@@ -61,16 +62,28 @@ export class Swarm {
   }
 
   /**
-   * Without `auth` nodes go on with what they had.
+   * Without `auth` nodes go on with what they had. The managers note in the service how its last update goes, which makes another
+   * version of it too: that stands in nobody's way.
    * @throws BridgeError ENGINE also when somebody else changed it meanwhile
    */
-  async update(
-    { id, version }: Pick<HeldService, "id" | "version">,
-    definition: Uint8Array,
-    auth?: string,
-  ): Promise<void> {
+  async update(held: HeldService, definition: Uint8Array, auth?: string): Promise<void> {
     const options = { body: definition, headers: toHeaders(auth) };
-    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, options);
+    for (let { version } = held; ; ) {
+      const refused = await this.#engine.call("POST", `/services/${held.id}/update?version=${version}`, options).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (refused === undefined) return;
+      const next = isOutOfSequence(refused) ? await this.#findVersion(held) : undefined;
+      if (next === undefined || next === version) throw refused;
+      version = next;
+    }
+  }
+
+  /** Undefined: its specification is another one now, or it is gone. */
+  async #findVersion({ id, spec }: HeldService): Promise<number | undefined> {
+    const now = (await this.services()).find((service) => service.id === id);
+    return now !== undefined && isDeepStrictEqual(now.spec, spec) ? now.version : undefined;
   }
 
   /**
@@ -130,6 +143,10 @@ export class Swarm {
     };
   }
 }
+
+/** Nothing was done: the version that was named is not the service's. */
+const isOutOfSequence = (error: unknown): boolean =>
+  error instanceof BridgeError && /out of sequence/.test(error.message);
 
 const toHeaders = (auth: string | undefined) => (auth === undefined ? {} : { "x-registry-auth": auth });
 

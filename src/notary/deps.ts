@@ -26,6 +26,8 @@ export type People = ReadonlyMap<
     readonly user: string;
     /** False where the key was taken back since, or its owner may do nothing at present. */
     readonly counts: boolean;
+    /** `qa/testers`: of the organization that was asked about. */
+    readonly teams: readonly string[];
   }
 >;
 

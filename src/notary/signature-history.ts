@@ -10,6 +10,8 @@ export interface SignatureEntry {
   readonly tag: string;
   /** Whom its keys belong to. */
   readonly by: readonly string[];
+  /** That they are in now. */
+  readonly teams: readonly string[];
   readonly from: undefined;
   readonly detail: JsonObject;
 }
@@ -21,13 +23,14 @@ export function openSignatureHistory({ signatures, findPeople }: Pick<NotaryDeps
     return Promise.all(
       found.map(async ({ at, kind, repository, tag, role, keyIds, spkis, policy }): Promise<SignatureEntry> => {
         const people = await findPeople(spkis, namespaceOf(repository));
-        const by = [...new Set(spkis.flatMap((spki) => people.get(spki)?.user ?? []))];
+        const signers = spkis.flatMap((spki) => people.get(spki) ?? []);
         return {
           at,
           kind,
           repository,
           tag,
-          by,
+          by: [...new Set(signers.map(({ user }) => user))],
+          teams: [...new Set(signers.flatMap(({ teams }) => teams))],
           from: undefined,
           detail: { role, keyIds: [...keyIds], ...(policy ? { policy } : {}) },
         };

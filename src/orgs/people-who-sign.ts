@@ -19,6 +19,8 @@ export interface KeyOfPerson {
   /** A claim without a proof binds nobody: several people may have made it. */
   readonly proved: boolean;
   readonly removed: boolean;
+  /** Undefined: it is not. */
+  readonly removedAt: Date | undefined;
   readonly suspended: boolean;
   /** As a rule may call them: `acme/qa`, and only those that were asked about. */
   readonly teams: readonly string[];
@@ -34,7 +36,7 @@ export async function findPeopleWhoSign(sql: Sql, { org, teams }: WhoMaySign): P
     `with asked as (select t.id, t.org || '/' || t.name as name from teams t
        where t.org = $1 or t.org || '/' || t.name = any($2::text[]))
      select encode(k.spki_sha256, 'hex') as spki, k.algorithm, k.public_key, u.name, u.suspended,
-       k.proved_at is not null as proved, k.removed_at is not null as removed,
+       k.proved_at is not null as proved, k.removed_at,
        array(select a.name from team_members tm join asked a on a.id = tm.team_id where tm.user_id = u.id
          order by a.name) as teams
      from users u join user_keys k on k.user_id = u.id
@@ -46,6 +48,8 @@ export async function findPeopleWhoSign(sql: Sql, { org, teams }: WhoMaySign): P
   return rows.map(toKeyOfPerson);
 }
 
-function toKeyOfPerson({ spki, algorithm, public_key: publicKey, name, suspended, proved, removed, teams }: Row) {
-  return { spki, key: makeKey(algorithm, publicKey), user: name, suspended, proved, removed, teams };
+function toKeyOfPerson({ spki, algorithm, public_key: publicKey, name, suspended, proved, teams, ...row }: Row) {
+  const removedAt: Date | undefined = row.removed_at ?? undefined;
+  const removed = removedAt !== undefined;
+  return { spki, key: makeKey(algorithm, publicKey), user: name, suspended, proved, removed, removedAt, teams };
 }

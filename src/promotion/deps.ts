@@ -9,6 +9,7 @@ import type { RepositoryName } from "../oci/repository-name.ts";
 import type { SeeBytes } from "../storage/blob-rows.ts";
 import type { Confirm, Database, Sql } from "../storage/database.ts";
 import type { Failpoint } from "../storage/failpoint.ts";
+import type { Attached } from "../storage/image-history.ts";
 import type { TagMove, TagsOf } from "../storage/tag-rows.ts";
 import type { EnvelopeSigner } from "../trust/dsse.ts";
 import type { RequireRow } from "../trust/require.ts";
@@ -53,17 +54,31 @@ export interface HistoryEntry {
   readonly repository: RepositoryName;
   readonly tag: string | undefined;
   readonly by: readonly string[];
+  /** `qa/testers`: of a signature, those that the signers are in now; shown to whoever is of the repository's organization. */
+  readonly teams: readonly string[];
   /** Where it came from; shown to whoever may see that. */
   readonly from: { readonly repository: RepositoryName; readonly tag: Tag | undefined } | undefined;
   /** Names no other repository: what may be seen is judged by `repository` and `from` alone. */
   readonly detail: JsonObject;
 }
 
-/** Whoever knows something of images says it so; at most the `limit` newest. */
+/** Whoever knows something of images says it so; at most the `limit` newest, the newest first. */
 export type HistorySource = (asked: {
   readonly digest: Digest;
   readonly limit: number;
 }) => Promise<readonly HistoryEntry[]>;
+
+/** Somebody whose key made a signature that is attached to an image. */
+export interface SignerOfImage {
+  /** Of the manifest that holds the signature. */
+  readonly manifest: Digest;
+  readonly user: string;
+  /** Hex SHA-256 of the key's SubjectPublicKeyInfo. */
+  readonly spki: string;
+  /** Undefined: the key is still theirs. */
+  readonly removedAt: Date | undefined;
+  readonly teams: readonly string[];
+}
 
 /** Something that the server did by itself. */
 export interface Deed {
@@ -119,6 +134,14 @@ export interface PromotionDeps {
   readonly findKeys: (sql: Sql, userId: number) => Promise<readonly Key[]>;
   /** The teams that a user is in now, `org/team`; none for who is suspended. */
   readonly findTeams: (sql: Sql, userId: number) => Promise<ReadonlySet<string>>;
+  /** Who signed an image with what is attached to it there: what verifies, and for whom. */
+  readonly findSigners: (image: {
+    readonly repository: RepositoryName;
+    readonly digest: Digest;
+    readonly attached: readonly Attached[];
+  }) => Promise<readonly SignerOfImage[]>;
+  /** Whether the actor is of the organization, or is the user of that name, or oversees everything. */
+  readonly belongsTo: (actor: Actor, org: string) => Promise<boolean>;
   /** All that is known of images, by all who know. */
   readonly history: readonly HistorySource[];
   /** What a refusal of another room says; undefined for what is none. */

@@ -4,6 +4,7 @@ import type { Request } from "../http/request.ts";
 import { operation, type RestOperation, readQuery } from "../http/rest-operation.ts";
 import type { Access } from "../http/route.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
+import { namespaceOf } from "../oci/repository-name.ts";
 import { openTagDigests } from "../storage/tag-digests.ts";
 import type { HistoryEntry, PromotionDeps, Shown } from "./deps.ts";
 import { parseImageReference } from "./image-reference.ts";
@@ -23,6 +24,11 @@ const entrySchema = z.strictObject({
   repository: z.string(),
   tag: z.string().nullable(),
   by: z.array(z.string()).describe("users, robots"),
+  teams: z
+    .array(z.string())
+    .describe(
+      "qa/testers: of a signature, those that its signers are in now; none for who is not of the repository's organization",
+    ),
   from: z.string().nullable().describe("of a promotion, where it came from; null also where that is hidden from you"),
   detail: z.record(z.string(), z.unknown()),
 });
@@ -43,7 +49,9 @@ function getHistory(deps: PromotionDeps) {
     const { limit, ...asked } = readQuery(request, historyQuery);
     const digest = await resolve(deps, request, asked);
 
-    const found = (await Promise.all(deps.history.map((read) => read({ digest, limit })))).flat();
+    const newestFirst = await Promise.all(deps.history.map((read) => read({ digest, limit })));
+    // Sorting keeps the order of what happened in one millisecond, so each comes with its oldest first.
+    const found = newestFirst.flatMap((entries) => entries.toReversed());
     const names = [
       ...new Set(found.flatMap(({ repository, from }) => [repository, ...(from ? [from.repository] : [])])),
     ];
@@ -53,8 +61,22 @@ function getHistory(deps: PromotionDeps) {
       .filter(({ repository }) => shown.has(repository))
       .sort((a, b) => a.at.getTime() - b.at.getTime())
       .slice(-limit);
-    return json(200, { digest, history: history.map((entry) => toWire(entry, shown)) });
+    const insiders = await findInsiders(deps, request, history);
+    return json(200, { digest, history: history.map((entry) => toWire(entry, { shown, insiders })) });
   };
+}
+
+/** Of the organizations of these repositories those that they are of. */
+async function findInsiders(
+  { belongsTo }: PromotionDeps,
+  { actor }: Request,
+  entries: readonly HistoryEntry[],
+): Promise<ReadonlySet<string>> {
+  const orgs = [
+    ...new Set(entries.filter(({ teams }) => teams.length > 0).map(({ repository }) => namespaceOf(repository))),
+  ];
+  const known = await Promise.all(orgs.map((org) => belongsTo(actor, org)));
+  return new Set(orgs.filter((_, index) => known[index]));
 }
 
 /** Throws the protocol's bad request, or not found for an image that they may not see, or that is not there. */
@@ -83,10 +105,17 @@ function parse(request: Request, text: string): Digest {
   }
 }
 
-function toWire({ at, kind, repository, tag, by, from, detail }: HistoryEntry, shown: Shown) {
+interface Sight {
+  readonly shown: Shown;
+  /** Organizations whose teams they may know. */
+  readonly insiders: ReadonlySet<string>;
+}
+
+function toWire({ at, kind, repository, tag, by, teams, from, detail }: HistoryEntry, { shown, insiders }: Sight) {
   const origin = from !== undefined && shown.has(from.repository) ? from : undefined;
   return {
     ...{ at: at.toISOString(), kind, repository, tag: tag ?? null, by, detail },
+    teams: insiders.has(namespaceOf(repository)) ? teams : [],
     from: origin === undefined ? null : `${origin.repository}${origin.tag === undefined ? "" : `:${origin.tag}`}`,
   };
 }

@@ -2,6 +2,7 @@ import type { RestOperation } from "../http/rest-operation.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Sql } from "../storage/database.ts";
 import type { Pushed } from "../storage/manifest-store.ts";
+import { openAttachedHistory } from "./attached-history.ts";
 import type { PromotionDeps } from "./deps.ts";
 import { workRegularly } from "./jobs.ts";
 import { notePush } from "./on-push.ts";
@@ -21,7 +22,10 @@ export interface OpenPromotion {
 
 /** Promotion, put together. */
 export function openPromotion(parts: PromotionDeps): OpenPromotion {
-  const deps = { ...parts, history: [openOwnHistory(parts.database), ...parts.history] };
+  const deps = {
+    ...parts,
+    history: [openOwnHistory(parts.database), openAttachedHistory(parts.database, parts.findSigners), ...parts.history],
+  };
   return {
     operations: promotionOperations(deps),
     onPush: notePush,

@@ -1,31 +1,23 @@
 import type { Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import type { Sql } from "../storage/database.ts";
-import { listAttached, listImageEvents } from "../storage/image-history.ts";
+import { listImageEvents } from "../storage/image-history.ts";
 import type { HistoryEntry, HistorySource } from "./deps.ts";
 
-/** Pushes, promotions and what people said to them, and what refers to the image. */
+/** Pushes, promotions and what people said to them. */
 export function openOwnHistory(sql: Sql): HistorySource {
   return async (asked) => {
-    const [events, attached] = await Promise.all([listImageEvents(sql, asked), listAttached(sql, asked)]);
+    const events = await listImageEvents(sql, asked);
     const origins = await findOrigins(
       sql,
       events.flatMap(({ detail }) => (typeof detail.promotion === "number" ? [detail.promotion] : [])),
     );
-    return [
-      ...events.map(
-        ({ at, kind, repository, tag, by, detail }): HistoryEntry => ({
-          ...{ at, kind, repository, tag, by: [by.name], detail },
-          from: typeof detail.promotion === "number" ? origins.get(detail.promotion) : undefined,
-        }),
-      ),
-      ...attached.map(
-        ({ at, repository, digest, artifactType, by }): HistoryEntry => ({
-          ...{ at, kind: "attached", repository, tag: undefined, by: by === undefined ? [] : [by], from: undefined },
-          detail: { manifest: digest, artifactType: artifactType ?? null },
-        }),
-      ),
-    ];
+    return events.map(
+      ({ at, kind, repository, tag, by, detail }): HistoryEntry => ({
+        ...{ at, kind, repository, tag, by: [by.name], teams: [], detail },
+        from: typeof detail.promotion === "number" ? origins.get(detail.promotion) : undefined,
+      }),
+    );
   };
 }
 

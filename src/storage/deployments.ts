@@ -1,6 +1,6 @@
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
-import type { Database, Sql } from "./database.ts";
+import type { Database, Row, Sql } from "./database.ts";
 import { replacePins } from "./pins.ts";
 
 /** What a digest is to a service: its tasks are of it, or the bridge would go back to it. */
@@ -147,6 +147,7 @@ export interface DeploymentEntry {
   readonly repository: RepositoryName;
   readonly tag: undefined;
   readonly by: readonly string[];
+  readonly teams: readonly string[];
   readonly from: undefined;
   readonly detail: {
     readonly environment: string;
@@ -158,24 +159,39 @@ export interface DeploymentEntry {
   };
 }
 
+/** By place in the list: who ordered it, where that is known. */
+export type FindDeployers = (
+  list: readonly (Pick<Deployed, "environment" | "service" | "digest"> & { readonly since: Date })[],
+) => Promise<readonly (string | undefined)[]>;
+
 /** Part of the history of one image. */
-export function openDeploymentHistory(database: Database) {
-  return async ({ digest, limit }: { readonly digest: string; readonly limit: number }): Promise<DeploymentEntry[]> => {
+export function openDeploymentHistory(database: Database, findDeployers: FindDeployers) {
+  return async ({ digest, limit }: { readonly digest: Digest; readonly limit: number }): Promise<DeploymentEntry[]> => {
     const rows = await database.query(
       "deployments-history",
       `select d.*, r.name as repository, coalesce(d.ended_at, case when d.until <= now() then d.until end) as over
        from deployments d join repositories r on r.id = d.repository_id where d.digest = $1 order by d.id desc limit $2`,
       [digest, limit],
     );
-    return rows.map(({ since, state, repository, environment, service, over }): DeploymentEntry => {
-      const until: Date | null = over;
-      const verb = state === "running" ? (until === null ? "runs" : "ran") : until === null ? "is kept" : "was kept";
-      const where = `${verb} in ${environment} ${state === "running" ? "as" : "for a rollback of"} ${service}`;
-      return {
-        ...{ at: since, kind: state === "running" ? "deployed" : "kept", repository },
-        ...{ tag: undefined, by: [], from: undefined },
-        detail: { environment, service, until: until?.toISOString() ?? null, where },
-      };
-    });
+    const deployers = await findDeployers(
+      rows.map(({ environment, service, since }) => ({ environment, service, since, digest })),
+    );
+    return rows.map((row, index) => toEntry(row, deployers[index]));
+  };
+}
+
+function toEntry(
+  { since, state, repository, environment, service, over }: Row,
+  deployer: string | undefined,
+): DeploymentEntry {
+  const [until, isRunning]: [Date | null, boolean] = [over, state === "running"];
+  const verb = isRunning ? (until === null ? "runs" : "ran") : until === null ? "is kept" : "was kept";
+  const where = `${verb} in ${environment} ${isRunning ? "as" : "for a rollback of"} ${service}`;
+  return {
+    ...{ at: since, kind: isRunning ? "deployed" : "kept", repository },
+    // Nobody orders that something is kept.
+    by: isRunning && deployer !== undefined ? [deployer] : [],
+    ...{ tag: undefined, teams: [], from: undefined },
+    detail: { environment, service, until: until?.toISOString() ?? null, where },
   };
 }

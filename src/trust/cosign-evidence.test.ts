@@ -20,7 +20,15 @@ describe("findCosignEvidence", () => {
     ["message signature", messageSignature(alice, image)],
   ])("finds whose a %s is, and of what", (_kind, manifest) => {
     expect(find(manifest)).toEqual({
-      evidence: [{ format: "cosign", spki: spkiOfPair(alice), digest: image.digest, statement: undefined }],
+      evidence: [
+        {
+          format: "cosign",
+          spki: spkiOfPair(alice),
+          digest: image.digest,
+          statement: undefined,
+          where: manifest.artifact.digest,
+        },
+      ],
       refusals: [],
     });
   });

@@ -19,6 +19,13 @@ export interface SignatureManifest {
   readonly blobs: ReadonlyMap<Digest, Uint8Array>;
 }
 
+/** As the manifest in which it stands. */
+export type CosignEvidence = Evidence & { readonly where: Digest };
+
+export interface CosignFound extends Found {
+  readonly evidence: readonly CosignEvidence[];
+}
+
 /** ECDSA verifies ten thousand times a second on one core; nobody's pull waits longer for strangers' signatures (N10). */
 const MAX_ATTEMPTS = 8192;
 
@@ -31,8 +38,8 @@ export function findCosignEvidence(
   manifests: readonly SignatureManifest[],
   subject: Subject,
   keys: readonly Key[],
-): Found {
-  const [evidence, refusals]: [Evidence[], Refusal[]] = [[], []];
+): CosignFound {
+  const [evidence, refusals]: [CosignEvidence[], Refusal[]] = [[], []];
   const attempt = <T>(where: string, read: () => readonly T[]): readonly T[] => {
     try {
       return read();
@@ -46,7 +53,8 @@ export function findCosignEvidence(
   for (const { artifact, blobs } of manifests.slice(0, MAX_SIGNATURES)) {
     const where = artifact.digest;
     for (const layer of attempt(where, () => readStrict(artifact.bytes, manifestSchema, "the manifest").layers)) {
-      evidence.push(...attempt(where, () => judgeSigned(readLayer(layer, blobs, subject), search)));
+      const found = attempt(where, () => judgeSigned(readLayer(layer, blobs, subject), search));
+      evidence.push(...found.map((one) => ({ ...one, where })));
     }
   }
   for (const { artifact } of manifests.slice(MAX_SIGNATURES)) {

@@ -4,7 +4,7 @@ import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { parseManifest } from "../oci/manifest.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { readSignatureManifests, type StoredManifest } from "../storage/manifest-chains.ts";
+import { readManifests, readSignatureManifests, type StoredManifest } from "../storage/manifest-chains.ts";
 import type { SignatureManifest } from "../trust/cosign-evidence.ts";
 import type { EvidenceDeps } from "./deps.ts";
 
@@ -69,6 +69,25 @@ export async function readCosignSignatures(
   for (const [digest, manifests] of found)
     all.set(digest, await Promise.all(manifests.map((manifest) => withBlobs(manifest, readBlob))));
   return all;
+}
+
+/** Something that refers to an image. */
+export interface AttachedManifest {
+  readonly digest: Digest;
+  /** Undefined for what has a tag made of the image's digest. */
+  readonly artifactType: string | undefined;
+}
+
+/** Those of `attached` that may be cosign signatures and are still there, with their bytes; the first ones, as many as are looked at. */
+export async function readAttachedSignatures(
+  { database, readBlob }: Pick<EvidenceDeps, "database" | "readBlob">,
+  { repositoryId, attached }: { readonly repositoryId: number; readonly attached: readonly AttachedManifest[] },
+): Promise<SignatureManifest[]> {
+  const maybe = attached.filter(({ artifactType }) => artifactType === undefined || TYPES.includes(artifactType));
+  const digests = [...new Set(maybe.map(({ digest }) => digest))].slice(0, maxManifests);
+  const found = await readManifests(database, repositoryId, digests);
+  const there = digests.flatMap((digest) => found.get(digest) ?? []);
+  return Promise.all(there.map((manifest) => withBlobs(manifest, readBlob)));
 }
 
 async function withBlobs(manifest: StoredManifest, readBlob: ReadSmallBlob): Promise<SignatureManifest> {

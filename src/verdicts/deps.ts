@@ -23,6 +23,7 @@ export interface KeyOfPerson {
   readonly user: string;
   readonly proved: boolean;
   readonly removed: boolean;
+  readonly removedAt: Date | undefined;
   readonly suspended: boolean;
   readonly teams: readonly string[];
 }

@@ -6,6 +6,7 @@ import { type CheckPull, createCheckPull, type PullDeps } from "./check-pull.ts"
 import { createIsContent } from "./content.ts";
 import { openSmallBlobs } from "./cosign-reader.ts";
 import type { EvidenceDeps } from "./deps.ts";
+import { createFindSigners, type FindSigners } from "./find-signers.ts";
 import type { JudgeImage } from "./image.ts";
 import { createJudgeImage } from "./judge-image.ts";
 import { PolicyJudge } from "./judge-policies.ts";
@@ -33,6 +34,8 @@ export interface Verdicts {
   readonly judgeImage: JudgeImage;
   /** What a promotion, and the policies of its destination, make of an image. */
   readonly judgePromotion: JudgePromotion;
+  /** For the history of an image. */
+  readonly findSigners: FindSigners;
   readonly checkPull: CheckPull;
   readonly operations: readonly RestOperation[];
   /** Begins background work, once the other rooms are open. */
@@ -58,6 +61,7 @@ export function openVerdicts({ blobs, recordTurn, ...options }: VerdictsOptions)
   return {
     judgeImage,
     judgePromotion: createJudgePromotion(judgeImage, judge),
+    findSigners: createFindSigners({ ...options, readBlob }, judge),
     checkPull: createCheckPull(deps),
     operations: [
       ...policiesOperations(deps),

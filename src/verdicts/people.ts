@@ -1,5 +1,6 @@
 import type { Key } from "../notary/tuf/key.ts";
 import type { KeyOwner, People } from "../trust/people.ts";
+import type { RequireRow } from "../trust/require.ts";
 import type { EvidenceDeps, KeyOfPerson } from "./deps.ts";
 import type { Rule } from "./image.ts";
 
@@ -15,14 +16,18 @@ export interface Known {
  * stranger to it: a verdict tells nobody whose key some key is.
  */
 export async function readPeople({ findPeople }: EvidenceDeps, { org, requirement }: Rule): Promise<Known> {
-  const named = requirement.require.flatMap(({ team }) => (team?.includes("/") ? [team] : []));
-  const found = await findPeople({ org, teams: [...new Set(named)].sort() });
+  const found = await findPeople({ org, teams: teamsElsewhere(requirement.require) });
   const people = new Map<string, KeyOwner>();
   for (const one of found) {
     // Of those who claim a key the one who proved it has it.
     if (one.proved || !people.has(one.spki)) people.set(one.spki, toOwner(one, org));
   }
   return { people, keys: found.filter(({ proved }) => proved).map(({ key }) => key) };
+}
+
+/** Those that rows name with their organization. */
+export function teamsElsewhere(rows: readonly RequireRow[]): string[] {
+  return [...new Set(rows.flatMap(({ team }) => (team?.includes("/") ? [team] : [])))].sort();
 }
 
 function toOwner({ user, proved, removed, suspended, teams }: KeyOfPerson, org: string): KeyOwner {

@@ -99,7 +99,9 @@ secrets: {key: {file: ./key.txt}}
       },
     );
     await report.check("its services find each other by their short names and aliases", async () => {
-      for (const name of ["db", "database", "web"]) await this.#inside("shop_web", "nslookup", name);
+      // Nodes tell each other of names by gossip: at once, or where that was missed within half a minute.
+      for (const name of ["db", "database", "web"])
+        await until(`${name} is found`, () => this.#inside("shop_web", "nslookup", name));
     });
     await report.check(
       "a secret of a file is where its service looks for it, and other content is another secret",

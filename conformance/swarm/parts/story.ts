@@ -19,6 +19,7 @@ const saying = (version: string): string =>
   `mkdir -p /www; echo "${version} on $NODE" >/www/index.html; httpd -f -p 80 -h /www & trap exit TERM; wait`;
 
 export async function story(world: World, report: Report): Promise<void> {
+  const began = new Date();
   const one = await prepare(world, report);
   await report.check("a node by itself may not pull it: it is private", async () => {
     const path = `/images/create?fromImage=${encodeURIComponent(`${world.server.host}/${OPS}`)}&tag=1`;
@@ -39,7 +40,7 @@ export async function story(world: World, report: Report): Promise<void> {
   await report.check("an update that fails is rolled back by the bridge to the newest that verifies", async () => {
     const told = await deploy(world, "3", 3).catch(String);
     if (!told.includes(`rolled back to ${world.pin(two, OPS)}`)) throw new Error(told);
-    equal(new Set(Object.values(await placedOn(world))), new Set([world.pin(two, OPS)]));
+    equal([...new Set(Object.values(await placedOn(world)))], [world.pin(two, OPS)]);
     await allAnswer(world, "two");
   });
   await report.check("a change of the number of replicas", async () => {
@@ -47,6 +48,7 @@ export async function story(world: World, report: Report): Promise<void> {
     await until("one has stopped", async () => Object.keys(await placedOn(world)).length === 2);
   });
   await checkPowerCut(world, report, world.pin(two, OPS));
+  await checkHistory(world, report, { digest: one, began });
 }
 
 /** QA's image becomes operations'; the bridge learns whose roots count for both, and of the environment. */
@@ -54,6 +56,8 @@ async function prepare(world: World, report: Report): Promise<string> {
   for (const org of ["qa", "ops"]) await world.found(org);
   const digest = await world.push("1", saying("one"), QA);
   await world.goldseal("trust", "init", `${world.server.host}/${QA}`);
+  // Whose signature it is the registry knows by this; the bridge has it from the policy document.
+  await world.goldseal("key", "add", "ann");
   await report.check("pushed, signed by QA, and promoted to operations: the very same digest", async () => {
     await world.sign("1", QA);
     await world.goldseal("promote", `${QA}:1`, OPS);
@@ -119,5 +123,48 @@ async function checkPowerCut(world: World, report: Report, pinned: string): Prom
     await world.lab.ready();
     await until("it is back, and two run", async () => Object.keys(await placedOn(world)).length === 2);
     equal(Object.values(await placedOn(world)), [pinned, pinned]);
+  });
+}
+
+interface Told {
+  readonly at: string;
+  readonly kind: string;
+  readonly repository: string;
+  readonly by: readonly string[];
+  readonly detail: { readonly role?: string; readonly where?: string };
+}
+
+/** Of the first image, in the order in which it happened; `goldseal history` prints the same. */
+async function checkHistory(
+  world: World,
+  report: Report,
+  { digest, began }: { readonly digest: string; readonly began: Date },
+): Promise<void> {
+  await report.check("its history: who pushed, signed, promoted and deployed it, and when", async () => {
+    const { history }: { readonly history: readonly Told[] } = JSON.parse(
+      await world.api("GET", `/api/v1/history?digest=${digest}`),
+    );
+    // The roles of releases and of promotions say what a tag is, and are no second signature.
+    const isOwn = ({ kind, detail: { role } }: Told): boolean =>
+      ["pushed", "promoted", "deployed"].includes(kind) || (kind === "signed" && role === "targets/ann");
+    const own = history.filter(isOwn);
+    equal(
+      own.map(({ kind, repository, by, detail: { where } }) => [kind, repository, by.join(), where ?? ""]),
+      [
+        ["pushed", QA, "ann", ""],
+        ["signed", QA, "ann", ""],
+        ["promoted", OPS, "ann", ""],
+        ["deployed", OPS, "olga", "ran in gold as shop"],
+      ],
+    );
+    const times = [began.toISOString(), ...own.map(({ at }) => at), new Date().toISOString()];
+    equal(times, times.toSorted());
+    const lines = (await world.goldseal("history", world.image("1", OPS))).split("\n").map((line) => line.split(/ +/));
+    for (const { at, kind, repository, by } of own) {
+      const isTold = ([when, what, where = "", who]: readonly string[]): boolean =>
+        when === at && what === kind && where.split(":")[0] === repository && who === by.join();
+      if (!lines.some(isTold))
+        throw new Error(`${at} ${kind} is not in\n${lines.map((line) => line.join(" ")).join("\n")}`);
+    }
   });
 }

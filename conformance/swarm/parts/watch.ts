@@ -281,7 +281,11 @@ async function setUnmanaged(world: World, onUnmanaged: string): Promise<void> {
   const { environments } = JSON.parse(Buffer.from(payload, "base64").toString()) as {
     readonly environments: Readonly<Record<string, object>>;
   };
-  const next = Object.entries(environments).map(([name, own]) => [name, { ...own, onUnmanaged }]);
+  // Of `prod` each document says anew what a service may ask for.
+  const next = Object.entries(environments).map(([name, own]) => [
+    name,
+    name === "prod" ? { onUnmanaged } : { ...own, onUnmanaged },
+  ]);
   await world.setPolicy({}, Object.fromEntries(next));
 }
 

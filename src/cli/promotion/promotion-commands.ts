@@ -143,17 +143,23 @@ async function showHistory(call: CommandCall): Promise<void> {
     at: field("at"),
     what: field("kind"),
     where: ({ repository, tag }) => nameOf({ repository: repository ?? null, tag: tag ?? null }),
-    by: ({ by }) => (Array.isArray(by) && by.length > 0 ? by.map(toText).join(",") : "-"),
+    by: ({ by, teams }) => byOf(by, teams),
     from: field("from"),
     detail: ({ detail }) => detailOf(detail),
   });
+}
+
+/** `quinn (qa/testers)` */
+function byOf(by: Json | undefined, teams: Json | undefined): string {
+  const [people, theirs] = [by, teams].map((all) => (Array.isArray(all) ? all.map(toText).join(",") : ""));
+  return theirs ? `${people} (${theirs})` : people || "-";
 }
 
 function detailOf(detail: Json | undefined): string {
   if (!isJsonObject(detail)) return "-";
   if (typeof detail.where === "string")
     return typeof detail.until === "string" ? `${detail.where} until ${detail.until}` : detail.where;
-  const words = ["role", "artifactType", "previous", "now", "reason", "policy", "promotion"];
+  const words = ["role", "format", "artifactType", "previous", "now", "reason", "policy", "promotion"];
   const shown = words.flatMap((word) =>
     detail[word] === undefined || detail[word] === "" ? [] : [`${word} ${toText(detail[word])}`],
   );
