@@ -14,13 +14,14 @@ export interface Watch {
   readonly onProgress: (progress: Progress) => void;
 }
 
-const POLL_MS = 200;
+const [POLL_MS, SLOW_POLL_MS] = [200, 2_000];
 
 /** Resolves when the service has come up as it was sent, or has not. */
 export async function converge({ swarm, service, definition, patienceMs, onProgress }: Watch): Promise<Convergence> {
   const judge = new RolloutJudge(definition, patienceMs);
   let last = "";
   for (;;) {
+    const beganMs = performance.now();
     const held = await swarm.findService(service);
     if (held === undefined) return { kind: "failed", reason: "the service is gone" };
     const rollout = toRollout(definition, held, await swarm.allTasks(held.id));
@@ -29,6 +30,8 @@ export async function converge({ swarm, service, definition, patienceMs, onProgr
     last = told;
     const end = judge.judge(rollout, performance.now());
     if (end !== undefined) return end;
-    await delay(POLL_MS);
+    // What thousands of tasks are is not asked all the time.
+    const tookMs = performance.now() - beganMs;
+    await delay(Math.min(Math.max(POLL_MS, 2 * tookMs), SLOW_POLL_MS), undefined, { ref: false });
   }
 }

@@ -26,7 +26,7 @@ const DEFAULTED: readonly RegExp[] = [
   /^TaskTemplate\.(RestartPolicy|ForceUpdate|Runtime)$/,
   /^TaskTemplate\.ContainerSpec\.(Isolation|DNSConfig|StopGracePeriod)$/,
   /^TaskTemplate\.Placement\.Platforms$/,
-  /^UpdateConfig\.(MaxFailureRatio|Delay)$/,
+  /^(UpdateConfig|RollbackConfig)\.(MaxFailureRatio|Delay)$/,
   /^RollbackConfig$/,
   /^EndpointSpec\.Ports\.\d+\.PublishedPort$/,
 ];

@@ -60,6 +60,7 @@ describe("toDefinition", () => {
       limits: { cpus: 0.5, pids: 9 },
       reservations: { memoryBytes: 16_777_216, generic: [{ kind: "gpu", value: 2 }] },
       update: { maxFailureRatio: 0.2, monitor: "1500ms" },
+      rollback: { parallelism: 0, delay: "2s", monitor: "1s", order: "start-first" },
     });
 
     expect(definition).toMatchObject({
@@ -75,6 +76,7 @@ describe("toDefinition", () => {
         },
       },
       UpdateConfig: { FailureAction: "pause", MaxFailureRatio: 0.2, Monitor: 1.5e9 },
+      RollbackConfig: { Parallelism: 0, Delay: 2e9, FailureAction: "pause", Monitor: 1e9, Order: "start-first" },
     });
   });
 

@@ -50,14 +50,8 @@ export function toDefinition(definition: Definition): JsonObject {
       })),
     },
     Mode: replicas === "global" ? { Global: {} } : { Replicated: { Replicas: replicas } },
-    UpdateConfig: {
-      Parallelism: spec.update.parallelism,
-      ...(spec.update.delay === undefined ? {} : { Delay: toNanoseconds(spec.update.delay) }),
-      FailureAction: "pause",
-      ...given("MaxFailureRatio", spec.update.maxFailureRatio),
-      Monitor: toNanoseconds(spec.update.monitor),
-      Order: spec.update.order,
-    },
+    UpdateConfig: toPace(spec.update),
+    ...given("RollbackConfig", spec.rollback && toPace(spec.rollback)),
     EndpointSpec: {
       Mode: spec.endpointMode,
       Ports: spec.ports.map(({ target, published, protocol, mode }) => ({
@@ -65,6 +59,16 @@ export function toDefinition(definition: Definition): JsonObject {
         ...(published === undefined ? {} : { PublishedPort: published }),
       })),
     },
+  };
+}
+
+function toPace({ parallelism, delay, maxFailureRatio, monitor, order }: ServiceSpec["update"]): JsonObject {
+  return {
+    Parallelism: parallelism,
+    ...given("Delay", delay && toNanoseconds(delay)),
+    FailureAction: "pause",
+    ...given("MaxFailureRatio", maxFailureRatio),
+    ...{ Monitor: toNanoseconds(monitor), Order: order },
   };
 }
 

@@ -109,6 +109,24 @@ describe("service.rollback", () => {
     expect(lab().engine.find("web")?.Spec.TaskTemplate.ContainerSpec).toMatchObject({ Env: ["COLOUR=red"] });
   });
 
+  it("takes it back at the pace of its rollback, also after what failed, and else at that of its updates", async () => {
+    const pace = () =>
+      (lab().engine.find("web")?.Spec as unknown as { UpdateConfig: object } | undefined)?.UpdateConfig;
+    const rollback = { parallelism: 3, monitor: "1ms" };
+    await lab().deploy("1", { rollback });
+    expect(pace()).toMatchObject({ Parallelism: 1, Monitor: 1e6 });
+    await lab().deploy("2");
+
+    await rollBack();
+
+    expect(pace()).toMatchObject({ Parallelism: 3, Monitor: 1e6, FailureAction: "pause" });
+    await lab().deploy("1", { rollback, env: { A: "b" } });
+    expect(pace()).toMatchObject({ Parallelism: 1 });
+    lab().engine.broken.add(pinned(other.digest));
+    await lab().deploy("2", { env: { A: "c" } });
+    expect(pace()).toMatchObject({ Parallelism: 3 });
+  });
+
   it("leaves a service alone that failed to come up before, and says that it failed", async () => {
     await lab().deploy("1");
     await lab().deploy("2");

@@ -114,6 +114,17 @@ const dns = z.strictObject({
 
 const capability = z.string().regex(/^[A-Z_]{1,64}$/, "a capability such as NET_ADMIN");
 
+/** How tasks are replaced. */
+const pace = z.strictObject({
+  /** How many at a time; 0: all. */
+  parallelism: count.default(1),
+  delay: span.optional(),
+  monitor: span.default("5s"),
+  /** How many of its tasks may fail: 0.2 is every fifth. */
+  maxFailureRatio: z.number().min(0).max(1).optional(),
+  order: z.enum(["stop-first", "start-first"]).default("stop-first"),
+});
+
 /** What a service of the bridge's can be. A member that is not here is refused: nothing is passed on that nobody looked at. */
 export const serviceShape = z.strictObject({
   name,
@@ -195,16 +206,9 @@ export const serviceShape = z.strictObject({
   /** Says what would be done, and does nothing. It is among what is signed: no one between can take it out. */
   dryRun: z.boolean().default(false),
   stopGrace: span.optional(),
-  update: z
-    .strictObject({
-      parallelism: count.default(1),
-      delay: span.optional(),
-      monitor: span.default("5s"),
-      /** How many of its tasks may fail: 0.2 is every fifth. */
-      maxFailureRatio: z.number().min(0).max(1).optional(),
-      order: z.enum(["stop-first", "start-first"]).default("stop-first"),
-    })
-    .prefault({}),
+  update: pace.prefault({}),
+  /** At which pace this comes back; absent: at that of `update`. */
+  rollback: pace.optional(),
 });
 
 export const serviceSchema = serviceShape.superRefine(({ networks, networkAliases }, context) => {

@@ -38,10 +38,12 @@ export interface Composed {
 /** What the engine is to be told, by the cluster as it is now; it hears nothing yet. @throws BridgeError PLACEMENT, SPEC */
 export async function composeService(
   { swarm, place, ledger }: Pick<ServiceWriterDeps, "swarm" | "place" | "ledger">,
-  { id, environment, pinned, stack }: Intent,
-  { spec, sinceMs, held }: Wish & { readonly held: HeldService | undefined },
+  { id, environment, pinned, stack, rollbackOf }: Intent,
+  { spec: wished, sinceMs, held }: Wish & { readonly held: HeldService | undefined },
 ): Promise<Composed> {
-  requireOwnVolumes(ledger, spec, environment);
+  requireOwnVolumes(ledger, wished, environment);
+  // What comes back does so at a pace of its own.
+  const spec = rollbackOf === undefined ? wished : { ...wished, update: wished.rollback ?? wished.update };
   const [placed, ids] = await Promise.all([
     place({ id, environment, pinned, spec, sinceMs, serviceId: held?.id }),
     swarm.resolveIds(spec, environment),

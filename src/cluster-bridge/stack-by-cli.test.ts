@@ -75,12 +75,15 @@ describe("goldseal stack", () => {
   });
 
   it("prints what would be signed, and says what is done otherwise", async () => {
-    const more = "    deploy: {rollback_config: {parallelism: 2}}";
+    const more = "    deploy: {rollback_config: {failure_action: continue}}";
     const file = await write(`services:\n  web:\n    image: r/a/b:1\n${more}\n`);
 
     const { status, out, err } = await lab().goldseal("bob", `stack config -c ${file} shop`);
 
-    expect([status, err]).toEqual([0, expect.stringMatching(/^note: services.web.deploy.rollback_config: .*\n$/)]);
+    expect([status, err]).toEqual([
+      0,
+      expect.stringMatching(/^note: services.web.deploy.rollback_config.failure_action: .*\n$/),
+    ]);
     expect(JSON.parse(out)).toEqual({
       ...{ name: "shop", networks: { default: {} } },
       services: { web: { image: "r/a/b:1", networks: ["default"] } },

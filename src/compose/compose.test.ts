@@ -190,15 +190,24 @@ configs: {nginx: {content: "listen \${TAG};"}}
     });
   });
 
+  it("takes the pace of updates, and of what comes back", () => {
+    const pace = "{parallelism: 2, delay: 10s, monitor: 3s, max_failure_ratio: 0.5, order: start-first}";
+    const expected = { parallelism: 2, delay: "10s", monitor: "3s", maxFailureRatio: 0.5, order: "start-first" };
+
+    expect(web(`deploy: {update_config: ${pace}, rollback_config: ${pace}}`)).toEqual({
+      ...{ update: expected, rollback: expected },
+    });
+  });
+
   it("says what the bridge does otherwise", () => {
     const { notes } = make(`services:
   web:
     image: r/a/b:1
-    deploy: {update_config: {failure_action: pause}, rollback_config: {parallelism: 2}}`);
+    deploy: {update_config: {failure_action: pause}, rollback_config: {failure_action: continue}}`);
 
     expect(notes).toEqual([
       "services.web.deploy.update_config.failure_action: the bridge itself rolls back what fails, to the newest that verifies then",
-      expect.stringMatching("^services.web.deploy.rollback_config: the bridge itself rolls back what fails"),
+      "services.web.deploy.rollback_config.failure_action: a step back that fails is paused",
     ]);
   });
 });

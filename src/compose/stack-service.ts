@@ -138,6 +138,7 @@ function toDeployment(path: string, deploy: DeploySection | undefined, around: S
   const { mode, replicas, resources, restart_policy: restart, placement } = deploy;
   if (mode === "global" && replicas !== undefined) around.fault(`${path}.replicas`, "global is one on every node");
   const { limits, reservations } = resources ?? {};
+  noteFailures(path, deploy, around);
   return {
     ...given("replicas", mode === "global" ? "global" : replicas),
     ...given("endpointMode", deploy.endpoint_mode),
@@ -163,27 +164,31 @@ function toDeployment(path: string, deploy: DeploySection | undefined, around: S
         ...givenSpan("window", restart.window),
       },
     ),
-    ...given("update", toUpdate(path, deploy, around)),
+    ...given("update", toPace(deploy.update_config)),
+    ...given("rollback", toPace(deploy.rollback_config)),
     ...given("constraints", placement?.constraints),
     ...given("maxPerNode", placement?.max_replicas_per_node),
     ...toSpread(path, placement?.preferences ?? [], around),
   };
 }
 
-function toUpdate(
-  path: string,
-  { update_config: update, rollback_config: rollback }: DeploySection,
-  around: Surroundings,
-): JsonObject {
+/** Whatever fails is paused, and the bridge takes it one step back. */
+function noteFailures(path: string, deploy: DeploySection, around: Surroundings): void {
   const itself = "the bridge itself rolls back what fails, to the newest that verifies then";
-  if (update?.failure_action === "pause") around.note(`${path}.update_config.failure_action`, itself);
-  if (rollback !== undefined) around.note(`${path}.rollback_config`, `${itself}, at the pace of update_config`);
+  if (deploy.update_config?.failure_action === "pause") around.note(`${path}.update_config.failure_action`, itself);
+  if (deploy.rollback_config?.failure_action === "continue")
+    around.note(`${path}.rollback_config.failure_action`, "a step back that fails is paused");
+}
+
+type Pace = DeploySection["update_config"] | DeploySection["rollback_config"];
+
+function toPace(pace: Pace): JsonObject {
   return {
-    ...given("parallelism", update?.parallelism),
-    ...givenSpan("delay", update?.delay),
-    ...givenSpan("monitor", update?.monitor),
-    ...given("maxFailureRatio", update?.max_failure_ratio),
-    ...given("order", update?.order),
+    ...given("parallelism", pace?.parallelism),
+    ...givenSpan("delay", pace?.delay),
+    ...givenSpan("monitor", pace?.monitor),
+    ...given("maxFailureRatio", pace?.max_failure_ratio),
+    ...given("order", pace?.order),
   };
 }
 
