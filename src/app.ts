@@ -101,7 +101,10 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const operations = operationsProtocol({ findObstacle: () => findObstacle(database), metricsText });
   // Trust data lies below the registry's own prefix.
   const protocols = [notary.protocol, registry, ...orgs.protocols, operations];
-  const handler = openDoor({ protocols, gate: orgs.gate, witness: orgs.witness, log, metrics });
+  const handler = openDoor({
+    ...{ protocols, gate: orgs.gate, witness: orgs.witness, log, metrics },
+    trustedProxies: config.trustedProxies,
+  });
   const stopPromoting = promotion.work();
   const stopSweeping = sweepRegularly({ uploads, blobs, ttlHours: config.uploadTtlHours }, log);
   return {

@@ -78,6 +78,7 @@ const IO = /^node:(fs|net|tls|http|https|http2|dns|dgram|child_process|cluster|w
 const ONE_PLACE: readonly { readonly what: RegExp; readonly name: string; readonly where: RegExp }[] = [
   { what: /\bprocess\.env\b/, name: "process.env", where: /^src\/(main|command-line)\.ts$/ },
   { what: /\bJSON\.parse\b/, name: "JSON.parse", where: /^src\/oci\/json\.ts$/ },
+  { what: /["'`](x-forwarded|forwarded["'`])/i, name: "X-Forwarded-…", where: /^src\/http\/client-address\.ts$/ },
   { what: /^\s*export default\b/m, name: "export default", where: /^$/ },
 ];
 
@@ -189,6 +190,7 @@ describe("the import table", () => {
     ["files in the vocabulary", "src/oci/manifest.ts", 'import { readFile } from "node:fs/promises";'],
     ["the environment outside main", "src/app.ts", "const port = process.env.PORT;"],
     ["JSON.parse outside its one place", "src/registry/manifests.ts", "const m = JSON.parse(text);"],
+    ["a proxy's header outside its one place", "src/orgs/gate.ts", 'const a = request.header("X-Forwarded-For");'],
     ["a default export", "src/http/reply.ts", "export default class Reply {}"],
     ["a suite that imports the product", "conformance/oci/main.ts", 'import { openApp } from "../../src/app.ts";'],
     ["a suite that imports a table", "conformance/matrix/main.ts", 'import { x } from "../../src/orgs/routes.ts";'],

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import { Bridge } from "./cluster-bridge/bridge.ts";
 import { bridgeProtocol } from "./cluster-bridge/bridge-api.ts";
 import { type BridgeConfig, BridgeConfigError, parseBridgeConfig } from "./cluster-bridge/bridge-config.ts";
@@ -35,6 +35,35 @@ export async function readBridgeConfig(file: string): Promise<BridgeConfig> {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError([`GOLDSEAL_BRIDGE_CONFIG: ${file}: cannot be read (${why})`]);
   }
+}
+
+/** What `goldseal doctor` says of the file of GOLDSEAL_BRIDGE_CONFIG: its mistakes, else what it names and cannot be read. */
+export async function findBridgeMistakes(file: string): Promise<readonly string[]> {
+  let config: BridgeConfig;
+  try {
+    config = await readBridgeConfig(file);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  const unread = await Promise.all(
+    [...new Set(filesOf(config))].map((named) =>
+      access(named, constants.R_OK).then(
+        () => [],
+        (error: Error) => [`GOLDSEAL_BRIDGE_CONFIG: ${file}: ${named}: cannot be read (${error.message})`],
+      ),
+    ),
+  );
+  return unread.flat();
+}
+
+function filesOf({ caFile, account, tls, relay, engine, engines }: BridgeConfig): string[] {
+  const ofEngines = [engine, ...engines.values()].flatMap((endpoint) => [
+    ...(endpoint.kind === "tcp" ? [endpoint.ca, endpoint.cert, endpoint.key] : []),
+    endpoint.allowKeyFile,
+  ]);
+  const own = [caFile, account?.passwordFile, tls?.certFile, tls?.keyFile, relay?.secretFile];
+  return [...own, ...ofEngines].filter((file) => file !== undefined);
 }
 
 /**

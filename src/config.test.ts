@@ -21,6 +21,7 @@ describe("parseConfig", () => {
       listen: { host: "127.0.0.1", port: 5443 },
       dataFolder: resolve("data"),
       tls: { kind: "auto" },
+      trustedProxies: [],
       database: { kind: "embedded" },
       blobs: { kind: "fs", root: resolve("data/blobs") },
       blobRedirect: "off",
@@ -62,6 +63,17 @@ describe("parseConfig", () => {
     [
       { GOLDSEAL_BLOBS: "s3://b?region=eu&timeout=5", GOLDSEAL_BLOB_REDIRECT: "on" },
       { blobs: { kind: "s3", bucket: "b", prefix: "", region: "eu", timeoutSeconds: 5 }, blobRedirect: "on" },
+    ],
+    [
+      { GOLDSEAL_TRUSTED_PROXIES: "10.0.0.5, fd00:1::5,10.1.0.0/16,fd00:2::/64" },
+      {
+        trustedProxies: [
+          { address: "10.0.0.5", bits: 32, family: "ipv4" },
+          { address: "fd00:1::5", bits: 128, family: "ipv6" },
+          { address: "10.1.0.0", bits: 16, family: "ipv4" },
+          { address: "fd00:2::", bits: 64, family: "ipv6" },
+        ],
+      },
     ],
     [{ GOLDSEAL_AUTH_CHALLENGE: "basic" }, { authChallenge: "basic" }],
     [{ GOLDSEAL_WORKERS: "3" }, { workers: 3 }],
@@ -106,6 +118,14 @@ describe("parseConfig", () => {
     ["GOLDSEAL_BLOB_REDIRECT", "10.0.0.0/33"],
     ["GOLDSEAL_BLOB_REDIRECT", "10.0.0.0/8,"],
     ["GOLDSEAL_BLOB_REDIRECT", "on"],
+    ["GOLDSEAL_TRUSTED_PROXIES", "nginx"],
+    ["GOLDSEAL_TRUSTED_PROXIES", "10.0.0.5,"],
+    ["GOLDSEAL_TRUSTED_PROXIES", "10.0.0.5:80"],
+    ["GOLDSEAL_TRUSTED_PROXIES", "10.0.0.5/33"],
+    ["GOLDSEAL_TRUSTED_PROXIES", "10.0.0.5/8/8"],
+    ["GOLDSEAL_TRUSTED_PROXIES", "fe80::1%eth0"],
+    ["GOLDSEAL_TRUSTED_PROXIES", "0.0.0.0/0"],
+    ["GOLDSEAL_TRUSTED_PROXIES", "::/0"],
     ["GOLDSEAL_AUTH_CHALLENGE", "Bearer"],
     ["GOLDSEAL_WORKERS", "0"],
     ["GOLDSEAL_WORKERS", "1e1"],
@@ -120,6 +140,13 @@ describe("parseConfig", () => {
     const mistakes = mistakesOf({ [name]: value });
 
     expect(mistakes.filter((line) => line.startsWith(`${name}: `))).toHaveLength(1);
+  });
+
+  it.each([
+    ["10.0.0.5, nginx", '"nginx" is no address or network, like 10.0.0.5 or fd00:1::/64'],
+    ["0.0.0.0/0", "0.0.0.0/0 is everybody; name only proxies: they say who asks"],
+  ])("says what is wrong with trusted proxies %s", (value, mistake) => {
+    expect(mistakesOf({ GOLDSEAL_TRUSTED_PROXIES: value })).toEqual([`GOLDSEAL_TRUSTED_PROXIES: ${mistake}`]);
   });
 
   it("reports every mistake at once, with a hint at what was meant", () => {

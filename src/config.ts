@@ -10,6 +10,7 @@ import {
   parseListen,
   parsePath,
   parsePaths,
+  parseProxies,
   parsePublicUrl,
   parseRedirect,
   parseText,
@@ -61,6 +62,8 @@ export interface Config {
   readonly dataFolder: string;
   /** GOLDSEAL_TLS=auto (default), off, or cert.pem,key.pem. */
   readonly tls: TlsConfig;
+  /** GOLDSEAL_TRUSTED_PROXIES, addresses and networks, default none: whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly Network[];
   /** GOLDSEAL_ADMIN_PASSWORD: first start only; generated when absent. */
   readonly adminPassword?: Secret;
   /** GOLDSEAL_DATABASE_URL=postgres://…, default: the embedded PostgreSQL. */
@@ -166,6 +169,7 @@ function readAll(read: Read): Config {
     ...defined("publicUrl", read("GOLDSEAL_PUBLIC_URL", parsePublicUrl, undefined)),
     dataFolder,
     tls: read<TlsConfig, TlsConfig>("GOLDSEAL_TLS", parseTls, { kind: "auto" }),
+    trustedProxies: read<readonly Network[], readonly Network[]>("GOLDSEAL_TRUSTED_PROXIES", parseProxies, []),
     ...defined(
       "adminPassword",
       read("GOLDSEAL_ADMIN_PASSWORD", (text) => new Secret(parseText(text)), undefined),

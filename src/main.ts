@@ -51,6 +51,7 @@ environment
   GOLDSEAL_PUBLIC_URL         https://host:port what clients use: part of image names and tokens
   GOLDSEAL_DATA               ./data            database, blobs, CA, master key
   GOLDSEAL_TLS                auto              auto (own CA), off (behind a proxy), or cert.pem,key.pem
+  GOLDSEAL_TRUSTED_PROXIES    none              addresses and networks of proxies whose X-Forwarded-For is believed
   GOLDSEAL_ADMIN_PASSWORD     generated         password of the user admin, first start only
   GOLDSEAL_DATABASE_URL       embedded          postgres://user:password@host:port/database
   GOLDSEAL_BLOBS              fs:<data>/blobs   where blobs are kept; or s3://<bucket>/<prefix>?endpoint=<url>&region=<name>
@@ -254,14 +255,14 @@ function tryParse<T, E extends Error>(parse: () => T, kind: new (...args: never[
 }
 
 async function doctor(sources: Sources): Promise<number> {
-  const [{ checkUp }, { reportFindings }, { inspectQuarantine, inspectTrust, prepareBlobs }] = await Promise.all([
+  const [{ checkUp }, { reportFindings }, { findBridgeMistakes }, prepare] = await Promise.all([
     import("./setup/checkup.ts"),
     import("./setup/doctor.ts"),
+    import("./bridge.ts"),
     import("./prepare.ts"),
   ]);
-  return reportFindings(
-    await checkUp({ ...sources, now: new Date(), inspectQuarantine, inspectTrust, prepareBlobs }),
-    (line) => process.stdout.write(`${line}\n`),
+  return reportFindings(await checkUp({ ...sources, ...prepare, findBridgeMistakes, now: new Date() }), (line) =>
+    process.stdout.write(`${line}\n`),
   );
 }
 

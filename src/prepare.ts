@@ -3,16 +3,20 @@ import type { AppSettings } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Log } from "./http/log.ts";
 import { parseKeyRing } from "./keys/key-ring.ts";
-import { checkKeyRing } from "./keys/key-ring-store.ts";
+import { checkKeyRing, findRingFault } from "./keys/key-ring-store.ts";
 import { MetadataStore } from "./notary/metadata-store.ts";
 import { authorityOf } from "./oci/gun.ts";
 import { readDirectories } from "./orgs/ldap/open-directories.ts";
 import { ensureAdmin } from "./orgs/open-orgs.ts";
 import { resetAdmin } from "./orgs/reset-admin.ts";
+import { PoliciesStore } from "./promotion/policies-store.ts";
 import { Database } from "./storage/database.ts";
-import { findDurabilityFaults } from "./storage/durability-probe.ts";
+import { type DurabilityFault, findDurabilityFaults } from "./storage/durability-probe.ts";
 import { countQuarantined, listQuarantined } from "./storage/integrity/quarantine.ts";
-import { migrate } from "./storage/migrate.ts";
+import { listPending, migrate } from "./storage/migrate.ts";
+import type { RequireRow } from "./trust/require.ts";
+import { readHandedPolicy } from "./verdicts/bridge-policy.ts";
+import { BridgePolicyStore } from "./verdicts/bridge-policy-store.ts";
 
 export interface PrepareOptions {
   readonly adminPassword?: string;
@@ -38,7 +42,7 @@ export async function prepareDatabase(
   const database = new Database({ url: settings.databaseUrl, maxConnections: 2 });
   try {
     const faults = await findDurabilityFaults(database);
-    if (faults.length > 0) throw new Error(faults.join("\n"));
+    if (faults.length > 0) throw new Error(faults.map(({ text, mend }) => `${text}; ${mend}`).join("\n"));
     const applied = await migrate(database);
     if (applied.length > 0) log.info("database.migrated", { applied });
     const ring = parseKeyRing(settings.masterKeys);
@@ -72,6 +76,34 @@ export async function prepareBlobs({ blobs }: Config): Promise<{ s3Checksums?: b
   return { s3Checksums: hasChecksums };
 }
 
+/**
+ * What `goldseal doctor` says of a database: why it cannot keep promises, and what the next start changes in it.
+ * @throws Error when it cannot be asked
+ */
+export async function inspectDatabase(
+  databaseUrl: string,
+): Promise<{ faults: readonly DurabilityFault[]; pending: readonly string[] }> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    return { faults: await findDurabilityFaults(database), pending: await listPending(database) };
+  } finally {
+    await database.close();
+  }
+}
+
+/** What `goldseal doctor` says of master keys: why they are not this database's. */
+export async function inspectKeys(
+  databaseUrl: string,
+  masterKeys: string,
+): Promise<{ text: string; mend: string } | undefined> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    return await findRingFault(database, parseKeyRing(masterKeys));
+  } finally {
+    await database.close();
+  }
+}
+
 /** What `goldseal doctor` says of trust data: how many files are old, by role, and GUNs that no repository has. */
 export async function inspectTrust(
   databaseUrl: string,
@@ -98,4 +130,28 @@ export async function inspectQuarantine(
   } finally {
     await database.close();
   }
+}
+
+/** What `goldseal doctor` says of policies: those with rules that servers meet, of the newest for bridges and of promotions. */
+export async function inspectPolicies(
+  databaseUrl: string,
+): Promise<{ policy: string; lenient: number; rules: number }[]> {
+  const database = new Database({ url: databaseUrl, maxConnections: 1 });
+  try {
+    const latest = await new BridgePolicyStore(database).find();
+    const environments = latest === undefined ? [] : [...readHandedPolicy(latest.bytes).document.environments];
+    const promotions = await new PoliciesStore(database).listLenient();
+    return [
+      ...environments.map(([name, { require }]) => countLenient(`environment ${name}`, require)),
+      ...promotions.map(({ name, source, terms }) =>
+        countLenient(`promotion policy ${name} of ${source}`, terms.require),
+      ),
+    ].filter(({ lenient }) => lenient > 0);
+  } finally {
+    await database.close();
+  }
+}
+
+function countLenient(policy: string, require: readonly RequireRow[]) {
+  return { policy, lenient: require.filter((row) => row.class !== "client-key").length, rules: require.length };
 }

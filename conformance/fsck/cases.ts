@@ -139,7 +139,7 @@ async function killChecker({ first, second, damage }: World): Promise<void> {
   const blobs = Array.from({ length: BLOBS }, () => randomBytes(2_000));
   for (let from = 0; from < BLOBS; from += AT_ONCE) {
     const some = blobs.slice(from, from + AT_ONCE);
-    await Promise.all(some.map((blob) => pushBlob(second.client, repository, blob)));
+    await Promise.all(some.map((blob) => pushPatiently(second.client, repository, blob)));
   }
   const digests = blobs.map(sha256).sort();
   const damaged = [digests[0], digests.at(-1)].map(String);
@@ -168,6 +168,17 @@ async function killChecker({ first, second, damage }: World): Promise<void> {
   await first.kill();
   await first.start();
   expectExit(await first.goldseal("fsck", "--all", "--repair"), 1);
+}
+
+/** Where the disk of the database is busy with other things the answer is 503: try again in a moment, as clients do. */
+async function pushPatiently(client: RegistryClient, repository: string, blob: Buffer): Promise<void> {
+  for (const end = Date.now() + WAIT_MS; ; await wait(1_000)) {
+    try {
+      return await pushBlob(client, repository, blob);
+    } catch (error) {
+      if (!/answered 503/.test(String(error)) || Date.now() > end) throw error;
+    }
+  }
 }
 
 async function killScrubber({ first, second }: World): Promise<void> {

@@ -38,12 +38,12 @@ export class RegistryClient {
   readonly #request: typeof request;
   readonly #authorization: string;
 
-  constructor(server: { readonly url: string; readonly caPath: string }, user: Credentials) {
+  /** `from`: the address of this machine that requests come from; default: whichever the system picks. */
+  constructor(server: { readonly url: string; readonly caPath: string }, user: Credentials, from?: string) {
     this.url = server.url;
     const secure = server.url.startsWith("https:");
-    this.#agent = secure
-      ? new Agent({ keepAlive: true, ca: readFileSync(server.caPath) })
-      : new HttpAgent({ keepAlive: true });
+    const options = { keepAlive: true, ...(from !== undefined && { localAddress: from }) };
+    this.#agent = secure ? new Agent({ ...options, ca: readFileSync(server.caPath) }) : new HttpAgent(options);
     this.#request = secure ? request : httpRequest;
     this.#authorization = `Basic ${Buffer.from(`${user.name}:${user.password}`).toString("base64")}`;
   }

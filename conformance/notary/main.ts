@@ -1,8 +1,8 @@
 /**
  * `npm run conformance:notary`: docker 20.10, docker 28 and notary 0.7 in the 39 steps of two people's day, with both kinds of
- * server keys and both challenges; the answers of real servers to 209 requests; a random history of publishes and rotations
+ * server keys and both challenges; the answers of real servers to 209 requests; the files and keys of `vectors.json`; a random history of publishes and rotations
  * that the notary program accepts at each step; docker's keys that lead to people; `goldseal trust` beside them all; what the server signs as part
- * of a push. `--only script|own|auto|cases|history|people`, `--challenge bearer|basic` (script), `--docker docker-28` (own, auto), `--publishes N`,
+ * of a push. `--only script|own|auto|cases|vectors|history|people`, `--challenge bearer|basic` (script), `--docker docker-28` (own, auto), `--publishes N`,
  * `--seed TEXT` (history).
  */
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ import { checkHistory } from "./history.ts";
 import { runOwnClient } from "./own-client.ts";
 import { checkPeople } from "./people.ts";
 import { runScript } from "./script.ts";
+import { checkVectors } from "./vectors.ts";
 import { makeBaseImage, openEngine, openTrustServer, type Setting } from "./world.ts";
 
 const { values } = parseArgs({
@@ -38,6 +39,7 @@ const GROUPS: Readonly<Record<string, (report: Report) => Promise<void>>> = {
   own: checkOwnClient,
   auto: checkAutoSign,
   cases: checkCases,
+  vectors: checkVectors,
   people: checkPeople,
   history: (report) => checkHistory(report, { publishes: Number(values.publishes), seed: values.seed }),
 };

@@ -28,12 +28,11 @@ export async function promoteLarge(): Promise<string> {
       times.push(performance.now() - started);
     }
     const written = countFiles(join(server.data, "blobs")) - before;
-    const [fastest = 0, ...others] = times.toSorted((a, b) => a - b);
-    const median = others[Math.floor(ROUNDS / 2) - 1] ?? 0;
+    const sorted = times.toSorted((a, b) => a - b);
+    const [fastest = 0, median = 0] = [sorted[0], sorted[Math.floor(ROUNDS / 2)]];
     const line = `2 platforms of ${LAYERS} layers: fastest ${fastest.toFixed(0)} ms, median ${median.toFixed(0)} ms, ${written} files written to the blob store`;
     if (written !== 0) throw new Error(line);
-    // What else this machine does must not decide it.
-    if (fastest >= MAX_MS) throw new Error(`${line}; it should be below ${MAX_MS} ms`);
+    if (median >= MAX_MS) throw new Error(`${line}; it should be below ${MAX_MS} ms`);
     return line;
   } finally {
     client.close();

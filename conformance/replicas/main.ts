@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { blobsOptions, findBlobsMistake, openBlobs } from "../harness/blobs-option.ts";
 import { Report } from "../harness/report.ts";
 import { missingTools } from "../harness/tools.ts";
+import { checkClients } from "./clients.ts";
 import { checkDatabaseFaults } from "./database-faults.ts";
 import { checkRestarts } from "./restarts.ts";
 import { checkSharing } from "./sharing.ts";
@@ -13,6 +14,7 @@ import { openWorld, type World } from "./world.ts";
 
 const GROUPS: Readonly<Record<string, (report: Report, world: World) => Promise<void>>> = {
   sharing: checkSharing,
+  clients: checkClients,
   restarts: checkRestarts,
   database: checkDatabaseFaults,
 };

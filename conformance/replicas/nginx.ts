@@ -58,6 +58,7 @@ http {
     ssl_certificate ${folder}/tls.crt; ssl_certificate_key ${folder}/tls.key;
     client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1;
     proxy_set_header Connection ""; proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     location / { proxy_pass http://goldseal; proxy_next_upstream off; proxy_read_timeout 60s; }
   }
 }

@@ -49,6 +49,7 @@ export async function openWorld(blobs: Blobs): Promise<World> {
     GOLDSEAL_LISTEN: `127.0.0.1:${port}`,
     GOLDSEAL_PUBLIC_URL: `https://127.0.0.1:${publicPort}`,
     GOLDSEAL_TLS: "off",
+    GOLDSEAL_TRUSTED_PROXIES: "127.0.0.1",
     GOLDSEAL_ADMIN_PASSWORD: ADMIN.password,
     GOLDSEAL_DATABASE_URL: postgres.url,
     GOLDSEAL_BLOBS: `fs:${join(folder, "blobs")}`,

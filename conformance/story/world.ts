@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Dockerd } from "../clients/dockerd.ts";
+import { freePort } from "../harness/port.ts";
 import type { Credentials } from "../harness/registry-client.ts";
 import type { Report } from "../harness/report.ts";
 import { freshFolder, type RunningServer, startServer } from "../harness/server.ts";
@@ -52,7 +53,8 @@ export async function openWorld(report: Report, dockerd: Dockerd, docker: string
   // Trust data is for one address: it must be the same after a restart.
   const start = async (port: number, env: Readonly<Record<string, string>> = {}) =>
     startServer({ data, workers: 2, env: { GOLDSEAL_LISTEN: `127.0.0.1:${port}`, ...env } });
-  let server = await start(0);
+  // Nobody else gets the port by chance while the server is down.
+  let server = await start(await freePort());
   const machines: Machine[] = [];
   const open = ({ name, password }: Credentials): Machine => {
     const machine = new Machine(

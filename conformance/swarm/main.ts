@@ -16,13 +16,14 @@ import { plugIn } from "./parts/plug-in.ts";
 import { shipping } from "./parts/shipping.ts";
 import { stacks } from "./parts/stacks.ts";
 import { story } from "./parts/story.ts";
+import { superseded } from "./parts/superseded.ts";
 import { views } from "./parts/views.ts";
 import { watch } from "./parts/watch.ts";
 import { World } from "./world.ts";
 
 /** In this order, on one world. Of some alone, `deploying` is left out but for what all begin with. */
 const PARTS: Readonly<Record<string, Part>> = {
-  ...{ deploying, door, story, placement, views, stacks, credentials, watch },
+  ...{ deploying, door, story, placement, views, stacks, credentials, watch, superseded },
   ...{ "plug-in": plugIn, shipping },
 };
 

@@ -24,6 +24,8 @@ export class World {
   readonly operator: SigningKey;
   /** The bridge's private key for notes to the managers' plug-in, from its next start on: a PEM file. */
   allowKey: string | undefined;
+  /** The manager that a bridge asks first, from its next start on. */
+  asked = "m1";
   readonly #people: People;
   readonly #policies: PolicyBook;
   readonly #door: Door;
@@ -184,7 +186,7 @@ export class World {
     const endpoint = ({ tls, socket }: LabNode) => tls ?? socket;
     const engines = Object.fromEntries(this.lab.nodes.map((node) => [node.name, endpoint(node)]));
     const config = {
-      ...{ registry: url, ca: caPath, engine: endpoint(this.lab.node("m1")), engines },
+      ...{ registry: url, ca: caPath, engine: endpoint(this.lab.node(this.asked)), engines },
       ...(this.allowKey === undefined ? {} : { allowKey: this.allowKey }),
       ...{ account: { name: BRIDGE.name, passwordFile }, relay: { secretFile } },
       policyKeys: { keys: [this.officer.spki], threshold: 1 },

@@ -1,16 +1,21 @@
 import { isJsonObject, type Json } from "../oci/json.ts";
 import type { Command, CommandCall } from "./command.ts";
-import { field, printable, writeList } from "./table.ts";
+import { field, printable, toText, writeList } from "./table.ts";
 
 export const directoryCommands: readonly Command[] = [
   {
     noun: "directory",
     verb: "list",
     args: [],
-    help: "List the directories (LDAP) that users sign in by.",
+    help: "List the directories (LDAP) that users sign in by, and how the last sync of each ended.",
     run: async (call: CommandCall) => {
       const { body } = await call.client.call("GET", "/api/v1/directories", "list directories");
-      writeList(call, list(body.directories), { directory: field("name"), url: field("url") });
+      writeList(call, list(body.directories), {
+        directory: field("name"),
+        url: field("url"),
+        "last sync": ({ lastSync }) => (isJsonObject(lastSync) ? toText(lastSync.endedAt ?? "under way") : "never"),
+        outcome: ({ lastSync }) => (isJsonObject(lastSync) ? toText(lastSync.outcome) : ""),
+      });
     },
   },
   {
@@ -21,7 +26,7 @@ export const directoryCommands: readonly Command[] = [
       "dry-run": { type: "boolean", help: "change nothing, only say what would change" },
       json: { type: "boolean", help: "the answer as JSON" },
     },
-    help: "Bring users and teams in line with a directory now.",
+    help: "Bring users, teams and owners in line with a directory now.",
     run: syncDirectory,
   },
 ];
@@ -41,6 +46,11 @@ async function syncDirectory({ client, args: [name = ""], options, io }: Command
     if (!isJsonObject(team)) continue;
     for (const user of list(team.add)) io.stdout.write(`+ team ${team.team} ${user}\n`);
     for (const user of list(team.remove)) io.stdout.write(`- team ${team.team} ${user}\n`);
+  }
+  for (const owners of list(body.owners)) {
+    if (!isJsonObject(owners)) continue;
+    for (const user of list(owners.add)) io.stdout.write(`+ owner of ${owners.org} ${user}\n`);
+    for (const user of list(owners.remove)) io.stdout.write(`- owner of ${owners.org} ${user}\n`);
   }
   for (const why of list(body.refused)) io.stderr.write(`refused: ${printable(String(why))}\n`);
   io.stderr.write(dryRun ? "nothing was changed: this was a dry run\n" : `${name} is synced\n`);

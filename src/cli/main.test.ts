@@ -96,7 +96,7 @@ describe("goldseal repository", () => {
 });
 
 describe("goldseal org, member, team, grant, robot", () => {
-  it("let Dev push, QA sign and promote, Ops pull, and nobody else do anything", async () => {
+  it("let Dev push, QA sign and promote, Ops pull what they deploy, and nobody else do anything", async () => {
     for (const name of ["dev1", "qa1", "ops1"])
       await goldseal(`user add ${name} --password-stdin`, { stdin: "long enough" });
     const lines = [

@@ -1,8 +1,9 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { put } from "../notary/tuf/testing/loose.ts";
+import { all, put } from "../notary/tuf/testing/loose.ts";
 import { DAY_MS, metaOf } from "../notary/tuf/testing/repository.ts";
+import { parseRepositoryName } from "../oci/repository-name.ts";
 import { alice, mallory } from "../trust/testing/signers.ts";
 import { entryOf, image, other } from "../trust/testing/world.ts";
 import { asItWas, deploys, forge, keep, refused, roleKeys, rotateRoot, useBridgeLab } from "./testing/bridge-lab.ts";
@@ -141,6 +142,38 @@ describe("with the registry's own keys nobody starts", () => {
     expect(await lab().resolve(`ops/app:1.4@${other.digest}`)).toEqual(
       refused("TRUST", `does not list ${other.digest}|cannot be read`),
     );
+  });
+});
+
+describe("fast-forward (T05)", () => {
+  const ahead = (steps: number, app: Awaited<ReturnType<typeof seen>>) =>
+    forge(app, [app.part("targets/a", all(says(other), put(["version"], (app.versionOf("targets/a") ?? 0) + steps)))]);
+
+  it("is no refusal, since a bridge that slept sees the same; it is said once, and counted", async () => {
+    const app = await seen();
+    const from = app.versionOf("targets/a") ?? 0;
+    const { trust } = await lab().start();
+    ahead(11, app);
+
+    for (let look = 0; look < 2; look++) await trust.read(parseRepositoryName("ops/app"), lab().now);
+
+    const jumps = [`targets/a from version ${from} to ${from + 11}`];
+    expect(lab().logged).toEqual([
+      expect.objectContaining({ level: "warn", event: "trust.jump", gun: app.gun, jumps }),
+    ]);
+    expect(trust.jumps).toEqual(new Map([[app.gun, 1]]));
+    expect(await lab().resolve("ops/app:1.4")).toEqual(deploys(other));
+  });
+
+  it("is none as far as one push may go, nor at first sight", async () => {
+    const app = await seen();
+    ahead(10, app);
+    expect(await lab().resolve("ops/app:1.4")).toEqual(deploys(other));
+    const strange = lab().found("ops/strange");
+    ahead(100, strange);
+    expect(await lab().resolve("ops/strange:1.4")).toEqual(deploys(other));
+
+    expect(lab().logged).toEqual([]);
   });
 });
 

@@ -8,7 +8,7 @@ export type State = "trusted" | "trust-lost" | "drifted" | "unmanaged" | "unknow
 
 interface Judged {
   readonly state: State;
-  /** A sentence; empty where it is `trusted`. */
+  /** A sentence; where it is `trusted` mostly empty. */
   readonly reason: string;
   /** When this bridge saw it so first. */
   readonly since: Date;

@@ -14,6 +14,7 @@ import type { PassPoint } from "./failpoint.ts";
 import { readIdentities } from "./image-identities.ts";
 import { Journal } from "./journal.ts";
 import { KnownIndexes } from "./known-indexes.ts";
+import { KnownTags } from "./known-tags.ts";
 import { Ledger } from "./ledger.ts";
 import { Placer } from "./placement/placer.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
@@ -28,7 +29,7 @@ import { TrustReader } from "./trust-reader.ts";
 import { TrustStore } from "./trust-store.ts";
 
 const REGISTRY_TIMEOUT_MS = 10_000;
-const DEADLINE_MS = 300_000;
+const PATIENCE_MS = 300_000;
 
 export interface BridgeTools {
   readonly now: () => Date;
@@ -61,17 +62,22 @@ export interface Core extends BridgeTools, Judges {
 /** @throws BridgeError STORE; Error for a file of the configuration that cannot be read */
 export async function openCore(config: BridgeConfig, tools: BridgeTools): Promise<Core> {
   const { authority, store, policyKeys, pins } = config;
-  const { now, failpoint, log } = tools;
+  const { now, failpoint, log, metrics } = tools;
   const registry = await openRegistry(config);
   const policy = await PolicyKeeper.open({ store, registry, ...policyKeys });
-  const trust = new TrustReader({ authority, pins, registry, store: new TrustStore(store) });
+  const trust = new TrustReader({ authority, pins, registry, store: new TrustStore(store), log });
+  metrics.addGauge({
+    ...{ name: "goldseal_bridge_version_jumps", label: "gun", read: async () => trust.jumps },
+    help: "Times trust data was more than ten versions ahead of what was seen of it, since the start, by GUN",
+  });
   const clock = await BridgeClock.open(store, now);
   const [replays, journal] = [await ReplayStore.open(store), await Journal.open(store, now)];
   const engines = await Engines.open(config);
   // Nobody waits for it. When the first manager falls silent the others are known, and it is not waited for as if there were none.
   void engines.refresh();
   const [swarm, ledger] = [new Swarm(engines), new Ledger(journal)];
-  const decisions = { authority, clock, policy, trust, registry, indexes: new KnownIndexes({ journal, ledger }) };
+  const known = { indexes: new KnownIndexes({ journal, ledger }), tags: new KnownTags({ journal, ledger }) };
+  const decisions = { authority, clock, policy, trust, registry, ...known };
   const judges = openJudges(decisions, journal, policyKeys);
   const placer = new Placer({ engines, policy, registry, authority });
   const watch = new ClusterStates();
@@ -82,7 +88,7 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
     secrets: new PullSecrets({ registry, authority, now }),
   });
   const deployer = new Deployer({
-    ...{ swarm, journal, ledger, ...judges, pulls, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    ...{ swarm, journal, ledger, ...judges, pulls, newId: randomUUID, failpoint, patienceMs: PATIENCE_MS },
     identify: (pinned) => readIdentities(registry, pinned, authority),
     place: (ask) => placer.place(ask),
   });
@@ -96,7 +102,7 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
 function openJudges(decisions: DecisionDeps, journal: Journal, policyKeys: BridgeConfig["policyKeys"]): Judges {
   const { authority, clock } = decisions;
   return {
-    resolve: (image, environment, sinceMs) => resolveSignedDigest(decisions, image, environment, sinceMs),
+    resolve: (image, environment, asking) => resolveSignedDigest(decisions, image, environment, asking),
     breakGlass: (envelope, asked) => breakGlass({ authority, clock, journal, ...policyKeys }, envelope, asked),
   };
 }

@@ -6,7 +6,7 @@ import { INTENT_LABEL, labelsOf, requireOwn, type ServiceOfEnvironment } from ".
 import { OneAtATime } from "./one-at-a-time.ts";
 import { beginRemoval, finishRemoval } from "./removal.ts";
 import type { ServiceSpec } from "./service-spec.ts";
-import { composeService } from "./service-writer.ts";
+import { composeService, requireOwnVolumes } from "./service-writer.ts";
 import { requireWithinNow } from "./spec-limits.ts";
 
 export interface DeployerDeps extends Omit<DeploymentRunDeps, "onLeft"> {
@@ -72,9 +72,10 @@ export class Deployer {
     return { kind: "done", dryRun: true, pinned: intent.pinned, placement: placed.report };
   }
 
-  /** Whether nodes are there for it; nothing is changed. @throws BridgeError PLACEMENT */
+  /** Whether nodes are there for it, and its volumes are its own; nothing is changed. @throws BridgeError PLACEMENT, SPEC */
   async requirePlace(plan: Plan): Promise<void> {
     const { id, environment, service, pinned } = this.#toIntent(plan);
+    requireOwnVolumes(this.#deps.ledger, plan.parsed, environment);
     const held = await this.#deps.swarm.findService(service);
     const [spec, sinceMs] = [plan.parsed, plan.cameMs];
     await this.#deps.place({ id, environment, pinned, spec, sinceMs, serviceId: held?.id });
@@ -109,7 +110,7 @@ export class Deployer {
 
   /** What was ordered takes the place of what somebody made of it, if it verifies now. In the service's turn. */
   async restore(ordered: Intent, because: string): Promise<Outcome> {
-    const decision = await this.#deps.resolve(ordered.pinned, ordered.environment);
+    const decision = await this.#deps.resolve(ordered.pinned, ordered.environment, { ranBefore: true });
     if (decision.kind === "refuse") return decision;
     const { environment, service, stack, pinned, spec, user } = ordered;
     const parsed = specOf(ordered);

@@ -29,8 +29,8 @@ export class EngineClient {
   }
 
   /** Reads the files that the endpoint names. */
-  static async open(endpoint: Endpoint): Promise<EngineClient> {
-    return new EngineClient(await EngineSocket.open(endpoint));
+  static async open(endpoint: Endpoint, keptMs?: number): Promise<EngineClient> {
+    return new EngineClient(await EngineSocket.open(endpoint, keptMs));
   }
 
   /** @throws BridgeError SILENT when nobody answers; ENGINE when the answer is no 2xx and not among `expected` */

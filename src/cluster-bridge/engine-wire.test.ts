@@ -33,7 +33,9 @@ describe("an engine over TLS", () => {
   async function openTls(ca = own.cert, { cert, key }: Pair = ours, host = "localhost"): Promise<EngineClient> {
     for (const [name, text] of Object.entries({ ca, cert, key })) await writeFile(join(folder, name), text);
     const paths = { ca: join(folder, "ca"), cert: join(folder, "cert"), key: join(folder, "key") };
-    return EngineClient.open({ kind: "tcp", host, port: (server.address() as AddressInfo).port, ...paths });
+    const { port } = server.address() as AddressInfo;
+    // A connection is kept for as long as a busy machine may pause between two calls.
+    return EngineClient.open({ kind: "tcp", host, port, ...paths }, 60_000);
   }
 
   it("is known by its own certificate and the name in the configuration, and asks for ours", async () => {

@@ -51,7 +51,7 @@ const CONNECT_MS = 5_000;
  * system asks after this, and once a second from then on; ten times without an answer end the connection.
  */
 const QUIET_MS = 1_000;
-/** How long a connection is kept for the next reader: the calls of one deployment come together. */
+/** How long a connection is kept for the next reader, unless told otherwise: the calls of one deployment come together. */
 const KEPT_MS = 1_000;
 
 const CLOSED = "the bridge is stopping";
@@ -78,23 +78,23 @@ export class EngineSocket implements EngineWire {
   readonly #underWay = new Set<ClientRequest>();
   #isClosed = false;
 
-  private constructor(where: RequestOptions, isTls: boolean, notes: NoteWriter | undefined) {
+  private constructor(where: RequestOptions, isTls: boolean, notes: NoteWriter | undefined, keptMs: number) {
     this.#where = where;
     this.#send = isTls ? (httpsRequest as typeof httpRequest) : httpRequest;
     this.#connected = isTls ? "secureConnect" : "connect";
     this.#notes = notes;
     this.#fresh = isTls && new Agent({ keepAlive: false });
-    this.#kept = isTls ? new Agent({ keepAlive: true, maxFreeSockets: 4, timeout: KEPT_MS }) : undefined;
+    this.#kept = isTls ? new Agent({ keepAlive: true, maxFreeSockets: 4, timeout: keptMs }) : undefined;
   }
 
   /** Reads the files that the endpoint names. */
-  static async open(endpoint: Endpoint): Promise<EngineSocket> {
+  static async open(endpoint: Endpoint, keptMs = KEPT_MS): Promise<EngineSocket> {
     const notes = await openNotes(endpoint);
-    if (endpoint.kind === "unix") return new EngineSocket({ socketPath: endpoint.socket }, false, notes);
+    if (endpoint.kind === "unix") return new EngineSocket({ socketPath: endpoint.socket }, false, notes, keptMs);
     const { host, port } = endpoint;
     const [ca, cert, key] = await Promise.all([endpoint.ca, endpoint.cert, endpoint.key].map((file) => readFile(file)));
     const tls = { host, port, ca, cert, key, rejectUnauthorized: true, minVersion: "TLSv1.2" };
-    return new EngineSocket(tls as RequestOptions, true, notes);
+    return new EngineSocket(tls as RequestOptions, true, notes, keptMs);
   }
 
   async exchange({ timeoutMs, ...ask }: EngineAsk): Promise<EngineAnswer> {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isJsonObject, type JsonObject } from "../oci/json.ts";
-import { findIntent, type Intent } from "./deployment-records.ts";
+import { findIntent, findKept, type Intent } from "./deployment-records.ts";
 import type { Identities } from "./image-identities.ts";
 import type { Journal } from "./journal.ts";
 
@@ -14,6 +14,12 @@ export interface Deployment extends Intent {
   readonly isAbandoned: boolean;
   /** Nobody is at work on it any more. */
   readonly isOver: boolean;
+}
+
+/** That a tag was this image when it was let run. */
+export interface KnownTag {
+  readonly tag: string;
+  readonly digest: string;
 }
 
 type Mutable = { -readonly [name in keyof Deployment]: Deployment[name] };
@@ -32,6 +38,10 @@ export class Ledger {
   readonly #identities = new Map<string, Identities>();
   /** By `repository@digest`. */
   readonly #indexes = new Map<string, readonly string[]>();
+  /** Environments, by the volume's name. */
+  readonly #volumes = new Map<string, Set<string>>();
+  /** By repository, oldest first. */
+  readonly #tags = new Map<string, readonly KnownTag[]>();
   /** Why, by service. */
   readonly #frozen = new Map<string, string>();
   #read = 0;
@@ -87,6 +97,22 @@ export class Ledger {
     return this.#upToDate().#indexes.get(image) ?? [];
   }
 
+  /** Those of which a service named it to an engine, be it still there or not: volumes stay. */
+  environmentsOfVolume(name: string): ReadonlySet<string> {
+    return this.#upToDate().#volumes.get(name) ?? new Set();
+  }
+
+  /** What tags of the repository were when images were let run, oldest first. */
+  tagsIn(repository: string): readonly KnownTag[] {
+    return this.#upToDate().#tags.get(repository) ?? [];
+  }
+
+  /** Whether the very image ran well there and was not taken back. */
+  hasRun({ environment, service, pinned }: Pick<Intent, "environment" | "service" | "pinned">): boolean {
+    const kept = findKept(this.of(service));
+    return kept.some((before) => before.pinned === pinned && before.environment === environment);
+  }
+
   /** Why nothing of it is changed; undefined: it may be. */
   whyFrozen(service: string): string | undefined {
     return this.#upToDate().#frozen.get(service);
@@ -110,16 +136,27 @@ export class Ledger {
       this.#identities.set(record.pinned, toIdentities(record));
     if (event === "listed" && typeof record.image === "string")
       this.#indexes.set(record.image, [...(this.#indexes.get(record.image) ?? []), String(record.index)]);
+    if (event === "tagged") this.#noteTag(String(record.repository), String(record.tag), String(record.digest));
     if (event === "removed") this.#forget(service);
     if (event === "frozen") this.#frozen.set(name, String(record.reason));
     if (event === "thawed") this.#frozen.delete(name);
     const deployment = this.#byId.get(id);
     if (deployment === undefined) return;
-    if (event === "sent" && isJsonObject(record.definition)) deployment.definition = record.definition;
+    if (event === "sent" && isJsonObject(record.definition)) this.#send(deployment, record.definition);
     if (event === "converged") deployment.isConverged = true;
     if (event === "failed") deployment.isFailed = true;
     if (event === "abandoned") deployment.isAbandoned = true;
     if (OVER.includes(event)) deployment.isOver = true;
+  }
+
+  #send(deployment: Mutable, definition: JsonObject): void {
+    deployment.definition = definition;
+    for (const name of volumesOf(definition))
+      this.#volumes.set(name, (this.#volumes.get(name) ?? new Set()).add(deployment.environment));
+  }
+
+  #noteTag(repository: string, tag: string, digest: string): void {
+    this.#tags.set(repository, [...(this.#tags.get(repository) ?? []), { tag, digest }]);
   }
 
   /** A service that is made again under the name begins anew. */
@@ -137,6 +174,17 @@ export class Ledger {
     for (const map of [this.#byService, this.#everByService])
       map.set(intent.service, [...(map.get(intent.service) ?? []), deployment]);
   }
+}
+
+const mountsSchema = z.object({
+  TaskTemplate: z.object({
+    ContainerSpec: z.object({ Mounts: z.array(z.object({ Type: z.string(), Source: z.string().optional() })) }),
+  }),
+});
+
+function volumesOf(definition: JsonObject): string[] {
+  const mounts = mountsSchema.safeParse(definition).data?.TaskTemplate.ContainerSpec.Mounts ?? [];
+  return mounts.flatMap(({ Type, Source }) => (Type === "volume" && Source !== undefined ? [Source] : []));
 }
 
 const toIdentities = ({ digests, isPartial }: JsonObject): Identities => ({

@@ -7,6 +7,7 @@ import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../cli/main.ts";
 import { pushImage, pushIndex } from "../cli/trust/testing/trust-lab.ts";
+import { createLog } from "../http/log.ts";
 import { canonicalKeyId } from "../notary/tuf/key.ts";
 import { keyOfSpki } from "../notary/tuf/public-key-file.ts";
 import { ecdsaKey } from "../notary/tuf/testing/test-key.ts";
@@ -18,7 +19,7 @@ import { BridgeClock } from "./bridge-clock.ts";
 import { PolicyKeeper } from "./policy-keeper.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { resolveSignedDigest } from "./signed-digest.ts";
-import { indexesInMemory } from "./testing/indexes-in-memory.ts";
+import { knownInMemory } from "./testing/known-in-memory.ts";
 import { startTlsFront, type TlsFront } from "./testing/tls-front.ts";
 import { makePair } from "./testing/tls-pair.ts";
 import { TrustReader } from "./trust-reader.ts";
@@ -81,8 +82,14 @@ async function resolve(name: string) {
   return resolveSignedDigest(
     {
       ...{ authority, registry, policy: keeper, clock: await BridgeClock.open(store, () => new Date()) },
-      trust: new TrustReader({ authority, pins, registry, store: new TrustStore(store) }),
-      indexes: indexesInMemory(),
+      trust: new TrustReader({
+        authority,
+        pins,
+        registry,
+        store: new TrustStore(store),
+        log: createLog({ level: "off" }),
+      }),
+      ...knownInMemory(),
     },
     `${authority}/${name}`,
     "prod",

@@ -103,6 +103,37 @@ describe("toDefinition", () => {
     });
   });
 
+  it("labels volumes that have a name, and no others", () => {
+    const spec = parseServiceSpec(
+      Buffer.from(
+        JSON.stringify({
+          ...{ name: "web", image: "r/ops/web:1" },
+          mounts: [
+            { type: "volume", source: "data", target: "/data", labels: { tier: "gold" } },
+            { type: "volume", source: "more", target: "/more" },
+            { type: "volume", target: "/cache" },
+            { type: "tmpfs", target: "/tmp" },
+          ],
+        }),
+      ),
+    );
+    const [labels, volumeLabels] = [{}, { "goldseal.environment": "prod" }];
+    const definition = toDefinition({ spec, pinned: "r/ops/web@sha256:a", ids, labels, volumeLabels, placement: {} });
+
+    expect(definition).toMatchObject({
+      TaskTemplate: {
+        ContainerSpec: {
+          Mounts: [
+            { VolumeOptions: { Labels: { tier: "gold", "goldseal.environment": "prod" } } },
+            { VolumeOptions: { Labels: { "goldseal.environment": "prod" } } },
+            { Type: "volume", Target: "/cache", ReadOnly: false },
+            { Type: "tmpfs", Target: "/tmp" },
+          ],
+        },
+      },
+    });
+  });
+
   it("gives a network that is called as what every object has no aliases but its own", () => {
     const definition = define({ networks: ["constructor"] }) as { TaskTemplate: { Networks: object[] } };
 

@@ -17,6 +17,8 @@ export interface Definition {
   readonly placement: JsonObject;
   /** The bridge's own, under `goldseal.`. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Of each volume that has a name, where an engine makes it. */
+  readonly volumeLabels?: Readonly<Record<string, string>>;
   /** That the service is part of. */
   readonly stack?: string | undefined;
 }
@@ -29,14 +31,15 @@ export const STACK = "com.docker.stack.namespace";
  * pause when they fail, because what the engine would roll back to may have been revoked.
  * @see Docker Engine API 1.41, ServiceSpec; issue 7, number 2
  */
-export function toDefinition({ spec, pinned, ids, labels, placement, stack }: Definition): JsonObject {
+export function toDefinition(definition: Definition): JsonObject {
+  const { spec, ids, labels, placement, stack } = definition;
   const { replicas } = spec;
   const ofStack = stack === undefined ? {} : { [STACK]: stack, "com.docker.stack.image": spec.image };
   return {
     Name: spec.name,
     Labels: { ...spec.labels, ...labels, ...ofStack },
     TaskTemplate: {
-      ContainerSpec: toContainer(spec, pinned, ids, stack),
+      ContainerSpec: toContainer(definition),
       Resources: toResources(spec),
       ...given("RestartPolicy", spec.restart && toRestart(spec.restart)),
       ...given("LogDriver", spec.logging && { Name: spec.logging.driver, Options: spec.logging.options }),
@@ -65,7 +68,7 @@ export function toDefinition({ spec, pinned, ids, labels, placement, stack }: De
   };
 }
 
-function toContainer(spec: ServiceSpec, pinned: string, ids: ClusterIds, stack: string | undefined): JsonObject {
+function toContainer({ spec, pinned, ids, stack, volumeLabels = {} }: Definition): JsonObject {
   const ofStack = stack === undefined ? {} : { [STACK]: stack };
   return {
     Image: pinned,
@@ -77,7 +80,7 @@ function toContainer(spec: ServiceSpec, pinned: string, ids: ClusterIds, stack: 
     Labels: { ...spec.containerLabels, ...ofStack },
     Env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
     ReadOnly: spec.readOnly,
-    Mounts: spec.mounts.map((mount) => toMount(mount, ofStack)),
+    Mounts: spec.mounts.map((mount) => toMount(mount, ofStack, volumeLabels)),
     Secrets: spec.secrets.map((entry) => ({
       ...toMounted(entry),
       SecretID: ids.secrets.get(entry.source) ?? "",
@@ -121,7 +124,7 @@ function toHost(host: string): string {
 }
 
 /** @param ofStack labels of a volume that the stack has of its own */
-function toMount(mount: ServiceSpec["mounts"][number], ofStack: JsonObject): JsonObject {
+function toMount(mount: ServiceSpec["mounts"][number], ofStack: JsonObject, volumeLabels: JsonObject): JsonObject {
   const { type, target } = mount;
   if (mount.type === "tmpfs") {
     const options = { ...given("SizeBytes", mount.sizeBytes), ...given("Mode", mount.mode) };
@@ -130,11 +133,21 @@ function toMount(mount: ServiceSpec["mounts"][number], ofStack: JsonObject): Jso
   const plain = { Type: type, ...given("Source", mount.source), Target: target, ReadOnly: mount.readOnly };
   if (mount.type === "bind") return plain;
   const options = {
-    ...given("Labels", mount.labels && { ...mount.labels, ...ofStack }),
+    ...given("Labels", toVolumeLabels(mount, ofStack, volumeLabels)),
     ...(mount.noCopy ? { NoCopy: true } : {}),
     ...given("DriverConfig", mount.driver && { Name: mount.driver }),
   };
   return { ...plain, ...(Object.keys(options).length > 0 ? { VolumeOptions: options } : {}) };
+}
+
+/** One without a name is a new one for every task, and nobody else's to mount. */
+function toVolumeLabels(
+  { labels, source }: { labels?: Readonly<Record<string, string>> | undefined; source?: string | undefined },
+  ofStack: JsonObject,
+  volumeLabels: JsonObject,
+): JsonObject | undefined {
+  const all = { ...(labels && { ...labels, ...ofStack }), ...(source === undefined ? {} : volumeLabels) };
+  return Object.keys(all).length === 0 ? undefined : all;
 }
 
 function toMounted({ source, target = source, uid, gid, mode }: ServiceSpec["secrets"][number]): JsonObject {

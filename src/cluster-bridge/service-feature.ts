@@ -54,7 +54,7 @@ interface Judged {
 }
 
 /** By its signatures; or by a statement of the holders of the policy keys, where one came along. */
-async function judge(core: Core, order: Ordered, { image }: ServiceSpec): Promise<Judged | Refusal> {
+async function judge(core: Core, order: Ordered, { name, image }: ServiceSpec): Promise<Judged | Refusal> {
   const { environment, breakGlass: envelope, cameMs } = order;
   const { authority } = core.decisions;
   if (envelope !== undefined) {
@@ -63,7 +63,8 @@ async function judge(core: Core, order: Ordered, { image }: ServiceSpec): Promis
     const because = `break-glass: ${broken.reason}`;
     return { pinned: toPinned({ authority, ...broken }, broken.digest), because, breakGlass: toBase64(envelope) };
   }
-  const decision = await core.resolve(image, environment, cameMs);
+  const ranBefore = core.ledger.hasRun({ environment, service: name, pinned: image });
+  const decision = await core.resolve(image, environment, { sinceMs: cameMs, ranBefore });
   if (decision.kind === "refuse") return decision;
   const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);
   return { pinned, because: signersOf(decision) };

@@ -1,8 +1,9 @@
 import type { Digest } from "../oci/digest.ts";
 import { gunOfRepository, repositoryOfGun } from "../oci/gun.ts";
+import type { Tag } from "../oci/reference.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
 import { gunOfRow } from "../trust/counting.ts";
-import type { Refusal as Doubt } from "../trust/evidence.ts";
+import type { Refusal as Doubt, TagBinding } from "../trust/evidence.ts";
 import { findRule, peopleOf } from "../trust/policy.ts";
 import type { Environment, PolicyDocument } from "../trust/policy-document.ts";
 import { type Artifact, openSubject, type Subject } from "../trust/subject.ts";
@@ -13,6 +14,7 @@ import type { BridgeClock } from "./bridge-clock.ts";
 import { type Refusal, refuse, toRefusal } from "./errors.ts";
 import { type ImageReference, parseImageReference } from "./image-reference.ts";
 import type { KnownIndexes } from "./known-indexes.ts";
+import type { KnownTags } from "./known-tags.ts";
 import { getManifest } from "./manifests.ts";
 import type { PolicyKeeper } from "./policy-keeper.ts";
 import type { RegistryClient } from "./registry-client.ts";
@@ -26,6 +28,8 @@ export interface Deploy {
   readonly digest: Digest;
   readonly verdict: Verdict;
   readonly policy: PolicyDocument;
+  /** The tag that it was, and that is another image now; undefined: some tag is this image. */
+  readonly movedTag: Tag | undefined;
 }
 
 export type Decision = Deploy | Refusal;
@@ -40,22 +44,32 @@ export interface DecisionDeps {
   readonly trust: Pick<TrustReader, "read">;
   readonly registry: Pick<RegistryClient, "find">;
   readonly indexes: Pick<KnownIndexes, "of" | "saw">;
+  readonly tags: Pick<KnownTags, "findMoved" | "saw">;
+}
+
+export interface Asking {
+  /** See {@link PolicyKeeper.fetch}. */
+  readonly sinceMs?: number | undefined;
+  /**
+   * This bridge let the digest run before, by its own journal. Then no tag needs to be this image any more, if the one that was
+   * went on to another. Who must have signed it, and how fresh that must be, is asked as ever.
+   */
+  readonly ranBefore?: boolean;
 }
 
 /**
  * What an image's name means now, if the people signed it whom the environment's policy asks for. Everything is read and
  * verified anew, against what was trusted before; each doubt is a refusal, and there is no older answer to fall back to.
  * @param text `host:port/org/app:tag`, `…@sha256:…` or both
- * @param sinceMs see {@link PolicyKeeper.fetch}
  * @see design.md rule 6; hardening "FC"
  */
 export async function resolveSignedDigest(
   deps: DecisionDeps,
   text: string,
   environment: string,
-  sinceMs?: number,
+  asking: Asking = {},
 ): Promise<Decision> {
-  return (await weighSignedDigest(deps, text, environment, sinceMs)).decision;
+  return (await weighSignedDigest(deps, text, environment, asking)).decision;
 }
 
 /** A decision, and what it is worth where it takes something away from what runs already. */
@@ -74,21 +88,21 @@ export async function weighSignedDigest(
   deps: DecisionDeps,
   text: string,
   environment: string,
-  sinceMs?: number,
+  asking: Asking = {},
 ): Promise<Weighed> {
   try {
-    return await resolve(deps, text, environment, sinceMs);
+    return await resolve(deps, text, environment, asking);
   } catch (error) {
     return { decision: toRefusal(error), isCertain: false };
   }
 }
 
-async function resolve(deps: DecisionDeps, text: string, name: string, sinceMs: number | undefined): Promise<Weighed> {
+async function resolve(deps: DecisionDeps, text: string, name: string, asking: Asking): Promise<Weighed> {
   const { authority, clock, policy, trust } = deps;
   // One time for all of it (T06).
   const now = clock.read();
   const reference = parseImageReference(text, authority);
-  const { document } = await policy.fetch(sinceMs);
+  const { document } = await policy.fetch(asking.sinceMs);
   const rule = findRule(document, name, reference.repository, now);
   if (rule.kind === "refuse") return { decision: refuse("POLICY", rule.reason), isCertain: now < document.expiresAt };
   const read = readerOf(deps.registry, reference.repository);
@@ -97,30 +111,37 @@ async function resolve(deps: DecisionDeps, text: string, name: string, sinceMs: 
   const own = await trust.read(reference.repository, now);
   // What was never seen to be signed cannot have been taken back.
   if (own === undefined) return doubt(`nothing of ${gunOfRepository(reference.repository, authority)} is signed`);
-  const judging: Judging = { deps, own, environment: rule.environment, document, now, read };
+  const { ranBefore = false } = asking;
+  const judging: Judging = { deps, own, environment: rule.environment, document, now, read, ranBefore };
   // Trust data was verified at this time: it is on disk before anything is decided.
   const [weighed] = await allDone([weigh(judging, reference), clock.saw(now)]);
   return weighed;
 }
 
 async function weigh(judging: Judging, reference: ImageReference): Promise<Weighed> {
-  const { deps, own, document, read } = judging;
-  const { indexes } = deps;
+  const { own, document, read } = judging;
   const refused: string[] = [];
-  for (const outer of findOutermost(deps, reference, own)) {
+  for (const { outer, movedTag } of findSubjects(judging, reference)) {
     const subject = await openImage(read, reference, outer);
-    const { input, doubts } = await gather(judging, subject);
+    const { input, doubts } = await gather(judging, subject, movedTag);
     const verdict = judge(input);
     if (verdict.allowed) {
       const [{ repository }, { digest }] = [reference, subject];
-      await indexes.saw(repository, digest, outer);
-      return { decision: { kind: "deploy", repository, digest, verdict, policy: document }, isCertain: true };
+      if (movedTag === undefined) await remember(judging, reference, input);
+      return { decision: { kind: "deploy", repository, digest, verdict, policy: document, movedTag }, isCertain: true };
     }
     refused.push(explain(verdict, doubts));
   }
   const what = reference.tag === undefined ? reference.digest : `the tag ${reference.tag}`;
   const [reason = `${own.gun} has nothing that is signed as ${what}`] = refused;
   return { decision: refuse("UNSIGNED", reason), isCertain: await isTakenBack(judging, reference) };
+}
+
+/** By what it may be known later, when it runs and has only its digest. */
+async function remember({ deps }: Judging, { repository, tag }: ImageReference, input: VerdictInput): Promise<void> {
+  const { subject, binding } = input;
+  await deps.indexes.saw(repository, subject.digest, subject.outermost);
+  if (binding !== undefined) await deps.tags.saw(repository, binding, tag !== undefined);
 }
 
 const doubt = (reason: string): Weighed => ({ decision: refuse("UNSIGNED", reason), isCertain: false });
@@ -132,6 +153,7 @@ interface Judging {
   readonly document: PolicyDocument;
   readonly now: Date;
   readonly read: ReadManifest;
+  readonly ranBefore: boolean;
 }
 
 type ReadManifest = (digest: Digest) => Promise<Artifact>;
@@ -154,19 +176,26 @@ interface Gathered {
   readonly isWhole: boolean;
 }
 
-async function gather(judging: Judging, subject: Subject): Promise<Gathered> {
+async function gather(judging: Judging, subject: Subject, movedTag?: Tag): Promise<Gathered> {
   const { deps, own, environment, document, now } = judging;
   const others = await readOthers(deps, subject, environment, now);
   const collections = [own, ...others.filter((collection) => collection !== undefined)];
   const found = collections.map((collection) => findTufEvidence(collection, subject));
   return {
     input: {
-      ...{ subject, evidence: found.flatMap(({ evidence }) => evidence), binding: findTagBinding(own, subject) },
+      ...{ subject, evidence: found.flatMap(({ evidence }) => evidence), binding: findBinding(own, subject, movedTag) },
       ...{ people: peopleOf(document), requirement: { ...environment, needsTag: true }, now },
     },
     doubts: found.flatMap(({ refusals }) => refusals),
     isWhole: collections.length === others.length + 1 && collections.every(({ doubts }) => doubts.length === 0),
   };
+}
+
+/** Where the tag went on, what it is now stands in for what it was: as fresh as ever, and no word of who signed either. */
+function findBinding(own: ReadCollection, subject: Subject, movedTag: Tag | undefined): TagBinding | undefined {
+  if (movedTag === undefined) return findTagBinding(own, subject);
+  const binding = findTagBinding(own, { ...subject, tag: movedTag });
+  return binding && { ...binding, digest: subject.outermost };
 }
 
 /**
@@ -201,6 +230,24 @@ function isOfPeople({ input, isWhole }: Gathered): boolean {
   const newestMs = Math.max(...signed.map(({ freshAt }) => freshAt.getTime()));
   const asked = { require: rows, maxTimestampAgeSeconds: undefined, needsTag: false };
   return !judge({ ...input, requirement: asked, now: signed.length === 0 ? now : new Date(newestMs) }).allowed;
+}
+
+interface Outermost {
+  readonly outer: Digest;
+  /** The tag that it was, where none is any more. */
+  readonly movedTag: Tag | undefined;
+}
+
+function findSubjects({ deps, own, ranBefore }: Judging, reference: ImageReference): Outermost[] {
+  const { repository, digest, tag } = reference;
+  const found = findOutermost(deps, reference, own);
+  if (found.length > 0 || !ranBefore || tag !== undefined || digest === undefined)
+    return found.map((outer) => ({ outer, movedTag: undefined }));
+  const now = (known: Tag) => findSigned(own.trusted, known, undefined);
+  return [digest, ...deps.indexes.of(repository, digest)].flatMap((outer) => {
+    const movedTag = deps.tags.findMoved(repository, outer, now);
+    return movedTag === undefined ? [] : [{ outer, movedTag }];
+  });
 }
 
 /**

@@ -88,7 +88,8 @@ async function requireEach<T extends Pick<PlannedService, "spec">, R>(
 
 /** @throws BridgeError for what may not run */
 async function judge(core: Core, { spec, text }: PlannedService, { environment, cameMs }: Ordered) {
-  const decision = await core.resolve(spec.image, environment, cameMs);
+  const ranBefore = core.ledger.hasRun({ environment, service: spec.name, pinned: spec.image });
+  const decision = await core.resolve(spec.image, environment, { sinceMs: cameMs, ranBefore });
   if (decision.kind === "refuse") throw new BridgeError(decision.code, decision.reason);
   const { authority } = core.decisions;
   const pinned = toPinned({ authority, repository: decision.repository }, decision.digest);

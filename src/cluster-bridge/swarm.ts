@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { EngineClient } from "./engine-client.ts";
 import type { Engines } from "./engines.ts";
 import { BridgeError } from "./errors.ts";
+import { type HeldTask, toTask } from "./held-task.ts";
 import { ENVIRONMENT_LABEL } from "./managed-service.ts";
 import type { ClusterIds } from "./service-definition.ts";
 import type { ServiceSpec } from "./service-spec.ts";
@@ -15,13 +17,6 @@ export interface HeldService {
   /** `updating`, `completed`, `paused`, …; undefined: never updated. */
   readonly updateState: string | undefined;
   readonly updateMessage: string;
-}
-
-export interface HeldTask {
-  readonly state: string;
-  readonly error: string;
-  readonly container: JsonObject;
-  readonly node: string;
 }
 
 /** Below these an encrypted overlay may be plain (CVE-2023-28840 to 28842, hardening C08). */
@@ -67,16 +62,28 @@ export class Swarm {
   }
 
   /**
-   * Without `auth` nodes go on with what they had.
+   * Without `auth` nodes go on with what they had. The managers note in the service how its last update goes, which makes another
+   * version of it too: that stands in nobody's way.
    * @throws BridgeError ENGINE also when somebody else changed it meanwhile
    */
-  async update(
-    { id, version }: Pick<HeldService, "id" | "version">,
-    definition: Uint8Array,
-    auth?: string,
-  ): Promise<void> {
+  async update(held: HeldService, definition: Uint8Array, auth?: string): Promise<void> {
     const options = { body: definition, headers: toHeaders(auth) };
-    await this.#engine.call("POST", `/services/${id}/update?version=${version}`, options);
+    for (let { version } = held; ; ) {
+      const refused = await this.#engine.call("POST", `/services/${held.id}/update?version=${version}`, options).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (refused === undefined) return;
+      const next = isOutOfSequence(refused) ? await this.#findVersion(held) : undefined;
+      if (next === undefined || next === version) throw refused;
+      version = next;
+    }
+  }
+
+  /** Undefined: its specification is another one now, or it is gone. */
+  async #findVersion({ id, spec }: HeldService): Promise<number | undefined> {
+    const now = (await this.services()).find((service) => service.id === id);
+    return now !== undefined && isDeepStrictEqual(now.spec, spec) ? now.version : undefined;
   }
 
   /**
@@ -107,11 +114,9 @@ export class Swarm {
     return tasks.map(toTask);
   }
 
-  /** Tasks that ended by themselves, with what they said. */
-  async failures(id: string): Promise<string[]> {
-    const tasks = await this.#engine.list(`/tasks?filters=${filters({ service: [id] })}`);
-    const errors = tasks.map(toTask).flatMap(({ error, state }) => (error === "" ? [] : `${state}: ${error}`));
-    return [...new Set(errors)].slice(0, 3);
+  /** Also those that are past, as far as the engine keeps them: five for every replica, by default. */
+  async allTasks(id: string): Promise<HeldTask[]> {
+    return (await this.#engine.list(`/tasks?filters=${filters({ service: [id] })}`)).map(toTask);
   }
 
   /**
@@ -138,6 +143,10 @@ export class Swarm {
     };
   }
 }
+
+/** Nothing was done: the version that was named is not the service's. */
+const isOutOfSequence = (error: unknown): boolean =>
+  error instanceof BridgeError && /out of sequence/.test(error.message);
 
 const toHeaders = (auth: string | undefined) => (auth === undefined ? {} : { "x-registry-auth": auth });
 
@@ -196,10 +205,4 @@ export function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): Held
     updateState: typeof status.State === "string" && status.State !== "" ? status.State : undefined,
     updateMessage: String(status.Message ?? ""),
   };
-}
-
-function toTask({ Status, Spec, NodeID }: JsonObject): HeldTask {
-  const status = isJsonObject(Status) ? Status : {};
-  const container = isJsonObject(Spec) && isJsonObject(Spec.ContainerSpec) ? Spec.ContainerSpec : {};
-  return { state: String(status.State ?? ""), error: String(status.Err ?? ""), container, node: String(NodeID ?? "") };
 }

@@ -1,6 +1,8 @@
+import type { Log } from "../http/log.ts";
 import { VerificationError } from "../notary/tuf/error.ts";
 import { parseGun, ROOT, type RoleName, TIMESTAMP } from "../notary/tuf/names.ts";
 import type { TrustSource } from "../notary/tuf/root-walk.ts";
+import { parseSignedFile } from "../notary/tuf/signed-file.ts";
 import { filesOf, getTargets, readTrusted, type TrustedMetadata } from "../notary/tuf/trusted-metadata.ts";
 import { gunOfRepository } from "../oci/gun.ts";
 import type { RepositoryName } from "../oci/repository-name.ts";
@@ -17,6 +19,7 @@ export interface TrustReaderDeps {
   readonly pins: readonly Pin[];
   readonly registry: Pick<RegistryClient, "find">;
   readonly store: TrustStore;
+  readonly log: Pick<Log, "warn">;
 }
 
 /** A collection as it is now. */
@@ -30,6 +33,10 @@ export interface ReadCollection extends TrustedCollection {
 
 /** However many files there are, and however slowly they come. */
 const MAX_WALK_MS = 120_000;
+/** T02: one more, and the collection is refused. */
+const MAX_DELEGATIONS = 32;
+/** T05: as far as one push may go; what goes further came while nobody looked, or ran ahead so that nothing honest can follow. */
+const MAX_STEP = 10;
 
 /**
  * Reads trust collections as nobody's guest: from the pinned root keys down, over the wire, against its own memory. Names
@@ -39,9 +46,15 @@ const MAX_WALK_MS = 120_000;
 export class TrustReader {
   readonly #deps: TrustReaderDeps;
   readonly #walks = new OneAtATime();
+  readonly #jumps = new Map<string, number>();
 
   constructor(deps: TrustReaderDeps) {
     this.#deps = deps;
+  }
+
+  /** How often a version ran further ahead than one push may go, by GUN, since the start. */
+  get jumps(): ReadonlyMap<string, number> {
+    return this.#jumps;
   }
 
   /**
@@ -59,7 +72,8 @@ export class TrustReader {
     const pin = getPin(pins, repository);
     const before = recall(pin, await store.find(gun));
     const trustFirst: TrustSource["trustFirst"] = (root) => requirePinned(root, pin);
-    const trusted = await readTrusted({ gun, now, known: before, trustFirst, fetch: this.#fetcher(gun) });
+    const source = { gun, now, known: before, trustFirst, fetch: this.#fetcher(gun) };
+    const trusted = await readTrusted({ ...source, maxDelegations: MAX_DELEGATIONS });
     if (trusted === undefined) {
       if (before.size === 0) return undefined;
       throw new VerificationError("VERSION", `${gun} had trust data, and the registry shows none any more`);
@@ -69,10 +83,18 @@ export class TrustReader {
     const kept = new Map([...before, ...files]);
     if (!isSame(before.get(TIMESTAMP), files.get(TIMESTAMP)) || !isSame(before.get(ROOT), files.get(ROOT))) {
       await store.put(gun, { pin: pinIdOf(pin), files: kept });
+      this.#alarm(gun, findJumps(before, files));
     }
     // Without it nothing below counts; here it says why.
     getTargets(trusted);
     return { gun, trusted, doubts: findDoubts(trusted, before) };
+  }
+
+  /** No refusal: a bridge that slept sees the same, and all of it is signed. */
+  #alarm(gun: string, jumps: readonly string[]): void {
+    if (jumps.length === 0) return;
+    this.#jumps.set(gun, (this.#jumps.get(gun) ?? 0) + 1);
+    this.#deps.log.warn("trust.jump", { gun, jumps });
   }
 
   #fetcher(gun: string): TrustSource["fetch"] {
@@ -98,6 +120,16 @@ function findDoubts({ roles }: TrustedMetadata, before: ReadonlyMap<RoleName, Ui
       problem !== undefined && (problem.code === "EXPIRED" || !isSame(before.get(name), file?.bytes)),
   );
   return doubtful.map(({ name }) => name);
+}
+
+/** T05, fast-forward: a sentence for each role that is further ahead of what was seen of it than one push may go. */
+function findJumps(before: ReadonlyMap<RoleName, Uint8Array>, files: ReadonlyMap<RoleName, Uint8Array>): string[] {
+  return [...files].flatMap(([role, bytes]) => {
+    const seen = before.get(role);
+    if (seen === undefined || isSame(seen, bytes)) return [];
+    const [from, to] = [parseSignedFile(seen).version, parseSignedFile(bytes).version];
+    return to > from + MAX_STEP ? [`${role} from version ${from} to ${to}`] : [];
+  });
 }
 
 function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

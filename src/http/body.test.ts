@@ -2,11 +2,12 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
-import { BodyAbortedError, streamBody } from "./body.ts";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { BodyAbortedError, idleMs, streamBody } from "./body.ts";
 
 let server: Server | undefined;
 afterEach(() => {
+  vi.useRealTimers();
   server?.closeAllConnections();
   server?.close();
 });
@@ -78,5 +79,83 @@ describe("streamBody", () => {
     client.end(randomBytes(2_000_000));
 
     expect(await taken).toBe(true);
+  });
+});
+
+/** The clock is moved, the network is real: `send` resolves when its byte was read. */
+describe("streamBody, of a client that takes its time (hardening M5, L1)", () => {
+  async function upload() {
+    let read = 0;
+    let arrived: (() => void) | undefined;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { client, taken } = await serve(async (message, response) => {
+      for await (const { length } of streamBody({ message, response, count })) {
+        read += length;
+        arrived?.();
+        await turn();
+      }
+      return read;
+    });
+    const send = async (): Promise<void> => {
+      const next = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      client.write("x");
+      await next;
+      await turn();
+      await turn();
+    };
+    return { client, taken, send };
+  }
+
+  it("lives for ten minutes and more while each byte comes within the limit of the last", async () => {
+    const { client, taken, send } = await upload();
+    for (let second = 0; second < 660; second += 29.999) {
+      await send();
+      vi.advanceTimersByTime(idleMs - 1);
+    }
+    client.end();
+
+    expect(await taken).toBe(23);
+  });
+
+  it("is cut after 30 s without a byte, and not a moment before", async () => {
+    const { client, taken, send } = await upload();
+    const gone = new Promise((resolve) => client.once("close", resolve));
+    let isOver = false;
+    taken.catch(() => undefined).finally(() => (isOver = true));
+    await send();
+
+    vi.advanceTimersByTime(29_999);
+    await turn();
+    const early = isOver;
+    vi.advanceTimersByTime(1);
+
+    await expect(taken).rejects.toThrow(new BodyAbortedError("the client sent nothing for 30 s"));
+    await gone;
+    expect(early).toBe(false);
+  });
+
+  it("is not cut for what the server itself takes long to do", async () => {
+    const reading = Promise.withResolvers<void>();
+    const slow = Promise.withResolvers<void>();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { client, taken } = await serve(async (message, response) => {
+      let read = 0;
+      for await (const { length } of streamBody({ message, response, count })) {
+        reading.resolve();
+        await slow.promise;
+        read += length;
+      }
+      return read;
+    });
+    client.write("x");
+    await reading.promise;
+
+    vi.advanceTimersByTime(10 * idleMs);
+    slow.resolve();
+    client.end("y");
+
+    expect(await taken).toBe(2);
   });
 });

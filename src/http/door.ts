@@ -3,8 +3,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
 import { ByteBudget } from "../oci/byte-budget.ts";
 import { BodyAbortedError } from "./body.ts";
+import { type ClientAddressOf, clientAddressBehind } from "./client-address.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Network } from "./networks.ts";
 import { empty, json, type Reply } from "./reply.ts";
 import { Request } from "./request.ts";
 import type { Gate, Protocol, Route, Witness } from "./route.ts";
@@ -17,6 +19,8 @@ export interface DoorOptions {
   readonly witness: Witness;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Proxies before us that are believed whom they ask for; default: none. */
+  readonly trustedProxies?: readonly Network[];
 }
 
 export type RequestListener = (message: IncomingMessage, response: ServerResponse) => void;
@@ -38,18 +42,25 @@ const noRoute: Route = {
  * The one door: finds the route, lets the gate judge, runs the handler, turns errors into the protocol's words, sends
  * the answer, writes one log line and the metrics.
  */
-export function openDoor({ protocols, gate, witness, log, metrics }: DoorOptions): RequestListener {
+export function openDoor({
+  protocols,
+  gate,
+  witness,
+  log,
+  metrics,
+  trustedProxies = [],
+}: DoorOptions): RequestListener {
   const entries = protocols.map(toEntry);
-  const budget = new ByteBudget(heldBodyBytes);
+  const room = { budget: new ByteBudget(heldBodyBytes), clientAddressOf: clientAddressBehind(trustedProxies) };
   const koa = new Koa();
   koa.on("error", (error: unknown) => {
     if (!isClientGone(error)) log.error("http.unexpected", describeError(error));
   });
   koa.use(async (context) => {
     const started = performance.now();
-    const exchange = begin(entries, budget, context.req, context.res);
+    const exchange = begin(entries, room, context.req, context.res);
     const reply = await answer(exchange, { gate, witness, log });
-    const bytes = await send(context, reply, exchange.request.id, log);
+    const bytes = await send(context, reply, { requestId: exchange.request.id, log });
     report({ exchange, reply, bytes, started, log, metrics, message: context.req });
   });
   return koa.callback() as RequestListener;
@@ -81,7 +92,7 @@ interface Exchange {
 
 function begin(
   entries: readonly Entry[],
-  budget: ByteBudget,
+  { budget, clientAddressOf }: { readonly budget: ByteBudget; readonly clientAddressOf: ClientAddressOf },
   message: IncomingMessage,
   response: ServerResponse,
 ): Exchange {
@@ -92,6 +103,7 @@ function begin(
   const request = new Request({
     id: randomUUID(),
     message,
+    clientAddress: clientAddressOf(message),
     response,
     route: match.kind === "route" ? match.route : noRoute,
     path,
@@ -184,7 +196,7 @@ function report({ exchange: { request }, reply, bytes, started, log, metrics, me
   log.info("http", {
     requestId: request.id,
     actor: request.actor.name,
-    remote: request.remoteAddress,
+    remote: request.clientAddress,
     method: request.method,
     path: splitTarget(message.url ?? "")[0].slice(0, 1024),
     route: request.route.id,

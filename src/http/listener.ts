@@ -8,7 +8,7 @@ import {
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { idleMs } from "./body.ts";
+import { idleMs as defaultIdleMs } from "./body.ts";
 import { discardRest, endAfterRequest } from "./rest-of-request.ts";
 
 export interface ListenOptions {
@@ -17,6 +17,8 @@ export interface ListenOptions {
   readonly port: number;
   /** PEM; absent: plain HTTP, for a proxy in front. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** How long a request's headers may take. */
+  readonly idleMs?: number;
 }
 
 export interface Listener {
@@ -28,20 +30,21 @@ export interface Listener {
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Progress is what keeps a request alive (body.ts, send.ts), so there is no limit on its whole length. */
-const timeouts: ServerOptions = {
+const timeouts = (idleMs: number): ServerOptions => ({
   requestTimeout: 0,
   headersTimeout: idleMs,
   keepAliveTimeout: 65_000,
-  connectionsCheckingInterval: 5_000,
+  connectionsCheckingInterval: Math.min(idleMs, 5_000),
   maxHeaderSize: 16 * 1024,
   noDelay: true,
-};
+});
 
-export async function listen(handler: Handler, { host, port, tls }: ListenOptions): Promise<Listener> {
+export async function listen(handler: Handler, options: ListenOptions): Promise<Listener> {
+  const { host, port, tls, idleMs = defaultIdleMs } = options;
   const server =
     tls === undefined
-      ? createHttpServer(timeouts)
-      : createHttpsServer({ ...timeouts, ...tls, ALPNProtocols: ["http/1.1"] });
+      ? createHttpServer(timeouts(idleMs))
+      : createHttpsServer({ ...timeouts(idleMs), ...tls, ALPNProtocols: ["http/1.1"] });
   const last = new WeakMap<Duplex, Exchange>();
   const serve: Handler = (request, response) => {
     last.set(request.socket, { request, response });

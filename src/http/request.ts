@@ -9,6 +9,8 @@ import type { Judgement, Route } from "./route.ts";
 export interface RequestParts {
   readonly id: string;
   readonly message: IncomingMessage;
+  /** As client-address.ts found it. */
+  readonly clientAddress: string;
   readonly response: ServerResponse;
   readonly route: Route;
   /** As it came, without the query. */
@@ -106,8 +108,9 @@ export class Request {
     return this.contentLength !== 0;
   }
 
-  get remoteAddress(): string {
-    return this.#parts.message.socket.remoteAddress ?? "";
+  /** Of whoever asks; of the proxy before us only where that one is not trusted. */
+  get clientAddress(): string {
+    return this.#parts.clientAddress;
   }
 
   /** Bytes of the body that were read so far. */

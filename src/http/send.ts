@@ -1,15 +1,22 @@
 import type { ServerResponse } from "node:http";
 import type { Context } from "koa";
-import { idleMs } from "./body.ts";
+import { idleMs as defaultIdleMs } from "./body.ts";
 import type { Log } from "./log.ts";
 import type { ByteStream, Reply } from "./reply.ts";
 import { discardRest, endAfterRequest } from "./rest-of-request.ts";
+
+export interface Sending {
+  readonly requestId: string;
+  readonly log: Log;
+  /** How long a client may take nothing before it is cut. */
+  readonly idleMs?: number;
+}
 
 /**
  * Sends `reply`; returns the bytes of body that went out. A stream that breaks off closes the connection. Koa's own way
  * of answering is passed by: it would look at body and headers once more for every request.
  */
-export async function send(context: Context, reply: Reply, requestId: string, log: Log): Promise<number> {
+export async function send(context: Context, reply: Reply, sending: Sending): Promise<number> {
   const { req, res } = context;
   context.respond = false;
   if (res.destroyed || !res.writable) return abandon(reply);
@@ -19,13 +26,13 @@ export async function send(context: Context, reply: Reply, requestId: string, lo
   if (!isWhole) discardRest(req);
   const mayEnd = isWhole || res.shouldKeepAlive;
   const { body } = reply;
-  res.writeHead(reply.status === 499 ? 400 : reply.status, headerList(reply, requestId));
+  res.writeHead(reply.status === 499 ? 400 : reply.status, headerList(reply, sending.requestId));
   if (body === undefined || req.method === "HEAD") {
     if (mayEnd) res.end();
     else endAfterRequest(req, res, Buffer.alloc(0));
     return abandon(reply);
   }
-  if (!Buffer.isBuffer(body)) return pump(res, body, requestId, log);
+  if (!Buffer.isBuffer(body)) return pump(res, body, sending);
   if (mayEnd) res.end(body);
   else endAfterRequest(req, res, body);
   return body.length;
@@ -50,11 +57,15 @@ async function abandon(reply: Reply): Promise<number> {
   return 0;
 }
 
-async function pump(res: ServerResponse, body: ByteStream, requestId: string, log: Log): Promise<number> {
+async function pump(
+  res: ServerResponse,
+  body: ByteStream,
+  { requestId, log, idleMs = defaultIdleMs }: Sending,
+): Promise<number> {
   let sent = 0;
   res.on("error", () => undefined);
   // The socket's own clock: it sees a slow reader take a part of a piece, which no callback tells.
-  res.setTimeout(idleMs, () => res.destroy(new Error("the client read nothing for 30 s")));
+  res.setTimeout(idleMs, () => res.destroy(new Error(`the client read nothing for ${idleMs / 1000} s`)));
   try {
     for await (const chunk of body.chunks()) {
       await write(res, chunk);

@@ -27,7 +27,29 @@ export async function forgetOldKeys(database: Database, ring: KeyRing): Promise<
   await database.query("", "delete from key_ring_checks where key_id <> $1", [ring.sealingId]);
 }
 
+/** Why `ring` is not the one that sealed rows of this database, and the mend; undefined when it is, or nothing is sealed yet. */
+export async function findRingFault(
+  database: Database,
+  ring: KeyRing,
+): Promise<{ text: string; mend: string } | undefined> {
+  const [table] = await database.query<{ made: boolean }>(
+    "",
+    "select to_regclass('key_ring_checks') is not null as made",
+  );
+  if (!table?.made) return undefined;
+  const fault = await findFault(database, ring);
+  return fault && { text: fault.text, mend: fault.mend };
+}
+
 async function verifyAll(database: Database, ring: KeyRing): Promise<void> {
+  const fault = await findFault(database, ring);
+  if (fault !== undefined) throw new Error(`${fault.text}. ${fault.mend}`, { cause: fault.cause });
+}
+
+async function findFault(
+  database: Database,
+  ring: KeyRing,
+): Promise<{ text: string; mend: string; cause: SealError } | undefined> {
   const rows = await database.query<{ key_id: string; sealed: Uint8Array }>(
     "",
     "select key_id, sealed from key_ring_checks",
@@ -37,12 +59,12 @@ async function verifyAll(database: Database, ring: KeyRing): Promise<void> {
       ring.open(purpose, { keyId, sealed });
     } catch (cause) {
       if (!(cause instanceof SealError)) throw cause;
-      throw new Error(
-        `the master key file does not belong to this database: ${cause.message}. ` +
-          `Start with the file that was used before (it is kept beside the data, or named by GOLDSEAL_MASTER_KEY_FILE); ` +
-          `it holds key ${keyId}, this one holds ${ring.ids.join(", ")}`,
-        { cause },
-      );
+      const text = `the master key file does not belong to this database: ${cause.message}`;
+      const mend =
+        `Start with the file that was used before (it is kept beside the data, or named by GOLDSEAL_MASTER_KEY_FILE); ` +
+        `it holds key ${keyId}, this one holds ${ring.ids.join(", ")}`;
+      return { text, mend, cause };
     }
   }
+  return undefined;
 }

@@ -91,7 +91,7 @@ export class AuditWitness implements Witness {
   }
 
   #noteBasic(request: Request): void {
-    const key = `${request.actor.id} ${request.actor.name} ${request.remoteAddress}`;
+    const key = `${request.actor.id} ${request.actor.name} ${request.clientAddress}`;
     if (this.#seen.has(key)) return;
     this.#seen.set(key, true);
     this.#noteSignIn(request, "basic");
@@ -115,7 +115,7 @@ export class AuditWitness implements Witness {
       actorId: actor.id,
       ...{ action, target, namespace },
       outcome: "done",
-      source: request.remoteAddress,
+      source: request.clientAddress,
       requestId: request.id,
       decisionId: undefined,
       detail: { route: route.id, method: request.method, ...rest, ...notes, ...judgement, ...more, ...asked },

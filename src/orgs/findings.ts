@@ -22,7 +22,7 @@ export function toEntry(
     ...{ at, action, target, namespace, detail, outcome: "done", decisionId: undefined },
     actor: request?.actor.name ?? "goldseal",
     actorId: request?.actor.id ?? 0,
-    source: request?.remoteAddress ?? "",
+    source: request?.clientAddress ?? "",
     requestId: request?.id ?? "",
   };
 }

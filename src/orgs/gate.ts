@@ -37,7 +37,7 @@ export function createGate(deps: GateDeps): Gate {
     const name = access.kind === "repository" ? tryRepositoryName(request.param("name")) : undefined;
     const challenge = () => challengeFor(request, access, name instanceof OciError ? undefined : name);
     const repository = name === undefined || name instanceof OciError ? "" : name;
-    const identity = await deps.authenticator.identify(credentials, request.remoteAddress, {
+    const identity = await deps.authenticator.identify(credentials, request.clientAddress, {
       repository,
       looked: request.looked,
     });

@@ -107,7 +107,7 @@ export class OrgsStore {
       await sql.query(
         "org-member-put",
         `insert into org_members (org, user_id, role) values ($1, $2, $3)
-         on conflict (org, user_id) do update set role = excluded.role, directory = null`,
+         on conflict (org, user_id) do update set role = excluded.role, directory = null, owner_directory = null`,
         [where.org, await getUserId(sql, where.name), role],
       );
       return before === undefined;
@@ -139,11 +139,41 @@ export async function addSyncedMembers(sql: Sql, org: string, directory: string,
   );
 }
 
+/** Owners by a directory's word; those whom a person made owners stay that person's. */
+export async function addSyncedOwners(sql: Sql, org: string, directory: string, userIds: readonly number[]) {
+  await sql.query(
+    "org-owners-add",
+    `insert into org_members as m (org, user_id, role, directory, owner_directory)
+     select $1, unnest($2::bigint[]), 'owner', $3, $3
+     on conflict (org, user_id) do update set role = 'owner', owner_directory = $3 where m.role <> 'owner'`,
+    [org, userIds, directory],
+  );
+}
+
+/**
+ * Ends what {@link addSyncedOwners} began, the membership too where a directory began that and no team is left. Nothing
+ * where no other owner who can sign in would be left.
+ */
+export async function removeSyncedOwners(sql: Sql, org: string, directory: string, userIds: readonly number[]) {
+  const rows = await sql.query<{ user_id: string }>(
+    "org-owners-remove",
+    `update org_members m set role = 'member', owner_directory = null
+     where m.org = $1 and m.user_id = any($2::bigint[]) and m.role = 'owner' and m.owner_directory = $3
+       and exists (select 1 from org_members o join users u on u.id = o.user_id
+                   where o.org = $1 and o.role = 'owner' and not u.suspended and o.user_id <> all($2::bigint[]))
+     returning m.user_id`,
+    [org, userIds, directory],
+  );
+  const were = rows.map(({ user_id }) => Number(user_id));
+  await removeSyncedMembers(sql, org, directory, were);
+}
+
 /** Ends what {@link addSyncedMembers} began, of those who are in no team of the organization any more. */
 export async function removeSyncedMembers(sql: Sql, org: string, directory: string, userIds: readonly number[]) {
   await sql.query(
     "org-members-remove",
     `delete from org_members m where m.org = $1 and m.user_id = any($2::bigint[]) and m.directory = $3
+     and m.role = 'member'
      and not exists (select 1 from team_members t where t.org = m.org and t.user_id = m.user_id)`,
     [org, userIds, directory],
   );

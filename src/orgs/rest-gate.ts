@@ -104,7 +104,7 @@ export async function judgeRest(identity: Asking, request: Request, matter: Rest
 async function signIn({ authenticator }: RestGateDeps, request: Request, access: RestAccess): Promise<Identity> {
   const credentials = parseAuthorization(request.headerAll("authorization"));
   if (credentials.kind === "basic") request.claimedName = credentials.name;
-  const identity = await authenticator.identifyForRest(credentials, request.remoteAddress, about(request, access));
+  const identity = await authenticator.identifyForRest(credentials, request.clientAddress, about(request, access));
   if (identity !== undefined) return identity;
   throw badRestCredentials(credentials);
 }

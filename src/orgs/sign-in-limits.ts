@@ -12,7 +12,7 @@ const windowMs = 60_000;
 export interface Attempt {
   /** As it was typed, whether or not there is such a user. */
   readonly account: string;
-  /** Address of the connection. What a header says of it counts for nothing: whoever sends the header chooses it. */
+  /** Address of whoever asks, as http/client-address.ts found it: a header counts only of a proxy that is trusted. */
   readonly source: string;
 }
 

@@ -58,6 +58,7 @@ export interface AnswerBody {
   readonly secret: string;
   readonly decision: string;
   readonly requestId: string;
+  readonly directories: Some<{ readonly name: string; readonly lastSync: unknown }>;
   readonly entries: Some<EntryWire>;
   readonly grants: readonly { readonly scope: string }[];
   readonly keys: Some<{ readonly kid: string; readonly [name: string]: string }>;
@@ -142,7 +143,8 @@ async function send(port: number, method: string, path: string, ask: Ask): Promi
   const { headers = {}, body, from = "127.0.0.1" } = ask;
   const outgoing = request({ host: "127.0.0.1", port, method, path, agent: false, localAddress: from });
   for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value);
-  outgoing.end(body);
+  // Once the answer is there, the connection may break over what is still being sent.
+  outgoing.on("error", () => undefined).end(body);
   const [incoming] = await once(outgoing, "response");
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk);

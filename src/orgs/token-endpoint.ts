@@ -124,7 +124,7 @@ async function signIn(deps: TokenEndpointDeps, request: Request): Promise<Who> {
   }
   const { kind } = credentials;
   if (kind === "basic") request.claimedName = credentials.name;
-  return toWho(kind === "basic" ? await deps.authenticator.identify(credentials, request.remoteAddress) : undefined);
+  return toWho(kind === "basic" ? await deps.authenticator.identify(credentials, request.clientAddress) : undefined);
 }
 
 async function signInByForm({ authenticator }: TokenEndpointDeps, request: Request, form: Form): Promise<Who> {
@@ -132,7 +132,7 @@ async function signInByForm({ authenticator }: TokenEndpointDeps, request: Reque
   const name = form.one("username") ?? "";
   const password = form.one("password") ?? "";
   request.claimedName = name;
-  return toWho(await authenticator.byPassword({ name, password }, request.remoteAddress));
+  return toWho(await authenticator.byPassword({ name, password }, request.clientAddress));
 }
 
 function toWho(identity: Identity | undefined): Who {

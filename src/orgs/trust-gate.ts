@@ -48,7 +48,7 @@ async function identify(
   const credentials = parseAuthorization(request.headerAll("authorization"));
   if (credentials.kind === "basic") request.claimedName = credentials.name;
   const about = { repository: repository ?? ("" as const) };
-  const identity = await authenticator.identify(credentials, request.remoteAddress, about);
+  const identity = await authenticator.identify(credentials, request.clientAddress, about);
   if (identity !== undefined) return identity;
   const fault = credentials.kind === "bearer" ? "invalid_token" : undefined;
   throw unauthorized(settings, "the credentials are not valid here, or no longer", { ...challenge, fault });

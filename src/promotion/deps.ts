@@ -62,7 +62,7 @@ export interface HistoryEntry {
   readonly detail: JsonObject;
 }
 
-/** Whoever knows something of images says it so; at most the `limit` newest. */
+/** Whoever knows something of images says it so; at most the `limit` newest, the newest first. */
 export type HistorySource = (asked: {
   readonly digest: Digest;
   readonly limit: number;

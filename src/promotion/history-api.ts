@@ -49,7 +49,9 @@ function getHistory(deps: PromotionDeps) {
     const { limit, ...asked } = readQuery(request, historyQuery);
     const digest = await resolve(deps, request, asked);
 
-    const found = (await Promise.all(deps.history.map((read) => read({ digest, limit })))).flat();
+    const newestFirst = await Promise.all(deps.history.map((read) => read({ digest, limit })));
+    // Sorting keeps the order of what happened in one millisecond, so each comes with its oldest first.
+    const found = newestFirst.flatMap((entries) => entries.toReversed());
     const names = [
       ...new Set(found.flatMap(({ repository, from }) => [repository, ...(from ? [from.repository] : [])])),
     ];

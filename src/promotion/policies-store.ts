@@ -63,6 +63,13 @@ export class PoliciesStore {
     return (await this.#database.query("promotion-offers", text, [target, after, limit])).map(fromRow);
   }
 
+  /** Those in use with a rule that is met by what a server says. */
+  async listLenient(): Promise<Policy[]> {
+    const text = `select ${COLUMNS} ${FROM} where p.enabled and p.terms @? '$.require[*] ? (@.class != "client-key")'
+      order by s.name, p.name`;
+    return (await this.#database.query("promotion-policies-lenient", text)).map(fromRow);
+  }
+
   /** True when it was made. What was agreed to is not this any more where the terms are others. @throws OciError NAME_UNKNOWN */
   put({ source, name, enabled, terms, by, at, agrees, check, confirm }: PutPolicy): Promise<boolean> {
     return this.#database.transaction(async (sql) => {

@@ -123,4 +123,19 @@ describe("GET /api/v1/history", () => {
     expect((await lab.rest("GET", "history?image=dev/story:1", { as: "bob" })).status).toBe(404);
     expect((await lab.rest("GET", "history")).status).toBe(400);
   });
+
+  it("keeps the order of what happened in one millisecond", async () => {
+    const digest = await lab.push("dev/quick", "1", "quick", "dora");
+    await reverse(await promote("dev/quick:1", "ops/quick:gold"));
+    await lab.app.database.query("", "update image_history set at = now() where digest = $1", [digest]);
+
+    const { history } = await lab.must(200, "GET", `history?digest=${digest}`);
+
+    const kinds = (history as { kind: string }[]).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => /^(pushed|promoted|reversed)$/.test(kind))).toEqual([
+      "pushed",
+      "promoted",
+      "reversed",
+    ]);
+  });
 });

@@ -52,7 +52,7 @@ export function getBlob(deps: RegistryDeps): LookAhead {
       const isSmall = size <= maxCachedBlobBytes;
       try {
         if (isSmall) return small(await load(cache, deps, digest, size), range, headers);
-        if (redirects(request.remoteAddress)) {
+        if (redirects(request.clientAddress)) {
           const url = await blobs.presign(digest, redirectSeconds);
           if (url !== undefined) return elsewhere(url, digest);
         }

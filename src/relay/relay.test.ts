@@ -3,6 +3,7 @@ import { request, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { freePort } from "../../conformance/harness/port.ts";
 import { digestOf } from "../oci/digest.ts";
 import { basic, openTestApp, type TestApp } from "../testing/open-test-app.ts";
 import { type FakeBridge, linesOf, problemOf, startFakeBridge } from "./testing/fake-bridge.ts";
@@ -218,13 +219,45 @@ describe("a look at the cluster", () => {
     ]);
     expect(await recorded("cluster-service")).toEqual([]);
   });
+
+  it("into an environment that is not there for the user is on record too", async () => {
+    bridge.answer = problemOf(404, "not-found", "there is no environment dev");
+
+    const hidden = await app.ask("GET", "/api/v1/cluster/networks?environment=dev", { as: "bob" });
+
+    expect([hidden.status, toJson(hidden.body).decision]).toEqual([404, expect.any(String)]);
+    expect(await recorded("cluster-networks")).toEqual([
+      expect.objectContaining({
+        ...{ actor: "bob", outcome: "refused", target: "cluster/networks" },
+        detail: expect.objectContaining({ message: "there is no environment dev" }),
+      }),
+    ]);
+  });
+
+  it("at what a service wrote is on record: who, of which service, of which environment; other looks are not", async () => {
+    bridge.answer = (response) =>
+      void response
+        .writeHead(200, { "content-type": "application/x-ndjson", "goldseal-environment": "prod" })
+        .end('{"text":"x"}\n');
+
+    const answer = await app.ask("GET", "/api/v1/cluster/services/api/logs?tail=5", { as: "alice" });
+    await app.ask("GET", "/api/v1/cluster/tasks", { as: "alice" });
+
+    expect([answer.status, answer.body.toString()]).toEqual([200, '{"text":"x"}\n']);
+    expect((await recorded("cluster-service-logs")).filter(({ outcome }) => outcome === "done")).toEqual([
+      expect.objectContaining({
+        ...{ actor: "alice", target: "cluster/services/api/logs" },
+        detail: expect.objectContaining({ service: "api", environment: "prod" }),
+      }),
+    ]);
+    expect(await recorded("cluster-tasks")).toEqual([]);
+  });
 });
 
 describe("a bridge that is not there", () => {
   it("is said to be away, and nothing was done", async () => {
-    const gone = await startFakeBridge();
-    await gone.close();
-    await using node = await app.openAnother({ GOLDSEAL_BRIDGE_URL: gone.url });
+    const nowhere = `http://127.0.0.1:${await freePort()}`;
+    await using node = await app.openAnother({ GOLDSEAL_BRIDGE_URL: nowhere });
 
     const answer = await node.ask("POST", DEPLOY, { as: "alice", body: SPEC });
 

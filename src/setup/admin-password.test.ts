@@ -40,7 +40,7 @@ describe("goldseal admin-password", () => {
     const origin = await again.ready();
     expect(await sees(origin, "the lost password")).toBe(401);
     expect(await sees(origin, output.trim())).toMatchObject({ entries: [{ target: "admin", outcome: "done" }] });
-  }, 60_000);
+  });
 
   it("makes no database where there is none", async () => {
     const empty = await newFolder();

@@ -3,12 +3,9 @@ import { chmod, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { prepareBlobs } from "../prepare.ts";
-import { checkUp } from "./checkup.ts";
 import { type Finding, reportFindings } from "./doctor.ts";
+import { bad, look as lookAt } from "./testing/look.ts";
 import { newFolder, postmasterOf, removeFolder, startServer } from "./testing/server-process.ts";
-
-const bad = (findings: readonly Finding[]) => findings.filter(({ verdict }) => verdict !== "ok");
 
 describe("goldseal doctor", () => {
   let data: string;
@@ -16,8 +13,7 @@ describe("goldseal doctor", () => {
     data = await newFolder();
   });
   afterEach(() => removeFolder(data));
-  const look = (env: Record<string, string> = {}, now = new Date()): Promise<Finding[]> =>
-    checkUp({ env: { GOLDSEAL_DATA: data, GOLDSEAL_LISTEN: "127.0.0.1:0", ...env }, now, prepareBlobs });
+  const look = (env: Record<string, string> = {}, now = new Date()): Promise<Finding[]> => lookAt(data, env, now);
 
   it("finds nothing wrong before the first start, while it runs, and after", async () => {
     expect(bad(await look())).toEqual([]);
@@ -50,7 +46,8 @@ describe("goldseal doctor", () => {
 
     const findings = bad(await look({}, new Date(Date.now() + 340 * 86_400_000)));
 
-    expect(findings.map(({ subject, mend }) => `${subject}: ${mend}`)).toEqual([
+    const wrong = findings.filter(({ verdict }) => verdict !== "unseen");
+    expect(wrong.map(({ subject, mend }) => `${subject}: ${mend}`)).toEqual([
       `secrets: chmod 600 ${join(data, "ca.key")}`,
       "database: put it back from your backup, or start with an empty GOLDSEAL_DATA",
       "tls: start again: it is made anew",
@@ -67,7 +64,12 @@ describe("goldseal doctor", () => {
     const findings = bad(await look());
 
     expect(postmaster).toBeGreaterThan(0);
-    expect(findings.map(({ verdict, subject }) => `${verdict} ${subject}`)).toEqual(["wrong database"]);
+    expect(findings.map(({ verdict, subject }) => `${verdict} ${subject}`)).toEqual([
+      "wrong database",
+      "unseen trust data",
+      "unseen quarantine",
+      "unseen policies",
+    ]);
   });
 
   it("notices a taken port, a database nobody answers for, and a clock behind the data", async () => {
@@ -93,6 +95,22 @@ describe("goldseal doctor", () => {
     expect(wrong).toEqual(["database", "master key", "port", "clock"]);
   });
 
+  it.each([
+    [{}, "ok: none is believed who asks: it is the other end of a connection"],
+    [
+      { GOLDSEAL_TLS: "off" },
+      "warning: TLS ends before this server, but no proxy is trusted: all clients behind one count as one",
+    ],
+    [
+      { GOLDSEAL_TLS: "off", GOLDSEAL_TRUSTED_PROXIES: "10.0.0.5,fd00:1::/64" },
+      "ok: 10.0.0.5/32, fd00:1::/64 are believed who asks",
+    ],
+  ])("says which proxies are trusted with %o", async (env, expected) => {
+    const findings = (await look(env)).filter(({ subject }) => subject === "proxies");
+
+    expect(findings.map(({ verdict, text }) => `${verdict}: ${text}`)).toEqual([expected]);
+  });
+
   it("answers 1 and the mend when something is wrong, 0 when not", () => {
     const lines: string[] = [];
     const fine: Finding = { verdict: "ok", subject: "a", text: "b" };
@@ -102,5 +120,7 @@ describe("goldseal doctor", () => {
       1,
     );
     expect(lines.join("\n")).toContain("mend: z");
+    reportFindings([fine, { verdict: "unseen", subject: "x", text: "not looked at: y" }], (l) => lines.push(l));
+    expect(lines.at(-1)).toBe("1 looked at, 0 wrong, 0 warnings, 1 not looked at");
   });
 });

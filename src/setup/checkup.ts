@@ -4,17 +4,19 @@ import { dirname, join } from "node:path";
 import { type Config, ConfigError, parseConfig } from "../config.ts";
 import { findFlaw } from "./certificates.ts";
 import { probeBlobFolder } from "./checkup-blobs.ts";
+import { type InspectDatabase, type SeenDatabase, seeDatabase } from "./checkup-database.ts";
+import { checkBridge, checkDirectories, type FindMistakes } from "./checkup-files.ts";
+import { checkMasterKey, type InspectKeys } from "./checkup-keys.ts";
+import { checkPolicy, type InspectPolicies } from "./checkup-policy.ts";
 import { isWritable, nearestExisting, tryConnect } from "./checkup-probes.ts";
 import { checkQuarantine, type InspectQuarantine } from "./checkup-quarantine.ts";
 import { checkTrustData, type InspectTrust } from "./checkup-trust.ts";
 import type { Finding } from "./doctor.ts";
 import { messageOf } from "./errors.ts";
 import { findFile } from "./files.ts";
-import { ok, warning, wrong } from "./findings.ts";
+import { ok, unseen, warning, wrong } from "./findings.ts";
 import { findHolder } from "./lock.ts";
-import { checkMasterKeys } from "./master-key.ts";
 import { reservePort } from "./port.ts";
-import { hasDatabase } from "./postgres-place.ts";
 import { certificateNames, urlHost } from "./primary.ts";
 
 export interface CheckupParts {
@@ -23,10 +25,13 @@ export interface CheckupParts {
   readonly now: Date;
   /** @throws Error that says what a bucket lacks */
   prepareBlobs(config: Config): Promise<{ readonly s3Checksums?: boolean }>;
-  /** Looks into the database; where it is not given, trust data is not looked at. */
-  readonly inspectTrust?: InspectTrust;
-  /** So with damaged bytes. */
-  readonly inspectQuarantine?: InspectQuarantine;
+  readonly inspectDatabase: InspectDatabase;
+  readonly inspectKeys: InspectKeys;
+  readonly inspectTrust: InspectTrust;
+  readonly inspectQuarantine: InspectQuarantine;
+  readonly inspectPolicies: InspectPolicies;
+  readonly findDirectoryMistakes: FindMistakes;
+  readonly findBridgeMistakes: FindMistakes;
 }
 
 interface Situation extends Omit<CheckupParts, "env" | "yamlText"> {
@@ -35,6 +40,7 @@ interface Situation extends Omit<CheckupParts, "env" | "yamlText"> {
   readonly isMade: boolean;
   /** The process that serves this data folder now. */
   readonly holder: string | undefined;
+  readonly database: SeenDatabase;
 }
 
 const GIB = 1024 ** 3;
@@ -53,37 +59,50 @@ export async function checkUp({ env, yamlText, ...parts }: CheckupParts): Promis
     () => true,
     () => false,
   );
-  const situation = {
-    ...parts,
-    config,
-    isMade,
-    holder: isMade ? await findHolder(config.dataFolder) : undefined,
-  };
-  const checks = [
-    checkRuntime,
-    checkData,
-    checkDisk,
-    checkSecrets,
-    checkDatabase,
-    checkTls,
-    checkKeys,
-    checkBlobs,
-    checkPort,
-    checkClock,
-    checkTrust,
-    checkDamage,
-  ];
+  const holder = isMade ? await findHolder(config.dataFolder) : undefined;
+  const database = await seeDatabase({ ...parts, config, isServed: holder !== undefined });
+  const situation = { ...parts, config, isMade, holder, database };
   const findings = [ok("settings", "no mistakes")];
-  for (const check of checks) findings.push(...(await attempt(check, situation)));
+  for (const [subject, check] of Object.entries(CHECKS)) findings.push(...(await attempt(subject, check, situation)));
+  for (const [subject, check] of Object.entries(IN_DATABASE)) {
+    const closed = database.whyClosed && unseen(subject, database.whyClosed);
+    findings.push(...(closed ? [closed] : await attempt(subject, check, situation)));
+  }
   return findings;
 }
 
+type Check = (situation: Situation) => Promise<readonly Finding[]>;
+
+/** By what they are about, in the order in which it is told. */
+const CHECKS: Readonly<Record<string, Check>> = {
+  runtime: checkRuntime,
+  data: checkData,
+  disk: checkDisk,
+  secrets: checkSecrets,
+  directories: ({ config, findDirectoryMistakes }) => checkDirectories(config, findDirectoryMistakes),
+  bridge: ({ config, findBridgeMistakes }) => checkBridge(config, findBridgeMistakes),
+  database: async ({ database }) => database.findings,
+  tls: checkTls,
+  proxies: checkProxies,
+  "master key": checkMasterKey,
+  blobs: checkBlobs,
+  port: checkPort,
+  clock: checkClock,
+};
+
+/** What only a database that answers can tell. */
+const IN_DATABASE: Readonly<Record<string, Check>> = {
+  "trust data": ({ holder, ...rest }) => checkTrustData({ ...rest, isServed: holder !== undefined }),
+  quarantine: ({ holder, ...rest }) => checkQuarantine({ ...rest, isServed: holder !== undefined }),
+  policies: ({ holder, ...rest }) => checkPolicy({ ...rest, isServed: holder !== undefined }),
+};
+
 /** A check that cannot even look is a finding too. */
-async function attempt(check: (situation: Situation) => Promise<Finding[]>, situation: Situation): Promise<Finding[]> {
+async function attempt(subject: string, check: Check, situation: Situation): Promise<readonly Finding[]> {
   try {
     return await check(situation);
   } catch (error) {
-    return [wrong(check.name.slice("check".length).toLowerCase(), messageOf(error))];
+    return [wrong(subject, messageOf(error))];
   }
 }
 
@@ -145,31 +164,6 @@ async function checkSecrets({ config, isMade }: Situation): Promise<Finding[]> {
   return findings.length > 0 ? findings : [ok("secrets", "readable by this user only")];
 }
 
-async function checkDatabase({ config, holder }: Situation): Promise<Finding[]> {
-  if (config.database.kind === "external") {
-    const url = new URL(config.database.url.reveal());
-    const host = url.searchParams.get("host") ?? url.hostname;
-    const port = Number(url.port || 5432);
-    const target = host.startsWith("/") ? { path: join(host, `.s.PGSQL.${port}`) } : { host, port };
-    const failure = await tryConnect(target);
-    if (failure === undefined) return [ok("database", `${host} takes connections`)];
-    return [wrong("database", `${host}: ${failure}`, "start that PostgreSQL, or mend GOLDSEAL_DATABASE_URL")];
-  }
-  const remembered = (await findFile(join(config.dataFolder, "postgres.folder")))?.trim();
-  const cluster = remembered ?? join(config.dataFolder, "postgres");
-  if ((await findFile(join(cluster, "PG_VERSION"))) === undefined) {
-    if (remembered === undefined) return [ok("database", "will be made by the first start")];
-    return [
-      wrong("database", `${cluster} is gone`, "put it back from your backup, or start with an empty GOLDSEAL_DATA"),
-    ];
-  }
-  if (holder === undefined) return [ok("database", `in ${cluster}, starts with Goldseal`)];
-  const sockets = (await findFile(join(cluster, "postmaster.pid")))?.split("\n")[4] ?? "";
-  const failure = await tryConnect({ path: join(sockets, ".s.PGSQL.5432") });
-  if (failure === undefined) return [ok("database", `in ${cluster}, takes connections`)];
-  return [wrong("database", `in ${cluster}: ${failure}`, `see ${join(config.dataFolder, "postgres.log")}`)];
-}
-
 async function checkTls({ config, now, isMade }: Situation): Promise<Finding[]> {
   if (config.tls.kind === "off") {
     return config.listen.host.startsWith("127.") || config.listen.host === "localhost" || config.listen.host === "::1"
@@ -194,17 +188,18 @@ async function checkTls({ config, now, isMade }: Situation): Promise<Finding[]> 
   return [ok("tls", `${config.tls.certFile} good until ${new X509Certificate(cert).validTo}`)];
 }
 
-async function checkKeys({ config }: Situation): Promise<Finding[]> {
-  const file = config.masterKeyFile;
-  const content = await findFile(file);
-  if (content !== undefined) {
-    checkMasterKeys(content, file);
-    return [ok("master key", `${file}: keep a copy of it elsewhere`)];
-  }
-  const isOurs = file === join(config.dataFolder, "master.key");
-  if (isOurs && !(await hasDatabase(config.dataFolder))) return [ok("master key", "will be made by the first start")];
+/** Whose X-Forwarded-For is believed. Where TLS ends before us, something stands there. */
+async function checkProxies({ config }: Situation): Promise<Finding[]> {
+  const trusted = config.trustedProxies.map(({ address, bits }) => `${address}/${bits}`);
+  if (trusted.length > 0) return [ok("proxies", `${trusted.join(", ")} are believed who asks`)];
+  if (config.tls.kind !== "off")
+    return [ok("proxies", "none is believed who asks: it is the other end of a connection")];
   return [
-    wrong("master key", `${file} is missing`, "put it back from your backup: without it nothing sealed can be opened"),
+    warning(
+      "proxies",
+      "TLS ends before this server, but no proxy is trusted: all clients behind one count as one",
+      "set GOLDSEAL_TRUSTED_PROXIES to its address, and have it set X-Forwarded-For",
+    ),
   ];
 }
 
@@ -264,14 +259,4 @@ async function checkClock({ config, now, isMade }: Situation): Promise<Finding[]
       "set the clock (timedatectl set-ntp true)",
     ),
   ];
-}
-
-async function checkTrust({ config, holder, inspectTrust }: Situation): Promise<Finding[]> {
-  if (inspectTrust === undefined) return [];
-  return checkTrustData({ config, isServed: holder !== undefined, inspectTrust });
-}
-
-async function checkDamage({ config, holder, inspectQuarantine }: Situation): Promise<Finding[]> {
-  if (inspectQuarantine === undefined) return [];
-  return checkQuarantine({ config, isServed: holder !== undefined, inspectQuarantine });
 }

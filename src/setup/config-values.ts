@@ -105,10 +105,30 @@ export function parseRedirect(text: string): BlobRedirect {
 }
 
 function parseNetwork(text: string): Network {
+  const network = findNetwork(text);
+  if (network === undefined) throw new Error("must be off, on, or networks like 10.0.0.0/8,fd00::/8");
+  return network;
+}
+
+/** Addresses and networks: `10.0.0.5,fd00:1::/64`. */
+export function parseProxies(text: string): readonly Network[] {
+  return text.split(",").map((part) => parseProxy(part.trim()));
+}
+
+function parseProxy(text: string): Network {
+  const network = findNetwork(text.includes("/") ? text : `${text}/${isIP(text) === 4 ? 32 : 128}`);
+  if (network === undefined)
+    throw new Error(`${JSON.stringify(text)} is no address or network, like 10.0.0.5 or fd00:1::/64`);
+  if (network.bits === 0) throw new Error(`${text} is everybody; name only proxies: they say who asks`);
+  return network;
+}
+
+function findNetwork(text: string): Network | undefined {
   const [address = "", bits = "", ...more] = text.split("/");
   const family = isIP(address);
-  const isRight = family !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128);
-  if (!isRight || more.length > 0) throw new Error("must be off, on, or networks like 10.0.0.0/8,fd00::/8");
+  // An address that holds on one interface only (%eth0) is none of a network.
+  const isRight = family !== 0 && !address.includes("%") && /^\d{1,3}$/.test(bits);
+  if (!isRight || Number(bits) > (family === 4 ? 32 : 128) || more.length > 0) return undefined;
   return { address, bits: Number(bits), family: family === 4 ? "ipv4" : "ipv6" };
 }
 

@@ -123,7 +123,7 @@ export async function listAttached(
      )
      select r.name as repository, f.digest, f.artifact_type, f.at, (
        select e.actor from image_history e where e.digest = f.digest and e.repository_id = f.id order by e.id limit 1) as by
-     from found f join repositories r on r.id = f.id order by f.at desc limit $2`,
+     from found f join repositories r on r.id = f.id order by f.at desc, f.digest limit $2`,
     [digest, limit],
   );
   return rows.map((row) => ({

@@ -8,7 +8,7 @@ const folder = new URL("./migrations/", import.meta.url);
  * processes may start at once. Returns the names applied.
  */
 export async function migrate(database: Database): Promise<string[]> {
-  const files = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();
+  const files = await listFiles();
   await database.transaction(async (sql) => {
     // "if not exists" alone fails when two processes find it missing at the same moment.
     await sql.query("", "select pg_advisory_xact_lock(hashtext('schema_migrations'))");
@@ -23,6 +23,23 @@ export async function migrate(database: Database): Promise<string[]> {
     if (await apply(database, name, text)) applied.push(name);
   }
   return applied;
+}
+
+/** Names that this database has not had: all of them before the first start. Changes nothing. */
+export async function listPending(database: Database): Promise<string[]> {
+  const files = await listFiles();
+  const [table] = await database.query<{ made: boolean }>(
+    "",
+    "select to_regclass('schema_migrations') is not null as made",
+  );
+  if (!table?.made) return files;
+  const applied = await database.query<{ name: string }>("", "select name from schema_migrations");
+  const had = new Set(applied.map(({ name }) => name));
+  return files.filter((name) => !had.has(name));
+}
+
+async function listFiles(): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();
 }
 
 function apply(database: Database, name: string, text: string): Promise<boolean> {

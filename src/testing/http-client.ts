@@ -1,5 +1,12 @@
 import { once } from "node:events";
-import { Agent, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
+import {
+  Agent,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request,
+} from "node:http";
 import { connect } from "node:net";
 import type { Readable } from "node:stream";
 
@@ -39,11 +46,10 @@ export class HttpClient {
       ...{ host: "127.0.0.1", port: this.#port, agent: this.#agent, method, path },
       headers: { ...credentials, ...headers },
     });
-    const answered = once(outgoing, "response");
+    const answered = answerTo(outgoing);
     if (body === undefined || typeof body === "string" || Buffer.isBuffer(body)) outgoing.end(body);
     else body.pipe(outgoing);
-    const [message] = await answered;
-    return toAnswer(message);
+    return toAnswer(await answered);
   }
 
   /**
@@ -57,13 +63,12 @@ export class HttpClient {
       ...{ host: "127.0.0.1", port: this.#port, agent: this.#agent, method, path },
       headers: { ...credentials, ...headers, expect: "100-continue", "content-length": content.length },
     });
-    const answered = once(outgoing, "response");
+    const answered = answerTo(outgoing);
     outgoing.flushHeaders();
     await Promise.race([once(outgoing, "continue"), answered.then(refusedEarly)]);
     return async () => {
       outgoing.end(content);
-      const [message] = await answered;
-      return toAnswer(message);
+      return toAnswer(await answered);
     };
   }
 
@@ -77,7 +82,7 @@ export class HttpClient {
     socket.on("data", (piece: Buffer) => pieces.push(piece));
     // A server that refuses may reset while the rest is being sent; what it said before counts.
     socket.on("error", () => undefined);
-    socket.setTimeout(5_000, () => socket.destroy());
+    socket.setTimeout(60_000, () => socket.destroy());
     socket.write(bytes);
     await once(socket, "close");
     return Buffer.concat(pieces).toString("latin1");
@@ -97,11 +102,18 @@ export class HttpClient {
   }
 }
 
+/** Once it is there, the connection may break over what is still being sent: that is nobody's error. */
+function answerTo(outgoing: ClientRequest): Promise<IncomingMessage[]> {
+  outgoing.on("error", () => undefined);
+  return once(outgoing, "response");
+}
+
 async function refusedEarly([message]: IncomingMessage[]): Promise<never> {
   throw new Error(`the body was not asked for: ${message?.statusCode}`);
 }
 
-async function toAnswer(message: IncomingMessage): Promise<Answer> {
+async function toAnswer([message]: readonly IncomingMessage[]): Promise<Answer> {
+  if (message === undefined) throw new Error("no answer");
   const pieces: Buffer[] = [];
   for await (const piece of message) pieces.push(piece);
   const body = Buffer.concat(pieces);

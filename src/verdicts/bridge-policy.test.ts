@@ -208,7 +208,10 @@ describe("PUT /api/v1/policies/bridge", () => {
   it("is on record with its version and its signers", async () => {
     await put(signed([alice, bob]));
 
-    const [row] = await app.database.query("", "select actor, detail from audit_log order by id desc limit 1");
+    const [row] = await app.database.query(
+      "",
+      "select actor, detail from audit_log where detail ->> 'route' = 'bridge-policy-put' order by id desc limit 1",
+    );
     expect(row).toMatchObject({
       actor: "admin",
       detail: { route: "bridge-policy-put", asked: { version: 7, signers: [{ user: "alice" }, { user: "bob" }] } },

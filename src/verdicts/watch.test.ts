@@ -95,11 +95,14 @@ describe("what verdicts rest on", () => {
     const [stamp, kept] = [await stampOf("ops/barrier"), await keptOf("ops/barrier")];
     over.resolve();
     await old;
-    await pull("ops/barrier");
-    await pull("ops/barrier");
+    const keptAfterwards = async () => {
+      await pull("ops/barrier");
+      return keptOf("ops/barrier");
+    };
 
     expect([during, stamp, kept]).toEqual([[200, 200], undefined, 0]);
-    expect(await keptOf("ops/barrier")).toBe(1);
+    // Transactions of other databases count too, of test files beside this one.
+    await expect.poll(keptAfterwards).toBe(1);
   });
 });
 

@@ -5,6 +5,7 @@ import { median, type Pace, type Sample } from "../measure.ts";
 import { cpuNanos } from "../processes.ts";
 import { type Server, startGoldseal } from "../servers.ts";
 import { figure } from "../table.ts";
+import { conclude } from "../targets.ts";
 import { catalogPages, maxPageMs, type PageResult } from "./catalog.ts";
 import { type JudgingResult, judgingLine, maxShare, measureJudging } from "./judging.ts";
 import { askAround, askFrom, type Target } from "./loads.ts";
@@ -43,9 +44,7 @@ export async function accessBench(folder: string, { pace, names, jsonFile }: Acc
     const wanted = (part: Part) => (part !== "control" && names.length === 0) || names.includes(part);
     const all = await measureAll(server, { pace, folder, wanted });
     if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify(all, null, 2)}\n`);
-    const misses = all.targets.filter(({ met }) => !met);
-    console.log(`\n${all.targets.length} targets, ${misses.length} missed`);
-    return 0;
+    return conclude(all.targets);
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
   }

@@ -5,6 +5,7 @@ import { World } from "../../swarm/world.ts";
 import { median, type Pace } from "../measure.ts";
 import { type Interval, intervalOf, percentOf, takeTurns } from "../paired.ts";
 import { figure } from "../table.ts";
+import { conclude } from "../targets.ts";
 import { type Ways, waysOf } from "./ways.ts";
 
 /** How much longer than docker it may take until the task runs. */
@@ -44,10 +45,9 @@ export async function deployBench({ pace, jsonFile }: DeployOptions): Promise<nu
     if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ pace, result }, null, 2)}\n`);
     const isMet = result.surcharge.middle < maxSurcharge;
     console.log(
-      `${isMet ? "reached" : "MISSED "} goldseal deploy takes < ${maxSurcharge * 100} % longer than docker service create by digest\n`,
+      `${isMet ? "reached" : "MISSED "} goldseal deploy takes < ${maxSurcharge * 100} % longer than docker service create by digest`,
     );
-    console.log(`1 targets, ${isMet ? 0 : 1} missed`);
-    return 0;
+    return conclude([{ met: isMet }]);
   } finally {
     await world.close();
   }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Pace } from "../measure.ts";
 import { type Server, startGoldseal } from "../servers.ts";
+import { conclude } from "../targets.ts";
 import { type Collection, type Latencies, pushAtIdle, pushWhileCollecting } from "./marking.ts";
 import { type PageTimes, timePages } from "./pages.ts";
 import { dropTags, FULL, QUICK, seedScale } from "./seed.ts";
@@ -46,8 +47,7 @@ export async function scaleBench(folder: string, { pace, names, quick, jsonFile 
     ];
     for (const { name, met } of targets) if (!met) console.log(`MISSED  ${name}`);
     if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ sizes, pace, pages, collections }, null, 2)}\n`);
-    console.log(`\n${targets.length} targets, ${targets.filter(({ met }) => !met).length} missed`);
-    return 0;
+    return conclude(targets);
   } finally {
     await server.stop();
   }

@@ -6,6 +6,7 @@ import { basic, Client } from "../client.ts";
 import { type Comparison, comparisonText, newTally, surcharge, timeRound, toComparison } from "../courses.ts";
 import type { Pace } from "../measure.ts";
 import { type Server, startGoldseal } from "../servers.ts";
+import { conclude } from "../targets.ts";
 import { enforce } from "./policed.ts";
 
 /** How much more a manifest GET may cost where a policy is enforced. */
@@ -39,13 +40,12 @@ export async function trustBench(folder: string, { pace, jsonFile }: TrustOption
     await checkAnswers(server, { policed, free });
     const results = await measureAll(server, { policed, free }, pace);
     if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ pace, results }, null, 2)}\n`);
-    const met = results.map(({ difference }) => difference.middle < maxSurcharge);
-    for (const [at, { connections, by }] of results.entries())
+    const targets = results.map(({ difference, ...result }) => ({ ...result, met: difference.middle < maxSurcharge }));
+    for (const { connections, by, met } of targets)
       console.log(
-        `${met[at] ? "reached" : "MISSED "} enforce costs < ${maxSurcharge * 100} % more of a manifest GET by ${by}, ${connections} conn`,
+        `${met ? "reached" : "MISSED "} enforce costs < ${maxSurcharge * 100} % more of a manifest GET by ${by}, ${connections} conn`,
       );
-    console.log(`\n${results.length} targets, ${met.filter((one) => !one).length} missed`);
-    return 0;
+    return conclude(targets);
   } finally {
     await server.stop();
   }

@@ -63,7 +63,7 @@ services:
   db:
     image: ${this.#world.image("s2")}
     networks: {back: {aliases: [database]}}
-    deploy: {endpoint_mode: dnsrr}
+    deploy: {endpoint_mode: dnsrr, update_config: {monitor: 250ms}}
 ${more}
 networks: {back: {attachable: true}}
 secrets: {key: {file: ./key.txt}}
@@ -99,7 +99,9 @@ secrets: {key: {file: ./key.txt}}
       },
     );
     await report.check("its services find each other by their short names and aliases", async () => {
-      for (const name of ["db", "database", "web"]) await this.#inside("shop_web", "nslookup", name);
+      // Nodes tell each other of names by gossip: at once, or where that was missed within half a minute.
+      for (const name of ["db", "database", "web"])
+        await until(`${name} is found`, () => this.#inside("shop_web", "nslookup", name));
     });
     await report.check(
       "a secret of a file is where its service looks for it, and other content is another secret",

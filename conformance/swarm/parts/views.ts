@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../harness/report.ts";
 import { askEngine, type Loose, listOf, until } from "../lab/engine.ts";
-import { equal } from "../looking.ts";
+import { equal, QUICK, running } from "../looking.ts";
 import type { World } from "../world.ts";
 import { RUNS } from "./deploying.ts";
 
@@ -25,6 +25,8 @@ export async function views(world: World, report: Report): Promise<void> {
   await report.check("once its service is gone the network is removed", async () => {
     await done(world, "service.remove", { name: SERVICE });
     await until("nobody hangs on the network", async () => (await usersOf(world)).length === 0);
+    // The managers keep a network until they have given up its tasks too: a moment after the service.
+    await until("no task of it is left", async () => (await running(world, SERVICE)).length === 0);
     await done(world, "network.remove", { name: NETWORK });
     equal(await named(world, "/networks", NETWORK), []);
   });
@@ -78,7 +80,7 @@ async function checkNetworks(report: Report, world: World): Promise<void> {
 
 async function checkVolumes(report: Report, world: World): Promise<void> {
   const { last } = await world.deploy({
-    ...{ name: SERVICE, image: world.image("views"), networks: [NETWORK], endpointMode: "dnsrr" },
+    ...{ name: SERVICE, image: world.image("views"), networks: [NETWORK], endpointMode: "dnsrr", update: QUICK },
     mounts: [{ type: "volume", source: VOLUME, target: "/data" }],
     constraints: ["node.hostname==w2"],
   });
@@ -161,7 +163,7 @@ async function checkServices(report: Report, world: World): Promise<void> {
   });
   await report.check("so does the log of a terminal, of which the engine tells no streams", async () => {
     const name = `${SERVICE}-tty`;
-    const { last } = await world.deploy({ name, image: world.image("views"), tty: true });
+    const { last } = await world.deploy({ name, image: world.image("views"), tty: true, update: QUICK });
     equal((last?.outcome as Loose | undefined)?.kind ?? last, "deployed");
     const lines = await logOf(world, name);
     equal(

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { findBase64 } from "../../trust/strict-json.ts";
-import { findSubnet } from "./subnet.ts";
+import { isWholeSubnet } from "./subnet.ts";
 
 export const nameSchema = z
   .string()
@@ -15,9 +15,7 @@ export const labelsSchema = z.record(labelName, labelValue).default({});
 /** What no order may make: engines have these. */
 const OWN_NETWORKS = ["bridge", "host", "none", "ingress", "docker_gwbridge"];
 
-const subnetSchema = z
-  .string()
-  .refine((text) => findSubnet(text) !== undefined, "a subnet such as 10.20.0.0/24, without bits beside its prefix");
+const subnetSchema = z.string().refine(isWholeSubnet, "a subnet such as 10.20.0.0/24, without bits beside its prefix");
 
 export const networkSchema = z.strictObject({
   name: nameSchema.refine((name) => !OWN_NETWORKS.includes(name), "an engine's own network"),

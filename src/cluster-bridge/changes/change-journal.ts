@@ -17,14 +17,14 @@ export interface Target {
 const beganSchema = z.object({
   ...{ event: z.literal("change"), id: z.string(), action: z.string(), name: z.string() },
   kind: z.enum(["network", "secret", "config", "node"]),
-  /** Of a node. */
+  /** Of a node, or of a network that is made: what the engine was told. */
   wanted: z.unknown().optional(),
 });
 export type Began = z.infer<typeof beganSchema>;
 
 /**
  * Changes of what is no service: in the journal before the engine hears of each, and after. Of what was ordered only the
- * hash stands there, and of a secret not even that.
+ * hash stands there, of nodes and networks what the engine was told, and of a secret not even the hash.
  */
 export class ChangeJournal {
   readonly #core: Pick<Core, "journal">;
@@ -40,8 +40,8 @@ export class ChangeJournal {
     return this.#turns.run(target.kind, () => act(new Change(this.#core, order, target)));
   }
 
-  /** What was begun when the bridge was killed, or the engine fell silent: `look` tells whether it is as was ordered. */
-  async recover(look: (began: Began) => Promise<boolean>): Promise<void> {
+  /** What was begun when the bridge was killed, or the engine fell silent. */
+  async recover(look: Look): Promise<void> {
     if (this.#isRecovering) return;
     this.#isRecovering = true;
     try {
@@ -51,17 +51,21 @@ export class ChangeJournal {
     }
   }
 
-  async #recover(look: (began: Began) => Promise<boolean>): Promise<void> {
+  async #recover(look: Look): Promise<void> {
     const { journal } = this.#core;
     for (const began of findBegun(journal.records)) {
       await this.#turns.run(began.kind, async () => {
         if (!findBegun(journal.records).some(({ id }) => id === began.id)) return;
-        const event = (await look(began)) ? "changed" : "not-changed";
-        await journal.append({ event, id: began.id, reason: "found afterwards" });
+        const found = await look(began);
+        const reason = found.why === undefined ? "found afterwards" : `found afterwards: ${found.why}`;
+        await journal.append({ event: found.isDone ? "changed" : "not-changed", id: began.id, reason });
       });
     }
   }
 }
+
+/** Tells whether it is as was ordered; and where that says something, why not. */
+export type Look = (began: Began) => Promise<{ readonly isDone: boolean; readonly why?: string }>;
 
 /** One change, not begun yet. */
 export class Change {

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { JsonObject } from "../../oci/json.ts";
 import type { ActionHandler, ActionTable, Ordered, Outcome } from "../actions.ts";
 import type { Core } from "../core.ts";
@@ -11,10 +10,8 @@ import { isEncrypted } from "../views/networks-view.ts";
 import { labelsAt, listAt, textAt } from "../views/wire.ts";
 import { type NetworkBody, networkSchema, removeSchema } from "./bodies.ts";
 import type { Change, ChangeJournal } from "./change-journal.ts";
-import { findTakenAddresses, overlapEachOther, whyUnencrypted } from "./network-rules.ts";
+import { findTakenAddresses, overlapEachOther, readMadeNetwork, whyUnencrypted } from "./network-rules.ts";
 import { requireOwn } from "./own.ts";
-
-const [SET_UP_MS, POLL_MS] = [15_000, 100] as const;
 
 type Manager = ReturnType<Core["engines"]["manager"]>;
 
@@ -38,29 +35,35 @@ function create(manager: Manager, journal: ChangeJournal): ActionHandler {
 
 async function make(manager: Manager, order: Ordered, body: NetworkBody, change: Change): Promise<Outcome> {
   const definition = toDefinition(body, { [ENVIRONMENT_LABEL]: order.environment, [INTENT_LABEL]: change.id });
-  await change.tell(async () => {
+  const tell = async (): Promise<void> => {
     await manager.call("POST", "/networks/create", { body: Buffer.from(JSON.stringify(definition)) });
-    const made = await readMade(manager, change.id);
-    const difference = made === undefined ? "it is not there" : findNetworkDifference(body, definition, made);
-    if (difference === undefined) return;
-    if (made !== undefined) await manager.call("DELETE", `/networks/${textAt(made, "Id")}`, { expected: [404] });
-    throw new BridgeError("ENGINE", `the engine holds another network than was ordered: ${difference}`);
-  });
+    const fault = await findMadeFault(manager, change.id, definition);
+    if (fault !== undefined) throw new BridgeError("ENGINE", fault);
+  };
+  await change.tell(tell, { wanted: definition });
   return { kind: "done", network: body.name };
 }
 
-/** Its addresses, and whether it is encrypted, are told once the managers have set them up: a moment later. */
-async function readMade(manager: Manager, id: string): Promise<JsonObject | undefined> {
-  const endsMs = performance.now() + SET_UP_MS;
-  for (;;) {
-    const made = (await readNetworks(manager)).find((network) => labelsAt(network, "Labels")[INTENT_LABEL] === id);
-    const isSetUp = listAt(made, "IPAM", "Config").length > 0;
-    if (isSetUp || performance.now() > endsMs) return made;
-    await delay(POLL_MS);
-  }
+/**
+ * Why a network was not made as it was ordered; undefined: it was. What is another one than that is taken away again.
+ * @param id of the change, which stands in its labels
+ * @param wanted what the engine was told
+ * @throws BridgeError ENGINE, SILENT
+ */
+export async function findMadeFault(
+  manager: Pick<Manager, "list" | "call">,
+  id: string,
+  wanted: JsonObject,
+): Promise<string | undefined> {
+  const made = await readMadeNetwork(manager, (network) => labelsAt(network, "Labels")[INTENT_LABEL] === id);
+  if (made === undefined) return "the engine made no network";
+  const difference = findNetworkDifference(wanted, made);
+  if (difference === undefined) return undefined;
+  await manager.call("DELETE", `/networks/${textAt(made, "Id")}`, { expected: [404] });
+  return `the engine holds another network than was ordered: ${difference}`;
 }
 
-function toDefinition(body: NetworkBody, own: Readonly<Record<string, string>>) {
+function toDefinition(body: NetworkBody, own: Readonly<Record<string, string>>): JsonObject {
   const { name, attachable, internal, encrypted, subnets, labels } = body;
   return {
     ...{ Name: name, CheckDuplicate: true, Driver: "overlay", Scope: "swarm" },
@@ -72,20 +75,16 @@ function toDefinition(body: NetworkBody, own: Readonly<Record<string, string>>) 
 }
 
 /** What the engine adds of its own accord, such as the number of the VXLAN, makes no other network of it. */
-function findNetworkDifference(
-  { encrypted, subnets }: NetworkBody,
-  sent: ReturnType<typeof toDefinition>,
-  held: JsonObject,
-): string | undefined {
-  if (isEncrypted(held) !== encrypted) return "Options.encrypted";
-  if (!subnets.every((subnet) => subnetsOf(held).includes(subnet))) return "IPAM.Config";
-  const { Name, Driver, Scope, Attachable, Internal, Ingress, Labels } = sent;
-  const shown = ["Name", "Driver", "Scope", "Attachable", "Internal", "Ingress", "Labels"];
-  return findDifference(
-    { Name, Driver, Scope, Attachable, Internal, Ingress, Labels },
-    Object.fromEntries(shown.map((name) => [name, held[name]])),
+function findNetworkDifference(sent: JsonObject, held: JsonObject): string | undefined {
+  if (isEncrypted(held) !== isEncrypted(sent)) return "Options.encrypted";
+  if (!subnetsOf(sent).every((subnet) => subnetsOf(held).includes(subnet))) return "IPAM.Config";
+  const [ordered, shown] = [sent, held].map((network) =>
+    Object.fromEntries(COMPARED.map((name) => [name, network[name] ?? null])),
   );
+  return findDifference(ordered, shown);
 }
+
+const COMPARED = ["Name", "Driver", "Scope", "Attachable", "Internal", "Ingress", "Labels"];
 
 const readNetworks = async (manager: Manager): Promise<JsonObject[]> =>
   (await manager.list("/networks")).filter(isOfCluster);

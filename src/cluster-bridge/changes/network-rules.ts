@@ -1,8 +1,10 @@
 /** What the cluster asks of every network that the bridge makes, ordered alone or in a stack. */
+import { setTimeout as delay } from "node:timers/promises";
 import type { JsonObject } from "../../oci/json.ts";
 import { isRecent } from "../swarm.ts";
-import { textAt } from "../views/wire.ts";
-import { overlap, rangeOf } from "./subnet.ts";
+import { isOfCluster } from "../views/networks.ts";
+import { listAt, textAt } from "../views/wire.ts";
+import { overlap, parseSubnet } from "./subnet.ts";
 
 /** A network with the subnets that it has or shall have. */
 export interface Addressed {
@@ -10,21 +12,41 @@ export interface Addressed {
   readonly subnets: readonly string[];
 }
 
+const [SET_UP_MS, POLL_MS] = [15_000, 100] as const;
+
+/**
+ * A network that was just made; undefined: it is not there. Its addresses, and whether it is encrypted, are told once the
+ * managers have set them up: a moment later.
+ */
+export async function readMadeNetwork(
+  manager: { list(path: string): Promise<JsonObject[]> },
+  isIt: (network: JsonObject) => boolean,
+): Promise<JsonObject | undefined> {
+  const endsMs = performance.now() + SET_UP_MS;
+  for (;;) {
+    // A manager shows its own node's networks too, which may have the same names.
+    const made = (await manager.list("/networks")).filter(isOfCluster).find(isIt);
+    const isSetUp = listAt(made, "IPAM", "Config").length > 0;
+    if (isSetUp || performance.now() > endsMs) return made;
+    await delay(POLL_MS);
+  }
+}
+
 /** Subnets of others that overlap one of these, with whose they are. Engines say nothing, and let tasks wait for an address for ever. */
 export function findTakenAddresses(subnets: readonly string[], others: readonly Addressed[]): string[] {
-  const wanted = subnets.flatMap((text) => rangeOf(text) ?? []);
+  const wanted = subnets.flatMap((text) => parseSubnet(text) ?? []);
   return others.flatMap(({ name, subnets: held }) =>
     held.flatMap((text) => {
-      const range = rangeOf(text);
-      const isTaken = range !== undefined && wanted.some((one) => overlap(one, range));
+      const subnet = parseSubnet(text);
+      const isTaken = subnet !== undefined && wanted.some((one) => overlap(one, subnet));
       return isTaken ? [`${text} is the network ${name}'s: choose other addresses`] : [];
     }),
   );
 }
 
 export function overlapEachOther(subnets: readonly string[]): boolean {
-  const ranges = subnets.flatMap((text) => rangeOf(text) ?? []);
-  return ranges.some((one, index) => ranges.slice(index + 1).some((other) => overlap(one, other)));
+  const parsed = subnets.flatMap((text) => parseSubnet(text) ?? []);
+  return parsed.some((one, index) => parsed.slice(index + 1).some((other) => overlap(one, other)));
 }
 
 /**

@@ -101,6 +101,42 @@ describe("network.create", () => {
   });
 });
 
+describe("network.create over which the engine fell silent", () => {
+  const last = async () => (await readChanges(lab().lab.folder)).at(-1);
+
+  it.each<[string, (made: Loose) => void, string, RegExp, string[]]>([
+    ["as it was ordered", () => undefined, "changed", /^found afterwards$/, ["vault"]],
+    [
+      "another one, which is taken away",
+      put(["Internal"], true),
+      "not-changed",
+      /another network than was ordered: Internal$/,
+      [],
+    ],
+    ["in the clear", put(["Options"], {}), "not-changed", /than was ordered: Options.encrypted$/, []],
+    ["with other addresses", put(["IPAM", "Config"], [{ Subnet: "10.99.0.0/24" }]), "not-changed", /IPAM.Config$/, []],
+  ])("is found afterwards: %s", async (_what, change, event, reason, left) => {
+    const [manager] = lab().cluster.nodes;
+    if (manager === undefined) throw new Error("no manager");
+    manager.onBody = (line, body) => {
+      if (line !== "POST /networks/create") return;
+      const made = { ...body, Id: "made", Scope: "swarm" };
+      change(made);
+      lab().cluster.add("networks", made);
+    };
+    manager.attack = (method, _path, response) => method === "POST" && Boolean(response.destroy());
+
+    const body = { name: "vault", encrypted: true, subnets: ["10.20.0.0/24"] };
+    expect(await lab().order("network.create", body)).toMatchObject({ code: "silent" });
+    manager.attack = () => false;
+    await lab().stop();
+    await lab().start();
+
+    await expect.poll(last).toMatchObject({ event, reason: expect.stringMatching(reason) });
+    expect(networks().map(({ Name }) => Name)).toEqual(left);
+  });
+});
+
 describe("network.remove", () => {
   it("removes one that nobody uses", async () => {
     lab().cluster.add("networks", networkOf("backend", { environment: "prod" }));

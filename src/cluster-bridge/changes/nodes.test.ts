@@ -132,26 +132,22 @@ describe("a change of which nobody knows whether it was done", () => {
     ["at a start", "after", "changed"],
     ["at a start", "before", "not-changed"],
     ["while the bridge runs", "after", "changed"],
-  ] as const)(
-    "is looked at %s: the engine fell silent %s it was done",
-    async (moment, when, event) => {
-      silence(when);
-      const outcome = await update({ node: "w1", availability: "pause" });
-      expect(outcome).toMatchObject({ code: "silent" });
-      expect((await readChanges(lab().lab.folder)).filter((line) => String(line.event).endsWith("changed"))).toEqual(
-        [],
-      );
-      node("m1").attack = () => false;
+  ] as const)("is looked at %s: the engine fell silent %s it was done", async (moment, when, event) => {
+    silence(when);
+    const outcome = await update({ node: "w1", availability: "pause" });
+    expect(outcome).toMatchObject({ code: "silent" });
+    // The bridge looks again every few seconds, and may have looked by now.
+    const told = (await readChanges(lab().lab.folder)).filter((line) => String(line.event).endsWith("changed"));
+    expect(told.filter(({ reason }) => reason !== "found afterwards")).toEqual([]);
+    node("m1").attack = () => false;
 
-      if (moment === "at a start") {
-        await lab().stop();
-        await lab().start();
-      }
+    if (moment === "at a start") {
+      await lab().stop();
+      await lab().start();
+    }
 
-      await expect
-        .poll(async () => (await readChanges(lab().lab.folder)).at(-1))
-        .toMatchObject({ event, reason: "found afterwards" });
-    },
-    30_000,
-  );
+    await expect
+      .poll(async () => (await readChanges(lab().lab.folder)).at(-1))
+      .toMatchObject({ event, reason: "found afterwards" });
+  });
 });

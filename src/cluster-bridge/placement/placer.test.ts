@@ -105,14 +105,15 @@ describe("Placer", () => {
     for (const engine of [manager, worker]) {
       engine.nodes.clear();
       engine.writes.length = 0;
-      [engine.tasks, engine.services, engine.beforeWrite] = [[], [], () => undefined];
+      [engine.tasks, engine.services] = [[], []];
+      [engine.beforeWrite, engine.beforeNodes] = [() => undefined, () => undefined];
     }
   });
 
-  const place = async (more: object = {}, serviceId?: string) => {
+  const place = async (more: object = {}, serviceId?: string, unknownMs = 60_000) => {
     const decisions = await lab().start();
     const engines = await Engines.open({ engine: manager.endpoint, engines: new Map([["w1", worker.endpoint]]) });
-    const placer = new Placer({ ...decisions, engines });
+    const placer = new Placer({ ...decisions, engines, unknownMs });
     return placer.place({ spec: spec(more), environment: "prod", pinned: pinned(image), id: "intent-1", serviceId });
   };
   const usernsOnly = put(["environments", "prod", "placement"], { usernsOnly: true });
@@ -130,6 +131,37 @@ describe("Placer", () => {
       ["w2", 1],
     ]);
     expect(manager.writes).toEqual([]);
+  });
+
+  describe("when the managers have a new leader, to whom every node is unknown until it reports", () => {
+    beforeEach(() => {
+      for (const name of ["m1", "w1", "w2"]) manager.addNode(name, {}, "unknown");
+    });
+
+    it("looks again until one has", async () => {
+      let looks = 0;
+      manager.beforeNodes = () => void (++looks === 3 && manager.addNode("w1"));
+
+      const { report } = await place();
+
+      expect(report.nodes.map(({ node, tasks }) => [node, tasks])).toEqual([
+        ["m1", 0],
+        ["w1", 1],
+        ["w2", 0],
+      ]);
+      expect(looks).toBe(3);
+    });
+
+    it("refuses what no node could run even so: it does not look for ever, nor for a node that is down", async () => {
+      const message = "web can run nowhere: no node is ready: m1 is unknown, w1 is unknown, w2 is unknown";
+      await expect(place({}, undefined, 0)).rejects.toMatchObject({ code: "PLACEMENT", message });
+
+      for (const name of ["m1", "w1", "w2"]) manager.addNode(name, {}, "down");
+      await expect(place()).rejects.toMatchObject({
+        code: "PLACEMENT",
+        message: message.replaceAll("unknown", "down"),
+      });
+    });
   });
 
   it("asks once for what an image was made, and again where nobody could say", async () => {

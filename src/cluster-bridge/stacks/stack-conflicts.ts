@@ -115,12 +115,13 @@ const partOf = (labels: JsonObject): string =>
   labels[STACK] === undefined ? "part of no stack" : `part of the stack ${labels[STACK]}`;
 
 /** Of what was not asked for the engine takes its own: subnets, and the id of an overlay. */
-function isSameNetwork(wanted: JsonObject, there: JsonObject): boolean {
+export function isSameNetwork(wanted: JsonObject, there: JsonObject): boolean {
   const [own, other] = [wanted.Options, there.Options].map((options) => (isJsonObject(options) ? options : {}));
   const names = new Set([...Object.keys(own ?? {}), ...("encrypted" in (other ?? {}) ? ["encrypted"] : [])]);
   const subnets = Array.isArray(wanted.Subnets) && wanted.Subnets.length > 0 ? wanted.Subnets : there.Subnets;
   return (
     [...names].every((name) => own?.[name] === other?.[name]) &&
+    wanted.Driver === there.Driver &&
     Boolean(wanted.Attachable) === Boolean(there.Attachable) &&
     Boolean(wanted.Internal) === Boolean(there.Internal) &&
     JSON.stringify(subnets) === JSON.stringify(there.Subnets)

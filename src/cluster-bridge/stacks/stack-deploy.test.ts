@@ -67,9 +67,14 @@ describe("stack.deploy", () => {
         Mounts: [
           {
             ...{ Type: "volume", Source: "shop_data", Target: "/data" },
-            VolumeOptions: { Labels: { tier: "gold", "com.docker.stack.namespace": "shop" } },
+            VolumeOptions: {
+              Labels: { tier: "gold", "com.docker.stack.namespace": "shop", "goldseal.environment": "prod" },
+            },
           },
-          { Type: "volume", Source: "kept", Target: "/old", ReadOnly: false },
+          {
+            ...{ Type: "volume", Source: "kept", Target: "/old", ReadOnly: false },
+            VolumeOptions: { Labels: { "goldseal.environment": "prod" } },
+          },
           { Type: "volume", Target: "/cache", ReadOnly: false },
         ],
       },

@@ -1,5 +1,6 @@
 import type { Outcome, Tell } from "../actions.ts";
 import type { Deployer } from "../deployer.ts";
+import type { Judges } from "../deployment-run.ts";
 import { BridgeError, isPassing, type Refusal, toRefusal } from "../errors.ts";
 import type { PassPoint } from "../failpoint.ts";
 import type { Journal } from "../journal.ts";
@@ -7,7 +8,6 @@ import { labelsOf } from "../managed-service.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 import { STACK } from "../service-definition.ts";
 import { parseServiceSpec } from "../service-spec.ts";
-import type { Decision } from "../signed-digest.ts";
 import { requireWithinNow } from "../spec-limits.ts";
 import type { Swarm } from "../swarm.ts";
 import { type Removed, removeParts, whatIs } from "./part-removal.ts";
@@ -17,6 +17,7 @@ import {
   findNewNetworks,
   findPartConflicts,
   isEncrypted,
+  isSameNetwork,
   type Named,
 } from "./stack-conflicts.ts";
 import { summarize, toEnd, toOutcome } from "./stack-outcome.ts";
@@ -37,7 +38,7 @@ export interface StackDeps {
   readonly parts: StackParts;
   readonly deployer: Deployer;
   readonly journal: Journal;
-  readonly resolve: (image: string, environment: string) => Promise<Decision>;
+  readonly resolve: Judges["resolve"];
   readonly newId: () => string;
   readonly failpoint: PassPoint;
   /** How long it is waited until nothing uses what shall be removed. */
@@ -190,9 +191,19 @@ export class StackDeployer {
     for (const part of PART_KINDS.flatMap((kind) => missing.filter((one) => one.kind === kind))) {
       await parts.create(part, intent, contents);
       failpoint("bridge.afterDockerCall");
+      if (part.kind === "networks") await this.#requireAsOrdered(part, intent);
       await journal.append({ event: "stack-made", id: intent.id, kind: part.kind, name: part.name });
       tell({ made: whatIs(part) });
     }
+  }
+
+  /** T25: something between the bridge and the cluster made another network of it. @throws BridgeError ENGINE, SILENT */
+  async #requireAsOrdered(part: Part, owner: Owner): Promise<void> {
+    const { parts } = this.#deps;
+    const made = await parts.findMade(part, owner);
+    if (made !== undefined && isSameNetwork(part.settings, made.settings)) return;
+    if (made !== undefined) await parts.remove(made);
+    throw new BridgeError("ENGINE", `the engine holds another network ${part.name} than was ordered`);
   }
 
   /** No service was touched. What was made of this is taken back, if nothing uses it. */
@@ -215,7 +226,7 @@ export class StackDeployer {
     if (end !== undefined) return toEnd(end, member);
     const parsed = parseServiceSpec(Buffer.from(member.spec));
     // Time has passed since it was judged: what was signed then may have been revoked.
-    const decision = isFresh ? undefined : await resolve(member.pinned, environment);
+    const decision = isFresh ? undefined : await resolve(member.pinned, environment, { ranBefore: true });
     if (decision?.kind === "refuse") return decision;
     if (decision !== undefined) requireWithinNow(parsed, decision.policy, environment);
     const plan = { ...member, id: own, environment, stack, user, parsed };

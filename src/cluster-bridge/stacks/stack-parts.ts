@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from "../../oci/json.ts";
-import { whyUnencrypted } from "../changes/network-rules.ts";
+import { readMadeNetwork, whyUnencrypted } from "../changes/network-rules.ts";
 import type { Engines } from "../engines.ts";
 import { STACK } from "../service-definition.ts";
 import { contentKey, type Part, type PartKind } from "./stack-plan.ts";
@@ -59,6 +59,13 @@ export class StackParts {
       ...(kind === "networks" ? toNetworkBody(part.settings) : { Data: toBase64(contents.get(contentKey(part))) }),
     };
     await this.#engines.manager().call("POST", `/${kind}/create`, { body: Buffer.from(JSON.stringify(body)) });
+  }
+
+  /** What became of a network that was just made; undefined: it is not there. @throws BridgeError ENGINE, SILENT */
+  async findMade({ name }: Part, { stack }: Owner): Promise<HeldPart | undefined> {
+    const isIt = (one: JsonObject): boolean => one.Name === name && toHeldNetwork(one).labels[STACK] === stack;
+    const made = await readMadeNetwork(this.#engines.manager(), isIt);
+    return made && toHeldNetwork(made);
   }
 
   /** What is gone already is removed too. @throws BridgeError ENGINE while something uses it; SILENT */

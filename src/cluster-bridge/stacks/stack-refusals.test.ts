@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { type Loose, put } from "../../notary/tuf/testing/loose.ts";
+import { QUICK } from "../testing/order-lab.ts";
 import { base64, useStackLab } from "../testing/stack-lab.ts";
 
 const { lab, service, deploy, told } = useStackLab();
@@ -13,7 +15,8 @@ describe("stack.deploy, of what may not be", () => {
     expect(outcome).toMatchObject({ kind: "refuse", code: "UNSIGNED" });
     expect(outcome).toMatchObject({ reason: expect.stringMatching(/^shop_job: .*; shop_web: /) });
     expect(told()).toEqual([]);
-    expect(await lab().events()).toEqual(["refused"]);
+    // What the tag of the signed one was is known by now.
+    expect(await lab().events()).toEqual(["tagged", "refused"]);
   });
 
   it("makes nothing of what the environment does not let a service have, and says it of each", async () => {
@@ -97,7 +100,7 @@ describe("stack.deploy, where something stands in the way", () => {
   it.each<[string, () => unknown, RegExp]>([
     [
       "a service that stands alone",
-      () => lab().order("service.deploy", { name: "shop_web", image: lab().name("1") }),
+      () => lab().order("service.deploy", { name: "shop_web", image: lab().name("1"), update: QUICK }),
       /service shop_web already, and it is part of no stack/,
     ],
     [
@@ -156,6 +159,44 @@ describe("stack.deploy, where something stands in the way", () => {
     expect(own).toMatchObject({ code: "CONFLICT", reason: "the subnets of the stack's networks overlap each other" });
     expect([beside.kind, again.kind]).toEqual(["done", "done"]);
     expect(told().filter((line) => line === "POST /networks/create")).toHaveLength(1);
+  });
+
+  it.each([
+    ["attachable by anybody", put(["Attachable"], true)],
+    ["in the clear", put(["Options"], {})],
+    ["with other addresses", put(["IPAM"], { Config: [{ Subnet: "10.99.0.0/24" }] })],
+  ])("starts nothing on a network that the engine made %s, and takes it away (T25)", async (_what, change) => {
+    lab().engine.attack = (method, path) => {
+      const made = lab().engine.parts.find("shop_front");
+      if (method === "GET" && path === "/networks" && made !== undefined) change(made.body as Loose);
+      return false;
+    };
+
+    const outcome = await deploy({
+      networks: { front: { driverOptions: { encrypted: "" }, subnets: ["10.9.0.0/24"] } },
+    });
+
+    const reason = "the engine holds another network shop_front than was ordered";
+    expect(outcome).toMatchObject({ kind: "refuse", code: "ENGINE", reason });
+    expect(lab().engine.parts.names).toEqual([]);
+    expect(lab().engine.images).toEqual({});
+  });
+
+  it("refuses addresses of IPv6 that another network has", async () => {
+    const { parts } = lab().engine;
+    parts.act("POST", "/networks/create", { Name: "old", IPAM: { Config: [{ Subnet: "fd00:9::/48" }] } });
+    const net = (...subnets: string[]) => ({ networks: { front: { subnets } } });
+
+    const within = await deploy(net("fd00:9:0:8::/64"));
+    const own = await deploy(net("fd00:a::/32", "fd00:a:1::/64"));
+    const beside = await deploy(net("fd00:a::/48"));
+
+    expect(within).toMatchObject({
+      kind: "refuse",
+      reason: "fd00:9::/48 is the network old's: choose other addresses",
+    });
+    expect(own).toMatchObject({ reason: "the subnets of the stack's networks overlap each other" });
+    expect(beside.kind).toBe("done");
   });
 
   it("encrypts nothing where one node's engine would send it in the clear (C08)", async () => {

@@ -30,7 +30,7 @@ import { type Decision, type DecisionDeps, resolveSignedDigest } from "../signed
 import { TrustReader } from "../trust-reader.ts";
 import { TrustStore } from "../trust-store.ts";
 import type { EngineSimulator } from "./engine-simulator.ts";
-import { indexesInMemory } from "./indexes-in-memory.ts";
+import { knownInMemory } from "./known-in-memory.ts";
 import { RegistrySimulator } from "./registry-simulator.ts";
 
 export { roleKeys };
@@ -69,8 +69,13 @@ export class BridgeLab {
   now = NOW;
   pins: Pin[] = [{ pattern: "**", rootKeys: [canonicalKeyId(owner.key)], threshold: 1, epoch: 1 }];
   account: { name: string; password: string } | undefined;
+  /** For each answer of the registry: nothing that a slow machine exceeds, unless a test waits for its end. */
+  timeoutMs = 60_000;
+  /** Lines of the trust readers' log. */
+  readonly logged: unknown[] = [];
   readonly #clients: RegistryClient[] = [];
-  readonly #indexes = indexesInMemory();
+  readonly #known = knownInMemory();
+  readonly #log = createLog({ write: (line) => this.logged.push(JSON.parse(line)) });
 
   constructor(registry: RegistrySimulator, folder: string) {
     this.registry = registry;
@@ -80,17 +85,17 @@ export class BridgeLab {
   }
 
   /** A bridge that was started now: all it knows is on disk. */
-  async start(): Promise<DecisionDeps> {
+  async start(): Promise<DecisionDeps & { readonly trust: TrustReader }> {
     const { authority, ca } = this.registry;
-    const options = { origin: `https://${authority}`, ca, timeoutMs: 400, account: this.account };
+    const options = { origin: `https://${authority}`, ca, timeoutMs: this.timeoutMs, account: this.account };
     const registry = new RegistryClient(options);
     this.#clients.push(registry);
     const store = new TrustStore(this.folder);
     return {
-      ...{ authority, registry, indexes: this.#indexes },
+      ...{ authority, registry, ...this.#known },
       clock: await BridgeClock.open(this.folder, () => this.now),
       policy: await PolicyKeeper.open({ store: this.folder, registry, keys: [officer.key, deputy.key], threshold: 2 }),
-      trust: new TrustReader({ authority, pins: this.pins, registry, store }),
+      trust: new TrustReader({ authority, pins: this.pins, registry, store, log: this.#log }),
     };
   }
 

@@ -1,12 +1,11 @@
 /** The command line, the registry behind TLS, the bridge and an engine: all of it as people use it. */
 // First: see bridge-lab.ts.
 import "node:https";
-import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { freePort } from "../../../conformance/harness/port.ts";
 import { type RunningBridge, readBridgeConfig, startBridge } from "../../bridge.ts";
 import { toEnvelopeSigner } from "../../cli/docker-keys/envelope-signer.ts";
 import { generateSigningKey, type SigningKey, sealKey } from "../../cli/docker-keys/signing-key.ts";
@@ -149,14 +148,3 @@ export class CliLab {
 }
 
 const spkiTextOf = (key: SigningKey["key"]): string => Buffer.from(key.getMaterial().spki).toString("base64");
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  const closed = once(server, "close");
-  server.close();
-  await closed;
-  return address.port;
-}

@@ -3,8 +3,10 @@ import { ProblemError } from "../../http/problem.ts";
 import { bytes } from "../../http/reply.ts";
 import { operation, type RestOperation, readQuery } from "../../http/rest-operation.ts";
 import type { JsonObject } from "../../oci/json.ts";
+import { ENVIRONMENT_LABEL } from "../managed-service.ts";
 import { environmentQuery, LOOK, type ViewDeps } from "./list-view.ts";
 import { LogTail } from "./log-tail.ts";
+import { labelsOf } from "./services.ts";
 import { findVisible } from "./services-view.ts";
 import { flagAt, textAt } from "./wire.ts";
 
@@ -56,7 +58,10 @@ export function getLogs(deps: ViewDeps): RestOperation {
       open.add(tail);
       await tail.open();
 
-      return bytes(200, "application/x-ndjson", tail);
+      // For the registry's record of who read what.
+      const environment = labelsOf(service)[ENVIRONMENT_LABEL];
+      const headers = environment === undefined ? {} : { "Goldseal-Environment": environment };
+      return bytes(200, "application/x-ndjson", tail, headers);
     },
   });
 }

@@ -55,7 +55,9 @@ describe("GET services/NAME/logs", () => {
       { ...common, stream: "stdout", text: "one", partial: false },
       { ...common, stream: "stderr", text: "zwei €", partial: false },
     ]);
-    expect((await lab().get("services/web/logs")).headers.get("content-type")).toBe("application/x-ndjson");
+    const { headers } = await lab().get("services/web/logs");
+    expect(headers.get("content-type")).toBe("application/x-ndjson");
+    expect(headers.get("goldseal-environment")).toBe("prod");
   });
 
   it.each([

@@ -1,11 +1,10 @@
 import { z } from "zod";
 import type { RestOperation } from "../../http/rest-operation.ts";
 import type { JsonObject } from "../../oci/json.ts";
-import { ENVIRONMENT_LABEL } from "../managed-service.ts";
 import { listQuery, listView, text, type ViewDeps } from "./list-view.ts";
 import { isOfCluster, type NetworkUser, readAttached, usersOf } from "./networks.ts";
 import { placeOf } from "./services.ts";
-import { STACK, type Viewer } from "./viewer.ts";
+import { maySee, STACK, type Viewer } from "./viewer.ts";
 import { at, flagAt, labelsAt, listAt, textAt } from "./wire.ts";
 
 const networkSchema = z.strictObject({
@@ -42,9 +41,8 @@ export function listNetworks(deps: ViewDeps): RestOperation {
   });
 }
 
-function isAsked(labels: Readonly<Record<string, string>>, { only }: Viewer, stack: string | undefined): boolean {
-  if (stack !== undefined && labels[STACK] !== stack) return false;
-  return only === undefined || labels[ENVIRONMENT_LABEL] === only;
+function isAsked(labels: Readonly<Record<string, string>>, viewer: Viewer, stack: string | undefined): boolean {
+  return (stack === undefined || labels[STACK] === stack) && maySee(viewer, labels);
 }
 
 function toView(network: JsonObject, users: readonly NetworkUser[], { environments }: Viewer): Network {

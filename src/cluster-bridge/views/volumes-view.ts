@@ -126,10 +126,10 @@ function toContainer(container: JsonObject): z.infer<typeof containerSchema> {
   };
 }
 
-function isAsked(volume: Volume, query: Query, { only }: Viewer): boolean {
+function isAsked(volume: Volume, query: Query, viewer: Viewer): boolean {
   const { name, label, driver, stack, orphaned } = query;
   return (
-    (only === undefined || volume.labels[ENVIRONMENT_LABEL] === only || volume.containers.length > 0) &&
+    isVisible(volume, viewer) &&
     (name === undefined || volume.name.includes(name)) &&
     (label === undefined || hasLabel(volume, label)) &&
     (driver === undefined || volume.driver === driver) &&
@@ -137,6 +137,10 @@ function isAsked(volume: Volume, query: Query, { only }: Viewer): boolean {
     (orphaned === undefined || String(volume.orphaned) === orphaned)
   );
 }
+
+/** One that belongs to no environment is shown in that whose containers mount it, too. */
+const isVisible = ({ labels, containers }: Volume, viewer: Viewer): boolean =>
+  maySee(viewer, labels) || (labels[ENVIRONMENT_LABEL] === undefined && containers.length > 0);
 
 function hasLabel({ labels }: Volume, wanted: string): boolean {
   const equals = wanted.indexOf("=");

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { put } from "../../notary/tuf/testing/loose.ts";
-import { networkOf, serviceOf, taskOf } from "../testing/cluster-entries.ts";
+import { networkOf, serviceOf, taskOf, volumeOf } from "../testing/cluster-entries.ts";
 import { SECRET, useClusterLab } from "../testing/cluster-lab.ts";
 
 const lab = useClusterLab(["m1"]);
@@ -119,6 +119,26 @@ describe("GET /api/v1/cluster/…", () => {
     expect((await lab().get("networks", "bob")).body).toMatchObject({
       networks: [{ services: ["hidden"], others: 0 }],
     });
+  });
+
+  it("shows no network and no volume of other environments, and those of none to everybody", async () => {
+    const [manager] = lab().cluster.nodes;
+    if (manager === undefined) throw new Error("no manager");
+    const owners = { web: { environment: "prod" }, trial: { environment: "dev" }, theirs: {} };
+    for (const [name, owner] of Object.entries(owners)) {
+      lab().cluster.add("networks", networkOf(name, { ...owner, labels: { why: "told nobody else" } }));
+      manager.volumes.push(volumeOf(name, owner));
+    }
+    const seen = async (user: string, query = ""): Promise<unknown[]> => {
+      const bodies = [await lab().get(`networks${query}`, user), await lab().get(`volumes${query}`, user)];
+      const lists = bodies.flatMap(({ body: { networks, volumes } }) => [networks ?? volumes]);
+      return lists.map((list) => (list as { name: string }[]).map(({ name }) => name));
+    };
+
+    expect(await seen("alice")).toEqual(Array(2).fill(["theirs", "web"]));
+    expect(await seen("alice", "?environment=prod")).toEqual(Array(2).fill(["web"]));
+    expect(await seen("bob")).toEqual(Array(2).fill(["theirs", "trial", "web"]));
+    expect(await seen("bob", "?environment=dev")).toEqual(Array(2).fill(["trial"]));
   });
 
   it("goes by the newest policy, and by the last one while the registry is away, until it expires", async () => {

@@ -8,7 +8,7 @@ import type { Placed, Standing } from "./standings.ts";
 
 export interface Finding {
   readonly state: State;
-  /** A sentence; empty where it is `trusted`. */
+  /** A sentence; where it is `trusted` mostly empty. */
   readonly reason: string;
   /** Of what was ordered, where it is known what that is. */
   readonly standing: Standing | undefined;

@@ -111,15 +111,11 @@ function describe(outcome: Outcome): string {
  * Of what may not be started any more somebody wanted more: it is as many again as were ordered. Never more, and nothing
  * else is changed.
  */
-async function scaleBack(
-  swarm: Swarm,
-  { id, version, spec }: HeldService,
-  { definition }: Deployment,
-): Promise<boolean> {
-  const [held, ordered] = [replicasOf(spec), definition && replicasOf(definition)];
+async function scaleBack(swarm: Swarm, service: HeldService, { definition }: Deployment): Promise<boolean> {
+  const [held, ordered] = [replicasOf(service.spec), definition && replicasOf(definition)];
   if (held === undefined || ordered === undefined || held <= ordered) return false;
-  const back = { ...spec, Mode: { Replicated: { Replicas: ordered } } };
-  await swarm.update({ id, version }, Buffer.from(JSON.stringify(back)));
+  const back = { ...service.spec, Mode: { Replicated: { Replicas: ordered } } };
+  await swarm.update(service, Buffer.from(JSON.stringify(back)));
   return true;
 }
 

@@ -3,6 +3,7 @@ import type { PolicyDocument } from "../../trust/policy-document.ts";
 import { isPassing, toRefusal } from "../errors.ts";
 import type { Journal } from "../journal.ts";
 import type { Ledger } from "../ledger.ts";
+import { ActPace, APART_MS, WINDOW_MS } from "./act-pace.ts";
 import { findReactions } from "./reaction-plan.ts";
 import type { Reaction, Reactions } from "./reactions.ts";
 import type { Judged } from "./watch.ts";
@@ -15,11 +16,6 @@ export interface ReactorDeps {
   readonly log: Log;
 }
 
-/** After so many acts on one thing in ten minutes the next ones come a minute apart: two automata must not race. */
-const MANY = 3;
-const WINDOW_MS = 600_000;
-const APART_MS = 60_000;
-
 /**
  * Does what the policy says is done about what was found: once for each finding, in the journal before and after; again where
  * nobody answered.
@@ -29,15 +25,15 @@ export class Reactor {
   readonly #deps: ReactorDeps;
   /** From when on each finding may be acted on again (ms), as long as it stands. */
   readonly #done = new Map<string, number>();
-  /** When the bridge acted on each scope, oldest first. */
-  readonly #acts = new Map<string, Date[]>();
+  /** Of acts on each scope. */
+  readonly #pace = new ActPace();
   #isOver = false;
 
   /** What a bridge that was killed was about to do is looked at anew, like everything else. */
   constructor(deps: ReactorDeps) {
     this.#deps = deps;
     for (const { event, scope, at } of deps.journal.records)
-      if (event === "reaction" && typeof scope === "string") this.#note(scope, new Date(String(at)));
+      if (event === "reaction" && typeof scope === "string") this.#pace.note(scope, new Date(String(at)));
   }
 
   /** @param policy what is in force, read just now; undefined: nobody can say, and nothing is done */
@@ -58,15 +54,12 @@ export class Reactor {
   }
 
   #mayBegin({ key, scope }: Reaction, at: Date): boolean {
-    if (this.#done.has(key)) return false;
-    if (scope === undefined) return true;
-    const ages = (this.#acts.get(scope) ?? []).map((act) => at.getTime() - act.getTime());
-    return ages.filter((age) => age < WINDOW_MS).length < MANY || (ages.at(-1) ?? 0) >= APART_MS;
+    return !this.#done.has(key) && (scope === undefined || this.#pace.mayAct(scope, at));
   }
 
   #begin(reaction: Reaction, at: Date): void {
     this.#done.set(reaction.key, at.getTime() + WINDOW_MS);
-    if (reaction.scope !== undefined) this.#note(reaction.scope, at);
+    if (reaction.scope !== undefined) this.#pace.note(reaction.scope, at);
     this.#act(reaction, at).catch((error: unknown) => {
       if (!this.#isOver) this.#deps.log.error("watch.reaction", describeError(error));
     });
@@ -85,9 +78,5 @@ export class Reactor {
     });
     log.warn("watch.reaction", { ...facts, reason, outcome });
     await journal.append({ event: "reacted", ...facts, outcome });
-  }
-
-  #note(scope: string, at: Date): void {
-    this.#acts.set(scope, [...(this.#acts.get(scope) ?? []).slice(1 - MANY), at]);
   }
 }

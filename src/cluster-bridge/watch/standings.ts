@@ -1,6 +1,6 @@
 import type { RepositoryName } from "../../oci/repository-name.ts";
 import type { SignedPolicy } from "../../trust/policy.ts";
-import { type DecisionDeps, type Weighed, weighSignedDigest } from "../signed-digest.ts";
+import { type DecisionDeps, type Deploy, type Weighed, weighSignedDigest } from "../signed-digest.ts";
 import type { ReadCollection } from "../trust-reader.ts";
 import { mapLimited } from "./map-limited.ts";
 
@@ -16,7 +16,7 @@ export interface Placed {
 export interface Standing {
   /** `lost`: those whose word counts say so. */
   readonly kind: "trusted" | "lost" | "unknown";
-  /** A sentence; empty where it is trusted by its signatures. */
+  /** A sentence; empty where it is trusted by its signatures, and a tag is it. */
   readonly reason: string;
   /** How many rounds said so in a row. */
   readonly rounds: number;
@@ -70,8 +70,9 @@ export class Standings {
     const wanted = [...new Map(all.map((placed) => [nameOf(placed), placed])).values()];
     const decisions = forOneRound(this.#deps.decisions, sinceMs);
     const weighed = await mapLimited(wanted, WIDTH, async (placed) => {
-      const found = await weighSignedDigest(decisions, placed.pinned, placed.environment);
-      const excuse = found.decision.kind === "deploy" ? "" : await this.#deps.excuse(placed);
+      const found = await weighSignedDigest(decisions, placed.pinned, placed.environment, { ranBefore: true });
+      const { decision } = found;
+      const excuse = decision.kind === "deploy" ? noteOn(decision) : await this.#deps.excuse(placed);
       const name = nameOf(placed);
       return [name, toKnown({ ...found, excuse }, this.#known.get(name), this.#deps)] as const;
     });
@@ -96,15 +97,18 @@ function toKnown({ decision, isCertain, excuse }: Excused, before: Known | undef
   return { kind: "unknown", reason: `${reason}${since}`, rounds: count("unknown"), certainMs, certainAt };
 }
 
+const noteOn = ({ movedTag }: Deploy): string =>
+  movedTag === undefined ? "" : `no tag is this image any more: ${movedTag} is another one now`;
+
 /** The time, the policy and each collection are read once. */
 function forOneRound(decisions: DecisionDeps, sinceMs: number | undefined): DecisionDeps {
-  const { authority, clock, policy, trust, registry, indexes } = decisions;
+  const { authority, clock, policy, trust, registry, indexes, tags } = decisions;
   let now: Date | undefined;
   let document: Promise<SignedPolicy> | undefined;
   let hasSeen = false;
   const collections = new Map<RepositoryName, Promise<ReadCollection | undefined>>();
   return {
-    ...{ authority, registry, indexes },
+    ...{ authority, registry, indexes, tags },
     clock: {
       read: () => {
         now ??= clock.read();

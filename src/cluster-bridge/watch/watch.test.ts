@@ -1,6 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
+import { drop, type Loose } from "../../notary/tuf/testing/loose.ts";
 import { digestOf } from "../../oci/digest.ts";
+import type { JsonObject } from "../../oci/json.ts";
 import { image, other } from "../../trust/testing/world.ts";
 import type { States } from "../cluster-states.ts";
 import { armImage, bothPlatforms } from "../testing/bridge-lab.ts";
@@ -39,6 +41,21 @@ describe("what runs as it was ordered and signed", () => {
         .map(({ what, state }) => `${what} ${state}`),
     ).toEqual(["service trust-lost", "container trust-lost"]);
     expect(lab().records("reaction")).toEqual([]);
+  });
+
+  it("is trusted as it was sent: by a bridge that gave volumes no label, too", async () => {
+    await lab().deploy(image.digest, { mounts: [{ type: "volume", source: "data", target: "/data" }] });
+    await lab().until(() => service() === "trusted: ");
+    const [sent] = lab().records("sent") as [{ id: string; definition: Loose }];
+    const path = ["TaskTemplate", "ContainerSpec", "Mounts", 0, "VolumeOptions"];
+    const definition = structuredClone(sent.definition);
+    drop(path)(definition);
+    await lab().core.journal.append({ event: "sent", id: sent.id, definition: definition as JsonObject });
+    await lab().until(() => service().startsWith("drifted"));
+
+    lab().changeByHand(drop(path));
+
+    await lab().until(() => service() === "trusted: ");
   });
 
   it("is judged by the policy of now, at once", async () => {

@@ -20,9 +20,12 @@ export interface TrustSource {
    * so that what was pinned once stays good over every rotation.
    */
   readonly trustFirst?: (root: Root) => void;
+  /** Delegations that are visited, however deep they stand; one more refuses the collection. Default 1,023. */
+  readonly maxDelegations?: number;
 }
 
-const MAX_ROOT_BYTES = 4 * 1024 * 1024;
+/** Hardening C05. */
+const MAX_ROOT_BYTES = 1024 * 1024;
 /** Roots between the one we know and the newest: each costs a request (hardening T06, endless data). */
 const MAX_SUCCESSIONS = 1024;
 

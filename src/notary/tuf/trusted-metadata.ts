@@ -33,7 +33,7 @@ export interface TrustedMetadata {
 }
 
 const MAX_TIMESTAMP_BYTES = 1024 * 1024;
-const MAX_ROLES = 1024;
+const MAX_DELEGATIONS = 1023;
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 /** A root that is published while we read changes who may sign the rest: then once more from the start. */
 const MAX_WALKS = 3;
@@ -115,13 +115,15 @@ async function readSnapshot(source: TrustSource, root: Root, timestamp: Timestam
   return snapshot;
 }
 
-/** TUF 5.6: from `targets` down, each role once. */
+/** TUF 5.6: from `targets` down, each role once. How many they are is the writers' choice, so there is an end to it (T02). */
 async function readRoles(source: TrustSource, root: Root, snapshot: Snapshot): Promise<Map<RoleName, TrustedRole>> {
+  const { maxDelegations = MAX_DELEGATIONS } = source;
   const roles = new Map<RoleName, TrustedRole>();
   const verified = new Map<RoleName, Targets>();
   const visit = async (name: RoleName, keys: RoleKeys, paths: readonly string[]): Promise<void> => {
     if (roles.has(name) || levelOf(name) > DEFAULT_POLICY.maxLevels) return;
-    if (roles.size === MAX_ROLES) throw new VerificationError("LIMIT", `more than ${MAX_ROLES} roles`);
+    // `targets` stands among them, and is none.
+    if (roles.size > maxDelegations) throw new VerificationError("LIMIT", `more than ${maxDelegations} delegations`);
     const meta = snapshot.meta.get(name);
     if (meta === undefined) refuseVanished(source, name, keys);
     const file = meta && (await readByHash(source, name, meta));

@@ -18,9 +18,21 @@ const diffSchema = z.object({
   suspend: names,
   restore: names,
   teams: z.array(z.object({ team: z.string(), add: names, remove: names })),
+  owners: z.array(z.object({ org: z.string(), add: names, remove: names })),
   refused: names.describe("what cannot be done, and why"),
 });
-const directorySchema = z.object({ name: z.string(), url: z.string(), syncMinutes: z.int(), graceMinutes: z.int() });
+const lastSyncSchema = z.object({
+  startedAt: z.iso.datetime(),
+  endedAt: z.iso.datetime().nullable().describe("null while it is under way"),
+  outcome: z.string().nullable().describe("done, or why not"),
+});
+const directorySchema = z.object({
+  name: z.string(),
+  url: z.string(),
+  syncMinutes: z.int(),
+  graceMinutes: z.int(),
+  lastSync: lastSyncSchema.nullable().describe("null before the first"),
+});
 const querySchema = z.object({ dryRun: z.enum(["true", "false"]).optional() });
 
 const SYSTEM_ADMIN: Access = { kind: "system-admin" };
@@ -30,10 +42,11 @@ export const directoriesOperations = (deps: DirectoriesApiDeps): RestOperation[]
   operation(["directories-list", "GET", "/api/v1/directories", SYSTEM_ADMIN], {
     summary: "The directories that users sign in by.",
     answers: { 200: z.object({ directories: z.array(directorySchema) }) },
-    act: async () => json(200, { directories: (deps.directories?.configs ?? []).map(toWire) }),
+    act: async () => json(200, { directories: ((await deps.directories?.list()) ?? []).map(toWire) }),
   }),
   operation(["directory-sync", "POST", "/api/v1/directories/<directory>/sync", SYSTEM_ADMIN], {
-    summary: "Bring users and teams in line with a directory now; with dryRun=true only say what that would change.",
+    summary:
+      "Bring users, teams and owners in line with a directory now; with dryRun=true only say what that would change.",
     query: querySchema,
     answers: { 200: diffSchema },
     act: syncDirectory(deps),
@@ -54,6 +67,9 @@ function syncDirectory({ directories }: DirectoriesApiDeps): Handler {
   };
 }
 
-function toWire({ name, url, syncMinutes, graceMinutes }: Directories["configs"][number]) {
-  return { name, url, syncMinutes, graceMinutes };
+function toWire({ config, lastSync }: Awaited<ReturnType<Directories["list"]>>[number]) {
+  const { name, url, syncMinutes, graceMinutes } = config;
+  const { startedAt, endedAt, outcome } = lastSync ?? {};
+  const last = startedAt && { startedAt: startedAt.toISOString(), endedAt: endedAt?.toISOString() ?? null, outcome };
+  return { name, url, syncMinutes, graceMinutes, lastSync: last ?? null };
 }

@@ -35,6 +35,45 @@ describe("the file of GOLDSEAL_LDAP", () => {
   });
 
   it.each([
+    ["{group: cn=dev, team: acme/dev}", { group: "cn=dev", team: "acme/dev" }],
+    ["{filter: (title=dev), team: acme/dev}", { filter: "(title=dev)", team: "acme/dev" }],
+    ["{filter: (title=boss), base: o=x, owners: acme}", { filter: "(title=boss)", base: "o=x", owners: "acme" }],
+  ])("has the rule %s", (rule, expected) => {
+    const [directory] = parseDirectories(`${GOOD}    groups: {base: ou=groups}\n    sync: [${rule}]\n`, "ldap.yaml");
+
+    expect(directory?.sync).toEqual([expected]);
+  });
+
+  it("needs no groups for rules that find people by a filter", () => {
+    expect(() =>
+      parseDirectories(`${GOOD}    sync: [{filter: (title=dev), team: acme/dev}]\n`, "ldap.yaml"),
+    ).not.toThrow();
+  });
+
+  it.each([
+    ["{team: acme/dev}", "sync.0: a rule has either group or filter"],
+    ["{group: cn=dev, filter: (a=b), team: acme/dev}", "sync.0: a rule has either group or filter"],
+    ["{group: cn=dev}", "sync.0: a rule has either team or owners"],
+    ["{group: cn=dev, team: acme/dev, owners: acme}", "sync.0: a rule has either team or owners"],
+    ["{group: cn=dev, base: ou=x, team: acme/dev}", "sync.0.base: goes with filter; a group is named by its whole DN"],
+    ["{filter: (a=b), owners: acme/dev}", "sync.0.owners: owners is the name of an organization"],
+    ["{filter: a=b, owners: acme}", "sync.0.filter: a filter stands in parentheses"],
+    ["{filter: (&(a=b), owners: acme}", "sync.0.filter: not as many ( as )"],
+    ["{filter: (a), owners: acme}", "sync.0.filter: Invalid expression: a"],
+    ["{filter: (a=b)(c=d), owners: acme}", "sync.0.filter: Unbalanced parens"],
+  ])("refuses the rule %s and says why", (rule, mistake) => {
+    const text = `${GOOD}    groups: {base: ou=groups}\n    sync: [${rule}]\n`;
+
+    expect(() => parseDirectories(text, "ldap.yaml")).toThrow(`GOLDSEAL_LDAP: ldap.yaml: directories.0.${mistake}`);
+  });
+
+  it("refuses filters of users and groups that are none", () => {
+    const bad = `${GOOD.replace('"}', '", filter: (&(uid=a)}')}    groups: {base: ou=groups, filter: (&)}\n`;
+
+    expect(() => parseDirectories(bad, "ldap.yaml")).toThrow(/users\.filter: not as many \( as \)\n.*groups\.filter: /);
+  });
+
+  it.each([
     ["a key twice", `${GOOD}    name: other\n`],
     ["no directory", "directories: []"],
     ["nothing", ""],

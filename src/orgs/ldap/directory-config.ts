@@ -1,22 +1,43 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
+import { findFilterMistake } from "./directory.ts";
 
 /** One directory, as the file that GOLDSEAL_LDAP names describes it. */
 export type DirectoryConfig = z.infer<typeof directorySchema>;
 
 const NAME = /^[a-z0-9]+(?:[_-][a-z0-9]+)*$/;
-const filter = z.string().regex(/^\(.*\)$/s, "a filter stands in parentheses");
+const filter = z.string().superRefine((text, context) => {
+  const mistake = /^\(.*\)$/s.test(text) ? findFilterMistake(text) : "a filter stands in parentheses";
+  if (mistake !== undefined) context.addIssue({ code: "custom", message: mistake });
+});
 const attribute = z.string().regex(/^[A-Za-z][A-Za-z0-9-]*$/, "the name of an attribute");
 const minutes = z.int().min(0).max(10_080);
 
-const syncSchema = z.strictObject({
-  /** DN of a group; members of groups in it count. */
-  group: z.string().min(1),
-  team: z.string().refine((text) => {
-    const [org = "", team = "", ...more] = text.split("/");
-    return NAME.test(org) && NAME.test(team) && more.length === 0;
-  }, "a team is <organization>/<team>"),
-});
+/** Whom it means: those in `group`, or those whom `filter` finds. What it gives them: `team`, or `owners`. */
+const syncSchema = z
+  .strictObject({
+    /** DN of a group; members of groups in it count. */
+    group: z.string().min(1).optional(),
+    /** Of entries that `users.filter` matches too. */
+    filter: filter.optional(),
+    /** Where `filter` looks; default: `users.base`. */
+    base: z.string().min(1).optional(),
+    team: z
+      .string()
+      .refine((text) => {
+        const [org = "", team = "", ...more] = text.split("/");
+        return NAME.test(org) && NAME.test(team) && more.length === 0;
+      }, "a team is <organization>/<team>")
+      .optional(),
+    /** An organization: they own it. */
+    owners: z.string().regex(NAME, "owners is the name of an organization").optional(),
+  })
+  .refine(({ group, filter }) => (group === undefined) !== (filter === undefined), "a rule has either group or filter")
+  .refine(({ team, owners }) => (team === undefined) !== (owners === undefined), "a rule has either team or owners")
+  .refine(({ group, base }) => group === undefined || base === undefined, {
+    path: ["base"],
+    message: "goes with filter; a group is named by its whole DN",
+  });
 
 const directorySchema = z
   .strictObject({
@@ -59,7 +80,7 @@ const directorySchema = z
     path: ["startTls"],
     message: "an ldaps:// connection is encrypted from the start; leave startTls out",
   })
-  .refine(({ sync, groups }) => sync.length === 0 || groups !== undefined, {
+  .refine(({ sync, groups }) => groups !== undefined || sync.every(({ group }) => group === undefined), {
     path: ["groups"],
     message: "needed by sync",
   });

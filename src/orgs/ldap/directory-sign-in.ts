@@ -17,8 +17,8 @@ export interface DirectorySignInDeps {
   readonly directories: readonly Directory[];
   readonly store: DirectoryStore;
   readonly passwords: Passwords;
-  /** Brings the user's teams up to date with the groups of the entry. */
-  readonly joinTeams: (directory: Directory, userId: number, dn: string) => Promise<void>;
+  /** Brings what rules give the user up to date with the entry. */
+  readonly joinTeams: (directory: Directory, userId: number, entry: DirectoryEntry) => Promise<void>;
   readonly log: Log;
   readonly now: () => Date;
 }
@@ -126,7 +126,7 @@ export class DirectorySignIn {
     const graceHash = directory.config.graceMinutes === 0 ? undefined : await passwords.hash(password);
     await store.markVerified(userId, entry.dn, graceHash, now());
     try {
-      await joinTeams(directory, userId, entry.dn);
+      await joinTeams(directory, userId, entry);
     } catch (error) {
       // The teams of the last sync stay; the password was right all the same.
       if (!(error instanceof DirectoryAwayError)) throw error;

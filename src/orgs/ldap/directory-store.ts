@@ -1,6 +1,6 @@
 import { type Database, isViolation, type Sql } from "../../storage/database.ts";
 import { inOrg } from "../org-rows.ts";
-import { addSyncedMembers, removeSyncedMembers } from "../orgs-store.ts";
+import { addSyncedMembers, addSyncedOwners, removeSyncedMembers, removeSyncedOwners } from "../orgs-store.ts";
 import { holdRights, orgLock } from "../rights-locks.ts";
 import { addTeamMembers, getTeamId, removeTeamMembers } from "../teams-store.ts";
 import { insertUser, isNameTaken, resumeUsers, suspendUsers } from "../users-store.ts";
@@ -20,6 +20,16 @@ export interface DirectoryUser {
   readonly isGone: boolean;
 }
 
+export interface EndedSync {
+  readonly startedAt: Date;
+  readonly endedAt: Date;
+  /** `done`, or why not. */
+  readonly outcome: string;
+}
+
+/** Ended, or under way. */
+export type LastSync = EndedSync | { readonly startedAt: Date; readonly endedAt: null; readonly outcome: null };
+
 /** Whose name folds to one that another one holds. */
 export class NameCollisionError extends Error {}
 
@@ -27,6 +37,20 @@ export interface UserOfEntry {
   readonly userId: number;
   /** As it was when the entry was first seen; a new name in the directory changes nothing here. */
   readonly name: string;
+}
+
+/** Who is in a team, or owns an organization; `synced`: by this directory's word. */
+export interface Listed {
+  readonly synced: readonly number[];
+  readonly all: readonly number[];
+  /** Of the owners of an organization: those who may not sign in. */
+  readonly suspended?: readonly number[];
+}
+
+/** By user id. */
+export interface Moves {
+  readonly add: readonly number[];
+  readonly remove: readonly number[];
 }
 
 const COLUMNS = `d.user_id as "userId", u.name, d.directory, d.external_id as "externalId", d.dn,
@@ -132,7 +156,7 @@ export class DirectoryStore {
   }
 
   /** Members that the directory put into a team. Undefined when there is no such team. */
-  async listTeam(directory: string, team: string): Promise<{ synced: number[]; all: number[] } | undefined> {
+  async listTeam(directory: string, team: string): Promise<Listed | undefined> {
     const [org = "", name = ""] = team.split("/");
     const [row] = await this.#database.query<{ id: string }>(
       "directory-team",
@@ -156,11 +180,7 @@ export class DirectoryStore {
    * Puts users into a team, and takes out of it those of `remove` whom this directory had put there; out of the
    * organization too, when this directory had made them members and no team is left to them.
    */
-  async changeTeam(
-    directory: string,
-    team: string,
-    { add, remove }: { readonly add: readonly number[]; readonly remove: readonly number[] },
-  ): Promise<void> {
+  async changeTeam(directory: string, team: string, { add, remove }: Moves): Promise<void> {
     const [org = "", name = ""] = team.split("/");
     const hold = (sql: Sql) => holdRights(sql, { alone: [orgLock(org)] });
     await inOrg(this.#database, { org, confirm: hold }, async (sql) => {
@@ -185,6 +205,35 @@ export class DirectoryStore {
     });
   }
 
+  /** Owners of an organization. Undefined when there is no such organization. */
+  async listOwners(directory: string, org: string): Promise<Listed | undefined> {
+    const rows = await this.#database.query<{ user_id: string | null; synced: boolean; suspended: boolean }>(
+      "directory-owners",
+      `select m.user_id, m.owner_directory is not distinct from $2 as synced, u.suspended
+       from namespaces n left join org_members m on m.org = n.name and m.role = 'owner'
+       left join users u on u.id = m.user_id
+       where n.name = $1 and n.kind = 'org'`,
+      [org, directory],
+    );
+    if (rows.length === 0) return undefined;
+    const owners = rows.filter(({ user_id }) => user_id !== null);
+    const ids = (some: typeof rows) => some.map(({ user_id }) => Number(user_id));
+    return {
+      synced: ids(owners.filter(({ synced }) => synced)),
+      suspended: ids(owners.filter(({ suspended }) => suspended)),
+      all: ids(owners),
+    };
+  }
+
+  /** As {@link changeTeam}: only whom this directory made an owner ceases to be one, and never the last who can sign in. */
+  async changeOwners(directory: string, org: string, { add, remove }: Moves): Promise<void> {
+    const hold = (sql: Sql) => holdRights(sql, { alone: [orgLock(org)] });
+    await inOrg(this.#database, { org, confirm: hold }, async (sql) => {
+      await addSyncedOwners(sql, org, directory, add);
+      await removeSyncedOwners(sql, org, directory, remove);
+    });
+  }
+
   /** True for the one process that may sync now: nobody began within `everyMinutes`. */
   async claimSync(directory: string, now: Date, everyMinutes: number): Promise<boolean> {
     const rows = await this.#database.query(
@@ -198,13 +247,22 @@ export class DirectoryStore {
     return rows.length > 0;
   }
 
-  async endSync(directory: string, now: Date, outcome: string): Promise<void> {
+  async endSync(directory: string, { startedAt, endedAt, outcome }: EndedSync): Promise<void> {
     await this.#database.query(
       "directory-sync-end",
-      `insert into directory_syncs (directory, started_at, ended_at, outcome) values ($1, $2, $2, $3)
-       on conflict (directory) do update set ended_at = $2, outcome = $3`,
-      [directory, now, outcome],
+      `insert into directory_syncs (directory, started_at, ended_at, outcome) values ($1, $2, $3, $4)
+       on conflict (directory) do update set started_at = $2, ended_at = $3, outcome = $4`,
+      [directory, startedAt, endedAt, outcome],
     );
+  }
+
+  /** The last sync of each directory that had one. */
+  async listSyncs(): Promise<Map<string, LastSync>> {
+    const rows = await this.#database.query<{ directory: string } & LastSync>(
+      "directory-syncs",
+      'select directory, started_at as "startedAt", ended_at as "endedAt", outcome from directory_syncs',
+    );
+    return new Map(rows.map(({ directory, ...last }) => [directory, last]));
   }
 }
 

@@ -2,36 +2,46 @@ import { nobodysHash } from "../passwords.ts";
 import { type Directory, DirectoryAwayError, type DirectoryEntry } from "./directory.ts";
 import { foldName, normalDn } from "./directory-names.ts";
 import { type DirectoryStore, type DirectoryUser, NameCollisionError } from "./directory-store.ts";
+import { findLastOwners } from "./last-owners.ts";
+import { membersByRule, type Place, placesOf, type Rule, rulesFor } from "./sync-rules.ts";
 
 /** What a sync would change, or changed. All names are ours, sorted. */
 export interface SyncDiff {
   readonly directory: string;
-  /** Users who are made because a group of theirs gives them a team. */
+  /** Users who are made because a rule gives them something. */
   readonly create: readonly string[];
   /** Users whom the directory no longer has. */
   readonly suspend: readonly string[];
   /** Users whom a sync had suspended and the directory has again. */
   readonly restore: readonly string[];
   readonly teams: readonly TeamDiff[];
+  readonly owners: readonly OwnersDiff[];
   /** What cannot be done, and why. */
   readonly refused: readonly string[];
 }
 
-export interface TeamDiff {
-  readonly team: string;
+interface Moved {
   readonly add: readonly string[];
   readonly remove: readonly string[];
+}
+
+export interface TeamDiff extends Moved {
+  readonly team: string;
+}
+
+export interface OwnersDiff extends Moved {
+  readonly org: string;
 }
 
 /** The directory as it is, beside what we know of it. */
 interface Picture {
   readonly entries: ReadonlyMap<string, DirectoryEntry>;
   readonly known: ReadonlyMap<string, DirectoryUser>;
-  readonly members: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly members: ReadonlyMap<Rule, ReadonlySet<string>>;
 }
 
-export function isEmpty({ create, suspend, restore, teams }: SyncDiff): boolean {
-  return create.length + suspend.length + restore.length + teams.length === 0;
+export function isEmpty({ create, suspend, restore, teams, owners }: SyncDiff): boolean {
+  return [create, suspend, restore, teams, owners].every(({ length }) => length === 0);
 }
 
 /** Brings users and teams in line with one directory. */
@@ -53,34 +63,34 @@ export class DirectorySync {
     const refused: string[] = [];
     const users = await this.#settleUsers(directory, picture, refused, dryRun);
     const teams: TeamDiff[] = [];
-    for (const team of new Set(directory.config.sync.map((rule) => rule.team))) {
-      const diff = await this.#syncTeam(directory, team, picture, { refused, dryRun });
-      if (diff !== undefined) teams.push(diff);
+    const owners: OwnersDiff[] = [];
+    for (const place of placesOf(directory.config, this.#store)) {
+      const moved = await this.#syncPlace(directory, place, picture, { refused, dryRun });
+      if (moved === undefined) continue;
+      if (place.kind === "team") teams.push({ team: place.name, ...moved });
+      else owners.push({ org: place.name, ...moved });
     }
-    return { directory: directory.config.name, ...users, teams, refused };
+    return { directory: directory.config.name, ...users, teams, owners, refused };
   }
 
-  /** The teams of one user, when that user signs in. */
-  async joinTeams(directory: Directory, userId: number, dn: string): Promise<void> {
-    const { sync, name } = directory.config;
-    const groups = new Set(await directory.groupsOf(dn, [...new Set(sync.map(({ group }) => group))]));
-    for (const team of new Set(sync.map((rule) => rule.team))) {
-      const belongs = sync.some((rule) => rule.team === team && groups.has(rule.group));
-      const before = await this.#store.listTeam(name, team);
+  /** The teams and organizations of one user, when that user signs in. */
+  async joinTeams(directory: Directory, userId: number, entry: DirectoryEntry): Promise<void> {
+    const meant = await rulesFor(directory, entry);
+    for (const place of placesOf(directory.config, this.#store)) {
+      const belongs = place.rules.some((rule) => meant.has(rule));
+      const before = await place.list();
       if (before === undefined) continue;
-      if (belongs && !before.all.includes(userId))
-        await this.#store.changeTeam(name, team, { add: [userId], remove: [] });
-      if (!belongs && before.synced.includes(userId))
-        await this.#store.changeTeam(name, team, { add: [], remove: [userId] });
+      if (belongs && !before.all.includes(userId)) await place.change({ add: [userId], remove: [] });
+      if (!belongs && before.synced.includes(userId)) await place.change({ add: [], remove: [userId] });
     }
   }
 
   async #look(directory: Directory): Promise<Picture> {
-    const { sync, name } = directory.config;
+    const { name } = directory.config;
     const entries = await directory.listUsers();
     if (entries.length === 0)
       throw new DirectoryAwayError(`directory ${name} lists nobody: check users.base and users.filter`);
-    const members = await directory.listMembers([...new Set(sync.map(({ group }) => group))]);
+    const members = await membersByRule(directory);
     const known = await this.#store.list(name);
     return {
       entries: new Map(entries.map((entry) => [normalDn(entry.dn), entry])),
@@ -107,7 +117,7 @@ export class DirectorySync {
     return { create: create.sort(), suspend: namesOf(gone), restore: namesOf(back) };
   }
 
-  /** Members of synced groups who never signed in. */
+  /** Whom rules mean who never signed in. */
   #newMembers({ entries, known, members }: Picture): DirectoryEntry[] {
     const dns = new Set([...members.values()].flatMap((of) => [...of]));
     const found = [...dns].map((dn) => entries.get(dn)).filter((entry) => entry !== undefined);
@@ -126,30 +136,33 @@ export class DirectorySync {
     }
   }
 
-  async #syncTeam(
+  async #syncPlace(
     directory: Directory,
-    team: string,
+    place: Place,
     { entries, members }: Picture,
     { refused, dryRun }: { readonly refused: string[]; readonly dryRun: boolean },
-  ): Promise<TeamDiff | undefined> {
-    const { name, sync } = directory.config;
-    const before = await this.#store.listTeam(name, team);
+  ): Promise<Moved | undefined> {
+    const before = await place.list();
     if (before === undefined) {
-      refused.push(`there is no team ${team}`);
+      refused.push(place.kind === "team" ? `there is no team ${place.name}` : `there is no organization ${place.name}`);
       return undefined;
     }
-    const dns = sync.filter((rule) => rule.team === team).flatMap(({ group }) => [...(members.get(group) ?? [])]);
+    const dns = place.rules.flatMap((rule) => [...(members.get(rule) ?? [])]);
     const wanted = new Set(dns.map((dn) => entries.get(dn)?.externalId).filter((id) => id !== undefined));
-    const known = await this.#store.list(name);
-    const belongs = known.filter(({ externalId }) => wanted.has(externalId));
-    const add = belongs.filter(({ userId }) => !before.all.includes(userId));
-    const remove = known.filter(({ userId, externalId }) => before.synced.includes(userId) && !wanted.has(externalId));
+    const known = await this.#store.list(directory.config.name);
+    const add = known.filter(({ userId, externalId }) => wanted.has(externalId) && !before.all.includes(userId));
+    const leaving = known.filter(({ userId, externalId }) => before.synced.includes(userId) && !wanted.has(externalId));
     // Of a dry run: those who would have been made just now.
     const unmade = [...wanted].filter((id) => !known.some(({ externalId }) => externalId === id));
     const newNames = dryRun ? await this.#namesOfUnmade(entries, unmade) : [];
+    const there = new Set([...entries.values()].map(({ externalId }) => externalId));
+    const isOwned = place.kind === "team" || newNames.length > 0;
+    const stay = isOwned ? [] : findLastOwners({ before, add: idsOf(add), leaving, known, there });
+    refused.push(...namesOf(stay).map((owner) => `no other owner would be left to ${place.name}: ${owner} stays one`));
+    const remove = leaving.filter((user) => !stay.includes(user));
     if (add.length + remove.length + newNames.length === 0) return undefined;
-    if (!dryRun) await this.#store.changeTeam(name, team, { add: idsOf(add), remove: idsOf(remove) });
-    return { team, add: [...namesOf(add), ...newNames].sort(), remove: namesOf(remove) };
+    if (!dryRun) await place.change({ add: idsOf(add), remove: idsOf(remove) });
+    return { add: [...namesOf(add), ...newNames].sort(), remove: namesOf(remove) };
   }
 
   async #namesOfUnmade(entries: Picture["entries"], ids: readonly string[]): Promise<string[]> {

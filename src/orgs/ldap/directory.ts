@@ -6,6 +6,7 @@ import {
   type ClientOptions,
   type Entry,
   EqualityFilter,
+  type Filter,
   FilterParser,
   OrFilter,
   ResultCodeError,
@@ -29,6 +30,24 @@ export interface DirectorySecrets {
   readonly bindPassword: string;
   /** PEM. */
   readonly ca: string | undefined;
+}
+
+/** Of all who could sign in: only those in `base`, only those whom `filter` matches too. */
+export interface Narrower {
+  readonly base?: string | undefined;
+  readonly filter?: string | undefined;
+}
+
+/** Undefined: it is a filter. The library takes some that lack parentheses. @see RFC 4515 */
+export function findFilterMistake(filter: string): string | undefined {
+  // In a value they are written \28 and \29.
+  if (filter.split("(").length !== filter.split(")").length) return "not as many ( as )";
+  try {
+    FilterParser.parseString(filter);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 const pageSize = 500;
@@ -64,11 +83,11 @@ export class Directory {
   }
 
   /** The entry that has had this id all along, whatever it is called now. @throws DirectoryAwayError */
-  findById(externalId: string): Promise<DirectoryEntry | undefined> {
+  findById(externalId: string, narrower: Narrower = {}): Promise<DirectoryEntry | undefined> {
     return this.#asReader(async (client) => {
       const { base, id: attribute } = this.config.users;
-      const filter = this.#userFilter(new EqualityFilter({ attribute, value: fromId(externalId) }));
-      const { searchEntries } = await client.search(base, {
+      const filter = this.#userFilter(new EqualityFilter({ attribute, value: fromId(externalId) }), ...own(narrower));
+      const { searchEntries } = await client.search(narrower.base ?? base, {
         scope: "sub",
         filter,
         sizeLimit: 2,
@@ -94,12 +113,11 @@ export class Directory {
   }
 
   /** Everyone who could sign in. @throws DirectoryAwayError */
-  listUsers(): Promise<DirectoryEntry[]> {
+  listUsers(narrower: Narrower = {}): Promise<DirectoryEntry[]> {
     return this.#asReader(async (client) => {
-      const { base, filter } = this.config.users;
-      const { searchEntries } = await client.search(base, {
+      const { searchEntries } = await client.search(narrower.base ?? this.config.users.base, {
         scope: "sub",
-        filter,
+        filter: this.#userFilter(...own(narrower)),
         paged: { pageSize },
         attributes: this.#userAttributes(),
       });
@@ -149,8 +167,8 @@ export class Directory {
     });
   }
 
-  #userFilter(match: EqualityFilter): AndFilter {
-    return new AndFilter({ filters: [FilterParser.parseString(this.config.users.filter), match] });
+  #userFilter(...more: readonly Filter[]): AndFilter {
+    return new AndFilter({ filters: [FilterParser.parseString(this.config.users.filter), ...more] });
   }
 
   #userAttributes(): string[] {
@@ -225,6 +243,10 @@ function mustBeOneAnswer(heard: Buffer): void {
   const reader = new BerReader(heard);
   if (reader.readSequence() === null || reader.remain !== reader.length)
     throw new Error("something was said in the clear after StartTLS");
+}
+
+function own({ filter }: Narrower): Filter[] {
+  return filter === undefined ? [] : [FilterParser.parseString(filter)];
 }
 
 async function inTime(work: Promise<void>, ms: number): Promise<void> {

@@ -57,8 +57,12 @@ describe.skipIf(!hasSlapd)("groups of a directory (skipped without slapd: confor
       await changeMembers(client, "delete", "dev", personDn("ann"));
     });
 
+    const lastSync = async () =>
+      (await server().send("GET", "/api/v1/directories", { headers: root })).body.directories[0].lastSync;
+    const none = await lastSync();
     const planned = await sync(true);
     const before = await membersOf("dev");
+    expect(await lastSync()).toEqual(none);
     const done = await sync();
 
     expect(planned).toMatchObject({
@@ -72,6 +76,8 @@ describe.skipIf(!hasSlapd)("groups of a directory (skipped without slapd: confor
     });
     expect(before).toEqual(["ann", "local"]);
     expect(done).toEqual(planned);
+    const now = server().clock.now.toISOString();
+    expect(await lastSync()).toEqual({ startedAt: now, endedAt: now, outcome: "done" });
     expect(await membersOf("dev")).toEqual(["fay", "local"]);
     expect(await sync()).toMatchObject({ create: [], teams: [] });
     const { body } = await server().send("GET", "/api/v1/audit?action=directory-change", { headers: root });

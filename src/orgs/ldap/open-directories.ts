@@ -7,7 +7,7 @@ import type { Passwords } from "../passwords.ts";
 import { Directory } from "./directory.ts";
 import { type DirectoryConfig, parseDirectories } from "./directory-config.ts";
 import { DirectorySignIn } from "./directory-sign-in.ts";
-import { DirectoryStore } from "./directory-store.ts";
+import { DirectoryStore, type LastSync } from "./directory-store.ts";
 import { DirectorySync, isEmpty, type SyncDiff } from "./directory-sync.ts";
 
 export interface DirectoriesOptions {
@@ -18,17 +18,20 @@ export interface DirectoriesOptions {
   readonly audit: AuditLog;
   readonly log: Log;
   readonly now: () => Date;
+  /** How often it is looked which are due; default: twice a minute. */
+  readonly lookEveryMs?: number;
 }
 
 export interface Directories {
   readonly signIn: DirectorySignIn;
-  readonly configs: readonly DirectoryConfig[];
+  /** In the order of the file, each with its last sync. */
+  list(): Promise<{ readonly config: DirectoryConfig; readonly lastSync: LastSync | undefined }[]>;
   /** Undefined when there is no directory of that name. */
   sync(name: string, options: { readonly dryRun: boolean }): Promise<SyncDiff | undefined>;
+  /** Those that are due and that no other process syncs; a failure is on record and in the log. */
+  syncDue(): Promise<void>;
   close(): Promise<void>;
 }
-
-const lookEveryMs = 30_000;
 
 /** Reads and checks the file and everything that it names. @throws Error with every mistake, one a line */
 export async function readDirectories(file: string): Promise<Directory[]> {
@@ -41,7 +44,7 @@ export async function readDirectories(file: string): Promise<Directory[]> {
 
 /** Sign-in by directories, and their syncs: each is looked at twice a minute and done by one process when it is due. */
 export async function openDirectories(options: DirectoriesOptions): Promise<Directories> {
-  const { file, database, passwords, log, now } = options;
+  const { file, database, passwords, log, now, lookEveryMs = 30_000 } = options;
   const directories = await readDirectories(file);
   const store = new DirectoryStore(database);
   const sync = new DirectorySync(store, now);
@@ -50,37 +53,44 @@ export async function openDirectories(options: DirectoriesOptions): Promise<Dire
     if (!dryRun) await putOnRecord(options, diff);
     return diff;
   };
-  const runDue = async (): Promise<void> => {
+  const runAndNote = async (directory: Directory, startedAt: Date): Promise<SyncDiff> => {
+    const end = (outcome: string) => store.endSync(directory.config.name, { startedAt, endedAt: now(), outcome });
+    const diff = await run(directory, false).catch(async (error: unknown) => {
+      await end(error instanceof Error ? error.message : String(error));
+      throw error;
+    });
+    await end("done");
+    return diff;
+  };
+  const syncDue = async (): Promise<void> => {
     for (const directory of directories) {
       const { name, syncMinutes } = directory.config;
-      if (!(await store.claimSync(name, now(), syncMinutes))) continue;
-      const outcome = await run(directory, false).then(
-        () => "done",
-        (error: unknown) => {
-          log.error("directory.sync-failed", { directory: name, ...describeError(error) });
-          return error instanceof Error ? error.message : String(error);
-        },
+      const startedAt = now();
+      if (!(await store.claimSync(name, startedAt, syncMinutes))) continue;
+      await runAndNote(directory, startedAt).catch((error: unknown) =>
+        log.error("directory.sync-failed", { directory: name, ...describeError(error) }),
       );
-      await store.endSync(name, now(), outcome);
     }
   };
   let running = Promise.resolve();
   const timer = setInterval(() => {
-    running = running.then(runDue).catch((error: unknown) => log.error("directory.sync-failed", describeError(error)));
+    running = running.then(syncDue).catch((error: unknown) => log.error("directory.sync-failed", describeError(error)));
   }, lookEveryMs);
   return {
     signIn: new DirectorySignIn({
       ...{ directories, store, passwords, log, now },
-      joinTeams: (directory, userId, dn) => sync.joinTeams(directory, userId, dn),
+      joinTeams: (directory, userId, entry) => sync.joinTeams(directory, userId, entry),
     }),
-    configs: directories.map(({ config }) => config),
+    list: async () => {
+      const syncs = await store.listSyncs();
+      return directories.map(({ config }) => ({ config, lastSync: syncs.get(config.name) }));
+    },
     sync: async (name, { dryRun }) => {
       const directory = directories.find(({ config }) => config.name === name);
       if (directory === undefined) return undefined;
-      const diff = await run(directory, dryRun);
-      if (!dryRun) await store.endSync(name, now(), "done");
-      return diff;
+      return dryRun ? run(directory, true) : runAndNote(directory, now());
     },
+    syncDue,
     close: async () => {
       clearInterval(timer);
       await running;
@@ -112,6 +122,10 @@ async function putOnRecord({ audit, now }: DirectoriesOptions, diff: SyncDiff): 
     at: now(),
     ...{ actor: `directory ${directory}`, actorId: 0, action: "directory-change", target: `directories/${directory}` },
     ...{ namespace: "", outcome: "done", source: "", requestId: "", decisionId: undefined },
-    detail: { ...detail, teams: detail.teams.map((team) => ({ ...team })) },
+    detail: {
+      ...detail,
+      teams: detail.teams.map((team) => ({ ...team })),
+      owners: detail.owners.map((owners) => ({ ...owners })),
+    },
   });
 }

@@ -17,9 +17,9 @@ export const root = basic("root", "root's password");
 
 /**
  * For every test of a block: a directory with groups in groups, and a server that signs its people in, with teams for two
- * of the groups.
+ * of the groups, or with other rules.
  */
-export function useDirectory() {
+export function useDirectory(sync: readonly Readonly<Record<string, string>>[] = SYNC) {
   let slapd: Slapd;
   let server: TestServer;
 
@@ -56,7 +56,7 @@ export function useDirectory() {
 
   async function configure(name: string, more: Record<string, unknown> = {}): Promise<string> {
     const file = join(slapd.folder, name);
-    await writeFile(file, toYaml(slapd, { sync: SYNC, ...more }));
+    await writeFile(file, toYaml(slapd, { sync, ...more }));
     return file;
   }
 

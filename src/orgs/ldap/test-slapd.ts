@@ -83,6 +83,12 @@ export async function changeMembers(client: Client, operation: "add" | "delete",
   await client.modify(groupDn(cn), new Change({ operation, modification }));
 }
 
+/** What a filter of a rule may ask for; none with no values. */
+export async function setJob(client: Client, uid: string, ...values: string[]): Promise<void> {
+  const modification = new Attribute({ type: "employeeType", values });
+  await client.modify(personDn(uid), new Change({ operation: "replace", modification }));
+}
+
 export async function changePassword(client: Client, uid: string, password: string): Promise<void> {
   const modification = new Attribute({ type: "userPassword", values: [password] });
   await client.modify(personDn(uid), new Change({ operation: "replace", modification }));
@@ -150,7 +156,7 @@ function toLdif(people: readonly Person[], groups: Readonly<Record<string, reado
 async function start(conf: string, plain: number, tls: number): Promise<ChildProcess> {
   const urls = `ldap://127.0.0.1:${plain} ldap://127.0.0.2:${plain} ldaps://127.0.0.1:${tls}`;
   const child = spawn(SLAPD, ["-d", "0", "-f", conf, "-h", urls], { env, stdio: ["ignore", "ignore", "ignore"] });
-  for (const until = Date.now() + START_MS; !(await accepts(plain)); ) {
+  for (const until = Date.now() + START_MS; !((await accepts(plain)) && (await accepts(tls))); ) {
     if (Date.now() > until || child.exitCode !== null) throw new Error("slapd did not start");
     await new Promise((resolve) => setTimeout(resolve, 25));
   }

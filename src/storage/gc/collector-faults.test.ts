@@ -123,7 +123,7 @@ describe("a collection that something goes wrong with, or goes on beside", () =>
       expect(existsSync(fileOf(digest))).toBe(false);
       await app().database.query(
         "",
-        `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()
+        `select pg_terminate_backend(pid, 60000) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()
          and database = (select oid from pg_database where datname = current_database())`,
       );
     };

@@ -42,5 +42,5 @@ describe(`goldseal fsck of ${OBJECTS} blobs`, () => {
     const marks = await app().database.query("", "select 1 from blobs where quarantined_at is not null");
     expect(marks).toHaveLength(3);
     expect((await get(`blobs/${rotten}`)).status).toBe(404);
-  }, 120_000);
+  });
 });

@@ -21,6 +21,8 @@ export class EngineSimulator {
   readonly writes: string[] = [];
   /** Called before a node is changed. */
   beforeWrite: () => void = () => undefined;
+  /** Called before it tells of its nodes. */
+  beforeNodes: () => void = () => undefined;
 
   private constructor(socket: EngineSocket) {
     this.#socket = socket;
@@ -35,10 +37,10 @@ export class EngineSimulator {
     return { kind: "unix", socket: this.#socket.path };
   }
 
-  /** A node that is ready, as a manager shows it, of two CPUs and 4 GiB. */
-  addNode(hostname: string, labels: Readonly<Record<string, string>> = {}): void {
+  /** A node, as a manager shows it, of two CPUs and 4 GiB. */
+  addNode(hostname: string, labels: Readonly<Record<string, string>> = {}, state = "ready"): void {
     this.nodes.set(`id-${hostname}`, {
-      ...{ ID: `id-${hostname}`, Version: { Index: 1 }, Status: { State: "ready" } },
+      ...{ ID: `id-${hostname}`, Version: { Index: 1 }, Status: { State: state } },
       Spec: { Labels: labels, Role: "worker", Availability: "active" },
       Description: {
         ...{ Hostname: hostname, Platform: { OS: "linux", Architecture: "x86_64" } },
@@ -58,6 +60,7 @@ export class EngineSimulator {
 
   #answer({ method, path, query, text }: Question): Answer {
     if (method === "POST") return this.#write(path, query.get("version"), text);
+    if (path === "/nodes") this.beforeNodes();
     const known: Readonly<Record<string, unknown>> = {
       ...{ "/nodes": [...this.nodes.values()], "/tasks": this.tasks, "/services": this.services, "/info": this.info },
     };

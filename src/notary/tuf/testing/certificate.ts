@@ -27,7 +27,7 @@ export function makeCertificate(options: CertificateOptions): string {
   const tbs = toBeSigned(options, algorithm);
   const signature = bitString(sign(hash, tbs, privateKey));
   const base64 = sequence(tbs, algorithm, signature).toString("base64");
-  return `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
+  return `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}(?=.)/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
 }
 
 function toBeSigned(options: CertificateOptions, algorithm: Buffer): Buffer {
