@@ -9,6 +9,9 @@ import type { World } from "./world.ts";
 /** Checks of one matter; main.ts runs one after the other on the same world. */
 export type Part = (world: World, report: Report) => Promise<void>;
 
+/** How services come up where nobody asks whether they stay: that is looked at in one place, and takes its time. */
+export const QUICK = { monitor: "250ms" };
+
 export interface Running {
   readonly node: string;
   readonly service: string;

@@ -6,7 +6,7 @@ import { signEnvelope } from "../trust/dsse.ts";
 import { alice, bob, signerOf } from "../trust/testing/signers.ts";
 import { image, other } from "../trust/testing/world.ts";
 import { deputy, officer } from "./testing/bridge-lab.ts";
-import { type Ordering, useOrderLab } from "./testing/order-lab.ts";
+import { type Ordering, QUICK, useOrderLab } from "./testing/order-lab.ts";
 
 const lab = useOrderLab();
 let repository: Repository;
@@ -25,7 +25,7 @@ function statement(change: (said: Record<string, unknown>) => void = () => undef
 }
 
 const deploy = (how: Ordering, more: object = {}) =>
-  lab().order("service.deploy", { name: "web", image: lab().name(other.digest), ...more }, how);
+  lab().order("service.deploy", { name: "web", image: lab().name(other.digest), update: QUICK, ...more }, how);
 
 describe("service.deploy with a break-glass statement", () => {
   it("runs what nobody signed, with the statement and its reason in the journal", async () => {

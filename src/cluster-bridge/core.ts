@@ -29,7 +29,7 @@ import { TrustReader } from "./trust-reader.ts";
 import { TrustStore } from "./trust-store.ts";
 
 const REGISTRY_TIMEOUT_MS = 10_000;
-const DEADLINE_MS = 300_000;
+const PATIENCE_MS = 300_000;
 
 export interface BridgeTools {
   readonly now: () => Date;
@@ -88,7 +88,7 @@ export async function openCore(config: BridgeConfig, tools: BridgeTools): Promis
     secrets: new PullSecrets({ registry, authority, now }),
   });
   const deployer = new Deployer({
-    ...{ swarm, journal, ledger, ...judges, pulls, newId: randomUUID, failpoint, deadlineMs: DEADLINE_MS },
+    ...{ swarm, journal, ledger, ...judges, pulls, newId: randomUUID, failpoint, patienceMs: PATIENCE_MS },
     identify: (pinned) => readIdentities(registry, pinned, authority),
     place: (ask) => placer.place(ask),
   });

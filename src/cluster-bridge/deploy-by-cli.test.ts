@@ -6,9 +6,16 @@ import { useOperatorLab } from "./testing/operator-lab.ts";
 
 const { lab, bob, digestOf, pinned } = useOperatorLab({ signed: ["1", "2"], unsigned: ["unsigned"] });
 
+/** A file that says no more than that nobody waits for what came up to stay. */
+async function quick(): Promise<string> {
+  const file = join(lab().home, "quick.yaml");
+  await writeFile(file, "update: {monitor: 1ms}\n");
+  return `-f ${file}`;
+}
+
 describe("goldseal deploy", () => {
   it("orders by the operator's key in docker's folder, tells how it goes, and prints the digest that runs", async () => {
-    const { status, out, err } = await bob("deploy alice/app:1 --name web --replicas 3");
+    const { status, out, err } = await bob(`deploy alice/app:1 --name web --replicas 3 ${await quick()}`);
 
     expect([status, out]).toEqual([0, `${pinned("1")}\n`]);
     expect(err).toContain(`${pinned("1")}: 3 of 3 running, created\n`);
@@ -18,7 +25,10 @@ describe("goldseal deploy", () => {
 
   it("takes the specification from a file, in YAML or JSON, and options over it", async () => {
     const file = join(lab().home, "web.yaml");
-    await writeFile(file, `image: alice/app:1\nname: other\nreplicas: 2\nenv: {COLOUR: red}\nlabels: {team: web}\n`);
+    await writeFile(
+      file,
+      `image: alice/app:1\nname: other\nreplicas: 2\nenv: {COLOUR: red}\nlabels: {team: web}\nupdate: {monitor: 1ms}\n`,
+    );
 
     const run = await bob(`deploy -f ${file} --name web --env COLOUR=blue,SHAPE=round --publish 8080:80/udp`);
 
@@ -29,7 +39,7 @@ describe("goldseal deploy", () => {
   });
 
   it("prints every line as it came with --json", async () => {
-    const { status, out, err } = await bob("deploy alice/app:1 --json");
+    const { status, out, err } = await bob(`deploy alice/app:1 --json ${await quick()}`);
 
     const lines = out
       .trimEnd()
@@ -65,7 +75,7 @@ describe("goldseal deploy", () => {
   });
 
   it("fails, and says what it was rolled back to, when it does not come up", async () => {
-    await bob("deploy alice/app:1");
+    await bob(`deploy alice/app:1 ${await quick()}`);
     lab().engine.broken.add(pinned("2"));
 
     const { status, err } = await bob("deploy alice/app:2");
@@ -108,7 +118,7 @@ describe("goldseal deploy", () => {
 
 describe("goldseal rollback and goldseal services rm", () => {
   it("go back to what ran before, and remove the service", async () => {
-    await bob("deploy alice/app:1 --name back");
+    await bob(`deploy alice/app:1 --name back ${await quick()}`);
     await bob("deploy alice/app:2 --name back");
 
     const back = await bob("rollback back");
@@ -140,7 +150,7 @@ describe("goldseal break-glass", () => {
     const signed = await lab().goldseal("bob", `break-glass sign ${file}`, "officer");
 
     const refused = await bob(`deploy --break-glass ${file}`);
-    const run = await bob(`deploy --break-glass ${join(lab().home, "glass.dsse.json")}`);
+    const run = await bob(`deploy --break-glass ${join(lab().home, "glass.dsse.json")} ${await quick()}`);
 
     expect([signed.status, signed.err]).toEqual([0, expect.stringContaining(`in prod, until`)]);
     expect([refused.status, refused.err]).toEqual([1, expect.stringContaining("sign it first")]);

@@ -2,13 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { JsonObject } from "../oci/json.ts";
 import type { Outcome } from "./actions.ts";
 import type { AskedImage, BreakGlass } from "./break-glass.ts";
-import { converge, type Progress } from "./convergence.ts";
+import { converge } from "./convergence.ts";
 import { findConverged, type Intent } from "./deployment-records.ts";
 import { BridgeError, type Refusal, toRefusal } from "./errors.ts";
 import type { Identities } from "./image-identities.ts";
 import type { Deployment, Ledger } from "./ledger.ts";
 import { INTENT_LABEL, labelsOf, requireOwn, requireStack } from "./managed-service.ts";
 import type { PlacementReport } from "./placement/placement.ts";
+import type { Progress } from "./rollout.ts";
 import { findDifference } from "./same-definition.ts";
 import { parseServiceSpec, type ServiceSpec } from "./service-spec.ts";
 import { type ServiceWriterDeps, type Wish, writeService } from "./service-writer.ts";
@@ -29,8 +30,8 @@ export interface DeploymentRunDeps extends ServiceWriterDeps, Judges {
   readonly newId: () => string;
   /** {@link readIdentities} of this bridge. */
   readonly identify: (pinned: string) => Promise<Identities>;
-  /** How long a deployment may take until it has failed. */
-  readonly deadlineMs: number;
+  /** For how long nothing of a deployment may move until it has failed, beside what its specification gives it. */
+  readonly patienceMs: number;
   /** How long after each other a manager that is silent is asked again; default: together a minute. */
   readonly lookAgainMs?: readonly number[];
   /** Told of a service of which something stays open. */
@@ -167,7 +168,7 @@ export class DeploymentRun {
     await journal.append({ event: "failed", id: intent.id, reason });
     const made = held === undefined ? await swarm.findService(intent.service) : undefined;
     if (made !== undefined) await swarm.remove(made.id);
-    return this.#end(intent, reason, onProgress);
+    return this.#end(intent, made === undefined ? reason : `${reason}; it was removed`, onProgress);
   }
 
   /** What {@link #undo} was about to take away when the bridge was killed. @throws BridgeError SILENT, SPEC */
@@ -186,10 +187,10 @@ export class DeploymentRun {
   }
 
   async #watch(intent: Intent, definition: JsonObject, onProgress: OnProgress): Promise<Outcome> {
-    const { swarm, journal, deadlineMs } = this.#deps;
+    const { swarm, journal, patienceMs } = this.#deps;
     const { id, pinned, service } = intent;
     const tell = (progress: Progress): void => onProgress({ ...progress, pinned });
-    const end = await converge({ swarm, service, definition, deadlineMs, onProgress: tell });
+    const end = await converge({ swarm, service, definition, patienceMs, onProgress: tell });
     if (end.kind === "failed") {
       await journal.append({ event: "failed", id, reason: end.reason });
       return this.#end(intent, end.reason, onProgress);
@@ -200,10 +201,14 @@ export class DeploymentRun {
 
   /** Of a deployment that failed. One step back, not a chain of them. @throws BridgeError SILENT: not yet at its end */
   async #end(intent: Intent, reason: string, onProgress: OnProgress): Promise<Outcome> {
+    const { journal, swarm } = this.#deps;
     const isRollback = intent.rollbackOf !== undefined;
-    const { outcome } = isRollback ? { outcome: undefined } : await this.stepBack(intent, onProgress);
-    await this.#deps.journal.append({ event: "ended", id: intent.id });
-    return { kind: "failed", reason, rolledBackTo: outcome?.kind === "deployed" ? outcome.pinned : undefined };
+    const back = isRollback ? { outcome: undefined, doubts: [] } : await this.stepBack(intent, onProgress);
+    await journal.append({ event: "ended", id: intent.id });
+    if (back.outcome?.kind === "deployed") return { kind: "failed", reason, rolledBackTo: back.outcome.pinned };
+    const held = await swarm.findService(intent.service).catch(() => undefined);
+    const left = held === undefined ? [] : [whatIsLeft(intent, back)];
+    return { kind: "failed", reason: [reason, ...left].join("; "), rolledBackTo: undefined };
   }
 
   /**
@@ -241,6 +246,17 @@ export interface StepBack {
   readonly outcome: Outcome | undefined;
   /** Of what was passed over. */
   readonly doubts: readonly Refusal[];
+}
+
+/** What stands where nothing else could take its place, and what to do about it. */
+function whatIsLeft({ service, rollbackOf }: Intent, { outcome, doubts }: StepBack): string {
+  const doubted = doubts.map(({ reason }) => reason).join("; ");
+  const before =
+    doubted === "" ? "nothing else ran well here before" : `nothing that ran here before may run now (${doubted})`;
+  const tried =
+    outcome !== undefined && "reason" in outcome ? `what ran before is not back (${outcome.reason})` : before;
+  const why = rollbackOf === undefined ? `${tried}, so it` : "it";
+  return `${why} stays as it is: look at goldseal services logs ${service}, then deploy it again, or goldseal services rm ${service}`;
 }
 
 /** While the registry is away nobody can tell, and what was begun waits for it. @throws BridgeError SILENT */

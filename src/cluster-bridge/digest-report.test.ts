@@ -4,9 +4,10 @@ import type { JsonObject } from "../oci/json.ts";
 import { ClusterStates } from "./cluster-states.ts";
 import { DigestReport } from "./digest-report.ts";
 import { BridgeError } from "./errors.ts";
+import type { HeldTask } from "./held-task.ts";
 import { Ledger } from "./ledger.ts";
 import type { RestCall } from "./registry-client.ts";
-import type { HeldService, HeldTask } from "./swarm.ts";
+import type { HeldService } from "./swarm.ts";
 
 const HOST = "registry.test:5443";
 const digest = (letter: string): string => `sha256:${letter.repeat(64)}`;
@@ -56,7 +57,7 @@ function makeLab() {
     const of = { environment: "prod", service, pinned: pinned(letter), spec: "{}", user: "olga", because: "ann" };
     records.push({ event: "intent", id, ...of }, { event: "converged", id });
   };
-  return { report, add, ran, told, lines, state, services, watch };
+  return { report, add, ran, told, lines, state, services, watch, records };
 }
 
 const PROD = { "goldseal.environment": "prod" };
@@ -154,6 +155,21 @@ describe("the registry is told", () => {
     await report.refresh();
     expect(told).toHaveLength(1);
     state.now = new Date(state.now.getTime() + HOUR_MS / 3);
+    await report.refresh();
+
+    expect(told.slice(1)).toEqual([put()]);
+  });
+
+  it("of an image for as long as its deployment goes on", async () => {
+    const { report, ran, told, state, records } = makeLab();
+    ran("web", "a");
+    const end = records.pop();
+    await report.announce({ environment: "prod", service: "web", pinned: pinned("a") });
+    state.now = new Date(state.now.getTime() + HOUR_MS / 3);
+    await report.refresh();
+    expect(told).toEqual([put(entry("web", "a"))]);
+
+    records.push(end as JsonObject);
     await report.refresh();
 
     expect(told.slice(1)).toEqual([put()]);

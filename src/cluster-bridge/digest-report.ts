@@ -44,7 +44,7 @@ const PATH = "/api/v1/cluster-agent/digests";
 /** The registry keeps for seven days what it was told. */
 const REPEAT_MS = 6 * 3_600_000;
 const LATE_MS = 24 * 3_600_000;
-/** A deployment takes five minutes at most; its rollback, too. */
+/** What is on its way stays announced for so long at least, and for as long as it is under way. */
 const COMING_MS = 15 * 60_000;
 /** Images of a service to go back to. */
 const MAX_ROLLBACKS = 5;
@@ -145,9 +145,15 @@ export class DigestReport {
       return [{ held: service, environment, service: String(service.spec.Name) }];
     });
     const nowMs = this.#deps.now().getTime();
-    for (const [key, { untilMs }] of this.#coming) if (untilMs < nowMs) this.#coming.delete(key);
+    for (const [key, coming] of this.#coming)
+      if (coming.untilMs < nowMs && !this.#isUnderWay(coming)) this.#coming.delete(key);
     const ofServices = (await Promise.all(held.map((one) => this.#entriesOf(one)))).flat();
     return [...ofServices, ...this.#entriesOfContainers()];
+  }
+
+  #isUnderWay({ environment, service, pinned }: Coming): boolean {
+    const last = this.#deps.ledger.of(service).at(-1);
+    return last?.environment === environment && last.pinned === pinned && !last.isOver;
   }
 
   /** Also what was started round the bridge: it is no less deleted under somebody's feet. */

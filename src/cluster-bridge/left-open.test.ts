@@ -12,6 +12,7 @@ import { parseServiceSpec } from "./service-spec.ts";
 import type { Decision, Deploy } from "./signed-digest.ts";
 import { Swarm } from "./swarm.ts";
 import { EngineSimulator } from "./testing/engine-simulator.ts";
+import { QUICK } from "./testing/order-lab.ts";
 
 let engine: EngineSimulator;
 let folder: string;
@@ -46,7 +47,7 @@ const open = (staleMs = Number.POSITIVE_INFINITY) =>
       journal,
       ledger: new Ledger(journal),
       failpoint: () => undefined,
-      deadlineMs: 5_000,
+      patienceMs: 5_000,
       lookAgainMs: [],
       staleMs,
     },
@@ -62,7 +63,7 @@ const open = (staleMs = Number.POSITIVE_INFINITY) =>
 
 const pinned = (version: number) => `r/a/b@sha256:${version}`;
 function deploy(version: number, more: object = {}) {
-  const spec = JSON.stringify({ name: "web", image: pinned(version), ...more });
+  const spec = JSON.stringify({ name: "web", image: pinned(version), update: QUICK, ...more });
   const parsed = parseServiceSpec(Buffer.from(spec));
   const plan = {
     environment: "prod",

@@ -5,7 +5,7 @@ import type { Repository } from "../notary/tuf/testing/repository.ts";
 import { alice, bob, mallory } from "../trust/testing/signers.ts";
 import { image, other } from "../trust/testing/world.ts";
 import { armImage } from "./testing/bridge-lab.ts";
-import { useOrderLab } from "./testing/order-lab.ts";
+import { QUICK, useOrderLab } from "./testing/order-lab.ts";
 
 const lab = useOrderLab();
 let repository: Repository;
@@ -88,7 +88,8 @@ describe("service.rollback", () => {
   });
 
   it("touches no service whose label somebody put on this one", async () => {
-    for (const tag of ["1", "2"]) await lab().order("service.deploy", { name: "db", image: lab().name(tag) });
+    for (const tag of ["1", "2"])
+      await lab().order("service.deploy", { name: "db", image: lab().name(tag), update: QUICK });
     await lab().deploy("1");
     const [web, db] = ["web", "db"].map((name) => lab().engine.find(name)?.Spec.Labels ?? {});
     Object.assign(web ?? {}, { "goldseal.intent": db?.["goldseal.intent"] });

@@ -17,10 +17,12 @@ async function write(text: string): Promise<string> {
   return file;
 }
 
+const QUICK = "deploy: {update_config: {monitor: 1ms}}";
+
 const two = (web: string, more = "") => `
 services:
-  web: {image: "${image(web)}", secrets: [key], environment: {DATA: "%GOLDSEAL_DATA"}}
-  db: {image: "${image("1")}"}
+  web: {image: "${image(web)}", secrets: [key], environment: {DATA: "%GOLDSEAL_DATA"}, ${QUICK}}
+  db: {image: "${image("1")}", ${QUICK}}
 ${more}
 secrets: {key: {file: ./key.txt}}
 `;
@@ -43,7 +45,7 @@ describe("goldseal stack", () => {
   });
 
   it("removes what the file has no longer with --prune", async () => {
-    await bob(`stack deploy -c ${await write(two("1", `  job: {image: "${image("1")}"}`))} shop`);
+    await bob(`stack deploy -c ${await write(two("1", `  job: {image: "${image("1")}", ${QUICK}}`))} shop`);
 
     const run = await bob(`stack deploy --prune -c ${await write(two("1"))} shop`);
 
@@ -69,7 +71,7 @@ describe("goldseal stack", () => {
 
     expect([status, out]).toEqual([1, ""]);
     for (const path of ["services.web.build", "services.web.privileged", "foo"]) expect(err).toContain(`${path}: `);
-    expect(lab().engine.asked).toEqual([]);
+    expect(lab().engine.asked.filter((line) => !line.startsWith("GET"))).toEqual([]);
   });
 
   it("prints what would be signed, and says what is done otherwise", async () => {

@@ -3,6 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from "../oci/json.ts";
 import type { EngineClient } from "./engine-client.ts";
 import type { Engines } from "./engines.ts";
 import { BridgeError } from "./errors.ts";
+import { type HeldTask, toTask } from "./held-task.ts";
 import { ENVIRONMENT_LABEL } from "./managed-service.ts";
 import type { ClusterIds } from "./service-definition.ts";
 import type { ServiceSpec } from "./service-spec.ts";
@@ -16,13 +17,6 @@ export interface HeldService {
   /** `updating`, `completed`, `paused`, …; undefined: never updated. */
   readonly updateState: string | undefined;
   readonly updateMessage: string;
-}
-
-export interface HeldTask {
-  readonly state: string;
-  readonly error: string;
-  readonly container: JsonObject;
-  readonly node: string;
 }
 
 /** Below these an encrypted overlay may be plain (CVE-2023-28840 to 28842, hardening C08). */
@@ -120,11 +114,9 @@ export class Swarm {
     return tasks.map(toTask);
   }
 
-  /** Tasks that ended by themselves, with what they said. */
-  async failures(id: string): Promise<string[]> {
-    const tasks = await this.#engine.list(`/tasks?filters=${filters({ service: [id] })}`);
-    const errors = tasks.map(toTask).flatMap(({ error, state }) => (error === "" ? [] : `${state}: ${error}`));
-    return [...new Set(errors)].slice(0, 3);
+  /** Also those that are past, as far as the engine keeps them: five for every replica, by default. */
+  async allTasks(id: string): Promise<HeldTask[]> {
+    return (await this.#engine.list(`/tasks?filters=${filters({ service: [id] })}`)).map(toTask);
   }
 
   /**
@@ -213,10 +205,4 @@ export function toService({ ID, Version, Spec, UpdateStatus }: JsonObject): Held
     updateState: typeof status.State === "string" && status.State !== "" ? status.State : undefined,
     updateMessage: String(status.Message ?? ""),
   };
-}
-
-function toTask({ Status, Spec, NodeID }: JsonObject): HeldTask {
-  const status = isJsonObject(Status) ? Status : {};
-  const container = isJsonObject(Spec) && isJsonObject(Spec.ContainerSpec) ? Spec.ContainerSpec : {};
-  return { state: String(status.State ?? ""), error: String(status.Err ?? ""), container, node: String(NodeID ?? "") };
 }

@@ -23,10 +23,11 @@ export function waysOf(world: World, digest: string): Ways {
     return ran - began;
   };
   return {
+    // It goes on to watch that the task stays, which is not counted: by the task's own time.
     goldseal: () =>
       timed((name) => {
         const file = join(world.folder, "service.json");
-        writeFileSync(file, JSON.stringify({ name, image: world.pin(digest) }));
+        writeFileSync(file, JSON.stringify({ name, image: world.pin(digest), update: { monitor: "250ms" } }));
         return world.operate("prod", "deploy", "--file", file);
       }),
     docker: () =>

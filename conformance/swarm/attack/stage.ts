@@ -202,7 +202,13 @@ export class Stage {
   async order(image: string, ordering: Ordering = {}): Promise<{ readonly status: number; readonly last: Last }> {
     const { bridge, operator } = this.world;
     const { by = operator, environment = "prod", at = environment, spec = {} } = ordering;
-    const text = JSON.stringify({ name: this.name, image: this.#nameOf(image), replicas: 1, ...spec });
+    const text = JSON.stringify({
+      name: this.name,
+      image: this.#nameOf(image),
+      replicas: 1,
+      update: { monitor: "250ms" },
+      ...spec,
+    });
     const order = ordering.order ?? makeOrder(text, by, ordering);
     const url = `${bridge.url}/api/v1/deployments?environment=${at}`;
     const answer = await fetch(url, { method: "POST", headers: { "goldseal-order": order }, body: text });

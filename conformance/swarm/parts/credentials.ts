@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../harness/report.ts";
 import { listOf, until } from "../lab/engine.ts";
-import { equal, filters, inspectService, journal, type Part, running } from "../looking.ts";
+import { equal, filters, inspectService, journal, type Part, QUICK, running } from "../looking.ts";
 import type { World } from "../world.ts";
 
 const REPOSITORY = "vault/app";
@@ -19,7 +19,7 @@ export const credentials: Part = async (world, report) => {
   const digest = await prepare(world);
   const pinned = world.pin(digest, REPOSITORY);
   await report.check("a private image runs on nodes that nobody signed in", async () => {
-    const spec = { name: NAME, image: world.image("1", REPOSITORY), replicas: 1, ...WORKERS };
+    const spec = { name: NAME, image: world.image("1", REPOSITORY), replicas: 1, update: QUICK, ...WORKERS };
     equal((await world.deploy(spec)).last, { outcome: { kind: "deployed", pinned } });
     equal(await imagesOf(world), [pinned]);
   });

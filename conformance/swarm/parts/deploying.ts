@@ -1,7 +1,7 @@
 /** One service through its life: what was signed runs by its digest, all else is refused, what fails is rolled back. */
 import type { Report } from "../../harness/report.ts";
-import { until } from "../lab/engine.ts";
-import { equal, journal, running } from "../looking.ts";
+import { type Loose, until } from "../lab/engine.ts";
+import { equal, inspectService, journal, QUICK, running } from "../looking.ts";
 import type { World } from "../world.ts";
 import { checkRefusals } from "./refusals.ts";
 
@@ -36,6 +36,8 @@ export async function deploying(world: World, report: Report): Promise<void> {
     equal(await runningImages(world), [world.pin(two), world.pin(two)]);
   });
   await checkFailing(report, world, { one, two });
+  await checkNew(report, world);
+  await checkLimits(report, world);
   await checkKilled(report, world, one);
   await checkStopped(report, world, one);
   await report.check("a service that somebody else made is not taken over by its name", async () => {
@@ -80,6 +82,56 @@ async function checkFailing(report: Report, world: World, { one, two }: { one: s
   );
 }
 
+/** It runs for a second: whoever looks once finds it running. */
+async function checkNew(report: Report, world: World): Promise<void> {
+  await world.push("crash", "sleep 1; exit 3");
+  await world.sign("crash");
+  const restart = { condition: "any", delay: "1s" };
+  const order = (more: object) => world.deploy(spec(world.image("crash"), { name: "crash", replicas: 1, ...more }));
+  await report.check("a new service that ends again and again has failed, with what its tasks said", async () => {
+    const { last } = await order({ restart });
+    const { kind, reason, rolledBackTo } = (last?.outcome ?? {}) as Outcome;
+    equal([kind, rolledBackTo], ["failed", undefined]);
+    const wanted = ["it ended 3 times", "task: non-zero exit (3)", "goldseal services rm crash"];
+    for (const part of wanted) if (!reason?.includes(part)) throw new Error(reason);
+    await world.change("service.remove", { name: "crash" });
+  });
+  await report.check("so has one that the engine starts no more, at once", async () => {
+    const { last } = await order({ restart: { condition: "none" } });
+    const { kind, reason } = (last?.outcome ?? {}) as Outcome;
+    equal(kind, "failed");
+    if (!reason?.includes("the engine starts it no more; failed: task: non-zero exit (3)")) throw new Error(reason);
+    await world.change("service.remove", { name: "crash" });
+  });
+}
+
+interface Outcome {
+  readonly kind?: string;
+  readonly reason?: string;
+  readonly rolledBackTo?: string;
+}
+
+/** What changes no container's own specification makes new tasks all the same. */
+async function checkLimits(report: Report, world: World): Promise<void> {
+  await report.check("an update of nothing but limits, or ports, is waited for", async () => {
+    const held = async () => (await running(world, "limited")).map(({ id }) => id).sort();
+    const order = async (more: object) => {
+      const { last } = await world.deploy(spec(world.image("1"), { name: "limited", update: QUICK, ...more }));
+      equal((last?.outcome as Outcome | undefined)?.kind ?? last, "deployed");
+      return held();
+    };
+    const ports = [{ target: 80, published: 18_086, mode: "host" }];
+    const all = [await order({}), await order({ limits: { pids: 50 } }), await order({ limits: { pids: 50 }, ports })];
+    equal(new Set(all.flat()).size, 6);
+    equal(
+      all.map(({ length }) => length),
+      [2, 2, 2],
+    );
+    const { Spec } = (await inspectService(world, "limited")) as { readonly Spec: Loose };
+    equal((Spec.TaskTemplate as { Resources: { Limits: unknown } }).Resources.Limits, { Pids: 50 });
+  });
+}
+
 /** Killed at each point; the next bridge brings the deployment to its end, once. */
 async function checkKilled(report: Report, world: World, digest: string): Promise<void> {
   const points = ["bridge.afterVerify", "bridge.afterIntent", "bridge.afterDockerCall", "bridge.afterReread"];
@@ -88,7 +140,7 @@ async function checkKilled(report: Report, world: World, digest: string): Promis
     await report.check(`killed at ${point}: the next bridge finishes, or knows of nothing`, async () => {
       await world.stopBridge();
       await world.startBridge({ GOLDSEAL_FAILPOINT: `${point}:1` });
-      const asked = await world.deploy(spec(world.image("1"), { name })).catch(() => undefined);
+      const asked = await world.deploy(spec(world.image("1"), { name, update: QUICK })).catch(() => undefined);
       if (asked !== undefined) throw new Error(`it was not killed: ${JSON.stringify(asked)}`);
       await world.startBridge();
       const own = journal(world).filter(({ service }) => service === name);

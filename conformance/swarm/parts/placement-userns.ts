@@ -2,13 +2,13 @@
 import { chmodSync } from "node:fs";
 import type { Report } from "../../harness/report.ts";
 import { askEngine, type Loose, listOf, until } from "../lab/engine.ts";
-import { equal } from "../looking.ts";
+import { equal, QUICK } from "../looking.ts";
 import type { World } from "../world.ts";
 import { refusalOf, remove, tasksOf } from "./placing.ts";
 
 export async function checkUserns(report: Report, world: World): Promise<void> {
   await world.setPolicy({}, { mapped: { placement: { usernsOnly: true } } });
-  const own = { name: "mapped", image: world.image("1"), replicas: 2 };
+  const own = { name: "mapped", image: world.image("1"), replicas: 2, update: QUICK };
   await report.check("user namespaces: refused while no engine says that it maps users", async () => {
     // What a node says of itself to the managers is nothing.
     await world.docker("node", "update", "--label-add", "goldseal.userns=on", "w1");

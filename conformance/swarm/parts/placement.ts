@@ -4,7 +4,7 @@ import { ANN } from "../../clients/world.ts";
 import { RegistryClient } from "../../harness/registry-client.ts";
 import type { Report } from "../../harness/report.ts";
 import type { Loose } from "../lab/engine.ts";
-import { equal, inspectService } from "../looking.ts";
+import { equal, inspectService, QUICK } from "../looking.ts";
 import { makeOrder } from "../signing.ts";
 import type { World } from "../world.ts";
 import { checkUserns } from "./placement-userns.ts";
@@ -190,7 +190,7 @@ async function pushAsArm(world: World, from: string, to: string): Promise<void> 
 async function checkEnvironment(report: Report, world: World): Promise<void> {
   const rules = { require: ["node.labels.zone==b"], inject: ["node.role!=manager"] };
   await world.setPolicy({}, { bounded: { placement: rules } });
-  const own = { name: "bounded", image: world.image("1"), replicas: 2 };
+  const own = { name: "bounded", image: world.image("1"), replicas: 2, update: QUICK };
   await report.check("an environment's constraints: required are asked for, injected are added", async () => {
     const answer = await world.deploy(own, "bounded");
     const reason = "bounded wants every service to ask for node.labels.zone==b among its constraints";

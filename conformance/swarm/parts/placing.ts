@@ -1,6 +1,6 @@
 /** Services that are placed, what the bridge said of the nodes, and where their tasks are. */
 import { type Loose, listOf, until } from "../lab/engine.ts";
-import { running } from "../looking.ts";
+import { QUICK, running } from "../looking.ts";
 import type { Answer, World } from "../world.ts";
 
 export interface Row {
@@ -18,7 +18,7 @@ export interface Table {
 }
 
 export function service(world: World, more: object): object {
-  return { name: "placed", image: world.image("1"), ...more };
+  return { name: "placed", image: world.image("1"), update: QUICK, ...more };
 }
 
 /** What the bridge said of the nodes while it deployed. @throws Error when it did not */

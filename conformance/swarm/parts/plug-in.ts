@@ -42,7 +42,13 @@ export async function plugIn(world: World, report: Report): Promise<void> {
   }
 }
 
-const spec = (image: string, more: object = {}): object => ({ name: "guarded", image, replicas: 2, ...more });
+const spec = (image: string, more: object = {}): object => ({
+  name: "guarded",
+  image,
+  replicas: 2,
+  update: { monitor: "1s" },
+  ...more,
+});
 
 async function checkBridge(report: Report, world: World, { one, two }: { one: string; two: string }): Promise<void> {
   await report.check("plug-in: the bridge is ready", async () =>

@@ -76,10 +76,11 @@ services:
       resources: {limits: {cpus: "0.5", memory: 64M}, reservations: {memory: 16M}}
       restart_policy: {condition: on-failure, delay: 2s, max_attempts: 9, window: 30s}
       placement: {constraints: [node.role==manager], max_replicas_per_node: 1}
+      update_config: {monitor: 250ms}
   db:
     image: ${world.image("s2")}
     command: [/bin/busybox, sh, -c, "trap exit TERM; while :; do sleep 1 & wait; done"]
-    deploy: {endpoint_mode: dnsrr, mode: global, restart_policy: {condition: any, delay: 1s}}
+    deploy: {endpoint_mode: dnsrr, mode: global, restart_policy: {condition: any, delay: 1s}, update_config: {monitor: 250ms}}
 networks:
   front: {driver_opts: {com.docker.network.driver.mtu: "1400"}, labels: {a: b}}
   back: {internal: true, attachable: true}

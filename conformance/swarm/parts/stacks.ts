@@ -63,7 +63,7 @@ services:
   db:
     image: ${this.#world.image("s2")}
     networks: {back: {aliases: [database]}}
-    deploy: {endpoint_mode: dnsrr}
+    deploy: {endpoint_mode: dnsrr, update_config: {monitor: 250ms}}
 ${more}
 networks: {back: {attachable: true}}
 secrets: {key: {file: ./key.txt}}

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../harness/report.ts";
 import { askEngine, type Loose, listOf, until } from "../lab/engine.ts";
-import { equal, running } from "../looking.ts";
+import { equal, QUICK, running } from "../looking.ts";
 import type { World } from "../world.ts";
 import { RUNS } from "./deploying.ts";
 
@@ -80,7 +80,7 @@ async function checkNetworks(report: Report, world: World): Promise<void> {
 
 async function checkVolumes(report: Report, world: World): Promise<void> {
   const { last } = await world.deploy({
-    ...{ name: SERVICE, image: world.image("views"), networks: [NETWORK], endpointMode: "dnsrr" },
+    ...{ name: SERVICE, image: world.image("views"), networks: [NETWORK], endpointMode: "dnsrr", update: QUICK },
     mounts: [{ type: "volume", source: VOLUME, target: "/data" }],
     constraints: ["node.hostname==w2"],
   });
@@ -163,7 +163,7 @@ async function checkServices(report: Report, world: World): Promise<void> {
   });
   await report.check("so does the log of a terminal, of which the engine tells no streams", async () => {
     const name = `${SERVICE}-tty`;
-    const { last } = await world.deploy({ name, image: world.image("views"), tty: true });
+    const { last } = await world.deploy({ name, image: world.image("views"), tty: true, update: QUICK });
     equal((last?.outcome as Loose | undefined)?.kind ?? last, "deployed");
     const lines = await logOf(world, name);
     equal(

@@ -31,5 +31,5 @@ function whyOf(outcome: Outcome): string {
   if (outcome.kind === "refuse") return outcome.reason;
   if (outcome.kind !== "failed") return outcome.kind;
   const { reason, rolledBackTo } = outcome;
-  return `${reason} (${rolledBackTo === undefined ? "there was nothing to roll back to" : `rolled back to ${rolledBackTo}`})`;
+  return rolledBackTo === undefined ? reason : `${reason} (rolled back to ${rolledBackTo})`;
 }

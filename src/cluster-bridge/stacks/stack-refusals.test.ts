@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Loose, put } from "../../notary/tuf/testing/loose.ts";
+import { QUICK } from "../testing/order-lab.ts";
 import { base64, useStackLab } from "../testing/stack-lab.ts";
 
 const { lab, service, deploy, told } = useStackLab();
@@ -99,7 +100,7 @@ describe("stack.deploy, where something stands in the way", () => {
   it.each<[string, () => unknown, RegExp]>([
     [
       "a service that stands alone",
-      () => lab().order("service.deploy", { name: "shop_web", image: lab().name("1") }),
+      () => lab().order("service.deploy", { name: "shop_web", image: lab().name("1"), update: QUICK }),
       /service shop_web already, and it is part of no stack/,
     ],
     [

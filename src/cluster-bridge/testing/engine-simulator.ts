@@ -3,12 +3,13 @@ import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { type Answer, EngineSocket, type Question } from "./engine-socket.ts";
 import { PartStore } from "./part-store.ts";
+import { type Crash, tasksOf } from "./task-entries.ts";
 
 /** What the engine is told of a service, as far as this one looks at it. */
 export interface EngineSpec {
   Name: string;
   Labels: Record<string, string>;
-  TaskTemplate: { ContainerSpec: { Image: string; Args?: string[] } };
+  TaskTemplate: { ContainerSpec: { Image: string; Args?: string[] }; Runtime?: string };
   Mode: { Replicated?: { Replicas?: number } };
 }
 
@@ -28,6 +29,7 @@ export interface EngineContainer {
 
 interface Task {
   readonly ServiceID: string;
+  readonly DesiredState: string;
   readonly Spec: EngineSpec["TaskTemplate"];
   readonly Status: { readonly ContainerStatus: { readonly ContainerID: string } };
 }
@@ -61,6 +63,10 @@ export class EngineSimulator {
   readonly services = new Map<string, Service>();
   /** Images of which no task comes up. */
   readonly broken = new Set<string>();
+  /** Images whose tasks end. */
+  readonly crashes = new Map<string, Crash>();
+  /** How often it is asked for tasks after an update until it begins: all is as it was till then. */
+  lateLooks = 0;
   /** `METHOD /path`, without the query and the version of the API. */
   readonly asked: string[] = [];
   /** What came along with that in `X-Registry-Auth`; undefined: nothing. */
@@ -78,6 +84,10 @@ export class EngineSimulator {
   /** Of which bytes an image is; where it is not said, `sha256:` and its name. */
   readonly imageIds = new Map<string, string>();
   readonly #socket: EngineSocket;
+  /** How often a service's tasks were asked for since it was changed. */
+  readonly #looks = new Map<string, number>();
+  /** What a service was before its last update. */
+  readonly #before = new Map<string, Service>();
 
   private constructor(socket: EngineSocket) {
     this.#socket = socket;
@@ -103,6 +113,9 @@ export class EngineSimulator {
     this.imageIds.clear();
     this.facts = { ...MANAGER };
     this.broken.clear();
+    this.crashes.clear();
+    this.#before.clear();
+    this.lateLooks = 0;
     this.asked.length = 0;
     this.auths.length = 0;
     this.parts.reset();
@@ -136,7 +149,7 @@ export class EngineSimulator {
     if (/^\/(containers|images)\//.test(path)) return this.#actOnContainer(method, path);
     if (method === "GET" && Object.hasOwn(FIXED, path)) return [200, FIXED[path]];
     if (method === "GET" && path === "/services") return [200, this.#listServices(filters.name ?? [])];
-    if (method === "GET" && path === "/tasks") return [200, this.#listTasks(filters.service ?? [])];
+    if (method === "GET" && path === "/tasks") return [200, this.#askTasks(filters)];
     if (method === "POST" && path === "/services/create") return this.#keep(randomBytes(12).toString("hex"), body);
     const service = this.services.get(id);
     if (service === undefined) return method === "GET" ? [200, []] : [404, { message: `service ${id} not found` }];
@@ -149,22 +162,39 @@ export class EngineSimulator {
   #keep(id: string, spec: EngineSpec): [number, unknown] {
     this.change(spec);
     const before = this.services.get(id);
-    const paused = { State: "paused", Message: "update paused due to failure" };
-    const state = this.broken.has(imageOf(spec)) ? paused : { State: "completed", Message: "" };
     const Version = { Index: (before?.Version.Index ?? 10) + 1 };
-    this.services.set(id, { ID: id, Version, Spec: spec, ...(before === undefined ? {} : { UpdateStatus: state }) });
+    this.#looks.set(id, 0);
+    if (before !== undefined) this.#before.set(id, before);
+    // As engines do, of services alone.
+    const TaskTemplate = { ForceUpdate: 0, ...spec.TaskTemplate, Runtime: "container" };
+    this.services.set(id, { ID: id, Version, Spec: { ...spec, TaskTemplate } });
     return [before === undefined ? 201 : 200, { ID: id }];
   }
 
+  #isLate(id: string): boolean {
+    return this.#before.has(id) && (this.#looks.get(id) ?? 0) < this.lateLooks;
+  }
+
+  #shown(service: Service): Service {
+    if (service.UpdateStatus !== undefined) return service;
+    if (!this.#before.has(service.ID) || this.#isLate(service.ID)) return service;
+    const paused = { State: "paused", Message: "update paused due to failure" };
+    return {
+      ...service,
+      UpdateStatus: this.broken.has(imageOf(service.Spec)) ? paused : { State: "completed", Message: "" },
+    };
+  }
+
   #listServices(names: readonly string[]): Service[] {
-    const all = [...this.services.values()];
+    const all = [...this.services.values()].map((service) => this.#shown(service));
     return names.length === 0 ? all : all.filter(({ Spec }) => names.some((name) => Spec.Name.startsWith(name)));
   }
 
   /** All that run: those of tasks, too. */
   #running(): EngineContainer[] {
     const tasks = this.#listTasks([...this.services.keys()]) as Task[];
-    const ofTasks = tasks.map(({ ServiceID, Spec, Status }) => ({
+    const live = tasks.filter(({ DesiredState }) => DesiredState === "running");
+    const ofTasks = live.map(({ ServiceID, Spec, Status }) => ({
       Id: Status.ContainerStatus.ContainerID,
       Name: `/task.${Status.ContainerStatus.ContainerID}`,
       image: Spec.ContainerSpec.Image,
@@ -184,21 +214,26 @@ export class EngineSimulator {
     return [200, { Id, Name, Image: this.imageIds.get(image) ?? `sha256:${image}`, Config: { Image: image, Labels } }];
   }
 
+  #askTasks({ service = [], "desired-state": desired }: Record<string, string[] | undefined>): object[] {
+    const found = this.#listTasks(service) as Task[];
+    for (const id of service) this.#looks.set(id, (this.#looks.get(id) ?? 0) + 1);
+    return desired === undefined ? found : found.filter(({ DesiredState }) => desired.includes(DesiredState));
+  }
+
   #listTasks(ids: readonly string[]): object[] {
     return (ids.length === 0 ? [...this.services.keys()] : ids).flatMap((id) => this.#tasksOf(id));
   }
 
   #tasksOf(id: string): object[] {
-    const Spec = this.services.get(id)?.Spec;
-    if (Spec === undefined || this.broken.has(imageOf(Spec))) return [];
+    const service = this.#isLate(id) ? this.#before.get(id) : this.services.get(id);
+    if (service === undefined || this.broken.has(imageOf(service.Spec))) return [];
+    const { Spec, Version } = service;
     const { Replicas = 1 } = Spec.Mode.Replicated ?? {};
-    return Array.from({ length: Replicas }, (_, slot) => ({
-      ...{ Spec: Spec.TaskTemplate, ServiceID: id, NodeID: "node-1", DesiredState: "running" },
-      Status: {
-        State: "running",
-        ContainerStatus: { ContainerID: `${id}-${this.services.get(id)?.Version.Index}-${slot}` },
-      },
-    }));
+    const { Runtime: _, ...template } = Spec.TaskTemplate;
+    return tasksOf({
+      ...{ serviceId: id, version: Version.Index, template, replicas: Replicas },
+      ...{ crash: this.crashes.get(imageOf(Spec)), looks: this.#looks.get(id) ?? 0 },
+    });
   }
 }
 

@@ -12,6 +12,9 @@ import { type BridgeLab, useBridgeLab } from "./bridge-lab.ts";
 import { EngineSimulator } from "./engine-simulator.ts";
 import { type Signing, signOrder } from "./order-signing.ts";
 
+/** How a new service comes up where nothing is asked of that. */
+export const QUICK = { monitor: "1ms" };
+
 export interface Ordering extends Partial<Signing> {
   readonly breakGlass?: Uint8Array;
   readonly environment?: string;
@@ -35,7 +38,7 @@ export class OrderLab {
   }
 
   deploy(tag: string, more: object = {}): Promise<Outcome> {
-    return this.order("service.deploy", { name: "web", image: this.name(tag), ...more });
+    return this.order("service.deploy", { name: "web", image: this.name(tag), update: QUICK, ...more });
   }
 
   /** `host/ops/app:tag`, or `@sha256:…`. */

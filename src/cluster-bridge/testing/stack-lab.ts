@@ -3,7 +3,7 @@ import { beforeEach } from "vitest";
 import { drop, put } from "../../notary/tuf/testing/loose.ts";
 import type { Repository } from "../../notary/tuf/testing/repository.ts";
 import { image, other } from "../../trust/testing/world.ts";
-import { useOrderLab } from "./order-lab.ts";
+import { QUICK, useOrderLab } from "./order-lab.ts";
 
 export const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -15,7 +15,7 @@ export function useStackLab() {
     lab().lab.sign(repository, "1", image);
     lab().lab.sign(repository, "2", other);
   });
-  const service = (tag = "1", more: object = {}) => ({ image: lab().name(tag), ...more });
+  const service = (tag = "1", more: object = {}) => ({ image: lab().name(tag), update: QUICK, ...more });
   const two = () => {
     const front = { networks: ["front"] };
     return { web: service("1", front), db: service("1", front) };

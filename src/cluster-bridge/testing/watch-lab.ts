@@ -14,6 +14,7 @@ import type { Watch } from "../watch/watch.ts";
 import { composeWatch, type WatchTools } from "../watch-feature.ts";
 import { type BridgeLab, useBridgeLab } from "./bridge-lab.ts";
 import { type EngineContainer, EngineSimulator } from "./engine-simulator.ts";
+import { QUICK } from "./order-lab.ts";
 
 const FAST = { lookMs: 30, calmMs: 10, judgeMs: 60, soonMs: 20 };
 const PATIENCE_MS = 60_000;
@@ -54,7 +55,7 @@ export class WatchLab {
   /** As an order of alice's would. */
   async deploy(digest: string, more: object = {}): Promise<Outcome> {
     const pinned = this.pin(digest);
-    const spec = JSON.stringify({ name: "web", image: pinned, ...more });
+    const spec = JSON.stringify({ name: "web", image: pinned, update: QUICK, ...more });
     const parsed = parseServiceSpec(Buffer.from(spec));
     const plan = { environment: "prod", service: "web", pinned, spec, user: "alice", because: "alice", parsed };
     return this.core.deployer.deploy(plan, () => undefined);
