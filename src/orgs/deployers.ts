@@ -9,8 +9,8 @@ export interface Deployment {
   readonly since: Date;
 }
 
-/** What is no more than this apart in time may be the other way round: two clocks. */
-const SKEW_SECONDS = 5;
+/** Of an image that is kept for something else already the bridge tells in its next list: that may come after the order's end. */
+const EARLIEST_SECONDS = 60;
 /** The bridge tells of an image before it touches the cluster; a stack of many services takes its time. */
 const LATEST_HOURS = 6;
 
@@ -34,7 +34,7 @@ export async function findDeployers(sql: Sql, list: readonly Deployment[]): Prom
      order by k.place`,
     [
       JSON.stringify(list.map((one, place) => ({ ...one, place, targets: targetsOf(one) }))),
-      SKEW_SECONDS,
+      EARLIEST_SECONDS,
       LATEST_HOURS,
     ],
   );

@@ -137,7 +137,8 @@ describe("what the history says of a deployment", () => {
     for (const [shift, who] of [
       ["- interval '7 hours'", ""],
       ["+ interval '2 hours'", "alice"],
-      ["+ interval '6 hours'", ""],
+      ["+ interval '5 hours 30 seconds'", "alice"],
+      ["+ interval '5 minutes'", ""],
     ]) {
       await app.database.query("", `update deployments set since = since ${shift} where digest = $1`, [digest]);
       await expect.poll(() => deployers(digest)).toEqual({ "runs in prod as later": who });
