@@ -74,7 +74,7 @@ export async function openApp(settings: AppSettings, dependencies: AppDependenci
   const trust = openImageTrust(ground, { publicUrl, algorithm: config.trustKeys, orgs: () => orgs });
   const { notary, verdicts, promotion, manifests } = trust;
   const orgs = await openOrgs({
-    ...{ ...dependencies, database, ring: ground.ring, repositories },
+    ...{ ...dependencies, database, ring: ground.ring, repositories, failpoint },
     ...{ releaseTrust: notary.releaseTrust, reseal: notary.reseal },
     operations: [garbage, integrity, trust].flatMap(({ operations }) => operations).concat(relay),
     settings: orgsSettings(settings),

@@ -18,8 +18,8 @@ export const POWER_MUTANTS: readonly CrashMutant[] = (
         },
         {
           file: "src/prepare.ts",
-          find: `if (faults.length > 0) throw new Error(faults.join("\\n"));`,
-          replace: `if (faults.length > 99) throw new Error(faults.join("\\n"));`,
+          find: `if (faults.length > 0) throw new Error(faults.map(`,
+          replace: `if (faults.length > 99) throw new Error(faults.map(`,
         },
       ],
     },

@@ -150,6 +150,28 @@ const KILL_MUTANTS: readonly CrashMutant[] = [
     ],
   },
   {
+    name: "rights-answered-before-commit",
+    at: ["acl.beforeCommit"],
+    edits: [
+      {
+        file: "src/orgs/change-rights.ts",
+        find: `  const result = await database.transaction(async (sql) => {
+    const changed = await work(sql);`,
+        replace: `  const told = Promise.withResolvers<T>();
+  const done = database.transaction(async (sql) => {
+    const changed = await work(sql);
+    told.resolve(changed);
+    await new Promise((resolve) => setTimeout(resolve, 20));`,
+      },
+      {
+        file: "src/orgs/change-rights.ts",
+        find: `  await failpoint("acl.afterEpoch");`,
+        replace: `  done.catch(told.reject);
+  const result = await told.promise;`,
+      },
+    ],
+  },
+  {
     name: "commit-not-awaited",
     edits: [
       {

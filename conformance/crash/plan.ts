@@ -18,7 +18,7 @@ const MAX_MS = 2000;
 const MAX_PASS = 20;
 /** Of what writers come by rarely. */
 const MAX_RARE_PASS = 4;
-const RARE = /^(?:mpu|tuf|serverTarget|gc|mount)\./;
+const RARE = /^(?:mpu|tuf|serverTarget|gc|mount|acl)\./;
 
 export interface FailpointsOf {
   readonly blobs: "fs" | "s3";
@@ -28,7 +28,7 @@ export interface FailpointsOf {
 /** Every name that the server can come by, read in its source: one that is added there is in the next run. */
 export function listFailpoints({ blobs, collector }: FailpointsOf): string[] {
   const other = blobs === "fs" ? /^s3-/ : /^fs-/;
-  const rooms = ["registry", "notary", "storage", ...(collector ? ["storage/gc"] : [])];
+  const rooms = ["registry", "notary", "orgs", "storage", ...(collector ? ["storage/gc"] : [])];
   const names = rooms.flatMap((room) => {
     const folder = join(projectRoot, "src", room);
     const files = readdirSync(folder).filter((name) => /(?<!\.test)\.ts$/.test(name) && !other.test(name));

@@ -83,6 +83,22 @@ describe("findOpenRemovals", () => {
   });
 });
 
+describe("findConverged, of a service that ran long", () => {
+  it("goes no further back than the registry is asked to keep its images: six of them, however often each ran", () => {
+    const again = ran("4-again", { pinned: "r/a/b@4" });
+
+    expect(candidates([...["1", "2", "3", "4", "5", "6", "7"].flatMap((id) => ran(id)), ...again])).toEqual([
+      "4-again",
+      "7",
+      "6",
+      "5",
+      "4",
+      "3",
+      "2",
+    ]);
+  });
+});
+
 describe("findConverged, of a service that was removed", () => {
   it("forgets what ran before the service was removed", () => {
     expect(candidates([...ran("1"), removal("2"), mark("removed", "2"), ...ran("3")])).toEqual(["3"]);

@@ -105,7 +105,16 @@ export function findConverged(
   const converged = idsOf(records, "converged");
   const all = intentsOf(sinceRemoval(records, service));
   const own = all.filter((intent) => intent.environment === environment && intent.service === service);
-  return findKept(own.map((intent) => ({ ...intent, isConverged: converged.has(intent.id) })));
+  return newestImages(findKept(own.map((intent) => ({ ...intent, isConverged: converged.has(intent.id) }))));
+}
+
+/** Images of a service to go back to, what runs among them. The registry is asked to keep just these: older ones may be gone. */
+const MAX_IMAGES = 6;
+
+/** @param kept newest first */
+export function newestImages<T extends Pick<Intent, "pinned">>(kept: readonly T[]): T[] {
+  const images = new Set([...new Set(kept.map(({ pinned }) => pinned))].slice(0, MAX_IMAGES));
+  return kept.filter(({ pinned }) => images.has(pinned));
 }
 
 /** Of all that was begun in one service, oldest first: what ran well and was not taken back, newest first. */

@@ -78,7 +78,7 @@ describe("the registry is told", () => {
 
     expect(told).toEqual([
       put(
-        ...["2", "3", "4", "5", "6"].map((letter) => entry("web", letter, "rollback")),
+        ...["3", "4", "5", "6"].map((letter) => entry("web", letter, "rollback")),
         ...["a", "b"].map((letter) => entry("web", letter)),
       ),
     ]);

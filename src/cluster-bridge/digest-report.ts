@@ -3,7 +3,7 @@ import { isJsonObject, type Json } from "../oci/json.ts";
 import { isNamespaceName, isRepositoryName } from "../oci/repository-name.ts";
 import { readObject } from "../oci/token-exchange.ts";
 import type { ClusterStates } from "./cluster-states.ts";
-import { findKept, type Intent } from "./deployment-records.ts";
+import { findKept, type Intent, newestImages } from "./deployment-records.ts";
 import { toRefusal } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
 import { ENVIRONMENT_LABEL, labelsOf } from "./managed-service.ts";
@@ -46,8 +46,6 @@ const REPEAT_MS = 6 * 3_600_000;
 const LATE_MS = 24 * 3_600_000;
 /** What is on its way stays announced for so long at least, and for as long as it is under way. */
 const COMING_MS = 15 * 60_000;
-/** Images of a service to go back to. */
-const MAX_ROLLBACKS = 5;
 /** The registry takes no more in one list. */
 const MAX_ENTRIES = 10_000;
 
@@ -172,9 +170,9 @@ export class DigestReport {
     const tasks = await swarm.tasks(held.id);
     const running = [imageOf(held.spec.TaskTemplate), ...tasks.map(({ container }) => container.Image)];
     const own = ledger.of(service).filter((deployment) => deployment.environment === environment);
-    const before = findKept(own).map(({ pinned }) => pinned);
+    const before = newestImages(findKept(own)).map(({ pinned }) => pinned);
     const isRunning = new Set<unknown>(running);
-    const rollbacks = [...new Set(before)].filter((pinned) => !isRunning.has(pinned)).slice(0, MAX_ROLLBACKS);
+    const rollbacks = [...new Set(before)].filter((pinned) => !isRunning.has(pinned));
     const of = (state: Entry["state"]) => (image: unknown) => this.#toEntry({ environment, service, state }, image);
     return [...[...isRunning].flatMap(of("running")), ...rollbacks.flatMap(of("rollback"))];
   }

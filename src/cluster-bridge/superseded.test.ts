@@ -106,3 +106,35 @@ describe("a service whose tag moves on", () => {
     expect(lab().engine.images).toEqual(event === "converged" ? { web: pinned(image) } : {});
   });
 });
+
+describe("a stack whose tag moves on", () => {
+  const deploy = (what: string) =>
+    lab().order("stack.deploy", { name: "shop", services: { web: { image: lab().name(what) } } });
+
+  it("is ordered again by the digest that runs in it, and no other service of it is", async () => {
+    promote(image);
+    await deploy("gold");
+    promote(other);
+
+    expect(await deploy(image.digest)).toMatchObject({ kind: "done" });
+    const services = { web: { image: pinned(image) }, db: { image: pinned(image) } };
+    expect(await lab().order("stack.deploy", { name: "shop", services })).toMatchObject({
+      ...{ kind: "refuse", code: "UNSIGNED", reason: expect.stringMatching(/^shop_db: /) },
+    });
+  });
+
+  it("is made by the next bridge where one was killed over it", async () => {
+    await lab().restart((name) => {
+      if (name === "bridge.afterStackParts") throw new Error("killed");
+    });
+    promote(image);
+    await expect(deploy("gold")).rejects.toThrow("killed");
+    promote(other);
+    await lab().restart();
+
+    lab().bridge.start();
+
+    await expect.poll(() => lab().events()).toContain("stack-ended");
+    expect(lab().engine.images).toEqual({ shop_web: pinned(image) });
+  });
+});

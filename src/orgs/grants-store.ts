@@ -1,5 +1,7 @@
 import type { Page } from "../http/rest-page.ts";
 import type { Change, Database, Sql } from "../storage/database.ts";
+import { type Failpoint, noFailpoint } from "../storage/failpoint.ts";
+import type { RightsRows } from "./change-rights.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { type InOrg, inOrg } from "./org-rows.ts";
 import type { Extra, Level } from "./permissions.ts";
@@ -29,9 +31,11 @@ const grantTables = "grants g join teams t on t.id = g.team_id left join reposit
 /** Rows of `grants`: what teams may do. */
 export class GrantsStore {
   readonly #database: Database;
+  readonly #rows: RightsRows;
 
-  constructor(database: Database) {
+  constructor(database: Database, failpoint: Failpoint = noFailpoint) {
     this.#database = database;
+    this.#rows = { database, failpoint };
   }
 
   /** Of one team, by scope. */
@@ -61,7 +65,7 @@ export class GrantsStore {
 
   /** True when it is new. @throws OrgsError not-found for the team or the repository */
   put(key: GrantKey, { level, extra }: Pick<Grant, "level" | "extra">, { check, confirm }: Change): Promise<boolean> {
-    return inOrg(this.#database, { org: key.org, confirm }, async (sql) => {
+    return inOrg(this.#rows, { org: key.org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org: key.org, name: key.team });
       const before = await findGrant(sql, key);
       check(before?.version);
@@ -77,7 +81,7 @@ export class GrantsStore {
 
   /** @throws OrgsError not-found */
   async delete(key: GrantKey, { check, confirm }: Change): Promise<void> {
-    await inOrg(this.#database, { org: key.org, confirm }, async (sql) => {
+    await inOrg(this.#rows, { org: key.org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org: key.org, name: key.team });
       const before = await findGrant(sql, key);
       check(before?.version);

@@ -7,6 +7,7 @@ import type { KeyRing } from "../keys/key-ring.ts";
 import { forgetOldKeys } from "../keys/key-ring-store.ts";
 import type { Actor, Authorize, RepositoryAction } from "../oci/access.ts";
 import type { Confirm, Database, Sql } from "../storage/database.ts";
+import { type Failpoint, noFailpoint } from "../storage/failpoint.ts";
 import type { RepositoryStore } from "../storage/repository-store.ts";
 import { openAccessLookup } from "./access-lookup.ts";
 import type { AuditEntry } from "./audit-store.ts";
@@ -73,6 +74,7 @@ export interface OrgsOptions {
   readonly operations: readonly RestOperation[];
   /** Seals what other rooms have sealed anew; returns how many rows. */
   readonly reseal: () => Promise<number>;
+  readonly failpoint?: Failpoint;
   readonly log: Log;
   readonly now?: () => Date;
 }
@@ -126,6 +128,7 @@ export async function openOrgs({
   releaseTrust,
   operations: others,
   reseal,
+  failpoint = noFailpoint,
   log,
   now = () => new Date(),
 }: OrgsOptions): Promise<Orgs> {
@@ -165,11 +168,11 @@ export async function openOrgs({
   const authorize = createAuthorize(findAccess, rules);
   const belongsTo = createBelongsTo(findAccess);
   const listVisible = createListVisible(database, findAccess);
-  const users = new UsersStore(database);
-  const teams = new TeamsStore(database);
-  const grants = new GrantsStore(database);
-  const orgs = new OrgsStore(database);
-  const robots = new RobotsStore(database);
+  const users = new UsersStore(database, failpoint);
+  const teams = new TeamsStore(database, failpoint);
+  const grants = new GrantsStore(database, failpoint);
+  const orgs = new OrgsStore(database, failpoint);
+  const robots = new RobotsStore(database, failpoint);
   const personalTokens = new PersonalTokensStore(database);
   const userKeys = new UserKeysStore(database);
   const stores = { users, userKeys, orgs, teams, grants, robots, personalTokens, repositories };

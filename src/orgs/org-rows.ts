@@ -1,4 +1,5 @@
-import type { Confirm, Database, Sql } from "../storage/database.ts";
+import type { Confirm, Sql } from "../storage/database.ts";
+import { changeRights, type RightsRows } from "./change-rights.ts";
 import { notFound, OrgsError } from "./errors.ts";
 
 /** Name of an organization, and of what one asks for in it. */
@@ -13,18 +14,18 @@ export interface InOrg {
  * @throws OrgsError not-found when there is no such organization
  */
 export function inOrg<T>(
-  database: Database,
+  rows: RightsRows,
   { org, confirm }: { readonly org: string; readonly confirm: Confirm },
   work: (sql: Sql) => Promise<T>,
 ): Promise<T> {
-  return database.transaction(async (sql) => {
+  return changeRights(rows, async (sql) => {
     await confirm(sql);
-    const rows = await sql.query(
+    const found = await sql.query(
       "org-lock",
       "select 1 from namespaces where name = $1 and kind = 'org' for no key update",
       [org],
     );
-    if (rows.length === 0) throw notFound();
+    if (found.length === 0) throw notFound();
     return work(sql);
   });
 }

@@ -1,6 +1,8 @@
 import type { Page } from "../http/rest-page.ts";
 import { type Change, type Database, isViolation, type Sql } from "../storage/database.ts";
+import { type Failpoint, noFailpoint } from "../storage/failpoint.ts";
 import type { Visibility } from "../storage/repository-store.ts";
+import { changeRights, type RightsRows } from "./change-rights.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { getUserId, type InOrg, inOrg } from "./org-rows.ts";
 
@@ -33,9 +35,11 @@ const memberColumns = 'u.name as "user", m.role, m.xmin::text as version';
 /** Organizations (rows of `namespaces`), and rows of `org_members`. */
 export class OrgsStore {
   readonly #database: Database;
+  readonly #rows: RightsRows;
 
-  constructor(database: Database) {
+  constructor(database: Database, failpoint: Failpoint = noFailpoint) {
     this.#database = database;
+    this.#rows = { database, failpoint };
   }
 
   list({ memberId, after, limit }: OrgsQuery): Promise<Org[]> {
@@ -59,7 +63,7 @@ export class OrgsStore {
     { defaultVisibility }: Pick<Org, "defaultVisibility">,
     { check, confirm }: Change,
   ): Promise<boolean> {
-    return this.#database.transaction(async (sql) => {
+    return changeRights(this.#rows, async (sql) => {
       await confirm(sql);
       const [row] = await sql.query<{ kind: string; version: string }>(
         "namespace-lock",
@@ -76,7 +80,7 @@ export class OrgsStore {
 
   /** With its teams and robots. @throws OrgsError not-found, not-empty while it has repositories */
   async delete(name: string, { check, confirm }: Change): Promise<void> {
-    await inOrg(this.#database, { org: name, confirm }, async (sql) => {
+    await inOrg(this.#rows, { org: name, confirm }, async (sql) => {
       check((await findOrg(sql, name))?.version);
       await sql.query("org-delete", "delete from namespaces where name = $1", [name]);
     }).catch((cause: unknown) => {
@@ -100,7 +104,7 @@ export class OrgsStore {
 
   /** True when the user was none before. @throws OrgsError not-found, last-owner */
   async putMember(where: InOrg, role: OrgMemberRole, { check, confirm }: Change): Promise<boolean> {
-    return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
+    return inOrg(this.#rows, { org: where.org, confirm }, async (sql) => {
       const before = await findMember(sql, where);
       check(before?.version);
       if (before?.role === "owner" && role !== "owner") await mustHaveAnotherOwner(sql, where);
@@ -116,7 +120,7 @@ export class OrgsStore {
 
   /** From the organization's teams too. @throws OrgsError not-found, last-owner */
   async deleteMember(where: InOrg, { check, confirm }: Change): Promise<void> {
-    await inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
+    await inOrg(this.#rows, { org: where.org, confirm }, async (sql) => {
       const before = await findMember(sql, where);
       check(before?.version);
       if (before === undefined) throw notFound();

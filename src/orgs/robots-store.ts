@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { Page } from "../http/rest-page.ts";
 import { namespaceOf, type RepositoryName } from "../oci/repository-name.ts";
 import type { Change, Confirm, Database, Sql } from "../storage/database.ts";
+import { type Failpoint, noFailpoint } from "../storage/failpoint.ts";
 import { together } from "../storage/statement-batch.ts";
+import { changeRights, type RightsRows } from "./change-rights.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { type InOrg, inOrg } from "./org-rows.ts";
 import type { RobotGrant } from "./permissions.ts";
@@ -50,9 +52,11 @@ const columns = `
 /** Rows of `robots`, their secrets and their grants. */
 export class RobotsStore {
   readonly #database: Database;
+  readonly #rows: RightsRows;
 
-  constructor(database: Database) {
+  constructor(database: Database, failpoint: Failpoint = noFailpoint) {
     this.#database = database;
+    this.#rows = { database, failpoint };
   }
 
   list(org: string, { after, limit }: Page): Promise<RobotRow[]> {
@@ -72,7 +76,7 @@ export class RobotsStore {
    * @throws OrgsError not-found for a repository that a grant names
    */
   put(where: InOrg, { grants, expiresAt }: RobotChange, { check, confirm }: Change): Promise<string | undefined> {
-    return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
+    return inOrg(this.#rows, { org: where.org, confirm }, async (sql) => {
       const before = await findRobot(sql, where);
       check(before?.version);
       const [row] = await sql.query<{ id: string }>(
@@ -90,7 +94,7 @@ export class RobotsStore {
 
   /** A new secret; those before it stay good for `overlapSeconds`. @throws OrgsError not-found */
   rotate(where: InOrg, overlapSeconds: number, { check, confirm }: Change): Promise<string> {
-    return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
+    return inOrg(this.#rows, { org: where.org, confirm }, async (sql) => {
       check((await findRobot(sql, where))?.version);
       const id = await getRobotId(sql, where);
       await dropDeadSecrets(sql, id);
@@ -112,7 +116,7 @@ export class RobotsStore {
     const [first] = repositories;
     if (first === undefined) throw new Error("a pull secret of no repository");
     const org = namespaceOf(first);
-    return this.#database.transaction(async (sql) => {
+    return changeRights(this.#rows, async (sql) => {
       await confirm(sql);
       const [, { id, ...robot }] = await together(
         sql.query("robot-namespace", "select 1 from namespaces where name = $1 for no key update", [org]),
@@ -130,7 +134,7 @@ export class RobotsStore {
 
   /** Takes the robots of a service away, in whatever namespaces it has some. False where there are none. */
   async revokePulls(service: string, confirm: Confirm): Promise<boolean> {
-    return this.#database.transaction(async (sql) => {
+    return changeRights(this.#rows, async (sql) => {
       await confirm(sql);
       const text = "delete from robots where service = $1 returning 1";
       return (await sql.query("robots-of-service-delete", text, [service])).length > 0;
@@ -139,7 +143,7 @@ export class RobotsStore {
 
   /** @throws OrgsError not-found */
   async delete(where: InOrg, { check, confirm }: Change): Promise<void> {
-    await inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
+    await inOrg(this.#rows, { org: where.org, confirm }, async (sql) => {
       check((await findRobot(sql, where))?.version);
       await sql.query("robot-delete", "delete from robots where id = $1", [await getRobotId(sql, where)]);
     });

@@ -1,5 +1,7 @@
 import type { Page } from "../http/rest-page.ts";
 import type { Change, Database, Sql } from "../storage/database.ts";
+import { type Failpoint, noFailpoint } from "../storage/failpoint.ts";
+import type { RightsRows } from "./change-rights.ts";
 import { notFound, OrgsError } from "./errors.ts";
 import { getUserId, type InOrg, inOrg } from "./org-rows.ts";
 
@@ -29,9 +31,11 @@ const memberColumns = 'u.name as "user", tm.admin, tm.xmin::text as version';
 /** Rows of `teams` and `team_members`. */
 export class TeamsStore {
   readonly #database: Database;
+  readonly #rows: RightsRows;
 
-  constructor(database: Database) {
+  constructor(database: Database, failpoint: Failpoint = noFailpoint) {
     this.#database = database;
+    this.#rows = { database, failpoint };
   }
 
   list(org: string, { after, limit }: Page): Promise<Team[]> {
@@ -48,7 +52,7 @@ export class TeamsStore {
 
   /** True when it was made. @throws OrgsError not-found when there is no such organization */
   put(where: InOrg, { check, confirm }: Change): Promise<boolean> {
-    return inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
+    return inOrg(this.#rows, { org: where.org, confirm }, async (sql) => {
       const before = await findTeam(sql, where);
       check(before?.version);
       if (before !== undefined) return false;
@@ -59,7 +63,7 @@ export class TeamsStore {
 
   /** With its members and grants. @throws OrgsError not-found */
   async delete(where: InOrg, { check, confirm }: Change): Promise<void> {
-    await inOrg(this.#database, { org: where.org, confirm }, async (sql) => {
+    await inOrg(this.#rows, { org: where.org, confirm }, async (sql) => {
       const before = await findTeam(sql, where);
       check(before?.version);
       if (before === undefined) throw notFound();
@@ -83,7 +87,7 @@ export class TeamsStore {
   /** True when the user was none before. @throws OrgsError not-found, not-a-member of the organization */
   putMember(where: InTeam, admin: boolean, { check, confirm }: Change): Promise<boolean> {
     const { org, team, user } = where;
-    return inOrg(this.#database, { org, confirm }, async (sql) => {
+    return inOrg(this.#rows, { org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org, name: team });
       const before = await findTeamMember(sql, where);
       check(before?.version);
@@ -105,7 +109,7 @@ export class TeamsStore {
   /** @throws OrgsError not-found */
   async deleteMember(where: InTeam, { check, confirm }: Change): Promise<void> {
     const { org, team, user } = where;
-    await inOrg(this.#database, { org, confirm }, async (sql) => {
+    await inOrg(this.#rows, { org, confirm }, async (sql) => {
       const teamId = await getTeamId(sql, { org, name: team });
       const before = await findTeamMember(sql, where);
       check(before?.version);

@@ -1,5 +1,7 @@
 import type { Page } from "../http/rest-page.ts";
 import { type Change, type Database, isViolation, type Row, type Sql } from "../storage/database.ts";
+import { type Failpoint, noFailpoint } from "../storage/failpoint.ts";
+import { changeRights, type RightsRows } from "./change-rights.ts";
 import { invalidRequest, notFound, OrgsError } from "./errors.ts";
 import { dropPersonalTokensOf } from "./personal-tokens-store.ts";
 import { holdRights, userLock } from "./rights-locks.ts";
@@ -39,9 +41,11 @@ export const userColumns =
 /** Rows of `users`, and the name each of them holds in `namespaces`. */
 export class UsersStore {
   readonly #database: Database;
+  readonly #rows: RightsRows;
 
-  constructor(database: Database) {
+  constructor(database: Database, failpoint: Failpoint = noFailpoint) {
     this.#database = database;
+    this.#rows = { database, failpoint };
   }
 
   find(name: string): Promise<User | undefined> {
@@ -78,40 +82,36 @@ export class UsersStore {
    * @throws OrgsError invalid-request without a password for a new user, name-taken, last-admin
    */
   async put(name: string, change: UserChange, { check, confirm }: Change): Promise<boolean> {
-    return this.#database
-      .transaction(async (sql) => {
-        await confirm(sql);
-        await lockAdmins(sql);
-        const before = await findUser(sql, name);
-        check(before?.version);
-        if (before === undefined) await insertUser(sql, newUser(name, change));
-        const losesAdmin = change.systemAdmin === false || change.suspended === true;
-        if (before?.systemAdmin === true && losesAdmin) await mustHaveAnotherAdmin(sql, name);
-        await changeUser(sql, name, before === undefined ? { ...change, passwordHash: undefined } : change);
-        if (before !== undefined && change.passwordHash !== undefined) await dropPersonalTokensOf(sql, before.id);
-        return before === undefined;
-      })
-      .catch((cause: unknown) => translate(name, cause));
+    return changeRights(this.#rows, async (sql) => {
+      await confirm(sql);
+      await lockAdmins(sql);
+      const before = await findUser(sql, name);
+      check(before?.version);
+      if (before === undefined) await insertUser(sql, newUser(name, change));
+      const losesAdmin = change.systemAdmin === false || change.suspended === true;
+      if (before?.systemAdmin === true && losesAdmin) await mustHaveAnotherAdmin(sql, name);
+      await changeUser(sql, name, before === undefined ? { ...change, passwordHash: undefined } : change);
+      if (before !== undefined && change.passwordHash !== undefined) await dropPersonalTokensOf(sql, before.id);
+      return before === undefined;
+    }).catch((cause: unknown) => translate(name, cause));
   }
 
   /** @throws OrgsError not-found, not-empty while the user has repositories, last-admin, last-owner of an organization */
   async delete(name: string, { check, confirm }: Change): Promise<void> {
-    await this.#database
-      .transaction(async (sql) => {
-        await confirm(sql);
-        await lockAdmins(sql);
-        const user = await findUser(sql, name);
-        check(user?.version);
-        if (user === undefined) throw notFound();
-        if (user.systemAdmin) await mustHaveAnotherAdmin(sql, name);
-        await mustOwnNoOrgAlone(sql, user);
-        await sql.query("user-delete", "delete from users where id = $1", [user.id]);
-        await sql.query("user-name-delete", "delete from namespaces where name = $1", [name]);
-      })
-      .catch((cause: unknown) => {
-        if (!isViolation(cause, "repositories_namespace_fkey")) throw cause;
-        throw new OrgsError("not-empty", `${name} has repositories; delete or move them first`, { cause });
-      });
+    await changeRights(this.#rows, async (sql) => {
+      await confirm(sql);
+      await lockAdmins(sql);
+      const user = await findUser(sql, name);
+      check(user?.version);
+      if (user === undefined) throw notFound();
+      if (user.systemAdmin) await mustHaveAnotherAdmin(sql, name);
+      await mustOwnNoOrgAlone(sql, user);
+      await sql.query("user-delete", "delete from users where id = $1", [user.id]);
+      await sql.query("user-name-delete", "delete from namespaces where name = $1", [name]);
+    }).catch((cause: unknown) => {
+      if (!isViolation(cause, "repositories_namespace_fkey")) throw cause;
+      throw new OrgsError("not-empty", `${name} has repositories; delete or move them first`, { cause });
+    });
   }
 }
 

@@ -33,6 +33,7 @@ describe("doctor on a database of one's own", () => {
       GOLDSEAL_DATABASE_URL: url,
       GOLDSEAL_PUBLIC_URL: "https://localhost",
       GOLDSEAL_TLS: "off",
+      GOLDSEAL_TRUSTED_PROXIES: "127.0.0.1",
       GOLDSEAL_MASTER_KEY_FILE: join(data, "keys"),
     });
 

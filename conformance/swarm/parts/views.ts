@@ -219,8 +219,30 @@ async function checkNodes(report: Report, world: World): Promise<void> {
     await done(world, "node.update", { node: "w1", labels: { "views.zone": null }, availability: "active" });
     equal([(await one())?.availability, (await one())?.labels], ["active", {}]);
   });
+  await report.check("a worker becomes a manager, and a worker again", () => checkRoles(world));
   await report.check("the only manager is not demoted", async () => {
     const { status, last } = await world.change("node.update", { node: "m1", role: "worker" });
     equal([status, last?.code], [409, "conflict"]);
   });
+}
+
+/** Each step is over on the node itself before the next: of two managers both are needed for any change. */
+async function checkRoles(world: World): Promise<void> {
+  const [worker, manager] = [world.lab.node("w1"), world.lab.node("m1")];
+  const isManager = async (): Promise<boolean> => {
+    const { Swarm } = (await askEngine(worker.socketPath, "GET", "/info")) as { readonly Swarm: Loose };
+    return Swarm.ControlAvailable === true;
+  };
+  const isReachable = async (): Promise<boolean> => {
+    const node = (await askEngine(manager.socketPath, "GET", "/nodes/w1")) as { readonly ManagerStatus?: Loose };
+    return node.ManagerStatus?.Reachability === "reachable";
+  };
+  const roleOf = async () => (await listed(world, "nodes")).find(({ name }) => name === "w1")?.role;
+  await done(world, "node.update", { node: "w1", role: "manager" });
+  await until("w1 is a manager", async () => (await isManager()) && (await isReachable()));
+  equal(await roleOf(), "manager");
+  await done(world, "node.update", { node: "w1", role: "worker" });
+  await until("w1 is none any more", async () => !(await isManager()) && !(await isReachable()));
+  equal(await roleOf(), "worker");
+  await world.lab.ready();
 }

@@ -4,7 +4,7 @@ import type { Log } from "../../http/log.ts";
 import { nobodysHash, type Passwords } from "../passwords.ts";
 import { type Directory, DirectoryAwayError, type DirectoryEntry } from "./directory.ts";
 import { foldName, isDirectoryName } from "./directory-names.ts";
-import { type DirectoryStore, type DirectoryUser, NameCollisionError } from "./directory-store.ts";
+import { type DirectoryStore, type DirectoryUser, NameCollisionError, type UserOfEntry } from "./directory-store.ts";
 
 export type DirectoryOutcome =
   /** `name` of ours, which may be spelt differently from what was typed. */
@@ -18,7 +18,7 @@ export interface DirectorySignInDeps {
   readonly store: DirectoryStore;
   readonly passwords: Passwords;
   /** Brings what rules give the user up to date with the entry. */
-  readonly joinTeams: (directory: Directory, userId: number, entry: DirectoryEntry) => Promise<void>;
+  readonly joinTeams: (directory: Directory, user: UserOfEntry, entry: DirectoryEntry) => Promise<void>;
   readonly log: Log;
   readonly now: () => Date;
 }
@@ -61,7 +61,7 @@ export class DirectorySignIn {
     try {
       const entry = await directory.findById(known.externalId);
       if (entry !== undefined && (await directory.verify(entry.dn, password))) {
-        await this.#welcome(directory, known.userId, entry, password);
+        await this.#welcome(directory, known, entry, password);
         return { kind: "right", name: known.name };
       }
       // The directory says no to what it took before: its word from then is void.
@@ -112,7 +112,7 @@ export class DirectorySignIn {
     }
     try {
       const user = await this.#deps.store.ensure(directory.config.name, name, entry, nobodysHash);
-      await this.#welcome(directory, user.userId, entry, password);
+      await this.#welcome(directory, user, entry, password);
       return { kind: "right", name: user.name };
     } catch (error) {
       if (!(error instanceof NameCollisionError)) throw error;
@@ -121,12 +121,12 @@ export class DirectorySignIn {
     }
   }
 
-  async #welcome(directory: Directory, userId: number, entry: DirectoryEntry, password: string): Promise<void> {
+  async #welcome(directory: Directory, user: UserOfEntry, entry: DirectoryEntry, password: string): Promise<void> {
     const { store, passwords, joinTeams, now, log } = this.#deps;
     const graceHash = directory.config.graceMinutes === 0 ? undefined : await passwords.hash(password);
-    await store.markVerified(userId, entry.dn, graceHash, now());
+    await store.markVerified(user.userId, entry.dn, graceHash, now());
     try {
-      await joinTeams(directory, userId, entry);
+      await joinTeams(directory, user, entry);
     } catch (error) {
       // The teams of the last sync stay; the password was right all the same.
       if (!(error instanceof DirectoryAwayError)) throw error;

@@ -1,4 +1,5 @@
 import { type Database, isViolation, type Sql } from "../../storage/database.ts";
+import { noFailpoint } from "../../storage/failpoint.ts";
 import { inOrg } from "../org-rows.ts";
 import { addSyncedMembers, addSyncedOwners, removeSyncedMembers, removeSyncedOwners } from "../orgs-store.ts";
 import { holdRights, orgLock } from "../rights-locks.ts";
@@ -183,7 +184,7 @@ export class DirectoryStore {
   async changeTeam(directory: string, team: string, { add, remove }: Moves): Promise<void> {
     const [org = "", name = ""] = team.split("/");
     const hold = (sql: Sql) => holdRights(sql, { alone: [orgLock(org)] });
-    await inOrg(this.#database, { org, confirm: hold }, async (sql) => {
+    await inOrg({ database: this.#database, failpoint: noFailpoint }, { org, confirm: hold }, async (sql) => {
       const teamId = await getTeamId(sql, { org, name });
       await addSyncedMembers(sql, org, directory, add);
       // Whom an owner had put there already stays the owner's: only a row that is made here can be unmade.
@@ -228,7 +229,7 @@ export class DirectoryStore {
   /** As {@link changeTeam}: only whom this directory made an owner ceases to be one, and never the last who can sign in. */
   async changeOwners(directory: string, org: string, { add, remove }: Moves): Promise<void> {
     const hold = (sql: Sql) => holdRights(sql, { alone: [orgLock(org)] });
-    await inOrg(this.#database, { org, confirm: hold }, async (sql) => {
+    await inOrg({ database: this.#database, failpoint: noFailpoint }, { org, confirm: hold }, async (sql) => {
       await addSyncedOwners(sql, org, directory, add);
       await removeSyncedOwners(sql, org, directory, remove);
     });

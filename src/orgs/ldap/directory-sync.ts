@@ -1,7 +1,7 @@
 import { nobodysHash } from "../passwords.ts";
 import { type Directory, DirectoryAwayError, type DirectoryEntry } from "./directory.ts";
 import { foldName, normalDn } from "./directory-names.ts";
-import { type DirectoryStore, type DirectoryUser, NameCollisionError } from "./directory-store.ts";
+import { type DirectoryStore, type DirectoryUser, NameCollisionError, type UserOfEntry } from "./directory-store.ts";
 import { findLastOwners } from "./last-owners.ts";
 import { membersByRule, type Place, placesOf, type Rule, rulesFor } from "./sync-rules.ts";
 
@@ -73,16 +73,24 @@ export class DirectorySync {
     return { directory: directory.config.name, ...users, teams, owners, refused };
   }
 
-  /** The teams and organizations of one user, when that user signs in. */
-  async joinTeams(directory: Directory, userId: number, entry: DirectoryEntry): Promise<void> {
+  /** The teams and organizations of one user, when that user signs in. Answers what was changed. */
+  async joinTeams(directory: Directory, { userId, name }: UserOfEntry, entry: DirectoryEntry): Promise<SyncDiff> {
     const meant = await rulesFor(directory, entry);
+    const teams: TeamDiff[] = [];
+    const owners: OwnersDiff[] = [];
     for (const place of placesOf(directory.config, this.#store)) {
       const belongs = place.rules.some((rule) => meant.has(rule));
       const before = await place.list();
-      if (before === undefined) continue;
-      if (belongs && !before.all.includes(userId)) await place.change({ add: [userId], remove: [] });
-      if (!belongs && before.synced.includes(userId)) await place.change({ add: [], remove: [userId] });
+      const isIn = before?.all.includes(userId);
+      if (before === undefined || (belongs ? isIn : !before.synced.includes(userId))) continue;
+      await place.change(belongs ? { add: [userId], remove: [] } : { add: [], remove: [userId] });
+      // The last owner stays one.
+      if ((await place.list())?.all.includes(userId) === isIn) continue;
+      const moved = belongs ? { add: [name], remove: [] } : { add: [], remove: [name] };
+      if (place.kind === "team") teams.push({ team: place.name, ...moved });
+      else owners.push({ org: place.name, ...moved });
     }
+    return { directory: directory.config.name, create: [], suspend: [], restore: [], teams, owners, refused: [] };
   }
 
   async #look(directory: Directory): Promise<Picture> {

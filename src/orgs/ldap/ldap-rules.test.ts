@@ -52,7 +52,14 @@ describe.skipIf(!hasSlapd)("rules of a directory (skipped without slapd: conform
 
     await jobs({ eve: [] });
     expect(await ping("eve", passwordOf("eve"))).toBe(200);
+    expect(await ping("eve", passwordOf("eve"))).toBe(200);
     expect(await membersOf("dev")).toEqual(["ann", "ben"]);
+    const { body } = await send("GET", "audit?action=directory-change&limit=3");
+    expect(body.entries.map(({ detail }) => detail.teams)).toEqual([
+      [{ team: "acme/dev", add: [], remove: ["eve"] }],
+      [{ team: "acme/dev", add: ["eve"], remove: [] }],
+      [{ team: "acme/everyone", add: [], remove: ["ben"] }],
+    ]);
   });
 
   it("make owners by a filter, as by a group, as the dry run said, and leave those whom a person made", async () => {
@@ -114,8 +121,11 @@ describe.skipIf(!hasSlapd)("rules of a directory (skipped without slapd: conform
       refused: ["no other owner would be left to acme: ann stays one", NOWHERE],
     });
     expect(done).toEqual(planned);
+    const changes = async () => (await send("GET", "audit?action=directory-change")).body.entries.length;
+    const before = await changes();
     expect(await ping("ann", passwordOf("ann"))).toBe(200);
     expect(await roles()).toContain("ann owner");
+    expect(await changes()).toBe(before);
     expect((await sync()).owners).toEqual([]);
   });
 

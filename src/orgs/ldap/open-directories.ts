@@ -79,7 +79,7 @@ export async function openDirectories(options: DirectoriesOptions): Promise<Dire
   return {
     signIn: new DirectorySignIn({
       ...{ directories, store, passwords, log, now },
-      joinTeams: (directory, userId, entry) => sync.joinTeams(directory, userId, entry),
+      joinTeams: async (directory, user, entry) => putOnRecord(options, await sync.joinTeams(directory, user, entry)),
     }),
     list: async () => {
       const syncs = await store.listSyncs();
