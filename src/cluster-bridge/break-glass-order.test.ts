@@ -135,7 +135,7 @@ describe("service.deploy with a break-glass statement", () => {
 
     const outcome = await lab().order(
       "service.deploy",
-      { name: "web", image: lab().name(image.digest) },
+      { name: "web", image: lab().name(image.digest), update: QUICK },
       { breakGlass: signed },
     );
 

@@ -4,7 +4,7 @@ import { image } from "../trust/testing/world.ts";
 import { Ledger } from "./ledger.ts";
 import { parseServiceSpec } from "./service-spec.ts";
 import { requireOwnVolumes } from "./service-writer.ts";
-import { useOrderLab } from "./testing/order-lab.ts";
+import { QUICK, useOrderLab } from "./testing/order-lab.ts";
 
 const lab = useOrderLab();
 beforeEach(() => {
@@ -44,7 +44,11 @@ describe.each([
 describe("a service that names a volume", () => {
   const kept = { mounts: [{ type: "volume", source: "kept", target: "/kept" }] };
   const inStaging = (more: object) =>
-    lab().order("service.deploy", { name: "trial", image: lab().name("1"), ...more }, { environment: "staging" });
+    lab().order(
+      "service.deploy",
+      { name: "trial", image: lab().name("1"), update: QUICK, ...more },
+      { environment: "staging" },
+    );
   beforeEach(() => {
     lab().lab.setPolicy((document) => {
       const { prod } = document.environments as Record<string, never>;
