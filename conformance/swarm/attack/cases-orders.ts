@@ -15,7 +15,7 @@ const UNKNOWN = "the order is by a key that the policy does not know";
 
 /** The order as its owner would make it, with another header, and signed by whom a case likes. */
 function tampered(stage: Stage, header: object, signature: (message: string) => string): string {
-  const text = JSON.stringify({ name: stage.name, image: `${stage.gun}:1`, replicas: 1 });
+  const text = stage.write("1");
   const [own = "", payload = ""] = makeOrder(text, stage.world.operator).split(".");
   const given = { ...JSON.parse(Buffer.from(own, "base64url").toString()), ...header };
   const message = `${Buffer.from(JSON.stringify(given)).toString("base64url")}.${payload}`;
@@ -95,7 +95,7 @@ const REPLAYED: Case = {
   run: async (stage) => {
     const image = await stage.push("good", "1");
     await stage.found({ ann: { 1: image } });
-    const text = JSON.stringify({ name: stage.name, image: `${stage.gun}:1`, replicas: 1 });
+    const text = stage.write("1");
     const order = makeOrder(text, stage.world.operator);
     await stage.mustDeploy("1", image, { order });
     await stage.mustRefuse("1", [403, "order", "this order was carried out before"], { order });

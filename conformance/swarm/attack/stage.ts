@@ -198,17 +198,17 @@ export class Stage {
     return signedOf((await this.files())[role]);
   }
 
+  /** A specification as {@link order} sends it: an order of a case's own is for these bytes. */
+  write(image: string, spec: object = {}): string {
+    const update = { monitor: "250ms" };
+    return JSON.stringify({ name: this.name, image: this.#nameOf(image), replicas: 1, update, ...spec });
+  }
+
   /** What the bridge answers to an order. @param image a tag, `@sha256:…` or a whole name */
   async order(image: string, ordering: Ordering = {}): Promise<{ readonly status: number; readonly last: Last }> {
     const { bridge, operator } = this.world;
     const { by = operator, environment = "prod", at = environment, spec = {} } = ordering;
-    const text = JSON.stringify({
-      name: this.name,
-      image: this.#nameOf(image),
-      replicas: 1,
-      update: { monitor: "250ms" },
-      ...spec,
-    });
+    const text = this.write(image, spec);
     const order = ordering.order ?? makeOrder(text, by, ordering);
     const url = `${bridge.url}/api/v1/deployments?environment=${at}`;
     const answer = await fetch(url, { method: "POST", headers: { "goldseal-order": order }, body: text });
