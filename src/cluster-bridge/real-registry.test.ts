@@ -120,6 +120,24 @@ describe("at the real registry", () => {
     expect(await resolve("alice/app:1")).toMatchObject({ kind: "refuse", code: "UNSIGNED" });
     expect(await resolve(`alice/app@${digest}`)).toMatchObject({ kind: "refuse", code: "UNSIGNED" });
   });
+
+  it("does not send a password that was not taken again and again: that would close the address for all who share it", async () => {
+    const account = { name: "bridge", password: "not this one" };
+    const wrong = new RegistryClient({ origin: `https://${authority}`, ca: pair.cert, timeoutMs: 10_000, account });
+    const ask = { path: "/api/v1/users/admin", maxBytes: 1e6, scope: undefined };
+    const closed = /localhost:\d+ did not take the password of bridge; it is tried again in (1\d|20) s$/;
+
+    await expect(wrong.find(ask)).rejects.toThrow(/answered 401 \(signed in as bridge\)/);
+    for (let tries = 0; tries < 12; tries++) await expect(wrong.find(ask)).rejects.toThrow(closed);
+    await expect(wrong.find({ ...ask, scope: "repository:alice/app:pull" })).rejects.toThrow(closed);
+    expect(await wrong.tryCall({ method: "DELETE", path: ask.path })).toEqual({
+      refused: expect.stringMatching(closed),
+      status: 401,
+    });
+
+    expect((await registry.find(ask))?.status).toBe(200);
+    wrong.close();
+  });
 });
 
 /** Asks for alice, whose key is the one in `targets/alice`. */

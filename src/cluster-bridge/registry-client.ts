@@ -38,6 +38,12 @@ export interface Declined {
 
 const MAX_REST_BYTES = 4 * 1024 * 1024;
 
+/**
+ * How long a password that was not taken is not sent again. A registry closes a source after ten wrong ones in a minute, and with
+ * the bridge whoever else comes by the same address: also the administrator who would make the account.
+ */
+const PAUSE_MS = 20_000;
+
 /** Reads at the registry as any client does. What it answers is evidence to be judged, and at most bytes. */
 export class RegistryClient {
   readonly #origin: string;
@@ -45,6 +51,8 @@ export class RegistryClient {
   readonly #exchange: HttpsExchange;
   /** By scope. */
   readonly #tokens = new Map<string, string>();
+  /** Of a clock that nobody sets: before it the password is not sent. */
+  #closedUntilMs = 0;
 
   constructor({ account, ...options }: RegistryOptions) {
     this.#origin = options.origin;
@@ -67,9 +75,9 @@ export class RegistryClient {
   async tryCall({ method, path, body }: RestCall): Promise<Answer | Declined> {
     if (this.#account === undefined) return { refused: "the bridge has no account at the registry", status: undefined };
     const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-    const answer = await this.#exchange.tell({
-      ...{ method, path, body: sent, maxBytes: MAX_REST_BYTES, headers: this.#basic() },
-    });
+    const outgoing = { method, path, body: sent, maxBytes: MAX_REST_BYTES };
+    const answer = await this.#signIn((headers) => this.#exchange.tell({ ...outgoing, headers }));
+    if (answer === undefined) return { refused: this.#closed().message, status: 401 };
     if (answer.status >= 200 && answer.status < 300) return answer;
     const { status } = answer;
     const refusal = this.#refused(path, status);
@@ -84,25 +92,48 @@ export class RegistryClient {
   }
 
   async #send({ scope, ...outgoing }: Ask): Promise<Answer> {
-    const authorization = scope === undefined ? this.#basic() : await this.#authorize(scope);
-    return this.#exchange.get({ ...outgoing, headers: { ...outgoing.headers, ...authorization } });
+    const get = (authorization: OutgoingHttpHeaders) =>
+      this.#exchange.get({ ...outgoing, headers: { ...outgoing.headers, ...authorization } });
+    const token = scope === undefined ? "basic" : await this.#findToken(scope);
+    if (token === undefined) return get({});
+    if (token !== "basic") return get({ authorization: `Bearer ${token.bearer}` });
+    const answer = await this.#signIn(get);
+    if (answer === undefined) throw this.#closed();
+    return answer;
   }
 
-  #basic(): OutgoingHttpHeaders {
-    if (this.#account === undefined) return {};
+  /** With the account's password, where there is one; undefined: it was not taken a moment ago, and is not sent. */
+  async #signIn(send: (headers: OutgoingHttpHeaders) => Promise<Answer>): Promise<Answer | undefined> {
+    if (this.#account === undefined) return send({});
+    const nowMs = performance.now();
+    if (nowMs < this.#closedUntilMs) return undefined;
+    // One of those that wait is the one that tries.
+    if (this.#closedUntilMs > 0) this.#closedUntilMs = nowMs + PAUSE_MS;
     const { name, password } = this.#account;
-    return { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` };
+    const answer = await send({ authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` });
+    this.#closedUntilMs = [401, 429].includes(answer.status) ? performance.now() + PAUSE_MS : 0;
+    return answer;
   }
 
-  async #authorize(scope: string): Promise<OutgoingHttpHeaders> {
+  #closed(): BridgeError {
+    const seconds = Math.ceil((this.#closedUntilMs - performance.now()) / 1000);
+    const { name = "" } = this.#account ?? {};
+    return new BridgeError(
+      "REGISTRY",
+      `${this.#origin} did not take the password of ${name}; it is tried again in ${seconds} s`,
+    );
+  }
+
+  /** Undefined: the registry asks for none. */
+  async #findToken(scope: string): Promise<{ readonly bearer: string } | "basic" | undefined> {
     const known = this.#tokens.get(scope);
-    if (known !== undefined) return { authorization: `Bearer ${known}` };
+    if (known !== undefined) return { bearer: known };
     const challenge = await this.#readChallenge();
-    if (challenge.kind === "none") return {};
-    if (challenge.kind === "basic") return this.#basic();
-    const token = await this.#fetchToken(challenge, scope);
-    this.#tokens.set(scope, token);
-    return { authorization: `Bearer ${token}` };
+    if (challenge.kind === "none") return undefined;
+    if (challenge.kind === "basic") return "basic";
+    const bearer = await this.#fetchToken(challenge, scope);
+    this.#tokens.set(scope, bearer);
+    return { bearer };
   }
 
   async #readChallenge(): Promise<Challenge> {
@@ -122,8 +153,10 @@ export class RegistryClient {
 
   async #fetchToken({ path, service }: Extract<Challenge, { kind: "bearer" }>, scope: string): Promise<string> {
     const query = new URLSearchParams({ service, scope });
-    const ask = { path: `${path}?${query}`, maxBytes: MAX_TOKEN_BYTES, headers: this.#basic() };
-    const { status, body } = await this.#exchange.get(ask);
+    const ask = { path: `${path}?${query}`, maxBytes: MAX_TOKEN_BYTES };
+    const answer = await this.#signIn((headers) => this.#exchange.get({ ...ask, headers }));
+    if (answer === undefined) throw this.#closed();
+    const { status, body } = answer;
     if (status !== 200) throw this.#refused(path, status);
     const { token } = readObject(body);
     if (typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) return token;
