@@ -111,7 +111,7 @@ export class RegistryClient {
     if (this.#closedUntilMs > 0) this.#closedUntilMs = nowMs + PAUSE_MS;
     const { name, password } = this.#account;
     const answer = await send({ authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` });
-    this.#closedUntilMs = [401, 429].includes(answer.status) ? performance.now() + PAUSE_MS : 0;
+    this.#closedUntilMs = answer.status === 401 ? performance.now() + PAUSE_MS : 0;
     return answer;
   }
 
